@@ -1,0 +1,1 @@
+"""OCPI ChargingProfiles module (mod_charging_profiles)."""

@@ -1,0 +1,1 @@
+"""The hub: the project, and everything that is not one OCPI Functional Module."""

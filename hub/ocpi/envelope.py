@@ -1,0 +1,52 @@
+"""The response format around every answer (transport_and_format, Response format)."""
+
+from typing import Any
+
+import msgspec
+
+from hub.ocpi.datatypes import ocpi_now
+from hub.ocpi.errors import OcpiError
+
+SUCCESS = 1000
+
+
+class Answer(msgspec.Struct):
+    """What the hub reads of another platform's answer.
+
+    `status_code` is None when the answer is not an OCPI envelope. `data` stays raw, since its type
+    depends on the request; an absent `data` and a null one mean the same (Response format, NOTE).
+    """
+
+    status_code: int | None = None
+    status_message: str | None = None
+    data: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def is_success(self) -> bool:
+        """1xxx: the receiver accepted what it was sent."""
+        return self.status_code is not None and 1000 <= self.status_code <= 1999
+
+
+def read_answer(body: bytes) -> Answer:
+    """Read another platform's answer; anything that is no envelope gives an empty Answer."""
+    try:
+        return msgspec.json.decode(body, type=Answer)
+    except (msgspec.DecodeError, RecursionError):
+        return Answer()
+
+
+def success(data: Any = msgspec.UNSET, message: str | None = None) -> bytes:
+    """An envelope with 1000; without `data` the property is left out, as the text advises."""
+    envelope: dict[str, Any] = {"status_code": SUCCESS, "timestamp": ocpi_now()}
+    if data is not msgspec.UNSET:
+        envelope["data"] = data
+    if message:
+        envelope["status_message"] = message
+    return msgspec.json.encode(envelope)
+
+
+def failure(error: OcpiError) -> bytes:
+    """An envelope with the error's code and message, and no data."""
+    return msgspec.json.encode(
+        {"status_code": error.code, "status_message": error.message, "timestamp": ocpi_now()}
+    )

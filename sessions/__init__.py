@@ -1,0 +1,1 @@
+"""OCPI Sessions module (mod_sessions)."""
