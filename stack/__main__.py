@@ -1,0 +1,29 @@
+"""`python -m stack serve [--demo]` and `python -m stack test -- command`."""
+
+import argparse
+import sys
+
+from stack import throwaway
+from stack.errors import SetupError
+
+
+def main() -> int:
+    """Whatever a person can mend is told in one line."""
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    test = commands.add_parser("test", help="run a command with PostgreSQL and Valkey of its own")
+    test.add_argument("run", nargs=argparse.REMAINDER, metavar="-- command")
+    options = parser.parse_args()
+    try:
+        return throwaway.run(options.run[1:] if options.run[:1] == ["--"] else options.run)
+    except KeyboardInterrupt:
+        return 130
+    except SetupError as error:
+        sys.stderr.write(f"flexhub: {error}\n")
+    except OSError as error:
+        sys.stderr.write(f"flexhub: {error.filename or 'system'}: {error.strerror or error}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
