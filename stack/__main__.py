@@ -2,19 +2,28 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from stack import throwaway
 from stack.errors import SetupError
+from stack.serve import Runner, Settings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
     """Whatever a person can mend is told in one line."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run the hub until Ctrl-C")
+    serve.add_argument("--demo", action="store_true", help="with simulated parties")
+    serve.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
     test = commands.add_parser("test", help="run a command with PostgreSQL and Valkey of its own")
     test.add_argument("run", nargs=argparse.REMAINDER, metavar="-- command")
     options = parser.parse_args()
     try:
+        if options.command == "serve":
+            return Runner(Settings.read(options.project, demo=options.demo)).run()
         return throwaway.run(options.run[1:] if options.run[:1] == ["--"] else options.run)
     except KeyboardInterrupt:
         return 130

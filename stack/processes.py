@@ -114,9 +114,9 @@ class Child:
         if process.stdout:
             with process.stdout:
                 for raw in process.stdout:
-                    line = raw.decode(errors="replace").rstrip()
-                    self.tail.append(line)
-                    self.sink(self.name, line)
+                    if line := raw.decode(errors="replace").rstrip():
+                        self.tail.append(line)
+                        self.sink(self.name, line)
         process.wait()
         if self.ended:
             self.ended.put(self)
@@ -130,6 +130,12 @@ class Child:
     def exit_code(self) -> int | None:
         """None while it runs, or when it was never started."""
         return self._process.poll() if self._process else None
+
+    @property
+    def end_reason(self) -> str:
+        """How it ended, for people."""
+        code = self.exit_code or 0
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
     @property
     def is_running(self) -> bool:
@@ -158,9 +164,9 @@ class Child:
 
     def last_words(self) -> str:
         """The line of its output that says most about why it ended."""
-        lines = [line for line in self.tail if line.strip()]
+        lines = list(self.tail)
         told = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror:"))]
-        return (told or lines or [f"exit code {self.exit_code}"])[-1].strip()
+        return (told or lines or [self.end_reason])[-1].strip()
 
 
 def stop(children: Iterable[Child], is_hurried: Callable[[], bool] = lambda: False) -> None:

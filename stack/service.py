@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -76,7 +77,7 @@ class Service(ABC):
         stop([child])
         raise SetupError(f"{self.title} in {self.folder} was not ready within {READY_SECONDS} s")
 
-    def stop(self) -> None:
+    def stop(self, is_hurried: Callable[[], bool] = lambda: False) -> None:
         """Stop it in order, or by force when it does not listen."""
         if self.child:
-            stop([self.child])
+            stop([self.child], is_hurried)

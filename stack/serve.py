@@ -1,0 +1,268 @@
+"""The runner: starts PostgreSQL, Valkey, web processes, Celery workers and beat, and minds them."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from stack import folder as data
+from stack.errors import SetupError
+from stack.outside import check_database, check_redis
+from stack.postgres import Postgres
+from stack.processes import STOP_SIGNALS, Child, log, show, stop
+from stack.service import Service
+from stack.supervisor import Supervisor
+from stack.valkey import Valkey
+
+READY_SECONDS = 60
+WORKERS = {"profiles": 32, "deliveries": 32, "upkeep": 8}  # group and queue: threads
+WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop", "--http", "httptools"]
+WEB += ["--lifespan", "on", "--no-access-log", "--timeout-keep-alive", "75"]
+WEB += ["--log-level", "warning", "--fd"]
+CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says about this start."""
+
+    project: Path
+    folder: Path
+    host: str
+    port: int
+    public_url: str
+    web_workers: int
+    database_url: str
+    redis_url: str
+    demo: bool
+
+    @classmethod
+    def read(cls, project: Path, *, demo: bool) -> "Settings":
+        """Fails loudly on what is no number."""
+        public_url = os.environ.get("PUBLIC_URL", "").rstrip("/")
+        return cls(
+            project=project.resolve(),
+            folder=Path(os.environ.get("FLEXHUB_DATA") or project / ".data").resolve(),
+            host=os.environ.get("HOST") or ("0.0.0.0" if public_url else "127.0.0.1"),  # noqa: S104 - told to be public
+            port=_number("PORT", 8000, range(65536)),
+            public_url=public_url,
+            web_workers=_number("WEB_WORKERS", 2, range(1, 257)),
+            database_url=os.environ.get("DATABASE_URL", ""),
+            redis_url=os.environ.get("REDIS_URL", ""),
+            demo=demo,
+        )
+
+
+def _number(name: str, default: int, allowed: range) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) not in allowed:
+        raise SetupError(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text}")
+    return int(text)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The one socket of all web processes: when one dies, the others take what waits in it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SetupError(
+            f"cannot listen on {host} port {port}, set PORT or HOST: {reason}"
+        ) from None
+
+
+class Runner:
+    """One start of the whole hub."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.services: list[Service] = []
+        # In the order in which they are stopped.
+        self.groups: dict[str, list[Child]] = {
+            name: [] for name in ("once", "beat", "workers", "web", "demo")
+        }
+        # Celery warns root at length, in every worker; that is for script/server to decide.
+        self.env = {
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
+            **os.environ,
+        }
+        self.operator = ""
+        self.signals = 0
+
+    def run(self) -> int:
+        """Until a signal ends it."""
+        os.umask(0o077)  # what the children write into the data folder is nobody else's business
+        lock = data.Lock(self.settings.folder)
+        with lock.file, listen(self.settings.host, self.settings.port) as listener:
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:  # nohup
+                    signal.signal(number, self._on_signal)
+            try:
+                self._start(listener)
+                self._announce(listener)
+                Supervisor(self._children()).run()
+            except KeyboardInterrupt as interrupt:
+                log("runner", f"{interrupt}: stopping; once more to hurry")
+            finally:
+                self.signals = max(self.signals, 1)
+                self._stop()
+        return 0
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.signals += 1
+        if self.signals == 1:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def _children(self) -> list[Child]:
+        services = [service.child for service in self.services if service.child]
+        return services + [
+            child for name in ("web", "workers", "beat", "demo") for child in self.groups[name]
+        ]
+
+    # Start, in this order
+
+    def _start(self, listener: socket.socket) -> None:
+        settings = self.settings
+        if settings.database_url:
+            check_database(settings.database_url)
+        if settings.redis_url:
+            check_redis(settings.redis_url)
+        self.env |= {
+            "DATABASE_URL": settings.database_url or self._embedded(Postgres),
+            "REDIS_URL": settings.redis_url or self._embedded(Valkey),
+            "PORT": str(listener.getsockname()[1]),
+        }
+        shared = "".join(
+            f"{key}={self.env[key]}\n" for key in ("DATABASE_URL", "REDIS_URL", "PORT")
+        )
+        data.write(settings.folder / "services.env", shared)
+        self.env |= {"FLEXHUB_DATA": str(settings.folder), "PYTHONUNBUFFERED": "1"}
+        self._manage("migrate", "--no-input")
+        self._first_operator()
+        for number in range(1, settings.web_workers + 1):
+            command = [*WEB, str(listener.fileno())]
+            self._add("web", f"web-{number}", command, fd=listener.fileno())
+        for group, threads in WORKERS.items():
+            options = ["--pool=threads", "-c", str(threads), "-Q", group, "-n", f"{group}@%h"]
+            options += ["--without-gossip", "--without-mingle"]
+            self._add("workers", group, [*CELERY, "worker", *options])
+        schedule = settings.folder / "beat-schedule"
+        self._add("beat", "beat", [*CELERY, "beat", "-s", str(schedule), "--pidfile="])
+        self._await_web(listener)
+        if settings.demo:
+            url = f"{self._address(listener)}/ocpi/versions"
+            self._add("demo", "demo", ["-m", "simulators", "demo", "--hub-versions-url", url])
+
+    def _embedded(self, kind: type[Service]) -> str:
+        service = kind(self.settings.folder / kind.__name__.lower(), sink=log)
+        self.services.append(service)
+        begun = time.monotonic()
+        url = service.start()
+        log("runner", f"{service.title} is ready after {time.monotonic() - begun:.1f} s")
+        return url
+
+    def _add(self, group: str, name: str, arguments: list[str], fd: int | None = None) -> None:
+        child = Child(
+            name,
+            [sys.executable, *arguments],
+            env=self.env | ({"FLEXHUB_WORKER": name} if group == "web" else {}),
+            cwd=self.settings.project,
+            fds=[] if fd is None else [fd],
+            # The demo ends its own parties; the others are made to be killed at any moment.
+            dies_with_runner=signal.SIGTERM if group == "demo" else signal.SIGKILL,
+        )
+        self.groups[group].append(child)
+        child.start()
+
+    def _manage(self, command: str, *arguments: str) -> list[str]:
+        """Run a management command; its lines in JSON are for us, the others are shown."""
+        told: list[str] = []
+
+        def sink(name: str, line: str) -> None:
+            if line.startswith("{"):
+                told.append(line)
+            else:
+                log(name, line)
+
+        child = Child(
+            command.removeprefix("first_"),
+            [sys.executable, "manage.py", command, *arguments],
+            env=self.env,
+            cwd=self.settings.project,
+            sink=sink,
+        )
+        self.groups["once"].append(child)
+        child.start()
+        child.wait()
+        if child.exit_code != 0:
+            raise SetupError(f"manage.py {command} failed: {child.last_words()}")
+        return told
+
+    def _first_operator(self) -> None:
+        for line in self._manage("first_operator"):
+            answer = json.loads(line)
+            if answer["created"]:
+                name, password = answer["username"], answer["password"]
+                self.operator = (
+                    f"  Operator       {name}   one-time password {password} (shown now only)"
+                )
+
+    def _await_web(self, listener: socket.socket) -> None:
+        limit = time.monotonic() + READY_SECONDS
+        reason = "no answer"
+        while reason and time.monotonic() < limit:
+            for child in self.groups["web"]:
+                if child.wait(0.05):
+                    raise SetupError(f"{child.name} did not start: {child.last_words()}")
+            reason = self._health(listener)
+        if reason:
+            raise SetupError(
+                f"GET /health was not answered with 200 in {READY_SECONDS} s: {reason}"
+            )
+
+    def _health(self, listener: socket.socket) -> str:
+        """Empty when the web processes are well."""
+        host, port = listener.getsockname()[:2]
+        local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
+        http_connection = http.client.HTTPConnection(local, port, timeout=5)
+        public = urlsplit(self.settings.public_url).netloc
+        try:
+            http_connection.request("GET", "/health", headers={"Host": public} if public else {})
+            status = http_connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return str(error) or type(error).__name__
+        finally:
+            http_connection.close()
+        return "" if status == 200 else f"HTTP {status}"
+
+    def _address(self, listener: socket.socket) -> str:
+        return self.settings.public_url or f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def _announce(self, listener: socket.socket) -> None:
+        address = self._address(listener)
+        lines = ["", "Flexhub is ready; Ctrl-C stops it.", f"  Console        {address}/admin/"]
+        lines += [f"  OCPI versions  {address}/ocpi/versions", self.operator]
+        show("\n".join(lines))
+        self.operator = ""
+
+    def _stop(self) -> None:
+        begun = time.monotonic()
+        for children in self.groups.values():
+            stop(children, self._is_hurried)
+        for service in reversed(self.services):
+            service.stop(self._is_hurried)
+        if self.operator:  # created, but it was never ready: it will not be told again
+            show(self.operator)
+        if self.services or any(self.groups.values()):
+            log("runner", f"all stopped in {time.monotonic() - begun:.1f} s")
+
+    def _is_hurried(self) -> bool:
+        return self.signals > 1
