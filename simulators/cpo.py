@@ -1,0 +1,450 @@
+"""A CPO: a site whose sessions follow the pushed profiles (mod_sessions, mod_charging_profiles)."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+from charging_profiles.objects import (
+    ChargingProfile,
+    ChargingProfileResponse,
+    ChargingProfileResponseType,
+    ChargingProfileResultType,
+    ProfileResult,
+    SetChargingProfile,
+)
+from hub.ocpi.datatypes import InterfaceRole, Role, utc
+from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
+from hub.ocpi.party import PartyId
+from sessions.objects import (
+    CdrToken,
+    ChargingPreferences,
+    ChargingPreferencesResponse,
+    ProfileType,
+    SessionStatus,
+    TokenType,
+)
+from simulators import documents
+from simulators.charging import Ev, Meter, Plug, cost_at_once, site_shares
+from simulators.clock import SessionClock
+from simulators.documents import SimulatedSession, Site
+from simulators.messages import Answered, Received, Reply
+from simulators.ocpi_platform import Platform
+from simulators.paging import page_of
+
+logger = logging.getLogger(__name__)
+story = logging.getLogger("simulators.story")
+
+PARTY: Final = PartyId("NL", "CPO")
+PROFILE_TIMEOUT: Final = 30
+MAX_PERIODS: Final = 20
+UPDATE_SECONDS: Final = 3600  # "As a guide: between 5 and 60 minutes"
+TICK_SECONDS: Final = 0.5
+DEMO_TOKEN: Final = CdrToken("DE", "MSP", "SIM-TOKEN-1", TokenType.APP_USER, "DE-MSP-C00000001-X")
+
+
+class Cpo(Platform):
+    """Locations, Sessions, CDRs and Tariffs as Sender, ChargingProfiles as Receiver."""
+
+    def __init__(
+        self,
+        party: PartyId = PARTY,
+        *,
+        site: Site | None = None,
+        speed_up: float = 1.0,
+        push_every: timedelta = timedelta(minutes=10),
+        name: str = "Simulated CPO",
+        port: int = 0,
+        host: str = "127.0.0.1",
+        public_url: str | None = None,
+    ) -> None:
+        super().__init__({party: Role.CPO}, name=name, host=host, port=port, public_url=public_url)
+        self.party = party
+        self.site = site or Site()
+        self.speed_up = speed_up
+        self.push_every = push_every
+        self.sessions: dict[str, SimulatedSession] = {}
+        self.cdrs: dict[str, dict[str, Any]] = {}
+        self.cdr_urls: dict[str, str] = {}
+        self.preferences: dict[str, ChargingPreferences] = {}
+        self.locks: dict[str, asyncio.Lock] = {}
+        self.site_updated = datetime.now(UTC)
+        sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
+        self.serve("locations", sender, {"GET": self._get_locations})
+        self.serve("tariffs", sender, {"GET": self._get_tariffs})
+        self.serve("sessions", sender, {"GET": self._get_sessions, "PUT": self._put_preferences})
+        self.serve("cdrs", sender, {"GET": self._get_cdrs})
+        self.serve(
+            "chargingprofiles",
+            receiver,
+            {
+                "GET": self._get_profile,
+                "PUT": self._put_profile,
+                "DELETE": self._delete_profile,
+            },
+        )
+
+    async def start(self) -> None:
+        """Listen, and let the meters run."""
+        await super().start()
+        self.later(self._run_meters())
+
+    # Sessions -----------------------------------------------------------------------------------
+
+    async def start_session(
+        self,
+        evse_uid: str | None = None,
+        *,
+        token: CdrToken = DEMO_TOKEN,
+        ev: Ev | None = None,
+        stay: timedelta | None = None,
+        session_id: str | None = None,
+    ) -> SimulatedSession:
+        """A car plugs in (at a free EVSE when none is named); the eMSP gets the Session by PUT."""
+        now = datetime.now(UTC)
+        clock = SessionClock(now.replace(microsecond=0), self.speed_up)
+        evse = self.site.evse(evse_uid) if evse_uid else self._free_evse()
+        session = SimulatedSession(
+            id=session_id or str(uuid.uuid4()),
+            owner=self.party,
+            site=self.site,
+            plug=Plug(evse, ev or Ev(), clock.start),
+            meter=Meter(clock.start),
+            clock=clock,
+            token=token,
+            last_updated=now,
+            leaves_at=clock.start + stay if stay else None,
+        )
+        self.sessions[session.id] = session
+        self._share_site()
+        await self.push_session(session)
+        return session
+
+    async def end_session(self, session_id: str) -> SimulatedSession:
+        """The car leaves: last PATCH, then the CDR."""
+        session = self.sessions[session_id]
+        now = session.clock.now()
+        session.meter.advance(session.plug, now)
+        session.status, session.ended_at = SessionStatus.COMPLETED, now
+        self._share_site()
+        at_once = cost_at_once(session.plug, session.meter.kwh)
+        story.info(
+            "%s left after %.1f h: %.1f kWh for EUR %.2f, EUR %.2f if charged at once",
+            session.id[:8],
+            (now - session.clock.start).total_seconds() / 3600,
+            session.meter.kwh,
+            session.meter.cost,
+            at_once,
+        )
+        await self.push_session(session)
+        await self._post_cdr(session)
+        return session
+
+    async def push_session(self, session: SimulatedSession) -> Answered | None:
+        """PUT at first, and whenever the eMSP may have lost something; otherwise PATCH."""
+        async with self.locks.setdefault(session.id, asyncio.Lock()):
+            session.last_updated = datetime.now(UTC)
+            # The last period still grows, and PATCH can only add: it is held back until it ends.
+            closed = len(session.meter.periods) - (1 if session.is_active else 0)
+            if session.is_in_sync:
+                method, body = "PATCH", documents.session_patch(session, closed)
+            else:
+                method, body = "PUT", documents.session(session, closed)
+            session.pushed_until = session.clock.now()
+            answer = await self._attempt(
+                "sessions", method, session.path, to=session.emsp, body=body
+            )
+            session.is_in_sync = answer is not None and answer.is_success
+            if session.is_in_sync:
+                session.pushed_periods = closed
+            return answer
+
+    async def set_site_limit(self, amps: float) -> None:
+        """A local change: the site gets another limit."""
+        self._read_meters()
+        self.site.limit_amps = amps
+        self._share_site()
+
+    async def _post_cdr(self, session: SimulatedSession) -> None:
+        document = documents.cdr(session)
+        self.cdrs[session.id] = document
+        answer = await self._attempt("cdrs", "POST", "", to=session.emsp, body=document)
+        if answer is not None and answer.is_success and "Location" in answer.headers:
+            self.cdr_urls[session.id] = answer.headers["Location"]
+
+    async def _attempt(
+        self, module: str, method: str, path: str, *, to: PartyId, body: Any
+    ) -> Answered | None:
+        """Push to a Receiver; "OCPI messages SHOULD NOT be queued", so a failure is only logged."""
+        try:
+            answer = await self.call(
+                module, InterfaceRole.RECEIVER, method, path, to=to, from_=self.party, body=body
+            )
+        except (aiohttp.ClientError, TimeoutError, LookupError, OcpiError) as error:
+            logger.warning("%s %s to %s: %s", method, module, to, error or type(error).__name__)
+            return None
+        if not answer.is_success:
+            logger.warning(
+                "%s %s to %s: HTTP %s, OCPI %s",
+                method, module, to, answer.http_status, answer.status_code,
+            )  # fmt: skip
+        return answer
+
+    def _free_evse(self) -> Any:
+        occupied = self._occupied()
+        for evse in self.site.evses:
+            if evse.uid not in occupied:
+                return evse
+        raise LookupError(f"every EVSE of {self.site.id} is occupied")
+
+    def _occupied(self) -> set[str]:
+        return {session.plug.evse.uid for session in self._plugged_in()}
+
+    def _plugged_in(self) -> list[SimulatedSession]:
+        return [session for session in self.sessions.values() if session.is_active]
+
+    async def _run_meters(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._read_meters()
+            for session in self._plugged_in():
+                now = session.clock.now()
+                if session.leaves_at is not None and now >= session.leaves_at:
+                    session.leaves_at = None
+                    self.later(self._end(session.id))
+                elif now - (session.pushed_until or now) >= self.push_every:
+                    session.pushed_until = now
+                    self.later(self._push(session))
+
+    async def _end(self, session_id: str) -> None:
+        await self.end_session(session_id)
+
+    async def _push(self, session: SimulatedSession) -> None:
+        if session.is_active:
+            await self.push_session(session)
+
+    def _read_meters(self) -> None:
+        for session in self._plugged_in():
+            session.meter.advance(session.plug, session.clock.now())
+
+    def _share_site(self) -> None:
+        """Divide the site anew; who has set a profile hears how its session is affected."""
+        self.site_updated = datetime.now(UTC)
+        plugged_in = self._plugged_in()
+        shares = site_shares(self.site.limit_amps, [session.plug.ev for session in plugged_in])
+        for session, share in zip(plugged_in, shares, strict=True):
+            before = session.plug.local_limit
+            session.meter.advance(session.plug, session.clock.now())
+            session.plug.share_amps = share
+            if session.plug.local_limit != before:
+                for sender in session.profile_senders:
+                    self.later(self._send_update(session, sender))
+
+    # Preferences --------------------------------------------------------------------------------
+
+    async def _put_preferences(self, message: Received) -> Reply:
+        if len(message.parts) != 2 or message.parts[1] != "charging_preferences":
+            raise NotFound("PUT is for {session_id}/charging_preferences.")
+        wanted = message.read(ChargingPreferences)
+        session = self._session(message.parts[0])
+        if session is None or not session.is_active:
+            raise InvalidParameters("There is no such ongoing session.")
+        if "CHARGING_PREFERENCES_CAPABLE" not in session.plug.evse.capabilities:
+            raise InvalidParameters(
+                "This EVSE takes no charging preferences.", http_status=HTTPStatus.NOT_FOUND
+            )
+        verdict = judge(session, wanted)
+        if verdict is ChargingPreferencesResponse.ACCEPTED:
+            self.preferences[session.id] = wanted
+        return Reply(verdict)
+
+    # ChargingProfiles, Receiver -----------------------------------------------------------------
+
+    async def _get_profile(self, message: Received) -> Reply:
+        duration = message.query.get("duration", "")
+        if not duration.isdigit():
+            raise InvalidParameters("duration is required, in seconds.")
+
+        def active(session: SimulatedSession) -> ProfileResult:
+            profile = session.plug.active_profile(session.clock.now(), int(duration))
+            return ProfileResult(ChargingProfileResultType.ACCEPTED, profile)
+
+        return await self._command(message, message.query.get("response_url"), active)
+
+    async def _put_profile(self, message: Received) -> Reply:
+        wanted = message.read(SetChargingProfile)
+        profile = wanted.charging_profile
+        if profile.start_date_time is not None:
+            profile.start_date_time = utc(profile.start_date_time)
+
+        def put(session: SimulatedSession) -> ProfileResult:
+            if len(profile.charging_profile_period) > MAX_PERIODS:
+                return ProfileResult(ChargingProfileResultType.REJECTED)
+            self._set_profile(session, message.from_party, profile)
+            return ProfileResult(ChargingProfileResultType.ACCEPTED)
+
+        return await self._command(message, wanted.response_url, put)
+
+    async def _delete_profile(self, message: Received) -> Reply:
+        def delete(session: SimulatedSession) -> ProfileResult:
+            if not session.plug.set_profiles:
+                return ProfileResult(ChargingProfileResultType.UNKNOWN)
+            self._set_profile(session, message.from_party, None)
+            return ProfileResult(ChargingProfileResultType.ACCEPTED)
+
+        return await self._command(message, message.query.get("response_url"), delete)
+
+    def _set_profile(
+        self, session: SimulatedSession, sender: PartyId | None, profile: ChargingProfile | None
+    ) -> None:
+        """One slot, as with one ChargingStationExternalConstraints profile: the last one holds."""
+        session.meter.advance(session.plug, session.clock.now())
+        session.plug.set_profiles = [] if profile is None else [profile]
+        session.profile_senders = {} if profile is None else {sender: profile}
+
+    async def _command(
+        self,
+        message: Received,
+        response_url: str | None,
+        carry_out: Callable[[SimulatedSession], ProfileResult],
+    ) -> Reply:
+        """Answer at once whether the EVSE can be asked, and post later what it said."""
+        if not response_url or len(message.parts) != 1:
+            raise InvalidParameters("{session_id} in the URL and a response_url are required.")
+        switches = self.faults.of("chargingprofiles")
+        session = self._session(message.parts[0])
+        answer = ChargingProfileResponseType.ACCEPTED
+        if session is None or not session.is_active:
+            answer = ChargingProfileResponseType.UNKNOWN_SESSION
+        elif "CHARGING_PROFILE_CAPABLE" not in session.plug.evse.capabilities:
+            answer = ChargingProfileResponseType.NOT_SUPPORTED
+        elif switches.profile_response is not None:
+            answer = switches.profile_response
+        reply = Reply(ChargingProfileResponse(answer, PROFILE_TIMEOUT))
+        if session is None or answer is not ChargingProfileResponseType.ACCEPTED:
+            return reply
+        if switches.profile_result in (None, ChargingProfileResultType.ACCEPTED):
+            result = carry_out(session)
+        else:
+            result = ProfileResult(switches.profile_result)
+        if switches.silent_after_accepted:
+            return reply
+
+        async def post() -> None:
+            await asyncio.sleep(switches.late_result)
+            await self._post_result(message, response_url, result)
+            if switches.duplicate_result:
+                await self._post_result(message, response_url, result)
+
+        if switches.result_before_answer:
+            await post()
+        else:
+            reply.afterwards = post
+        return reply
+
+    async def _post_result(
+        self, message: Received, response_url: str, result: ProfileResult
+    ) -> None:
+        switches = self.faults.of("chargingprofiles")
+        if switches.drop_callback_query:
+            response_url = urlunsplit(urlsplit(response_url)._replace(query=""))
+        if message.connection is None:
+            raise RuntimeError("a command is carried out only for a connected platform")
+        try:
+            await self.send(
+                "POST",
+                response_url,
+                connection=message.connection,
+                routing=(message.from_party, self.party),
+                switches=switches,
+                body=result,
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            logger.warning("posting a result failed: %s", error or type(error).__name__)
+
+    async def _send_update(self, session: SimulatedSession, sender: PartyId | None) -> None:
+        """PUT of the ActiveChargingProfile to whoever has set one on this session."""
+        profile = session.plug.active_profile(session.clock.now(), UPDATE_SECONDS)
+        try:
+            await self.call(
+                "chargingprofiles",
+                InterfaceRole.SENDER,
+                "PUT",
+                session.id,
+                to=sender,
+                from_=self.party,
+                body=profile,
+            )
+        except (aiohttp.ClientError, TimeoutError, LookupError, OcpiError) as error:
+            logger.warning("update to %s: %s", sender, error or type(error).__name__)
+
+    def _session(self, session_id: str) -> SimulatedSession | None:
+        """Ids are CiStrings: some send them back in lower case."""
+        found = self.sessions.get(session_id)
+        if found is None:
+            wanted = session_id.lower()
+            found = next((s for key, s in self.sessions.items() if key.lower() == wanted), None)
+        return found
+
+    # Lists, Sender ------------------------------------------------------------------------------
+
+    async def _get_locations(self, message: Received) -> Reply:
+        location = documents.location(self.site, self.party, self.site_updated, self._occupied())
+        if not message.parts:
+            return page_of([location], message, self)
+        found: Any = location
+        if message.parts[0].upper() != self.site.id.upper():
+            raise NotFound("There is no such Location.")
+        for key, list_name in zip(message.parts[1:], ("evses", "connectors"), strict=False):
+            field = "uid" if list_name == "evses" else "id"
+            matches = [one for one in found[list_name] if one[field].upper() == key.upper()]
+            if not matches:
+                raise NotFound(f"There is no {key} in {list_name}.")
+            found = matches[0]
+        return Reply(found)
+
+    async def _get_tariffs(self, message: Received) -> Reply:
+        return page_of([documents.tariff(self.party, self.site_updated)], message, self)
+
+    async def _get_sessions(self, message: Received) -> Reply:
+        if "date_from" not in message.query:
+            raise InvalidParameters("date_from is required.")
+        asking = message.from_party
+        return page_of(
+            [documents.session(s) for s in self.sessions.values() if asking in (None, s.emsp)],
+            message,
+            self,
+        )
+
+    async def _get_cdrs(self, message: Received) -> Reply:
+        return page_of(list(self.cdrs.values()), message, self)
+
+
+def judge(session: SimulatedSession, wanted: ChargingPreferences) -> ChargingPreferencesResponse:
+    """The CPO's honest answer to preferences (mod_sessions, ChargingPreferencesResponse)."""
+    if wanted.profile_type is ProfileType.GREEN:
+        # There is no Tariff of type PROFILE_GREEN at these Connectors.
+        return ChargingPreferencesResponse.PROFILE_TYPE_NOT_SUPPORTED
+    now = session.clock.now()
+    if wanted.departure_time is None:
+        if wanted.profile_type is ProfileType.CHEAP:
+            return ChargingPreferencesResponse.DEPARTURE_REQUIRED
+        return ChargingPreferencesResponse.ACCEPTED
+    departure = utc(wanted.departure_time)
+    if departure <= now:
+        return ChargingPreferencesResponse.NOT_POSSIBLE
+    if wanted.energy_need is None:
+        if wanted.profile_type is ProfileType.CHEAP:
+            return ChargingPreferencesResponse.ENERGY_NEED_REQUIRED
+        return ChargingPreferencesResponse.ACCEPTED
+    evse_watts = session.plug.evse.max_amps * session.plug.watts_per_amp
+    possible_kwh = evse_watts * (departure - now).total_seconds() / 3_600_000
+    if float(wanted.energy_need) > possible_kwh:
+        return ChargingPreferencesResponse.NOT_POSSIBLE
+    return ChargingPreferencesResponse.ACCEPTED

@@ -1,0 +1,196 @@
+"""An eMSP: Sessions and CDRs of its drivers, their preferences, a page for them (mod_sessions)."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from hub.ocpi.datatypes import InterfaceRole, Role, decode, ocpi_now, utc
+from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
+from hub.ocpi.party import PartyId
+from sessions.objects import ChargingPreferences, ProfileType
+from simulators.driver_page import PAGE
+from simulators.kept_sessions import KeptSessions, clock, is_active, owner
+from simulators.messages import Answered, Received, Reply, moment
+from simulators.ocpi_platform import Platform
+from simulators.paging import page_of
+from simulators.profile_commands import ProfileCommands
+
+logger = logging.getLogger(__name__)
+story = logging.getLogger("simulators.story")
+
+PARTY: Final = PartyId("DE", "MSP")
+SHOWN_SESSIONS: Final = 12
+
+
+@dataclass
+class Asked:
+    """What a driver asked, and what came of it."""
+
+    preferences: ChargingPreferences
+    answer: str
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Emsp(Platform):
+    """Sessions and CDRs as Receiver, preferences to the CPO, ChargingProfiles as Sender."""
+
+    def __init__(
+        self,
+        party: PartyId = PARTY,
+        *,
+        speed_up: float = 1.0,
+        name: str = "Simulated eMSP",
+        port: int = 0,
+        host: str = "127.0.0.1",
+        public_url: str | None = None,
+    ) -> None:
+        super().__init__({party: Role.EMSP}, name=name, host=host, port=port, public_url=public_url)
+        self.party = party
+        self.speed_up = speed_up
+        self.kept = KeptSessions(lambda session: None)
+        self.sessions = self.kept.sessions
+        self.cdrs: dict[str, Any] = {}
+        self.asked: dict[str, Asked] = {}
+        self.commands = ProfileCommands(self)
+        sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
+        self.serve("sessions", receiver, self.kept.handlers())
+        self.serve("cdrs", receiver, {"GET": self._get_cdr, "POST": self._post_cdr})
+        self.serve("chargingprofiles", sender, self.commands.handlers())
+        self.serve("tokens", sender, {"GET": self._get_tokens})
+
+    async def send_preferences(self, session_id: str, preferences: ChargingPreferences) -> Answered:
+        """PUT of the driver's preferences to the CPO of the session."""
+        session = self.sessions.get(session_id.upper())
+        if session is None:
+            raise NotFound("There is no such session.")
+        answer = await self.call(
+            "sessions",
+            InterfaceRole.SENDER,
+            "PUT",
+            f"{session['id']}/charging_preferences",
+            to=owner(session),
+            from_=self.party,
+            body=preferences,
+        )
+        said = answer.data if isinstance(answer.data, str) else _refusal(answer)
+        self.asked[session_id.upper()] = Asked(preferences, said)
+        return answer
+
+    # CDRs, Receiver -----------------------------------------------------------------------------
+
+    async def _post_cdr(self, message: Received) -> Reply:
+        cdr = decode(message.body, dict[str, Any])
+        if not isinstance(cdr.get("id"), str):
+            raise InvalidParameters("A CDR has an id.")
+        self.cdrs[cdr["id"]] = cdr
+        url = f"{self.endpoint_url('cdrs', InterfaceRole.RECEIVER)}/{cdr['id']}"
+        return Reply(http_status=HTTPStatus.CREATED, headers={"Location": url})
+
+    async def _get_cdr(self, message: Received) -> Reply:
+        cdr = self.cdrs.get(message.parts[0]) if len(message.parts) == 1 else None
+        if cdr is None:
+            raise NotFound("There is no such CDR.")
+        return Reply(cdr)
+
+    # Tokens, Sender -----------------------------------------------------------------------------
+
+    async def _get_tokens(self, message: Received) -> Reply:
+        token = {
+            "country_code": self.party.country_code,
+            "party_id": self.party.party_id,
+            "uid": "SIM-TOKEN-1",
+            "type": "APP_USER",
+            "contract_id": f"{self.party.country_code}-{self.party.party_id}-C00000001-X",
+            "issuer": self.name,
+            "valid": True,
+            "whitelist": "ALLOWED",
+            "last_updated": ocpi_now(),
+        }
+        return page_of([token], message, self)
+
+    # The driver's app ---------------------------------------------------------------------------
+
+    async def page(self, method: str, path: str, body: bytes) -> web.Response:
+        """`/` for people, `/app/sessions` for programs."""
+        parts = path.strip("/").split("/")
+        if path == "/":
+            return web.Response(text=PAGE, content_type="text/html")
+        if parts[:2] == ["app", "sessions"]:
+            if len(parts) == 2 and method == "GET":
+                return web.json_response({"sessions": self.shown_sessions()})
+            if len(parts) == 4 and parts[3] == "preferences" and method == "POST":
+                return await self._submit(parts[2], body)
+        return await super().page(method, path, body)
+
+    async def _submit(self, session_id: str, body: bytes) -> web.Response:
+        try:
+            preferences = decode(body, ChargingPreferences)
+            answer = await self.send_preferences(session_id, preferences)
+        except OcpiError as error:
+            return web.json_response({"error": error.message}, status=HTTPStatus.BAD_REQUEST)
+        except (aiohttp.ClientError, TimeoutError, LookupError) as error:
+            text = f"The hub cannot be reached: {error or type(error).__name__}"
+            return web.json_response({"error": text}, status=HTTPStatus.BAD_GATEWAY)
+        return web.json_response(
+            {"answer": self.asked[session_id.upper()].answer, "accepted": answer.is_success}
+        )
+
+    def shown_sessions(self) -> list[dict[str, Any]]:
+        """The sessions as the page shows them: running ones first, the newest on top."""
+        newest = sorted(
+            self.sessions.values(),
+            key=lambda session: (is_active(session), session["start_date_time"]),
+            reverse=True,
+        )
+        return [self._shown(session) for session in newest[:SHOWN_SESSIONS]]
+
+    def _shown(self, session: dict[str, Any]) -> dict[str, Any]:
+        asked = self.asked.get(session["id"].upper())
+        periods = session.get("charging_periods") or []
+        shown = {
+            "id": session["id"],
+            "status": session["status"],
+            "cpo": str(owner(session)),
+            "location": session["location_id"],
+            "evse": session["evse_uid"],
+            "start": session["start_date_time"],
+            "now": moment(clock(session, self.speed_up).now()),
+            "end": session.get("end_date_time"),
+            "kwh": session["kwh"],
+            "cost": (session.get("total_cost") or {}).get("excl_vat"),
+            "currency": session["currency"],
+            "power": [_point(period) for period in periods],
+        }
+        if asked is not None:
+            wanted = asked.preferences
+            shown["asked"] = {
+                "profile_type": wanted.profile_type,
+                "departure": moment(utc(wanted.departure_time)) if wanted.departure_time else None,
+                "energy": float(wanted.energy_need) if wanted.energy_need is not None else None,
+                "answer": asked.answer,
+            }
+        return shown
+
+
+def preferences(
+    profile_type: ProfileType, departure: datetime | None, energy_kwh: float | None
+) -> ChargingPreferences:
+    """Preferences from plain values; energy to one decimal."""
+    need = None if energy_kwh is None else Decimal(str(round(energy_kwh, 1)))
+    return ChargingPreferences(profile_type, departure, need)
+
+
+def _point(period: dict[str, Any]) -> dict[str, Any]:
+    watts = next((d["volume"] for d in period["dimensions"] if d["type"] == "POWER"), None)
+    return {"at": period["start_date_time"], "kw": watts}
+
+
+def _refusal(answer: Answered) -> str:
+    said = (answer.envelope or {}).get("status_message") or "no reason given"
+    return f"HTTP {answer.http_status}, OCPI {answer.status_code}: {said}"

@@ -1,0 +1,80 @@
+"""Switches that make a simulator behave as real counterparts wrongly do, set at run time."""
+
+from typing import Any
+
+import msgspec
+
+from charging_profiles.objects import ChargingProfileResponseType, ChargingProfileResultType
+from hub.ocpi.datatypes import decode
+
+
+class Switches(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """All off by default; seconds where a number stands."""
+
+    slow: float = 0.0  # waits before it answers
+    http_500: bool = False  # an HTML page with 500
+    not_an_envelope: bool = False  # an error that is JSON, but no OCPI envelope
+    wrong_json: bool = False  # 200 and a body that is no JSON
+    hang_up: bool = False  # closes the connection without an answer
+    big_answer: int = 0  # so many bytes of status_message
+    gone: bool | float = False  # stops listening, for good or for some seconds
+    no_routing_headers: bool = False  # in answers, calls and callbacks
+    no_message_ids: bool = False  # likewise X-Request-ID and X-Correlation-ID
+    data_as_list: bool = False  # a single object comes as a list of one
+    lowercase_ids: bool = False  # in headers and URLs
+    redirect_missing_slash: bool = False  # 307 to the same path with a slash
+    clientinfo_path: bool = False  # HubClientInfo is offered at /clientinfo/
+    enum_repr_in_link: bool = False  # Link: <.../ModuleID.sessions?...>
+    hard_coded_https: bool = False  # endpoint and Link URLs say https, though it is http
+    silent_after_accepted: bool = False  # never posts the result
+    result_before_answer: bool = False
+    duplicate_result: bool = False
+    late_result: float = 0.0
+    drop_callback_query: bool = False  # posts to the response_url without its query
+    profile_response: ChargingProfileResponseType | None = None  # instead of ACCEPTED
+    profile_result: ChargingProfileResultType | None = None  # instead of what the EVSE would say
+
+
+class Faults:
+    """The switches in force: for everything, and per module in place of those."""
+
+    def __init__(self) -> None:
+        self.general = Switches()
+        self.by_module: dict[str, Switches] = {}
+
+    def of(self, module: str) -> Switches:
+        """What holds for a message of `module` (also "versions", "credentials")."""
+        return self.by_module.get(module, self.general)
+
+    def set(self, *, module: str | None = None, **switches: Any) -> Switches:
+        """Change the named switches and keep the others; ValidationError for an unknown one."""
+        before = self.general if module is None else self.of(module)
+        after = msgspec.convert(msgspec.to_builtins(before) | switches, Switches)
+        if module is None:
+            self.general = after
+        else:
+            self.by_module[module] = after
+        return after
+
+    def clear(self) -> None:
+        """Behave well again."""
+        self.general = Switches()
+        self.by_module = {}
+
+    def set_from(self, body: bytes) -> None:
+        """The body of POST /faults: switches, and optionally the one `module` they are for."""
+        wanted = decode(body, dict[str, Any])
+        module = wanted.pop("module", None)
+        try:
+            self.set(module=module, **wanted)
+        except TypeError as error:
+            raise msgspec.ValidationError(str(error)) from error
+
+    def as_json(self) -> dict[str, Any]:
+        """All that is switched on."""
+        return {
+            "all": msgspec.to_builtins(self.general),
+            "modules": {name: msgspec.to_builtins(one) for name, one in self.by_module.items()},
+        }

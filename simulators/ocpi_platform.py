@@ -1,0 +1,525 @@
+"""A small OCPI platform: one server, one client, any number of parties (transport_and_format)."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote, urlencode
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from hub.ocpi import headers as names
+from hub.ocpi.configuration import (
+    VERSION,
+    BusinessDetails,
+    ClientInfo,
+    Credentials,
+    CredentialsRole,
+    Endpoint,
+    Version,
+    VersionDetails,
+)
+from hub.ocpi.datatypes import InterfaceRole, Role
+from hub.ocpi.errors import (
+    InvalidParameters,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    OcpiError,
+)
+from hub.ocpi.party import PartyId
+from simulators import registration
+from simulators.connection import Connection
+from simulators.faults import Faults, Switches
+from simulators.messages import Answered, Handler, Received, Reply, to_json
+
+logger = logging.getLogger(__name__)
+
+BASE: Final = "/api/ocpi"
+CONFIGURATION_MODULES: Final = frozenset({"versions", "credentials", "hubclientinfo"})
+KEPT_MESSAGES: Final = 5000
+
+
+class Platform:
+    """Answers and calls other platforms; a subclass adds its modules with `serve`."""
+
+    def __init__(
+        self,
+        parties: Mapping[PartyId, Role],
+        *,
+        name: str = "Simulator",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        public_url: str | None = None,
+    ) -> None:
+        self.parties = dict(parties)
+        self.name = name
+        self.host = host
+        self.port = port
+        self.faults = Faults()
+        self.received: deque[Received] = deque(maxlen=KEPT_MESSAGES)
+        self.connections: list[Connection] = []
+        self.by_token: dict[str, Connection] = {}
+        self.invitations: set[str] = set()
+        self.client_infos: dict[tuple[PartyId, Role], ClientInfo] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        self._public_url = public_url
+        self._modules: dict[tuple[str, str], dict[str, Handler]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._http: aiohttp.ClientSession | None = None
+        self._protocol: web.Server[web.BaseRequest] | None = None
+        self._listening: asyncio.Server | None = None
+        self.serve("credentials", InterfaceRole.SENDER, registration.handlers(self))
+        self.serve(
+            "hubclientinfo",
+            InterfaceRole.RECEIVER,
+            {
+                "GET": self._get_client_info,
+                "PUT": self._put_client_info,
+            },
+        )
+
+    # Life ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen; with port 0 on a free one that is kept from then on."""
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        self._protocol = web.Server(self._answer, access_log=None)
+        await self._listen()
+
+    async def stop(self) -> None:
+        """Close everything that `start` and the messages since then have opened."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._hang_up()
+        if self._http is not None:
+            await self._http.close()
+
+    async def apply_faults(self) -> None:
+        """Make `gone` true: the only switch that is more than a look at the next message."""
+        gone = self.faults.general.gone
+        if gone and self._listening is not None:
+            await self._hang_up()
+            if gone is not True:
+                self.later(self._return_after(float(gone)))
+        elif not gone and self._listening is None:
+            await self._listen()
+
+    async def _return_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.faults.set(gone=False)
+        await self.apply_faults()
+
+    async def _listen(self) -> None:
+        if self._protocol is None:
+            raise RuntimeError(f"{self.name} has not been started")
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(
+            self._protocol, self.host, self.port, backlog=1024, reuse_address=True
+        )
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    async def _hang_up(self) -> None:
+        if self._listening is not None and self._protocol is not None:
+            self._listening.close()
+            await self._protocol.shutdown(timeout=1.0)
+            self._listening = None
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the messages; a failure of it is logged, not lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: %s: %s", self.name, type(error).__name__, error, exc_info=error)
+        self.on_change()
+
+    # What is offered ----------------------------------------------------------------------------
+
+    def serve(self, module: str, interface: InterfaceRole, methods: dict[str, Handler]) -> None:
+        """Offer an interface: it is answered, and named in the version details, from here."""
+        self._modules[module, interface.lower()] = methods
+
+    @property
+    def url(self) -> str:
+        """Where this platform is reached."""
+        return self._public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def versions_url(self) -> str:
+        """The versions endpoint, the one URL that a counterpart is told."""
+        return f"{self.url}{BASE}/versions"
+
+    def endpoint_url(self, module: str, interface: str) -> str:
+        """The URL under which the version details offer a module."""
+        if module == "credentials":
+            return f"{self.url}{BASE}/{VERSION}/credentials"
+        if module == "hubclientinfo" and self.faults.of("versions").clientinfo_path:
+            return f"{self.url}{BASE}/{VERSION}/{interface.lower()}/clientinfo/"
+        return f"{self.url}{BASE}/{VERSION}/{interface.lower()}/{module}"
+
+    def page_url(self, module: str, interface: str) -> str:
+        """The URL in a page's Link, as right or wrong as the switches want it."""
+        url = self.endpoint_url(module, interface)
+        switches = self.faults.of(module)
+        if switches.hard_coded_https:
+            url = url.replace("http://", "https://", 1)
+        return (
+            url.replace(f"/{module}", f"/ModuleID.{module}") if switches.enum_repr_in_link else url
+        )
+
+    def credentials(self, token: str) -> Credentials:
+        """The Credentials object that gives a counterpart access to this platform."""
+        roles = [
+            CredentialsRole(
+                role=role,
+                business_details=BusinessDetails(name=self.name),
+                party_id=party.party_id,
+                country_code=party.country_code,
+            )
+            for party, role in self.parties.items()
+        ]
+        return Credentials(token=token, url=self.versions_url, roles=roles)
+
+    # Registration -------------------------------------------------------------------------------
+
+    def invite(self) -> str:
+        """As Receiver: a CREDENTIALS_TOKEN_A for a platform that shall register here."""
+        token_a = secrets.token_urlsafe(24)
+        self.invitations.add(token_a)
+        return token_a
+
+    async def register(
+        self, versions_url: str, token_a: str, *, base64_encoded: bool = True
+    ) -> Connection:
+        """As Sender: the whole handshake; RegistrationFailed leaves nothing behind."""
+        return await registration.register(self, versions_url, token_a, base64_encoded)
+
+    async def update_credentials(self, connection: Connection | None = None) -> Connection:
+        """PUT of new credentials: both tokens change."""
+        return await registration.update(self, connection or self.connection_for(None))
+
+    async def unregister(self, connection: Connection | None = None) -> Answered:
+        """DELETE of the credentials."""
+        return await registration.unregister(self, connection or self.connection_for(None))
+
+    def connection_for(self, party: PartyId | None) -> Connection:
+        """The platform of `party`, else the hub, else the only platform there is."""
+        for connection in self.connections:
+            if party in connection.parties:
+                return connection
+        for connection in self.connections:
+            if connection.is_hub or len(self.connections) == 1:
+                return connection
+        raise LookupError(f"{self.name} is connected to nobody who reaches {party}")
+
+    # Calls --------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        module: str,
+        interface: InterfaceRole,
+        method: str,
+        path: str = "",
+        *,
+        to: PartyId | None = None,
+        from_: PartyId | None = None,
+        body: Any = msgspec.UNSET,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        connection: Connection | None = None,
+        within: float = 30.0,
+    ) -> Answered:
+        """Send one message to `module`; without `to` the TO headers are left out (open routing).
+
+        `body` is an object, or bytes that go out as they are. `headers` replace or, where None,
+        remove single headers. A network failure raises aiohttp.ClientError; TimeoutError when no
+        answer has come `within` seconds.
+        """
+        connection = connection or self.connection_for(to)
+        switches = self.faults.of(module)
+        url = connection.endpoint(module, interface)
+        if path:
+            url = f"{url.rstrip('/')}/{path.lower() if switches.lowercase_ids else path}"
+        routing = None
+        if module not in CONFIGURATION_MODULES:
+            routing = (to, from_ or next(iter(self.parties)))
+        return await self.send(
+            method,
+            url,
+            connection=connection,
+            routing=routing,
+            switches=switches,
+            body=body,
+            query=query,
+            headers=headers,
+            within=within,
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        connection: Connection,
+        routing: tuple[PartyId | None, PartyId] | None = None,
+        switches: Switches | None = None,
+        body: Any = msgspec.UNSET,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        within: float = 30.0,
+    ) -> Answered:
+        """Send one message to an absolute URL: a callback, a page Link, a CDR's Location."""
+        if self._http is None:
+            raise RuntimeError(f"{self.name} has not been started")
+        switches = switches or Switches()
+        sent: dict[str, str] = {
+            "Authorization": names.authorization(
+                connection.sends, base64_encoded=connection.base64_encoded
+            )
+        }
+        if not switches.no_message_ids:
+            sent[names.REQUEST_ID] = secrets.token_hex(16)
+            sent[names.CORRELATION_ID] = secrets.token_hex(16)
+        if routing is not None and not switches.no_routing_headers:
+            sent |= _routing_headers(routing[0], routing[1], lowercase=switches.lowercase_ids)
+        content: bytes | None = None
+        if body is not msgspec.UNSET:
+            content = body if isinstance(body, bytes) else to_json(body)
+            sent["Content-Type"] = "application/json"
+        for key, value in (headers or {}).items():
+            if value is None:
+                sent.pop(key, None)
+            else:
+                sent[key] = value
+        if query:
+            url += ("&" if "?" in url else "?") + urlencode(query)
+        async with self._http.request(
+            method,
+            url,
+            data=content,
+            headers=sent,
+            timeout=aiohttp.ClientTimeout(total=within),
+            allow_redirects=False,
+        ) as answer:
+            text = await answer.read()
+            return Answered(answer.status, answer.headers, _envelope(text))
+
+    # Answers ------------------------------------------------------------------------------------
+
+    async def page(self, method: str, path: str, body: bytes) -> web.Response:
+        """What is no OCPI: pages for people and switches; no token, meant for loopback."""
+        if path == "/faults":
+            if method == "POST":
+                try:
+                    self.faults.set_from(body)
+                except (OcpiError, msgspec.ValidationError) as error:
+                    return web.json_response({"error": str(error)}, status=HTTPStatus.BAD_REQUEST)
+                self.later(self.apply_faults())
+            elif method == "DELETE":
+                self.faults.clear()
+            return web.json_response(self.faults.as_json())
+        return web.json_response({"error": "no such page"}, status=HTTPStatus.NOT_FOUND)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        body = await request.read()
+        if not path.startswith(BASE):
+            return await self.page(request.method, path, body)
+        message = self._read(request, path, body)
+        self.received.append(message)
+        switches = self.faults.of(message.module)
+        try:
+            return await self._answer_message(request, message, switches)
+        finally:
+            self.on_change()
+
+    async def _answer_message(
+        self, request: web.BaseRequest, message: Received, switches: Switches
+    ) -> web.StreamResponse:
+        if switches.slow:
+            await asyncio.sleep(switches.slow)
+        if switches.hang_up and request.transport is not None:
+            request.transport.close()
+        if switches.redirect_missing_slash and not message.path.endswith("/"):
+            query = f"?{request.rel_url.raw_query_string}" if request.rel_url.query else ""
+            return web.Response(status=307, headers={"Location": f"{message.path}/{query}"})
+        if switches.http_500:
+            return web.Response(
+                status=500, text="<h1>Internal Server Error</h1>", content_type="text/html"
+            )
+        if switches.not_an_envelope:
+            return web.json_response({"detail": "Validation failed"}, status=422)
+        if switches.wrong_json:
+            return web.Response(body=b'{"status_code": 1000, "da', content_type="application/json")
+        reply = await self._reply_to(message)
+        if switches.data_as_list and isinstance(reply.data, dict | msgspec.Struct | str):
+            reply.data = [reply.data]
+        if switches.big_answer:
+            reply.message = "x" * switches.big_answer
+        response = web.Response(
+            body=reply.body(),
+            status=reply.http_status,
+            headers=self._answer_headers(message, switches) | reply.headers,
+            content_type="application/json",
+        )
+        if reply.afterwards is not None:
+            await response.prepare(request)
+            await response.write_eof()
+            self.later(_run(reply.afterwards))
+        return response
+
+    def _read(self, request: web.BaseRequest, path: str, body: bytes) -> Received:
+        segments = [unquote(part) for part in path[len(BASE) :].strip("/").split("/")]
+        module, interface, parts = segments[0], "", tuple(segments[1:])
+        if module == VERSION:
+            if len(segments) == 1:
+                module, parts = "versions", (VERSION,)
+            elif segments[1] == "credentials":
+                module, interface, parts = "credentials", "sender", tuple(segments[2:])
+            else:
+                interface, module = segments[1], segments[2] if len(segments) > 2 else ""
+                parts = tuple(segments[3:])
+        if module == "clientinfo":
+            module = "hubclientinfo"
+        return Received(
+            at=datetime.now(UTC),
+            method=request.method,
+            path=path,
+            query=request.rel_url.query,
+            headers=request.headers,
+            body=body,
+            module=module,
+            interface=interface,
+            parts=parts,
+            connection=self._connection_of(request.headers.get("Authorization", "")),
+        )
+
+    def _connection_of(self, authorization: str) -> Connection | None:
+        for token, base64_encoded in names.presented_tokens(authorization):
+            if (connection := self.by_token.get(token)) is not None:
+                return connection
+            if token in self.invitations:
+                return Connection("", sends="", accepts=token, base64_encoded=base64_encoded)
+        return None
+
+    async def _reply_to(self, message: Received) -> Reply:
+        try:
+            self._authorize(message)
+            if message.module == "versions":
+                return self._versions(message)
+            methods = self._modules.get((message.module, message.interface))
+            if methods is None:
+                raise NotFound(f"There is no {message.interface} interface of {message.module}.")
+            handler = methods.get(message.method)
+            if handler is None:
+                raise MethodNotAllowed(
+                    f"{message.module} does not know {message.method}.",
+                    headers={"Allow": ", ".join(methods)},
+                )
+            return await handler(message)
+        except OcpiError as error:
+            return Reply.of(error)
+
+    def _authorize(self, message: Received) -> None:
+        connection = message.connection
+        if connection is None:
+            raise NotAuthenticated("The Authorization header names no known credentials token.")
+        is_invitation = connection.accepts in self.invitations
+        if is_invitation and message.module not in {"versions", "credentials"}:
+            raise NotAuthenticated("CREDENTIALS_TOKEN_A opens only versions and credentials.")
+        to = message.to_party
+        if to is not None and to not in self.parties:
+            raise InvalidParameters(f"{to} is not a party of this platform.")
+
+    def _versions(self, message: Received) -> Reply:
+        if message.method != "GET":
+            raise MethodNotAllowed("versions knows GET alone.")
+        if not message.parts:
+            return Reply([Version(VERSION, self._told(f"{self.url}{BASE}/{VERSION}"))])
+        endpoints = [
+            Endpoint(
+                module, self._told(self.endpoint_url(module, role)), InterfaceRole(role.upper())
+            )
+            for module, role in self._modules
+        ]
+        return Reply(VersionDetails(VERSION, endpoints))
+
+    def _told(self, url: str) -> str:
+        if self.faults.of("versions").hard_coded_https:
+            return url.replace("http://", "https://", 1)
+        return url
+
+    def _answer_headers(self, message: Received, switches: Switches) -> dict[str, str]:
+        sent: dict[str, str] = {}
+        if not switches.no_message_ids:
+            for name in (names.REQUEST_ID, names.CORRELATION_ID):
+                if name in message.headers:
+                    sent[name] = message.headers[name]
+        if message.module not in CONFIGURATION_MODULES and not switches.no_routing_headers:
+            asked_by = message.from_party
+            answered_by = message.to_party or next(iter(self.parties))
+            sent |= _routing_headers(asked_by, answered_by, lowercase=switches.lowercase_ids)
+        return sent
+
+    # HubClientInfo, Receiver --------------------------------------------------------------------
+
+    async def _get_client_info(self, message: Received) -> Reply:
+        wanted = _party_in_url(message.parts)
+        for (party, _), info in self.client_infos.items():
+            if party == wanted:
+                return Reply(info)
+        raise NotFound(f"Nothing is known of {wanted}.")
+
+    async def _put_client_info(self, message: Received) -> Reply:
+        info = message.read(ClientInfo)
+        party = PartyId.of(info.country_code, info.party_id)
+        if party != _party_in_url(message.parts):
+            raise InvalidParameters("country_code and party_id differ from those in the URL.")
+        self.client_infos[party, info.role] = info
+        return Reply()
+
+    @property
+    def hub(self) -> Connection:
+        """The connection to the hub."""
+        return self.connection_for(None)
+
+
+async def _run(later: Callable[[], Any]) -> None:
+    await later()
+
+
+def _party_in_url(parts: Sequence[str]) -> PartyId:
+    with contextlib.suppress(ValueError):
+        if len(parts) >= 2:
+            return PartyId.of(parts[0], parts[1])
+    raise InvalidParameters("The URL has to end in /{country_code}/{party_id}.")
+
+
+def _routing_headers(to: PartyId | None, from_: PartyId, *, lowercase: bool) -> dict[str, str]:
+    sent = {names.FROM_COUNTRY_CODE: from_.country_code, names.FROM_PARTY_ID: from_.party_id}
+    if to is not None:
+        sent |= {names.TO_COUNTRY_CODE: to.country_code, names.TO_PARTY_ID: to.party_id}
+    return {name: value.lower() for name, value in sent.items()} if lowercase else sent
+
+
+def _envelope(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,62 @@
+"""Paginated answers of a Sender interface (transport_and_format, Pagination)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from hub.ocpi import headers
+from hub.ocpi.datatypes import utc
+from hub.ocpi.errors import InvalidParameters
+from simulators.messages import Received, Reply
+
+if TYPE_CHECKING:
+    from simulators.ocpi_platform import Platform
+
+MAX_PAGE = 50
+
+
+def page_of(documents: Sequence[dict[str, Any]], message: Received, platform: "Platform") -> Reply:
+    """The page that the query asks for: `date_from` inclusive, `date_to` exclusive."""
+    begin, end = _moment(message, "date_from"), _moment(message, "date_to")
+    matching = [
+        document
+        for document in documents
+        if (begin is None or _updated(document) >= begin)
+        and (end is None or _updated(document) < end)
+    ]
+    matching.sort(key=lambda document: str(document["last_updated"]))
+    offset, limit = _number(message, "offset", 0), _number(message, "limit", MAX_PAGE)
+    limit = min(limit, MAX_PAGE)
+    sent = {headers.TOTAL_COUNT: str(len(matching)), headers.LIMIT: str(MAX_PAGE)}
+    if offset + limit < len(matching):
+        query = dict(message.query) | {"offset": str(offset + limit), "limit": str(limit)}
+        url = platform.page_url(message.module, message.interface)
+        sent["Link"] = f'<{url}?{urlencode(query)}>; rel="next"'
+    return Reply(matching[offset : offset + limit], headers=sent)
+
+
+def _updated(document: dict[str, Any]) -> datetime:
+    return _parsed(document["last_updated"])
+
+
+def _moment(message: Received, name: str) -> datetime | None:
+    text = message.query.get(name)
+    # A "+00:00" that was not encoded arrives as a blank.
+    return None if text is None else _parsed(text.replace(" ", "+"))
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        return utc(datetime.fromisoformat(text))
+    except ValueError as error:
+        raise InvalidParameters(f"{text!r} is no DateTime.") from error
+
+
+def _number(message: Received, name: str, default: int) -> int:
+    text = message.query.get(name, "")
+    if not text:
+        return default
+    if not text.isdigit():
+        raise InvalidParameters(f"{name} has to be a number.")
+    return int(text)
