@@ -1,6 +1,7 @@
 """`python -m stack serve [--demo]` and `python -m stack test -- command`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if options.command == "serve":
-            return Runner(Settings.read(options.project, demo=options.demo)).run()
+            return Runner(Settings.read(os.environ, options.project, demo=options.demo)).run()
         return throwaway.run(options.run[1:] if options.run[:1] == ["--"] else options.run)
     except KeyboardInterrupt:
         return 130

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -44,24 +45,24 @@ class Settings:
     demo: bool
 
     @classmethod
-    def read(cls, project: Path, *, demo: bool) -> "Settings":
+    def read(cls, env: Mapping[str, str], project: Path, *, demo: bool) -> "Settings":
         """Fails loudly on what is no number."""
-        public_url = os.environ.get("PUBLIC_URL", "").rstrip("/")
+        public_url = env.get("PUBLIC_URL", "").rstrip("/")
         return cls(
             project=project.resolve(),
-            folder=Path(os.environ.get("FLEXHUB_DATA") or project / ".data").resolve(),
-            host=os.environ.get("HOST") or ("0.0.0.0" if public_url else "127.0.0.1"),  # noqa: S104 - told to be public
-            port=_number("PORT", 8000, range(65536)),
+            folder=Path(env.get("FLEXHUB_DATA") or project / ".data").resolve(),
+            host=env.get("HOST") or ("0.0.0.0" if public_url else "127.0.0.1"),  # noqa: S104 - told to be public
+            port=_number(env, "PORT", 8000, range(65536)),
             public_url=public_url,
-            web_workers=_number("WEB_WORKERS", 2, range(1, 257)),
-            database_url=os.environ.get("DATABASE_URL", ""),
-            redis_url=os.environ.get("REDIS_URL", ""),
+            web_workers=_number(env, "WEB_WORKERS", 2, range(1, 257)),
+            database_url=env.get("DATABASE_URL", ""),
+            redis_url=env.get("REDIS_URL", ""),
             demo=demo,
         )
 
 
-def _number(name: str, default: int, allowed: range) -> int:
-    text = os.environ.get(name) or str(default)
+def _number(env: Mapping[str, str], name: str, default: int, allowed: range) -> int:
+    text = env.get(name) or str(default)
     if not text.isdecimal() or int(text) not in allowed:
         raise SetupError(f"{name} must be a number from {allowed[0]} to {allowed[-1]}, not {text}")
     return int(text)
@@ -73,7 +74,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or str(error)
+        number = error.errno or 0  # not positive for an unknown host
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise SetupError(
             f"cannot listen on {host} port {port}, set PORT or HOST: {reason}"
         ) from None

@@ -1,0 +1,1 @@
+"""Tests of the runner and its services, with real processes."""
