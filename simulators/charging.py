@@ -157,6 +157,11 @@ class Meter:
     kwh: float = 0.0
     cost: float = 0.0
     periods: list[MeterPeriod] = field(default_factory=list)
+    is_cut: bool = False
+
+    def cut(self) -> None:
+        """Let the next stretch be a period of its own: those so far are going to be sent."""
+        self.is_cut = True
 
     def advance(self, plug: Plug, until: datetime) -> None:
         """Let the car charge up to `until`, as far as the active profile and its battery go."""
@@ -173,9 +178,10 @@ class Meter:
         if kwh <= 0:
             watts = 0.0
         last = self.periods[-1] if self.periods else None
-        if last is None or last.watts != watts or begin == next_hour(last.begin):
+        if last is None or self.is_cut or last.watts != watts or begin == next_hour(last.begin):
             last = MeterPeriod(begin, watts)
             self.periods.append(last)
+            self.is_cut = False
         last.hours += hours
         last.kwh += kwh
         self.kwh += kwh

@@ -16,13 +16,18 @@ class Connection:
     sends: str
     accepts: str = ""
     base64_encoded: bool = True
-    parties: dict[PartyId, Role] = field(default_factory=dict)
+    roles: set[tuple[PartyId, Role]] = field(default_factory=set)
     endpoints: list[Endpoint] = field(default_factory=list)
+
+    @property
+    def parties(self) -> set[PartyId]:
+        """All parties of the other platform."""
+        return {party for party, _ in self.roles}
 
     @property
     def is_hub(self) -> bool:
         """A hub reports itself alone, with the role HUB (credentials)."""
-        return Role.HUB in self.parties.values()
+        return any(role is Role.HUB for _, role in self.roles)
 
     def endpoint(self, module: str, interface: InterfaceRole) -> str:
         """The URL of a module there; NoMatchingEndpoints when the platform does not offer it."""

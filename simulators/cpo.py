@@ -3,30 +3,22 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+import msgspec
+from aiohttp import web
 
-from charging_profiles.objects import (
-    ChargingProfile,
-    ChargingProfileResponse,
-    ChargingProfileResponseType,
-    ChargingProfileResultType,
-    ProfileResult,
-    SetChargingProfile,
-)
-from hub.ocpi.datatypes import InterfaceRole, Role, utc
+from hub.ocpi.datatypes import InterfaceRole, Role, decode
 from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
 from hub.ocpi.party import PartyId
 from sessions.objects import (
     CdrToken,
     ChargingPreferences,
     ChargingPreferencesResponse,
-    ProfileType,
     SessionStatus,
     TokenType,
 )
@@ -34,19 +26,34 @@ from simulators import documents
 from simulators.charging import Ev, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.documents import SimulatedSession, Site
-from simulators.messages import Answered, Received, Reply
+from simulators.judgement import judge
+from simulators.messages import Answered, Received, Reply, to_json
 from simulators.ocpi_platform import Platform
 from simulators.paging import page_of
+from simulators.profile_receiver import ProfileReceiver
 
 logger = logging.getLogger(__name__)
 story = logging.getLogger("simulators.story")
 
 PARTY: Final = PartyId("NL", "CPO")
-PROFILE_TIMEOUT: Final = 30
-MAX_PERIODS: Final = 20
-UPDATE_SECONDS: Final = 3600  # "As a guide: between 5 and 60 minutes"
 TICK_SECONDS: Final = 0.5
+FIRST_VALUES: Final = timedelta(minutes=5)
 DEMO_TOKEN: Final = CdrToken("DE", "MSP", "SIM-TOKEN-1", TokenType.APP_USER, "DE-MSP-C00000001-X")
+
+
+class Arrival(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /app/sessions: a car comes."""
+
+    evse_uid: str | None = None
+    token: CdrToken | None = None
+    ev: Ev | None = None
+    stay_hours: float | None = None
+
+
+class SiteLimit(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /app/site: a local limit changes."""
+
+    limit_amps: float
 
 
 class Cpo(Platform):
@@ -58,13 +65,12 @@ class Cpo(Platform):
         *,
         site: Site | None = None,
         speed_up: float = 1.0,
-        push_every: timedelta = timedelta(minutes=10),
+        push_every: timedelta = timedelta(minutes=15),
         name: str = "Simulated CPO",
-        port: int = 0,
-        host: str = "127.0.0.1",
-        public_url: str | None = None,
+        more_roles: Iterable[tuple[PartyId, Role]] = (),
+        **listen: Any,
     ) -> None:
-        super().__init__({party: Role.CPO}, name=name, host=host, port=port, public_url=public_url)
+        super().__init__([(party, Role.CPO), *more_roles], name=name, **listen)
         self.party = party
         self.site = site or Site()
         self.speed_up = speed_up
@@ -73,6 +79,7 @@ class Cpo(Platform):
         self.cdrs: dict[str, dict[str, Any]] = {}
         self.cdr_urls: dict[str, str] = {}
         self.preferences: dict[str, ChargingPreferences] = {}
+        self.profiles = ProfileReceiver(self)
         self.locks: dict[str, asyncio.Lock] = {}
         self.site_updated = datetime.now(UTC)
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
@@ -83,11 +90,7 @@ class Cpo(Platform):
         self.serve(
             "chargingprofiles",
             receiver,
-            {
-                "GET": self._get_profile,
-                "PUT": self._put_profile,
-                "DELETE": self._delete_profile,
-            },
+            self.profiles.handlers(),
         )
 
     async def start(self) -> None:
@@ -150,19 +153,20 @@ class Cpo(Platform):
         """PUT at first, and whenever the eMSP may have lost something; otherwise PATCH."""
         async with self.locks.setdefault(session.id, asyncio.Lock()):
             session.last_updated = datetime.now(UTC)
-            # The last period still grows, and PATCH can only add: it is held back until it ends.
-            closed = len(session.meter.periods) - (1 if session.is_active else 0)
+            # PATCH can only add ChargingPeriods, so what has been sent must not grow any more.
+            session.meter.cut()
+            sent_periods = len(session.meter.periods)
             if session.is_in_sync:
-                method, body = "PATCH", documents.session_patch(session, closed)
+                method, body = "PATCH", documents.session_patch(session)
             else:
-                method, body = "PUT", documents.session(session, closed)
+                method, body = "PUT", documents.session(session)
             session.pushed_until = session.clock.now()
             answer = await self._attempt(
                 "sessions", method, session.path, to=session.emsp, body=body
             )
             session.is_in_sync = answer is not None and answer.is_success
             if session.is_in_sync:
-                session.pushed_periods = closed
+                session.pushed_periods = sent_periods
             return answer
 
     async def set_site_limit(self, amps: float) -> None:
@@ -218,7 +222,7 @@ class Cpo(Platform):
                 if session.leaves_at is not None and now >= session.leaves_at:
                     session.leaves_at = None
                     self.later(self._end(session.id))
-                elif now - (session.pushed_until or now) >= self.push_every:
+                elif now - (session.pushed_until or now) >= self._push_interval(session):
                     session.pushed_until = now
                     self.later(self._push(session))
 
@@ -228,6 +232,10 @@ class Cpo(Platform):
     async def _push(self, session: SimulatedSession) -> None:
         if session.is_active:
             await self.push_session(session)
+
+    def _push_interval(self, session: SimulatedSession) -> timedelta:
+        """The first values come early, since they tell how the car charges."""
+        return self.push_every if session.pushed_periods else min(self.push_every, FIRST_VALUES)
 
     def _read_meters(self) -> None:
         for session in self._plugged_in():
@@ -244,7 +252,15 @@ class Cpo(Platform):
             session.plug.share_amps = share
             if session.plug.local_limit != before:
                 for sender in session.profile_senders:
-                    self.later(self._send_update(session, sender))
+                    self.later(self.profiles.send_update(session, sender))
+
+    def session(self, session_id: str) -> SimulatedSession | None:
+        """Ids are CiStrings: some send them back in lower case."""
+        found = self.sessions.get(session_id)
+        if found is None:
+            wanted = session_id.lower()
+            found = next((s for key, s in self.sessions.items() if key.lower() == wanted), None)
+        return found
 
     # Preferences --------------------------------------------------------------------------------
 
@@ -252,7 +268,7 @@ class Cpo(Platform):
         if len(message.parts) != 2 or message.parts[1] != "charging_preferences":
             raise NotFound("PUT is for {session_id}/charging_preferences.")
         wanted = message.read(ChargingPreferences)
-        session = self._session(message.parts[0])
+        session = self.session(message.parts[0])
         if session is None or not session.is_active:
             raise InvalidParameters("There is no such ongoing session.")
         if "CHARGING_PREFERENCES_CAPABLE" not in session.plug.evse.capabilities:
@@ -264,133 +280,33 @@ class Cpo(Platform):
             self.preferences[session.id] = wanted
         return Reply(verdict)
 
-    # ChargingProfiles, Receiver -----------------------------------------------------------------
+    # Pages --------------------------------------------------------------------------------------
 
-    async def _get_profile(self, message: Received) -> Reply:
-        duration = message.query.get("duration", "")
-        if not duration.isdigit():
-            raise InvalidParameters("duration is required, in seconds.")
-
-        def active(session: SimulatedSession) -> ProfileResult:
-            profile = session.plug.active_profile(session.clock.now(), int(duration))
-            return ProfileResult(ChargingProfileResultType.ACCEPTED, profile)
-
-        return await self._command(message, message.query.get("response_url"), active)
-
-    async def _put_profile(self, message: Received) -> Reply:
-        wanted = message.read(SetChargingProfile)
-        profile = wanted.charging_profile
-        if profile.start_date_time is not None:
-            profile.start_date_time = utc(profile.start_date_time)
-
-        def put(session: SimulatedSession) -> ProfileResult:
-            if len(profile.charging_profile_period) > MAX_PERIODS:
-                return ProfileResult(ChargingProfileResultType.REJECTED)
-            self._set_profile(session, message.from_party, profile)
-            return ProfileResult(ChargingProfileResultType.ACCEPTED)
-
-        return await self._command(message, wanted.response_url, put)
-
-    async def _delete_profile(self, message: Received) -> Reply:
-        def delete(session: SimulatedSession) -> ProfileResult:
-            if not session.plug.set_profiles:
-                return ProfileResult(ChargingProfileResultType.UNKNOWN)
-            self._set_profile(session, message.from_party, None)
-            return ProfileResult(ChargingProfileResultType.ACCEPTED)
-
-        return await self._command(message, message.query.get("response_url"), delete)
-
-    def _set_profile(
-        self, session: SimulatedSession, sender: PartyId | None, profile: ChargingProfile | None
-    ) -> None:
-        """One slot, as with one ChargingStationExternalConstraints profile: the last one holds."""
-        session.meter.advance(session.plug, session.clock.now())
-        session.plug.set_profiles = [] if profile is None else [profile]
-        session.profile_senders = {} if profile is None else {sender: profile}
-
-    async def _command(
-        self,
-        message: Received,
-        response_url: str | None,
-        carry_out: Callable[[SimulatedSession], ProfileResult],
-    ) -> Reply:
-        """Answer at once whether the EVSE can be asked, and post later what it said."""
-        if not response_url or len(message.parts) != 1:
-            raise InvalidParameters("{session_id} in the URL and a response_url are required.")
-        switches = self.faults.of("chargingprofiles")
-        session = self._session(message.parts[0])
-        answer = ChargingProfileResponseType.ACCEPTED
-        if session is None or not session.is_active:
-            answer = ChargingProfileResponseType.UNKNOWN_SESSION
-        elif "CHARGING_PROFILE_CAPABLE" not in session.plug.evse.capabilities:
-            answer = ChargingProfileResponseType.NOT_SUPPORTED
-        elif switches.profile_response is not None:
-            answer = switches.profile_response
-        reply = Reply(ChargingProfileResponse(answer, PROFILE_TIMEOUT))
-        if session is None or answer is not ChargingProfileResponseType.ACCEPTED:
-            return reply
-        if switches.profile_result in (None, ChargingProfileResultType.ACCEPTED):
-            result = carry_out(session)
-        else:
-            result = ProfileResult(switches.profile_result)
-        if switches.silent_after_accepted:
-            return reply
-
-        async def post() -> None:
-            await asyncio.sleep(switches.late_result)
-            await self._post_result(message, response_url, result)
-            if switches.duplicate_result:
-                await self._post_result(message, response_url, result)
-
-        if switches.result_before_answer:
-            await post()
-        else:
-            reply.afterwards = post
-        return reply
-
-    async def _post_result(
-        self, message: Received, response_url: str, result: ProfileResult
-    ) -> None:
-        switches = self.faults.of("chargingprofiles")
-        if switches.drop_callback_query:
-            response_url = urlunsplit(urlsplit(response_url)._replace(query=""))
-        if message.connection is None:
-            raise RuntimeError("a command is carried out only for a connected platform")
+    async def page(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> web.Response:
+        """`/app/sessions` and `/app/site`: what a charge point would tell its operator."""
         try:
-            await self.send(
-                "POST",
-                response_url,
-                connection=message.connection,
-                routing=(message.from_party, self.party),
-                switches=switches,
-                body=result,
-            )
-        except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("posting a result failed: %s", error or type(error).__name__)
-
-    async def _send_update(self, session: SimulatedSession, sender: PartyId | None) -> None:
-        """PUT of the ActiveChargingProfile to whoever has set one on this session."""
-        profile = session.plug.active_profile(session.clock.now(), UPDATE_SECONDS)
-        try:
-            await self.call(
-                "chargingprofiles",
-                InterfaceRole.SENDER,
-                "PUT",
-                session.id,
-                to=sender,
-                from_=self.party,
-                body=profile,
-            )
-        except (aiohttp.ClientError, TimeoutError, LookupError, OcpiError) as error:
-            logger.warning("update to %s: %s", sender, error or type(error).__name__)
-
-    def _session(self, session_id: str) -> SimulatedSession | None:
-        """Ids are CiStrings: some send them back in lower case."""
-        found = self.sessions.get(session_id)
-        if found is None:
-            wanted = session_id.lower()
-            found = next((s for key, s in self.sessions.items() if key.lower() == wanted), None)
-        return found
+            if path == "/app/sessions" and method == "POST":
+                wanted = decode(body, Arrival)
+                stay = timedelta(hours=wanted.stay_hours) if wanted.stay_hours else None
+                session = await self.start_session(
+                    wanted.evse_uid, token=wanted.token or DEMO_TOKEN, ev=wanted.ev, stay=stay
+                )
+                return _shown(documents.session(session))
+            if path.startswith("/app/sessions/") and method == "DELETE":
+                ended = self.session(path.rsplit("/", 1)[1])
+                if ended is None or not ended.is_active:
+                    raise LookupError("there is no such ongoing session")
+                return _shown(documents.session(await self.end_session(ended.id)))
+            if path == "/app/site" and method == "POST":
+                await self.set_site_limit(decode(body, SiteLimit).limit_amps)
+                return _shown({"limit_amps": self.site.limit_amps})
+        except (OcpiError, LookupError) as error:
+            return web.json_response({"error": str(error)}, status=HTTPStatus.BAD_REQUEST)
+        if path == "/app/sessions":
+            return _shown([documents.session(session) for session in self.sessions.values()])
+        return await super().page(method, path, query, body)
 
     # Lists, Sender ------------------------------------------------------------------------------
 
@@ -426,25 +342,5 @@ class Cpo(Platform):
         return page_of(list(self.cdrs.values()), message, self)
 
 
-def judge(session: SimulatedSession, wanted: ChargingPreferences) -> ChargingPreferencesResponse:
-    """The CPO's honest answer to preferences (mod_sessions, ChargingPreferencesResponse)."""
-    if wanted.profile_type is ProfileType.GREEN:
-        # There is no Tariff of type PROFILE_GREEN at these Connectors.
-        return ChargingPreferencesResponse.PROFILE_TYPE_NOT_SUPPORTED
-    now = session.clock.now()
-    if wanted.departure_time is None:
-        if wanted.profile_type is ProfileType.CHEAP:
-            return ChargingPreferencesResponse.DEPARTURE_REQUIRED
-        return ChargingPreferencesResponse.ACCEPTED
-    departure = utc(wanted.departure_time)
-    if departure <= now:
-        return ChargingPreferencesResponse.NOT_POSSIBLE
-    if wanted.energy_need is None:
-        if wanted.profile_type is ProfileType.CHEAP:
-            return ChargingPreferencesResponse.ENERGY_NEED_REQUIRED
-        return ChargingPreferencesResponse.ACCEPTED
-    evse_watts = session.plug.evse.max_amps * session.plug.watts_per_amp
-    possible_kwh = evse_watts * (departure - now).total_seconds() / 3_600_000
-    if float(wanted.energy_need) > possible_kwh:
-        return ChargingPreferencesResponse.NOT_POSSIBLE
-    return ChargingPreferencesResponse.ACCEPTED
+def _shown(value: Any) -> web.Response:
+    return web.Response(body=to_json(value), content_type="application/json")

@@ -139,8 +139,8 @@ def tariff(owner: PartyId, updated: datetime) -> dict[str, Any]:
     }
 
 
-def session(of: SimulatedSession, closed: int | None = None) -> dict[str, Any]:
-    """mod_sessions: Session, with the first `closed` ChargingPeriods or all."""
+def session(of: SimulatedSession) -> dict[str, Any]:
+    """mod_sessions: Session."""
     document = {
         "country_code": of.owner.country_code,
         "party_id": of.owner.party_id,
@@ -153,7 +153,7 @@ def session(of: SimulatedSession, closed: int | None = None) -> dict[str, Any]:
         "evse_uid": of.plug.evse.uid,
         "connector_id": "1",
         "currency": CURRENCY,
-        "charging_periods": _periods(of.meter.periods[:closed], of.plug),
+        "charging_periods": _periods(of.meter.periods, of.plug),
         "total_cost": _price(of.meter.cost),
         "status": of.status,
         "last_updated": moment(of.last_updated),
@@ -163,11 +163,11 @@ def session(of: SimulatedSession, closed: int | None = None) -> dict[str, Any]:
     return document
 
 
-def session_patch(of: SimulatedSession, closed: int) -> dict[str, Any]:
+def session_patch(of: SimulatedSession) -> dict[str, Any]:
     """What changed since the last push; its ChargingPeriods are added to the earlier ones."""
     patch = {
         "kwh": round(of.meter.kwh, 3),
-        "charging_periods": _periods(of.meter.periods[of.pushed_periods : closed], of.plug),
+        "charging_periods": _periods(of.meter.periods[of.pushed_periods :], of.plug),
         "total_cost": _price(of.meter.cost),
         "status": of.status,
         "last_updated": moment(of.last_updated),

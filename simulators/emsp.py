@@ -1,6 +1,7 @@
 """An eMSP: Sessions and CDRs of its drivers, their preferences, a page for them (mod_sessions)."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -46,11 +47,10 @@ class Emsp(Platform):
         *,
         speed_up: float = 1.0,
         name: str = "Simulated eMSP",
-        port: int = 0,
-        host: str = "127.0.0.1",
-        public_url: str | None = None,
+        more_roles: Iterable[tuple[PartyId, Role]] = (),
+        **listen: Any,
     ) -> None:
-        super().__init__({party: Role.EMSP}, name=name, host=host, port=port, public_url=public_url)
+        super().__init__([(party, Role.EMSP), *more_roles], name=name, **listen)
         self.party = party
         self.speed_up = speed_up
         self.kept = KeptSessions(lambda session: None)
@@ -116,7 +116,9 @@ class Emsp(Platform):
 
     # The driver's app ---------------------------------------------------------------------------
 
-    async def page(self, method: str, path: str, body: bytes) -> web.Response:
+    async def page(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> web.Response:
         """`/` for people, `/app/sessions` for programs."""
         parts = path.strip("/").split("/")
         if path == "/":
@@ -126,7 +128,7 @@ class Emsp(Platform):
                 return web.json_response({"sessions": self.shown_sessions()})
             if len(parts) == 4 and parts[3] == "preferences" and method == "POST":
                 return await self._submit(parts[2], body)
-        return await super().page(method, path, body)
+        return await super().page(method, path, query, body)
 
     async def _submit(self, session_id: str, body: bytes) -> web.Response:
         try:

@@ -43,6 +43,19 @@ class Received:
         """The body as an OCPI object; NotJson or InvalidParameters when it is none."""
         return decode(self.body, expected)
 
+    def as_json(self) -> dict[str, Any]:
+        """For people and other processes; without the credentials token."""
+        return {
+            "at": moment(self.at),
+            "method": self.method,
+            "path": self.path,
+            "module": self.module,
+            "interface": self.interface,
+            "query": dict(self.query),
+            "headers": {k: v for k, v in self.headers.items() if k.lower() != "authorization"},
+            "body": self.body.decode(errors="replace"),
+        }
+
     @property
     def to_party(self) -> PartyId | None:
         """The OCPI-to headers."""

@@ -1,17 +1,15 @@
 """A small OCPI platform: one server, one client, any number of parties (transport_and_format)."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -19,7 +17,6 @@ from hub.ocpi import headers as names
 from hub.ocpi.configuration import (
     VERSION,
     BusinessDetails,
-    ClientInfo,
     Credentials,
     CredentialsRole,
     Endpoint,
@@ -36,9 +33,11 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.party import PartyId
 from simulators import registration
+from simulators.calls import Calls, routing_headers
 from simulators.connection import Connection
 from simulators.faults import Faults, Switches
-from simulators.messages import Answered, Handler, Received, Reply, to_json
+from simulators.known_clients import KnownClients
+from simulators.messages import Answered, Handler, Received, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +51,15 @@ class Platform:
 
     def __init__(
         self,
-        parties: Mapping[PartyId, Role],
+        roles: Iterable[tuple[PartyId, Role]],
         *,
         name: str = "Simulator",
         host: str = "127.0.0.1",
         port: int = 0,
         public_url: str | None = None,
     ) -> None:
-        self.parties = dict(parties)
+        self.roles = tuple(roles)
+        self.parties = tuple(dict.fromkeys(party for party, _ in self.roles))
         self.name = name
         self.host = host
         self.port = port
@@ -68,32 +68,22 @@ class Platform:
         self.connections: list[Connection] = []
         self.by_token: dict[str, Connection] = {}
         self.invitations: set[str] = set()
-        self.client_infos: dict[tuple[PartyId, Role], ClientInfo] = {}
+        self.clients = KnownClients()
         self.on_change: Callable[[], None] = lambda: None
         self._public_url = public_url
         self._modules: dict[tuple[str, str], dict[str, Handler]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http: aiohttp.ClientSession | None = None
-        self._protocol: web.Server[web.BaseRequest] | None = None
+        self._calls = Calls()
+        self._protocol: web.Server | None = None
         self._listening: asyncio.Server | None = None
         self.serve("credentials", InterfaceRole.SENDER, registration.handlers(self))
-        self.serve(
-            "hubclientinfo",
-            InterfaceRole.RECEIVER,
-            {
-                "GET": self._get_client_info,
-                "PUT": self._put_client_info,
-            },
-        )
+        self.serve("hubclientinfo", InterfaceRole.RECEIVER, self.clients.handlers())
 
     # Life ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listen; with port 0 on a free one that is kept from then on."""
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._calls.start()
         self._protocol = web.Server(self._answer, access_log=None)
         await self._listen()
 
@@ -103,8 +93,7 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._hang_up()
-        if self._http is not None:
-            await self._http.close()
+        await self._calls.stop()
 
     async def apply_faults(self) -> None:
         """Make `gone` true: the only switch that is more than a look at the next message."""
@@ -191,7 +180,7 @@ class Platform:
                 party_id=party.party_id,
                 country_code=party.country_code,
             )
-            for party, role in self.parties.items()
+            for party, role in self.roles
         ]
         return Credentials(token=token, url=self.versions_url, roles=roles)
 
@@ -246,9 +235,7 @@ class Platform:
     ) -> Answered:
         """Send one message to `module`; without `to` the TO headers are left out (open routing).
 
-        `body` is an object, or bytes that go out as they are. `headers` replace or, where None,
-        remove single headers. A network failure raises aiohttp.ClientError; TimeoutError when no
-        answer has come `within` seconds.
+        The other arguments and the exceptions are those of Calls.send.
         """
         connection = connection or self.connection_for(to)
         switches = self.faults.of(module)
@@ -257,7 +244,7 @@ class Platform:
             url = f"{url.rstrip('/')}/{path.lower() if switches.lowercase_ids else path}"
         routing = None
         if module not in CONFIGURATION_MODULES:
-            routing = (to, from_ or next(iter(self.parties)))
+            routing = (to, from_ or self.parties[0])
         return await self.send(
             method,
             url,
@@ -270,58 +257,15 @@ class Platform:
             within=within,
         )
 
-    async def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        connection: Connection,
-        routing: tuple[PartyId | None, PartyId] | None = None,
-        switches: Switches | None = None,
-        body: Any = msgspec.UNSET,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str | None] | None = None,
-        within: float = 30.0,
-    ) -> Answered:
+    async def send(self, method: str, url: str, *, connection: Connection, **more: Any) -> Answered:
         """Send one message to an absolute URL: a callback, a page Link, a CDR's Location."""
-        if self._http is None:
-            raise RuntimeError(f"{self.name} has not been started")
-        switches = switches or Switches()
-        sent: dict[str, str] = {
-            "Authorization": names.authorization(
-                connection.sends, base64_encoded=connection.base64_encoded
-            )
-        }
-        if not switches.no_message_ids:
-            sent[names.REQUEST_ID] = secrets.token_hex(16)
-            sent[names.CORRELATION_ID] = secrets.token_hex(16)
-        if routing is not None and not switches.no_routing_headers:
-            sent |= _routing_headers(routing[0], routing[1], lowercase=switches.lowercase_ids)
-        content: bytes | None = None
-        if body is not msgspec.UNSET:
-            content = body if isinstance(body, bytes) else to_json(body)
-            sent["Content-Type"] = "application/json"
-        for key, value in (headers or {}).items():
-            if value is None:
-                sent.pop(key, None)
-            else:
-                sent[key] = value
-        if query:
-            url += ("&" if "?" in url else "?") + urlencode(query)
-        async with self._http.request(
-            method,
-            url,
-            data=content,
-            headers=sent,
-            timeout=aiohttp.ClientTimeout(total=within),
-            allow_redirects=False,
-        ) as answer:
-            text = await answer.read()
-            return Answered(answer.status, answer.headers, _envelope(text))
+        return await self._calls.send(method, url, connection=connection, **more)
 
     # Answers ------------------------------------------------------------------------------------
 
-    async def page(self, method: str, path: str, body: bytes) -> web.Response:
+    async def page(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> web.Response:
         """What is no OCPI: pages for people and switches; no token, meant for loopback."""
         if path == "/faults":
             if method == "POST":
@@ -333,13 +277,22 @@ class Platform:
             elif method == "DELETE":
                 self.faults.clear()
             return web.json_response(self.faults.as_json())
+        if path == "/received":
+            wanted = {key: value for key, value in query.items() if key in {"module", "method"}}
+            return web.json_response(
+                [
+                    message.as_json()
+                    for message in self.received
+                    if all(getattr(message, key) == value for key, value in wanted.items())
+                ]
+            )
         return web.json_response({"error": "no such page"}, status=HTTPStatus.NOT_FOUND)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.raw_path
         body = await request.read()
         if not path.startswith(BASE):
-            return await self.page(request.method, path, body)
+            return await self.page(request.method, path, request.rel_url.query, body)
         message = self._read(request, path, body)
         self.received.append(message)
         switches = self.faults.of(message.module)
@@ -472,26 +425,9 @@ class Platform:
                     sent[name] = message.headers[name]
         if message.module not in CONFIGURATION_MODULES and not switches.no_routing_headers:
             asked_by = message.from_party
-            answered_by = message.to_party or next(iter(self.parties))
-            sent |= _routing_headers(asked_by, answered_by, lowercase=switches.lowercase_ids)
+            answered_by = message.to_party or self.parties[0]
+            sent |= routing_headers(asked_by, answered_by, lowercase=switches.lowercase_ids)
         return sent
-
-    # HubClientInfo, Receiver --------------------------------------------------------------------
-
-    async def _get_client_info(self, message: Received) -> Reply:
-        wanted = _party_in_url(message.parts)
-        for (party, _), info in self.client_infos.items():
-            if party == wanted:
-                return Reply(info)
-        raise NotFound(f"Nothing is known of {wanted}.")
-
-    async def _put_client_info(self, message: Received) -> Reply:
-        info = message.read(ClientInfo)
-        party = PartyId.of(info.country_code, info.party_id)
-        if party != _party_in_url(message.parts):
-            raise InvalidParameters("country_code and party_id differ from those in the URL.")
-        self.client_infos[party, info.role] = info
-        return Reply()
 
     @property
     def hub(self) -> Connection:
@@ -501,25 +437,3 @@ class Platform:
 
 async def _run(later: Callable[[], Any]) -> None:
     await later()
-
-
-def _party_in_url(parts: Sequence[str]) -> PartyId:
-    with contextlib.suppress(ValueError):
-        if len(parts) >= 2:
-            return PartyId.of(parts[0], parts[1])
-    raise InvalidParameters("The URL has to end in /{country_code}/{party_id}.")
-
-
-def _routing_headers(to: PartyId | None, from_: PartyId, *, lowercase: bool) -> dict[str, str]:
-    sent = {names.FROM_COUNTRY_CODE: from_.country_code, names.FROM_PARTY_ID: from_.party_id}
-    if to is not None:
-        sent |= {names.TO_COUNTRY_CODE: to.country_code, names.TO_PARTY_ID: to.party_id}
-    return {name: value.lower() for name, value in sent.items()} if lowercase else sent
-
-
-def _envelope(text: bytes) -> dict[str, Any] | None:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

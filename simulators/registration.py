@@ -95,8 +95,8 @@ async def _exchange(platform: "Platform", connection: Connection, method: str) -
 def _take(connection: Connection, theirs: Credentials) -> None:
     connection.sends = theirs.token
     connection.versions_url = theirs.url
-    connection.parties = {
-        PartyId.of(role.country_code, role.party_id): Role(role.role) for role in theirs.roles
+    connection.roles = {
+        (PartyId.of(role.country_code, role.party_id), Role(role.role)) for role in theirs.roles
     }
 
 

@@ -1,6 +1,7 @@
 """An SCSP: learns the limit, plans the cheapest hours, pushes them (SCALE D2.3, section 11.4)."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -62,11 +63,10 @@ class Scsp(Platform):
         speed_up: float = 1.0,
         verify: bool = True,
         name: str = "Simulated SCSP",
-        port: int = 0,
-        host: str = "127.0.0.1",
-        public_url: str | None = None,
+        more_roles: Iterable[tuple[PartyId, Role]] = (),
+        **listen: Any,
     ) -> None:
-        super().__init__({party: Role.SCSP}, name=name, host=host, port=port, public_url=public_url)
+        super().__init__([(party, Role.SCSP), *more_roles], name=name, **listen)
         self.party = party
         self.speed_up = speed_up
         self.verify = verify
@@ -92,7 +92,8 @@ class Scsp(Platform):
         task = self.task(session["id"])
         is_new, task.session = task.session is None, session
         learnt = self._learn_phases(task)
-        if is_active(session) and (is_new or learnt):
+        unfinished = task.limits is None or (task.preferences is not None and task.pushed is None)
+        if is_active(session) and (is_new or learnt or unfinished):
             self._wake(task)
 
     async def _put_preferences(self, message: Received) -> Reply:
@@ -111,12 +112,14 @@ class Scsp(Platform):
         if task is None or task.pushed is None or task.limits is None:
             return
         task.active = profile
-        offered = highest(profile)
-        wanted = max(float(p.limit) for p in task.pushed.charging_profile_period)
-        if 0 < offered < wanted:
-            task.limits = Limits(
-                task.limits.unit, offered, min(task.limits.minimum, offered), task.limits.phases
-            )
+        cap = lower_cap(profile, task.pushed)
+        if cap is not None:
+            limits = task.limits
+            task.limits = Limits(limits.unit, cap, min(limits.minimum, cap), limits.phases)
+            self._wake(task)
+        elif not is_within(profile, task.pushed):
+            # More than was pushed: the profile is not in force, so it is pushed again.
+            task.pushed = None
             self._wake(task)
 
     # The loop: learn, plan, push, verify ----------------------------------------------------------
@@ -246,6 +249,16 @@ def same_course(old: ChargingProfile, new: ChargingProfile) -> bool:
     before, after = course(old, old.start_date_time), course(new, new.start_date_time)
     moments = {new.start_date_time} | {at for at, _ in before + after if at > new.start_date_time}
     return all(limit_at(before, at) == limit_at(after, at) for at in moments)
+
+
+def lower_cap(active: ActiveChargingProfile, pushed: ChargingProfile) -> float | None:
+    """The local limit that shows where the active profile stays below the pushed one."""
+    if pushed.start_date_time is None:
+        return None
+    planned = course(pushed, pushed.start_date_time)
+    real = course(active.charging_profile, utc(active.start_date_time))
+    caps = [limit for at, limit in real if 0 < limit < limit_at(planned, at)]
+    return min(caps, default=None)
 
 
 def is_within(active: ActiveChargingProfile, pushed: ChargingProfile) -> bool:
