@@ -7,6 +7,7 @@ import psycopg
 import redis
 
 from stack.errors import SetupError
+from stack.valkey import ping
 
 SECONDS = 5
 
@@ -23,10 +24,8 @@ def check_database(url: str) -> None:
 
 def check_redis(url: str) -> None:
     """Say in one line what is wrong with REDIS_URL."""
-    limits = {"socket_connect_timeout": SECONDS, "socket_timeout": SECONDS}
     try:
-        with redis.Redis.from_url(url, **limits) as client:
-            client.ping()
+        ping(url)
     except (redis.RedisError, ValueError) as error:
         raise SetupError(f"REDIS_URL does not work: {_reason(error, url)}") from None
 

@@ -206,7 +206,7 @@ def left_behind(folder: Path) -> list[int]:
 
 def end_left_behind(folder: Path) -> None:
     """They have been told to end by the runner's death: wait for it, then insist."""
-    for number, seconds in ((None, 2), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
+    for number, seconds in ((None, 1), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
         pids = left_behind(folder)
         for pid in pids if number else []:
             with contextlib.suppress(ProcessLookupError):

