@@ -1,0 +1,122 @@
+"""Jobs of the ChargingProfiles module: carry a command to the CPO, pick up what was left behind."""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from uuid import uuid4
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from charging_profiles import authority
+from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
+from hub import outbound, outbox
+from hub.directory import holder
+from hub.handshake import lenient
+from hub.leases import renewed
+from hub.ocpi import envelope, headers
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, InvalidParameters
+
+logger = logging.getLogger(__name__)
+# Between two attempts at a CPO that refuses connections.
+PAUSE = 0.25
+# A CPO that hangs must not take all threads of the worker from the others.
+_calls: dict[int, threading.BoundedSemaphore] = defaultdict(
+    lambda: threading.BoundedSemaphore(settings.PROFILE_CALLS_PER_RECEIVER)
+)
+
+
+@shared_task
+def send_command(pk: int) -> None:
+    """Carry one command to its CPO and record the answer. Safe to run twice."""
+    command = ProfileCommand.objects.filter(pk=pk).first()
+    if command is None:
+        return
+    places = _calls[command.cpo_platform_id]
+    if not places.acquire(blocking=False):
+        return  # The sweep queues it again while its time lasts.
+    try:
+        claimed = ProfileCommand.claim(pk)
+        if claimed is not None:
+            with renewed(claimed):
+                _send(claimed)
+    finally:
+        places.release()
+
+
+def _send(command: ProfileCommand) -> None:
+    try:
+        response = _call(command)
+    except ForwardTimeout as error:
+        command.record_answer(CommandState.TIMED_OUT, None, b"", 0, error.message)
+        return
+    except HubError as error:
+        command.record_answer(CommandState.UNREACHABLE, None, b"", 0, error.message)
+        return
+    answer = _read(response)
+    state = CommandState.REFUSED
+    if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
+        state = CommandState.ACCEPTED
+        if command.method == "PUT" and command.session is not None:
+            authority.current().put_accepted(command.session, command.fsp)
+    body, problem = response.body, ""
+    if not body.lstrip().startswith(b"{"):
+        problem = f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
+        body = envelope.failure(HubError(problem))
+    command.record_answer(state, response.status, body, answer.timeout if answer else 0, problem)
+
+
+def _call(command: ProfileCommand) -> outbound.Response:
+    """One call, repeated while the CPO certainly did not get it and the sender still waits."""
+    platform = holder.current().platforms.get(command.cpo_platform_id)
+    if platform is None or not platform.is_registered:
+        raise ConnectionProblem(f"{command.cpo} is not connected.")
+    sent = {
+        "Authorization": platform.authorization,
+        headers.REQUEST_ID: str(uuid4()),
+        headers.CORRELATION_ID: command.correlation_id,
+        headers.FROM_COUNTRY_CODE: command.fsp_country_code,
+        headers.FROM_PARTY_ID: command.fsp_party_id,
+        headers.TO_COUNTRY_CODE: command.cpo_country_code,
+        headers.TO_PARTY_ID: command.cpo_party_id,
+    }
+    if command.body:
+        sent["Content-Type"] = "application/json"
+    # Refused connections are tried again for at most as long as a new one would take.
+    give_up = time.monotonic() + settings.CONNECT_TIMEOUT
+    while True:
+        left = (command.answer_by - timezone.now()).total_seconds()
+        if left <= 0:
+            raise ForwardTimeout(f"{command.cpo} did not answer in time.")
+        try:
+            return outbound.call(
+                command.method, command.path, sent, bytes(command.body), seconds=left
+            )
+        except outbound.NotArrived:
+            if time.monotonic() + PAUSE > give_up:
+                outbox.wake("hub.still_alive.check_platform", command.cpo_platform_id)
+                raise
+            time.sleep(PAUSE)
+
+
+def _read(response: outbound.Response) -> ChargingProfileResponse | None:
+    """The ChargingProfileResponse, also out of a list of one; None when there is none."""
+    answer = envelope.read_answer(response.body)
+    if response.status >= 300 or not answer.is_success:
+        return None
+    try:
+        return lenient(bytes(answer.data), ChargingProfileResponse, InvalidParameters)
+    except InvalidParameters as error:
+        logger.warning("answer to a profile command: %s", error.message)
+        return None
+
+
+@shared_task
+def sweep() -> None:
+    """Queue again what a dead worker or a wiped broker dropped; end what waited long enough."""
+    for pk in ProfileCommand.left_behind():
+        outbox.wake("charging_profiles.tasks.send_command", pk)
+    ProfileCommand.end_overdue()

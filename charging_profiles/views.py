@@ -1,0 +1,224 @@
+"""ChargingProfiles through the hub (mod_charging_profiles, Interfaces and endpoints).
+
+A command becomes a row, a job carries it to the CPO (tasks.py), the request waits for the CPO's own
+answer without a thread, and the result comes back on a URL of the hub.
+"""
+
+import logging
+from datetime import timedelta
+from functools import partial
+from urllib.parse import quote, unquote
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+
+from charging_profiles import authority
+from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.objects import (
+    ChargingProfileResponse,
+    ChargingProfileResponseType,
+    ProfileResult,
+    SetChargingProfile,
+)
+from hub import callbacks, outbox, routing
+from hub.directory import PartyEntry, holder
+from hub.ocpi.datatypes import InterfaceRole, Role, decode
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    ForwardTimeout,
+    HubError,
+    InvalidParameters,
+    NotFound,
+    UnknownReceiver,
+)
+from hub.ocpi.party import PartyId
+from hub.views import JSON, AnswerLater, Exchange, OcpiView, answer, exchange_of, refusal
+from sessions.models import Session
+
+logger = logging.getLogger(__name__)
+
+
+class ProfileCommands(OcpiView):
+    """The Receiver interface: GET the active profile, PUT one, DELETE it."""
+
+    def get(self, request: Request, session_id: str) -> HttpResponse:
+        """`?duration=…&response_url=…`; answered with the CPO's ChargingProfileResponse."""
+        exchange = exchange_of(request)
+        query = request._request.META["QUERY_STRING"]
+        duration = request.query_params.get("duration", "")
+        if not (duration.isascii() and duration.isdigit() and len(duration) < 10):
+            raise InvalidParameters(
+                "duration is required: the seconds of profile that you ask for."
+            )
+        return _receive(exchange, "GET", session_id, query)
+
+    def put(self, request: Request, session_id: str) -> HttpResponse:
+        """A SetChargingProfile; answered with the CPO's ChargingProfileResponse."""
+        exchange = exchange_of(request)
+        decode(exchange.body, SetChargingProfile)
+        return _receive(exchange, "PUT", session_id, request._request.META["QUERY_STRING"])
+
+    def delete(self, request: Request, session_id: str) -> HttpResponse:
+        """`?response_url=…`; answered with the CPO's ChargingProfileResponse."""
+        query = request._request.META["QUERY_STRING"]
+        return _receive(exchange_of(request), "DELETE", session_id, query)
+
+
+def _receive(exchange: Exchange, method: str, session_id: str, query: str) -> HttpResponse:
+    """Store the command and queue its job, or answer at once why not."""
+    sender = _sender(exchange)
+    directory = holder.snapshot
+    caller = directory.parties[sender]
+    body, response_url = exchange.body, callbacks.response_url_in_body(exchange.body or b"{}")
+    if method != "PUT":
+        response_url, query = callbacks.split_response_url(query)
+        body = b""
+    if not response_url:
+        raise InvalidParameters("response_url is required: where the result is to be POSTed.")
+    callbacks.check_response_url(response_url)
+    session, receiver = _session(exchange, caller, session_id)
+    if session is None and receiver is None:
+        return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
+    cpo = routing.reachable(directory, sender, receiver or _owner(session), "chargingprofiles")
+    verdict = _verdict(session, cpo, caller, method)
+    if verdict.refusal is not None:
+        return _hub_answers(ChargingProfileResponseType.REJECTED, verdict.refusal)
+    endpoint = cpo.platform.endpoint("chargingprofiles", InterfaceRole.RECEIVER)
+    if endpoint is None:
+        raise HubError(f"{cpo.identity} does not offer chargingprofiles as RECEIVER.")
+    command = ProfileCommand(
+        method=method,
+        session=session,
+        session_id_sent=session_id,
+        fsp_platform_id=exchange.platform.id,
+        fsp_country_code=sender.country_code,
+        fsp_party_id=sender.party_id,
+        cpo_platform_id=cpo.platform.id,
+        cpo_country_code=cpo.country_code,
+        cpo_party_id=cpo.party_id,
+        epoch=verdict.epoch,
+        response_url=response_url,
+        correlation_id=exchange.correlation_id[:64],
+        answer_by=timezone.now() + timedelta(seconds=settings.FORWARD_TIMEOUT),
+    )
+    own_url = result_url(command.key)
+    command.path = f"{endpoint.rstrip('/')}/{quote(session_id, safe='')}"
+    if method == "PUT":
+        command.body = callbacks.with_response_url(body, own_url)
+    else:
+        query = "&".join(part for part in (query, f"response_url={quote(own_url)}") if part)
+        command.path = f"{command.path}?{query}"
+    with transaction.atomic():
+        command.save()
+        transaction.on_commit(
+            lambda: outbox.wake("charging_profiles.tasks.send_command", command.pk)
+        )
+    return AnswerLater(
+        topic=f"command:{command.pk}",
+        resume=partial(_answer_of, command.pk),
+        sent=partial(_passed_on, command.pk),
+    )
+
+
+def result_url(key: str) -> str:
+    """The response_url that the CPO is given; the key is bound to the CPO's platform."""
+    return f"{settings.BASE_URL}/ocpi/2.2.1/profile-result/{key}"
+
+
+def _sender(exchange: Exchange) -> PartyId:
+    if exchange.sender is None:
+        raise InvalidParameters("The request has no sending party.")
+    return exchange.sender
+
+
+def _owner(session: Session | None) -> PartyId:
+    if session is None:
+        raise UnknownReceiver("The hub does not know this session; name the CPO in OCPI-to.")
+    return session.owner
+
+
+def _session(
+    exchange: Exchange, caller: PartyEntry, session_id: str
+) -> tuple[Session | None, PartyId | None]:
+    """The session and, where TO names one, the receiver. Two candidates: refused, not guessed."""
+    if exchange.receiver is not None:
+        found = Session.objects.owned(exchange.receiver, unquote(session_id)).first()
+        return found, exchange.receiver
+    candidates = list(Session.objects.named(unquote(session_id)))
+    visible = [s for s in candidates if authority.current().may_see(s, caller.identity)]
+    if len(visible) > 1:
+        owners = " and ".join(sorted(str(session.owner) for session in visible))
+        raise UnknownReceiver(
+            f"Session {session_id!r} exists at {owners}. Name the CPO in OCPI-to."
+        )
+    return (visible[0] if visible else None), None
+
+
+def _verdict(
+    session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str
+) -> authority.Verdict:
+    """GET is open to who may see the session; PUT and DELETE to its FSP."""
+    rules = authority.current()
+    if session is None:
+        if method == "GET" or Role.CPO not in cpo.roles:
+            return authority.Verdict(None)
+        return rules.verdict_on_unknown(
+            cpo.identity, caller.identity, is_emsp=Role.EMSP in caller.roles
+        )
+    if method == "GET":
+        may_see = rules.may_see(session, caller.identity)
+        return authority.Verdict(
+            None if may_see else f"{caller.identity} may not see this session."
+        )
+    return rules.verdict(session, caller.identity, is_scsp=Role.SCSP in caller.roles)
+
+
+def _hub_answers(result: ChargingProfileResponseType, why: str) -> HttpResponse:
+    """A ChargingProfileResponse of the hub's own: the CPO is not bothered."""
+    return answer(ChargingProfileResponse(result=result, timeout=0), message=why)
+
+
+def _answer_of(pk: int) -> HttpResponse | None:
+    """The CPO's own answer as it came, or the hub error that ended the wait; None: not yet."""
+    command = ProfileCommand.objects.get(pk=pk)
+    if command.answered_at is None:
+        if timezone.now() < command.answer_by:
+            return None
+        return refusal(ForwardTimeout(f"{command.cpo} did not answer in time."))
+    if command.answer_http_status is not None:
+        return HttpResponse(
+            bytes(command.answer_body), status=command.answer_http_status, content_type=JSON
+        )
+    error = ForwardTimeout if command.state == CommandState.TIMED_OUT else ConnectionProblem
+    return refusal(error(command.problem))
+
+
+def _passed_on(pk: int) -> None:
+    ProfileCommand.objects.get(pk=pk).record_passed_on()
+
+
+class ProfileResults(OcpiView):
+    """The `response_url` that the hub gave the CPO (Sender interface, POST)."""
+
+    def post(self, request: Request, key: str) -> HttpResponse:
+        """One of the three results. A repetition changes nothing; a late one is passed on."""
+        exchange = exchange_of(request)
+        command = ProfileCommand.objects.filter(
+            key=key, cpo_platform_id=exchange.platform.id
+        ).first()
+        if command is None:
+            raise NotFound("This URL was not given to your platform, or is no longer valid.")
+        result = decode(exchange.body, ProfileResult).result
+        is_first = command.record_result(result, exchange.body)
+        logger.info(
+            "%s result %s of profile command %s from %s, correlation %s",
+            command.method,
+            result.value if is_first else "repeated",
+            command.pk,
+            command.cpo,
+            command.correlation_id,
+        )
+        return answer(message=None if is_first else "This result had been received already.")

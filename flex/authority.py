@@ -1,0 +1,58 @@
+"""Who may set charging profiles: flexibility agreements and assignments (SCALE D2.3, 11.4)."""
+
+from django.conf import settings
+from django.db.models import Q
+
+from charging_profiles.authority import Verdict
+from flex.models import FlexAgreement, FspAssignment
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+
+class FlexAuthority:
+    """The rules of choice; installed into `charging_profiles.authority` at start-up."""
+
+    def verdict(self, session: Session, caller: PartyId, *, is_scsp: bool) -> Verdict:
+        """The session's FSP may. With none: the eMSP of the token, or an SCSP the CPO chose.
+
+        "ChargingProfile can be created by the owner of a Token on Sessions that belong to that
+        token"; an SCSP depends "on the CPO sending session information to them"
+        (mod_charging_profiles).
+        """
+        assignment = FspAssignment.of(session)
+        if assignment is not None:
+            if assignment.fsp == caller:
+                return Verdict(None, assignment.epoch)
+            return Verdict(f"{caller} is not the flexibility provider of this session.")
+        if settings.FSP_AGREEMENT_REQUIRED:
+            return Verdict(f"{caller} has no agreement to act as flexibility provider.")
+        if caller == session.emsp or (is_scsp and str(caller) in session.sent_to):
+            return Verdict(None)
+        return Verdict(
+            f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
+        )
+
+    def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> Verdict:
+        """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO."""
+        agreed = FlexAgreement.objects.filter(
+            Q(cpo_party_id="")
+            | Q(cpo_country_code__iexact=cpo.country_code, cpo_party_id__iexact=cpo.party_id),
+            fsp_country_code__iexact=caller.country_code,
+            fsp_party_id__iexact=caller.party_id,
+            is_active=True,
+        ).exists()
+        if agreed or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
+            return Verdict(None)
+        return Verdict(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
+
+    def may_see(self, session: Session, caller: PartyId) -> bool:
+        """The CPO, the eMSP, whom the CPO sent the session, and the FSP."""
+        if caller in {session.owner, session.emsp} or str(caller) in session.sent_to:
+            return True
+        assignment = FspAssignment.of(session)
+        return assignment is not None and assignment.fsp == caller
+
+    def put_accepted(self, session: Session, caller: PartyId) -> None:
+        """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""
+        if FspAssignment.of(session) is None and not session.is_over:
+            FspAssignment.open(session, caller, reason="first profile that the CPO accepted")

@@ -1,0 +1,191 @@
+"""Who is flexibility provider (FSP), for which session, since when (SCALE D2.3, 8.4 and 11)."""
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+
+class FlexAgreement(models.Model):
+    """Who may act as FSP, for which CPO, eMSP, token or location; what is empty fits all."""
+
+    fsp_country_code = models.CharField("FSP country code", max_length=2)
+    fsp_party_id = models.CharField("FSP party id", max_length=3)
+    cpo_country_code = models.CharField("CPO country code", max_length=2, blank=True)
+    cpo_party_id = models.CharField("CPO party id", max_length=3, blank=True)
+    emsp_country_code = models.CharField("eMSP country code", max_length=2, blank=True)
+    emsp_party_id = models.CharField("eMSP party id", max_length=3, blank=True)
+    token_uid = models.CharField(max_length=36, blank=True)
+    location_id = models.CharField(max_length=36, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "flexibility agreement"
+        constraints = [
+            models.CheckConstraint(
+                name="flex_agreement_names_somebody",
+                condition=~models.Q(cpo_party_id="", emsp_party_id=""),
+                violation_error_message="Name the CPO or the eMSP that this agreement is for.",
+            ),
+            models.CheckConstraint(
+                name="flex_agreement_token_needs_emsp",
+                condition=models.Q(token_uid="") | ~models.Q(emsp_party_id=""),
+                violation_error_message="A token is one of an eMSP: name it.",
+            ),
+            models.CheckConstraint(
+                name="flex_agreement_location_needs_cpo",
+                condition=models.Q(location_id="") | ~models.Q(cpo_party_id=""),
+                violation_error_message="A location is one of a CPO: name it.",
+            ),
+            models.UniqueConstraint(
+                fields=[
+                    "cpo_country_code",
+                    "cpo_party_id",
+                    "emsp_country_code",
+                    "emsp_party_id",
+                    "token_uid",
+                    "location_id",
+                ],
+                condition=models.Q(is_active=True),
+                name="flex_agreement_one_fsp_per_scope",
+                violation_error_message="Another FSP already has an active agreement for this.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        scope = [
+            f"{self.cpo_country_code}-{self.cpo_party_id}" if self.cpo_party_id else "",
+            f"{self.emsp_country_code}-{self.emsp_party_id}" if self.emsp_party_id else "",
+            "a token" if self.token_uid else "",
+            f"location {self.location_id}" if self.location_id else "",
+        ]
+        return f"{self.fsp} for {', '.join(part for part in scope if part)}"
+
+    @property
+    def fsp(self) -> PartyId:
+        """Who may act."""
+        return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Order of choice, greatest first: token, the eMSP's word, location, the CPO's default."""
+        return bool(self.token_uid), bool(self.emsp_party_id), bool(self.location_id)
+
+    @classmethod
+    def for_session(cls, session: Session) -> "FlexAgreement | None":
+        """The agreement that decides, or None."""
+
+        def is_or_empty(field: str, value: str) -> models.Q:
+            return models.Q(**{field: ""}) | models.Q(**{f"{field}__iexact": value})
+
+        fitting = cls.objects.filter(
+            is_or_empty("cpo_country_code", session.country_code),
+            is_or_empty("cpo_party_id", session.party_id),
+            is_or_empty("emsp_country_code", session.emsp_country_code),
+            is_or_empty("emsp_party_id", session.emsp_party_id),
+            is_or_empty("token_uid", session.token_uid),
+            is_or_empty("location_id", session.location_id),
+            is_active=True,
+        )
+        return max(fitting, key=lambda agreement: (agreement.rank, -agreement.pk), default=None)
+
+
+class FspKind(models.TextChoices):
+    """What acts as FSP: a party through the hub, or something the hub only observes."""
+
+    PARTY = "PARTY", "a party through the hub"
+    CPO = "CPO", "the CPO itself"
+    EMS = "EMS", "an energy management system on site"
+    EV = "EV", "the EV itself"
+
+
+class FspAssignment(models.Model):
+    """Who is FSP of a session; each change raises `epoch`."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="fsp_assignments")
+    kind = models.CharField(max_length=5, choices=FspKind, default=FspKind.PARTY)
+    fsp_country_code = models.CharField(max_length=2, blank=True)
+    fsp_party_id = models.CharField(max_length=3, blank=True)
+    epoch = models.PositiveIntegerField()
+    reason = models.CharField(max_length=200)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "FSP assignment"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session"],
+                condition=models.Q(ended_at__isnull=True),
+                name="one_open_fsp_per_session",
+            ),
+            models.UniqueConstraint(fields=["session", "epoch"], name="fsp_epoch_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fsp or self.kind} epoch {self.epoch}"
+
+    @property
+    def fsp(self) -> PartyId | None:
+        """The party that acts, or None where the hub only observes."""
+        if self.kind != FspKind.PARTY:
+            return None
+        return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
+
+    @classmethod
+    def of(cls, session: Session) -> "FspAssignment | None":
+        """The open assignment; made out of the agreement that fits when there is none yet."""
+        current = cls.objects.filter(session=session, ended_at__isnull=True).first()
+        if current is not None:
+            return current
+        agreement = FlexAgreement.for_session(session)
+        if agreement is None or session.is_over:
+            return None
+        return cls.open(session, agreement.fsp, reason=f"agreement {agreement.pk}: {agreement}")
+
+    @classmethod
+    def open(cls, session: Session, fsp: PartyId, reason: str) -> "FspAssignment":
+        """Make `fsp` the FSP unless somebody is; return who is. Safe to race."""
+        with transaction.atomic():
+            Session.objects.select_for_update().get(pk=session.pk)
+            current = cls.objects.filter(session=session, ended_at__isnull=True).first()
+            if current is not None:
+                return current
+            last = cls.objects.filter(session=session).aggregate(models.Max("epoch"))["epoch__max"]
+            return cls.objects.create(
+                session=session,
+                fsp_country_code=fsp.country_code,
+                fsp_party_id=fsp.party_id,
+                epoch=(last or 0) + 1,
+                reason=reason[:200],
+            )
+
+
+class PreferenceCopy(models.Model):
+    """What the driver asked, and what the CPO answered (mod_sessions: ChargingPreferences)."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="preferences")
+    document = models.BinaryField()
+    profile_type = models.CharField(max_length=7)
+    departure_time = models.DateTimeField(null=True, blank=True)
+    energy_need = models.DecimalField(
+        "energy need (kWh)", max_digits=10, decimal_places=4, null=True, blank=True
+    )
+    discharge_allowed = models.BooleanField(null=True, blank=True)
+    # energy_need does not say "from start" or "from now": the kWh at receipt settle it later.
+    kwh_at_receipt = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
+    cpo_http_status = models.PositiveSmallIntegerField()
+    cpo_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    cpo_answer = models.CharField(max_length=40, blank=True)
+    correlation_id = models.CharField(max_length=64)
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "charging preferences"
+        verbose_name_plural = "charging preferences"
+        indexes = [models.Index(fields=["session", "-received_at"], name="preference_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.profile_type} until {self.departure_time or 'open'}"

@@ -1,0 +1,61 @@
+"""Where the hub may connect to: no private networks unless the operator allows them.
+
+Checked on the addresses that are really connected to, so that a name which resolves differently the
+second time (DNS rebinding) gains nothing.
+"""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from hub.ocpi.errors import InvalidParameters
+
+
+class ForbiddenAddress(OSError):
+    """The host resolves only to addresses that the hub does not connect to."""
+
+
+def is_allowed(address: str) -> bool:
+    """Whether the hub may connect to this IP address."""
+    if settings.ALLOW_PRIVATE_URLS:
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return (mapped or ip).is_global and not (mapped or ip).is_multicast
+
+
+def check_url(url: str, what: str) -> None:
+    """Raise InvalidParameters when `url` can never be called, naming `what` it is.
+
+    A name that does not resolve now is let through: the call itself will tell.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidParameters(f"{what} {url!r} is not a URL: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise InvalidParameters(f"{what} {url!r} is not an absolute http(s) URL.")
+    if parts.username or parts.password:
+        raise InvalidParameters(f"{what} must not carry a user or password.")
+    if parts.scheme == "http" and not settings.ALLOW_HTTP_URLS:
+        raise InvalidParameters(f"{what} {url!r} must be https.")
+    try:
+        resolve(host, port or 443)
+    except ForbiddenAddress as error:
+        raise InvalidParameters(f"{what} {url!r}: {error}.") from error
+    except OSError:
+        return
+
+
+def resolve(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[int, str]]:
+    """Allowed (family, address) pairs of a host; ForbiddenAddress when it has none."""
+    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    allowed = [
+        (int(f), str(address[0])) for f, _, _, _, address in found if is_allowed(str(address[0]))
+    ]
+    if not allowed:
+        raise ForbiddenAddress(f"{host} is in a private network, which this hub does not call")
+    return allowed

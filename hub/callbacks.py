@@ -1,0 +1,178 @@
+"""URLs that the hub must rewrite so that the answer comes back through it.
+
+`response_url` (mod_commands), the `Link` of a page and the `Location` of a CDR name a URL of one
+party; the other party is given one of the hub, which knows who may call it.
+"""
+
+import re
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
+
+import msgspec
+from django.conf import settings
+from django.utils import timezone
+
+from hub import addresses
+from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
+from hub.ocpi.errors import HubError, InvalidParameters, MethodNotAllowed, NotFound
+from hub.routing import Forward
+
+_METHODS = {
+    ForwardedUrlKind.RESPONSE_URL: "POST",
+    ForwardedUrlKind.PAGE: "GET",
+    ForwardedUrlKind.LOCATION: "GET",
+}
+MAX_URL = 255
+# Seen in the wild: the repr of a language's enum where the interface's name belongs.
+_ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]+\.[A-Za-z_]+\b")
+PAGE_VALID_DAYS = 2
+
+
+def hub_url(key: str) -> str:
+    """The URL of the hub that stands for a party's."""
+    return f"{settings.BASE_URL}/ocpi/2.2.1/via/{key}"
+
+
+def find(key: str, caller: int) -> ForwardedUrl:
+    """The URL behind a key; NotFound for an unknown one, an old one, or somebody else's."""
+    found = ForwardedUrl.objects.filter(key=key).first()
+    if (
+        found is None
+        or found.caller_id != caller
+        or (found.valid_until is not None and found.valid_until < timezone.now())
+    ):
+        raise NotFound("This URL was not given to your platform, or is no longer valid.")
+    return found
+
+
+def check_method(forwarded: ForwardedUrl, method: str) -> None:
+    """A response_url takes POST; a page and a CDR's Location take GET."""
+    allowed = _METHODS[ForwardedUrlKind(forwarded.kind)]
+    if method != allowed:
+        raise MethodNotAllowed(f"Only {allowed} works here.", headers={"Allow": allowed})
+
+
+def rewrite_response_url(
+    body: bytes, query: str, module: str, forward: Forward
+) -> tuple[bytes, str]:
+    """Replace the response_url in the body or the query; all other bytes stay."""
+    own_body, own_query = body, query
+    if b'"response_url"' in body and (found := response_url_in_body(body)) is not None:
+        own_body = with_response_url(body, _response_url(found, module, forward))
+    if (found := split_response_url(query)[0]) is not None:
+        rest = split_response_url(query)[1]
+        own_query = "&".join(
+            part
+            for part in (rest, f"response_url={quote(_response_url(found, module, forward))}")
+            if part
+        )
+    return own_body, own_query
+
+
+def _response_url(target: str, module: str, forward: Forward) -> str:
+    check_response_url(target)
+    receiver = forward.receiver
+    row = ForwardedUrl.objects.create(
+        kind=ForwardedUrlKind.RESPONSE_URL,
+        module=module,
+        target=target,
+        caller_id=receiver.platform.id,
+        caller_country_code=receiver.identity.country_code,
+        caller_party_id=receiver.identity.party_id,
+        owner_country_code=forward.sender.country_code,
+        owner_party_id=forward.sender.party_id,
+        valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
+    )
+    return hub_url(row.key)
+
+
+def check_response_url(url: str) -> None:
+    """Refuse (2001) what the hub could never call."""
+    if len(url) > MAX_URL:
+        raise InvalidParameters(f"response_url has {len(url)} characters; a URL has at most 255.")
+    addresses.check_url(url, "response_url")
+
+
+class _WithResponseUrl(msgspec.Struct):
+    response_url: str | None = None
+
+
+def response_url_in_body(body: bytes) -> str | None:
+    """The top-level response_url of a command's body."""
+    try:
+        return msgspec.json.decode(body, type=_WithResponseUrl).response_url
+    except msgspec.ValidationError as error:
+        raise InvalidParameters(f"response_url: {error}.") from error
+
+
+def with_response_url(body: bytes, url: str) -> bytes:
+    """The body with another response_url; order, numbers and unknown fields stay as sent."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    fields["response_url"] = msgspec.Raw(msgspec.json.encode(url))
+    return msgspec.json.encode(fields)
+
+
+def split_response_url(query: str) -> tuple[str | None, str]:
+    """The response_url in a query, and the query without it.
+
+    It may come unencoded with a query of its own, as in the example of the GET method: then all
+    that follows belongs to it, save a `duration`, which is ours.
+    """
+    before, found, value = f"&{query}".partition("&response_url=")
+    if not found:
+        return None, query
+    if "://" not in value.partition("&")[0]:
+        encoded, _, after = value.partition("&")
+        return unquote(encoded), "&".join(part for part in (before[1:], after) if part)
+    ours = [part for part in value.split("&")[1:] if part.startswith("duration=")]
+    theirs = [part for part in value.split("&") if not part.startswith("duration=")]
+    if "duration=" in before:
+        ours, theirs = [], value.split("&")
+    return "&".join(theirs), "&".join(part for part in (before[1:], *ours) if part)
+
+
+def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forward) -> str | None:
+    """The Link header with a next page that works through the hub; None without a next page."""
+    found = re.search(r'<([^>]*)>\s*;[^,]*rel="?next"?', link)
+    if found is None:
+        return None
+    target = _mended(urljoin(asked, found.group(1)), asked)
+    if len(target) > ForwardedUrl._meta.get_field("target").max_length:  # type: ignore[operator]
+        raise HubError("The receiver's Link is too long to be passed on.")
+    row = ForwardedUrl.objects.create(
+        kind=ForwardedUrlKind.PAGE,
+        module=module,
+        target=target,
+        caller_id=caller,
+        caller_country_code=forward.sender.country_code,
+        caller_party_id=forward.sender.party_id,
+        owner_country_code=forward.receiver.identity.country_code,
+        owner_party_id=forward.receiver.identity.party_id,
+        valid_until=callback_valid_until(PAGE_VALID_DAYS),
+    )
+    return f'<{hub_url(row.key)}>; rel="next"'
+
+
+def _mended(link: str, asked: str) -> str:
+    """A Link that can be called: real ones name https on an http port, or an enum in the path."""
+    page, own = urlsplit(link), urlsplit(asked)
+    if page.netloc == own.netloc and page.scheme != own.scheme:
+        page = page._replace(scheme=own.scheme)
+    if page.path != own.path and _ENUM_REPR.search(unquote(page.path)):
+        page = page._replace(path=own.path, query=urlencode(parse_qsl(page.query)))
+    return page.geturl()
+
+
+def rewrite_location(location: str, asked: str, module: str, caller: int, forward: Forward) -> str:
+    """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent."""
+    target = urljoin(asked, location)
+    row, _ = ForwardedUrl.objects.get_or_create(
+        kind=ForwardedUrlKind.LOCATION,
+        module=module,
+        target=target,
+        caller_id=caller,
+        caller_country_code=forward.sender.country_code,
+        caller_party_id=forward.sender.party_id,
+        owner_country_code=forward.receiver.identity.country_code,
+        owner_party_id=forward.receiver.identity.party_id,
+    )
+    return hub_url(row.key)

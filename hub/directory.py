@@ -1,0 +1,244 @@
+"""The directory: who is connected, where, and may exchange what, as an immutable snapshot.
+
+Routing reads it on every message, so it is in memory. Triggers raise `DirectoryVersion` on every
+change of its tables and notify the web processes; `Directory.current` also looks for itself.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+
+from hub import secret_box
+from hub.models import (
+    Agreement,
+    DirectoryReader,
+    DirectoryVersion,
+    Endpoint,
+    Party,
+    Platform,
+    TokenForm,
+)
+from hub.ocpi import headers
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
+from hub.ocpi.party import PartyId
+
+logger = logging.getLogger(__name__)
+READER_IS_ALIVE = timedelta(seconds=15)
+CONFIRMATION_WAIT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformEntry:
+    """A platform as routing sees it."""
+
+    id: int
+    name: str
+    is_registered: bool
+    authorization: str
+    versions_url: str
+    endpoints: dict[tuple[str, InterfaceRole], str]
+    parties: tuple[PartyId, ...]
+
+    def endpoint(self, module: str, role: InterfaceRole) -> str | None:
+        """The URL of its interface, or None when it does not offer it."""
+        return self.endpoints.get((module, role))
+
+
+@dataclass(frozen=True, slots=True)
+class PartyEntry:
+    """A party as routing sees it, with all its roles."""
+
+    identity: PartyId
+    country_code: str
+    party_id: str
+    roles: frozenset[Role]
+    status: ConnectionStatus
+    is_agreed: bool
+    platform: PlatformEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Whose credentials token was presented."""
+
+    platform: PlatformEntry
+    is_token_a: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One snapshot; never changed, only replaced."""
+
+    version: int
+    hub: PartyId
+    open_by_default: bool
+    platforms: dict[int, PlatformEntry]
+    parties: dict[PartyId, PartyEntry]
+    tokens: dict[bytes, Presented] = field(repr=False)
+    agreements: dict[tuple[frozenset[PartyId], str], tuple[bool, str]]
+
+    def authenticate(self, authorization_header: str) -> Presented | None:
+        """Whose token this is; the Base64 and the plain form are both tried."""
+        for token, _ in headers.presented_tokens(authorization_header):
+            found = self.tokens.get(secret_box.token_hash(token))
+            if found is not None:
+                return found
+        return None
+
+    def closed_because(self, one: PartyId, other: PartyId, module: str) -> str | None:
+        """Why this pair may not exchange the module; None when it may.
+
+        The word on the module goes before the word on all modules, that before the default.
+        """
+        pair = frozenset((one, other))
+        for key in ((pair, module), (pair, "")):
+            if (word := self.agreements.get(key)) is not None:
+                is_open, note = word
+                if is_open:
+                    return None
+                return note or f"the agreement between {one} and {other} is closed"
+        if self.open_by_default:
+            return None
+        return f"{one} and {other} have no agreement"
+
+
+def load(version: int | None = None) -> Directory:
+    """Read a snapshot from the database."""
+    if version is None:
+        version = current_version()
+    endpoints: dict[int, dict[tuple[str, InterfaceRole], str]] = {}
+    for endpoint in Endpoint.objects.all():
+        key = (endpoint.identifier, InterfaceRole(endpoint.role))
+        endpoints.setdefault(endpoint.platform_id, {})[key] = endpoint.url
+    rows: dict[PartyId, list[Party]] = {}
+    hosted: dict[int, dict[PartyId, None]] = {}
+    for party in Party.objects.order_by("id"):
+        rows.setdefault(party.identity, []).append(party)
+        hosted.setdefault(party.platform_id, {})[party.identity] = None
+    platforms = {}
+    tokens = {}
+    for platform in Platform.objects.all():
+        entry = PlatformEntry(
+            id=platform.pk,
+            name=platform.name,
+            is_registered=platform.is_registered,
+            authorization=_authorization(platform),
+            versions_url=platform.versions_url,
+            endpoints=endpoints.get(platform.pk, {}),
+            parties=tuple(hosted.get(platform.pk, ())),
+        )
+        platforms[platform.pk] = entry
+        for digest, is_token_a in (
+            (platform.token_a_hash, True),
+            (platform.token_c_hash, False),
+        ):
+            if digest is not None:
+                tokens[bytes(digest)] = Presented(entry, is_token_a)
+    return Directory(
+        version=version,
+        hub=PartyId.of(settings.HUB_COUNTRY_CODE, settings.HUB_PARTY_ID),
+        open_by_default=settings.AGREEMENTS_OPEN_BY_DEFAULT,
+        platforms=platforms,
+        parties={
+            identity: PartyEntry(
+                identity=identity,
+                country_code=found[0].country_code,
+                party_id=found[0].party_id,
+                roles=frozenset(Role(party.role) for party in found),
+                status=ConnectionStatus(found[0].status),
+                is_agreed=all(party.is_agreed for party in found),
+                platform=platforms[found[0].platform_id],
+            )
+            for identity, found in rows.items()
+        },
+        tokens=tokens,
+        agreements={
+            (frozenset(agreement.pair), agreement.module): (agreement.is_open, agreement.note)
+            for agreement in Agreement.objects.all()
+        },
+    )
+
+
+def _authorization(platform: Platform) -> str:
+    if not platform.token_b_encrypted:
+        return ""
+    try:
+        token = platform.token_b
+    except secret_box.WrongKey:
+        logger.exception("platform %s cannot be called", platform.pk)
+        return ""
+    return headers.authorization(token, base64_encoded=platform.token_form == TokenForm.BASE64)
+
+
+def current_version() -> int:
+    """What the database says now."""
+    return DirectoryVersion.objects.values_list("version", flat=True).first() or 0
+
+
+class DirectoryHolder:
+    """The snapshot of this process, replaced when the database says that it changed."""
+
+    # How long a process without a listener (Celery, manage.py) trusts its snapshot.
+    TRUST = 0.5
+
+    def __init__(self) -> None:
+        self._snapshot: Directory | None = None
+        self._looked_at = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def snapshot(self) -> Directory:
+        """The last loaded snapshot; touches no database."""
+        if self._snapshot is None:
+            raise RuntimeError("the directory has not been loaded yet")
+        return self._snapshot
+
+    def refresh(self) -> Directory:
+        """Load again if the database has a newer version."""
+        with self._lock:
+            version = current_version()
+            if self._snapshot is None or self._snapshot.version != version:
+                self._snapshot = load(version)
+            self._looked_at = time.monotonic()
+            return self._snapshot
+
+    def current(self) -> Directory:
+        """The snapshot, at most TRUST seconds behind the database."""
+        if self._snapshot is None or time.monotonic() - self._looked_at > self.TRUST:
+            return self.refresh()
+        return self._snapshot
+
+    def confirm(self, worker: str) -> None:
+        """Refresh, and tell the others by which version this web process routes."""
+        close_old_connections()
+        snapshot = self.refresh()
+        DirectoryReader.objects.update_or_create(
+            worker=worker, defaults={"version": snapshot.version, "seen_at": timezone.now()}
+        )
+
+
+holder = DirectoryHolder()
+
+
+def wait_until_confirmed() -> bool:
+    """Wait until every live web process routes by what is committed now, at most a second.
+
+    Called before rotation, DELETE of credentials and suspension are answered. Returns whether all
+    have confirmed; a process that does not is hung, and restarted by its supervisor.
+    """
+    version = current_version()
+    deadline = time.monotonic() + CONFIRMATION_WAIT
+    while DirectoryReader.objects.filter(
+        seen_at__gt=timezone.now() - READER_IS_ALIVE, version__lt=version
+    ).exists():
+        if time.monotonic() > deadline:
+            logger.warning("not every web process confirmed directory version %s", version)
+            return False
+        time.sleep(0.01)
+    return True

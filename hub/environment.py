@@ -1,0 +1,86 @@
+"""Typed reading of the environment: every wrong value fails loudly, naming the variable."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Environment:
+    """Variables of the process, behind them those of FLEXHUB_DATA/services.env.
+
+    Each NAME may also be given as NAME_FILE, a path whose content is the value.
+    """
+
+    def __init__(self, services_file: Path) -> None:
+        self._services: dict[str, str] = {}
+        if services_file.is_file():
+            for line in services_file.read_text().splitlines():
+                name, equals, value = line.partition("=")
+                if equals:
+                    self._services[name.strip()] = value.strip()
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The value as text; without a default the variable is required."""
+        if (path := os.environ.get(f"{name}_FILE")) is not None:
+            try:
+                return Path(path).read_text().strip()
+            except OSError as error:
+                raise ImproperlyConfigured(f"{name}_FILE: {error}") from error
+        value = os.environ.get(name, self._services.get(name, default))
+        if value is None:
+            raise ImproperlyConfigured(
+                f"{name} is not set. script/server sets it; see README, 'Run it for real'."
+            )
+        return value
+
+    def integer(self, name: str, default: int, *, least: int = 0) -> int:
+        """A whole number of at least `least`."""
+        text = self.text(name, str(default))
+        try:
+            value = int(text)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}={text!r} is not a whole number.") from error
+        if value < least:
+            raise ImproperlyConfigured(f"{name}={value} is less than {least}.")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A positive number, for example of seconds."""
+        text = self.text(name, str(default))
+        try:
+            value = float(text)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}={text!r} is not a number.") from error
+        if not 0 < value < float("inf"):
+            raise ImproperlyConfigured(f"{name}={text!r} must be more than 0.")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        """1/0, true/false, yes/no, on/off."""
+        text = self.text(name, "yes" if default else "no").lower()
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text in {"0", "false", "no", "off", ""}:
+            return False
+        raise ImproperlyConfigured(f"{name}={text!r} is not yes or no.")
+
+    def database(self, name: str) -> dict[str, Any]:
+        """Django's database settings out of postgresql://user:password@host:port/name?sslmode=…."""
+        url = urlsplit(self.text(name))
+        if url.scheme not in {"postgresql", "postgres"} or not url.path.strip("/"):
+            raise ImproperlyConfigured(
+                f"{name} is not of the form postgresql://user:password@host:port/name."
+            )
+        options = dict(pair.split("=", 1) for pair in url.query.split("&") if "=" in pair)
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(url.path.strip("/")),
+            "USER": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "HOST": url.hostname or "",
+            "PORT": str(url.port or ""),
+            "OPTIONS": options,
+        }

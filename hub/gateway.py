@@ -1,0 +1,399 @@
+"""The gateway: the path that every OCPI message takes (transport_and_format).
+
+1. `_receive`      read the message ids, authenticate, read the body (capped), find the place
+2. `_decide`       routing: to whom? (hub/routing.py), with a look into the database where it asks
+3. `_forward`      to another party, within the request, byte for byte (hub/outbound.py); or
+   `_answer`       the hub's own answer, from a Django view (hub/views.py)
+4. `_send`         back to the sender, with ids and routing headers; one log line
+
+What is not below /ocpi/ (console, assets) goes straight to Django.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+from uuid import uuid4
+
+from django.http.response import HttpResponseBase
+
+from hub import callbacks, kept, routing
+from hub.directory import Presented
+from hub.forwarded import Forwarded
+from hub.incoming import (
+    Incoming,
+    Receive,
+    Scope,
+    Send,
+    SenderGone,
+    is_open_to_token_a,
+    join,
+    match_of,
+    message_of,
+    place_of,
+    presented_by,
+    quiet_path,
+    read_body,
+    routing_headers,
+)
+from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import InterfaceRole, check_json
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    ForwardTimeout,
+    HubError,
+    NotAuthenticated,
+    OcpiError,
+    ServerError,
+    UnknownReceiver,
+)
+from hub.ocpi.modules import Match
+from hub.outbound import Response
+from hub.views import AnswerLater, Exchange
+from hub.worker import WebWorker
+
+logger = logging.getLogger("hub.messages")
+
+_JSON: Final = b"application/json"
+# What of a receiver's answer is passed on; all else is between the two connections.
+_PASSED_ON: Final = ("content-type", "x-total-count", "x-limit", "retry-after")
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """The answer to one request."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    sent: Callable[[], None] | None = None
+
+
+class Gateway:
+    """The ASGI application of a web process."""
+
+    def __init__(self) -> None:
+        self._worker = WebWorker()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request, or live through the server's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._worker.lifespan(receive, send)
+        elif scope["type"] == "http":
+            if scope["path"].startswith("/ocpi/"):
+                await self._message(scope, receive, send)
+            else:
+                await self._console(scope, receive, send)
+
+    async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = dict(scope["headers"])
+        incoming = Incoming(
+            scope,
+            found,
+            found.get(b"x-request-id", b"").decode("latin-1") or str(uuid4()),
+            found.get(b"x-correlation-id", b"").decode("latin-1") or str(uuid4()),
+            time.monotonic(),
+        )
+        try:
+            outgoing = await self._outgoing(incoming, receive)
+        except SenderGone:
+            return
+        except OcpiError as error:
+            outgoing = _refusal(error)
+            incoming.code = error.code
+        except Exception:
+            logger.exception("unexpected error, request %s", incoming.request_id)
+            unexpected = ServerError(
+                "The hub failed unexpectedly; its operator finds the cause in the log."
+            )
+            outgoing = _refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
+            incoming.code = unexpected.code
+        await self._send(incoming, outgoing, send)
+        if outgoing.sent is not None:
+            await self._worker.bridge.run(outgoing.sent)
+
+    async def _outgoing(self, incoming: Incoming, receive: Receive) -> Outgoing:
+        await self._receive(incoming, receive)
+        path = incoming.scope["path"].rstrip("/").split("/")[2:]
+        if path[:2] == ["2.2.1", "via"] and len(path) == 3:
+            return await self._via(incoming, path[2])
+        if incoming.place is None:
+            return await self._answer(incoming)
+        decision = await self._decide(incoming)
+        incoming.sender = decision.sender
+        if isinstance(decision, routing.Forward):
+            return await self._forward_routed(incoming, decision)
+        incoming.receiver = decision.receiver
+        return await self._answer(incoming)
+
+    # --- 1. Receive -----------------------------------------------------------------------------
+
+    async def _receive(self, incoming: Incoming, receive: Receive) -> None:
+        presented = await self._authenticate(incoming)
+        incoming.presented = presented
+        self._worker.heard(presented.platform)
+        place = place_of(incoming)
+        if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
+            raise NotAuthenticated(
+                "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
+                "POST your credentials to get the token for everything else."
+            )
+        incoming.place = place
+        incoming.body = await read_body(incoming, receive)
+        method = incoming.scope["method"]
+        # A POST may come without a body: real-time authorization (mod_tokens).
+        if method in {"PUT", "PATCH"} or (method == "POST" and incoming.body):
+            check_json(incoming.body)
+
+    async def _authenticate(self, incoming: Incoming) -> Presented:
+        authorization = incoming.text("authorization")
+        if not authorization:
+            raise NotAuthenticated("The Authorization header is missing: 'Token <Base64 of it>'.")
+        presented = self._worker.directory.authenticate(authorization)
+        if presented is None:
+            # Its handshake may have ended in another process a moment ago.
+            directory = await self._worker.newer_directory()
+            presented = directory.authenticate(authorization)
+        if presented is None:
+            raise NotAuthenticated("Nobody at this hub has this credentials token.")
+        return presented
+
+    # --- 2. Decide ------------------------------------------------------------------------------
+
+    async def _decide(self, incoming: Incoming) -> routing.Forward | routing.Hub:
+        message = message_of(incoming)
+        try:
+            decision = routing.decide(message, self._worker.directory)
+        except UnknownReceiver:
+            directory = await self._worker.newer_directory()
+            decision = routing.decide(message, directory)
+        if isinstance(decision, routing.Lookup):
+            lookup = kept.LOOKUPS[decision.kind]
+            found = await self._worker.bridge.run(lookup, decision.sender, message.match)
+            decision = routing.decide(message, self._worker.directory, found)
+        if isinstance(decision, routing.Lookup):
+            raise HubError("The receiver of this message cannot be found.")
+        return decision
+
+    # --- 3. Forward, or answer ------------------------------------------------------------------
+
+    async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
+        incoming.receiver = decision.receiver.identity
+        query = incoming.scope["query_string"].decode("latin-1")
+        if b'"response_url"' in incoming.body or "response_url=" in query:
+            incoming.body, query = await self._worker.bridge.run(
+                callbacks.rewrite_response_url,
+                incoming.body,
+                query,
+                match_of(incoming).module,
+                decision,
+            )
+        url = join(decision.endpoint_url, incoming.rest, query)
+        response = await self._call(incoming, decision, url)
+        keeper = kept.keeper(incoming.place, incoming.scope["method"])
+        if keeper is not None:
+            await self._worker.bridge.run(
+                keeper,
+                Forwarded(
+                    match=match_of(incoming),
+                    method=incoming.scope["method"],
+                    sender=decision.sender,
+                    receiver=decision.receiver.identity,
+                    body=incoming.body,
+                    correlation_id=incoming.correlation_id,
+                    response=response,
+                ),
+            )
+        return await self._outgoing_of(incoming, decision, url, response)
+
+    async def _via(self, incoming: Incoming, key: str) -> Outgoing:
+        """A URL that the hub has rewritten: a response_url, a next page, a CDR's Location."""
+        presented = presented_by(incoming)
+        forwarded = await self._worker.bridge.run(callbacks.find, key, presented.platform.id)
+        callbacks.check_method(forwarded, incoming.scope["method"])
+        incoming.sender, incoming.receiver = forwarded.caller_identity, forwarded.owner_identity
+        entry = routing.reachable(
+            self._worker.directory, incoming.sender, incoming.receiver, forwarded.module
+        )
+        decision = routing.Forward(incoming.sender, entry, forwarded.target)
+        incoming.place = Match(forwarded.module, InterfaceRole.SENDER, None, {})
+        response = await self._call(incoming, decision, forwarded.target)
+        return await self._outgoing_of(incoming, decision, forwarded.target, response)
+
+    async def _call(self, incoming: Incoming, decision: routing.Forward, url: str) -> Response:
+        platform = decision.receiver.platform
+        sent = {
+            "Authorization": platform.authorization,
+            headers.REQUEST_ID: str(uuid4()),
+            headers.CORRELATION_ID: incoming.correlation_id,
+            **routing_headers(incoming, decision),
+        }
+        if incoming.body:
+            sent["Content-Type"] = "application/json"
+        try:
+            return await self._worker.outbound.call(
+                platform.id, incoming.scope["method"], url, sent, incoming.body
+            )
+        except (ConnectionProblem, ForwardTimeout):
+            self._worker.suspect(platform)
+            raise
+
+    async def _outgoing_of(
+        self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
+    ) -> Outgoing:
+        """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
+        receiver = decision.receiver.identity
+        incoming.code = envelope.read_answer(response.body).status_code
+        body = response.body
+        passed_on = [
+            (name.encode(), response.headers[name].encode("latin-1"))
+            for name in _PASSED_ON
+            if name in response.headers
+        ]
+        if incoming.code is None and not _is_json_object(body):
+            error = HubError(
+                f"{receiver} answered HTTP {response.status} with something that is not OCPI"
+                f" ({response.headers.get('content-type', 'no content type')})."
+            )
+            body, incoming.code = envelope.failure(error), error.code
+            passed_on = [(b"content-type", _JSON)]
+        rewritten = await self._rewritten_urls(incoming, decision, url, response)
+        return Outgoing(response.status, body, passed_on + rewritten)
+
+    async def _rewritten_urls(
+        self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
+    ) -> list[tuple[bytes, bytes]]:
+        module = match_of(incoming).module
+        caller = presented_by(incoming).platform.id
+        rewritten = []
+        if (link := response.headers.get("link")) is not None:
+            own = await self._worker.bridge.run(
+                callbacks.rewrite_link, link, url, module, caller, decision
+            )
+            if own is not None:
+                rewritten.append((b"link", own.encode("latin-1")))
+        location = response.headers.get("location")
+        if location is not None and module == "cdrs" and response.status < 300:
+            own = await self._worker.bridge.run(
+                callbacks.rewrite_location, location, url, module, caller, decision
+            )
+            rewritten.append((b"location", own.encode("latin-1")))
+        return rewritten
+
+    async def _answer(self, incoming: Incoming) -> Outgoing:
+        """The hub's own answer; it may have to wait for another party (AnswerLater)."""
+        presented = presented_by(incoming)
+        exchange = Exchange(
+            platform=presented.platform,
+            is_token_a=presented.is_token_a,
+            authorization=incoming.text("authorization"),
+            request_id=incoming.request_id,
+            correlation_id=incoming.correlation_id,
+            body=incoming.body,
+            sender=incoming.sender,
+            receiver=incoming.receiver,
+            match=incoming.place,
+        )
+        response = await self._worker.bridge.answer(
+            incoming.scope, incoming.body, **{"flexhub.exchange": exchange}
+        )
+        sent = None
+        if isinstance(response, AnswerLater):
+            sent = response.sent
+            response = await self._wait(response)
+        outgoing = _of_django(response)
+        outgoing.sent = sent
+        incoming.code = envelope.read_answer(outgoing.body).status_code
+        return outgoing
+
+    async def _wait(self, later: AnswerLater) -> HttpResponseBase:
+        """Wait without a thread; `resume` ends by itself at the command's deadline."""
+        with self._worker.listener.expect(later.topic) as woken:
+            while True:
+                response = await self._worker.bridge.run(later.resume)
+                if response is not None:
+                    return response
+                await _wait_for(woken, 1.0)
+
+    # --- 4. Send --------------------------------------------------------------------------------
+
+    async def _send(self, incoming: Incoming, outgoing: Outgoing, send: Send) -> None:
+        sent = [
+            *outgoing.headers,
+            (b"content-length", str(len(outgoing.body)).encode()),
+            (b"x-request-id", incoming.request_id.encode("latin-1")),
+            (b"x-correlation-id", incoming.correlation_id.encode("latin-1")),
+        ]
+        if incoming.sender is not None:
+            answering = incoming.receiver or self._worker.directory.hub
+            sent += [
+                (b"ocpi-to-country-code", incoming.sender.country_code.encode()),
+                (b"ocpi-to-party-id", incoming.sender.party_id.encode()),
+                (b"ocpi-from-country-code", answering.country_code.encode()),
+                (b"ocpi-from-party-id", answering.party_id.encode()),
+            ]
+        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
+        await send({"type": "http.response.body", "body": outgoing.body})
+        place = incoming.place
+        logger.info(
+            "%s %s from %s to %s: HTTP %s OCPI %s, %.0f ms, request %s correlation %s",
+            incoming.scope["method"],
+            place.module if place else quiet_path(incoming.scope["path"]),
+            incoming.sender or (incoming.presented.platform.name if incoming.presented else "?"),
+            incoming.receiver or "hub",
+            outgoing.status,
+            incoming.code,
+            (time.monotonic() - incoming.started) * 1000,
+            incoming.request_id,
+            incoming.correlation_id,
+        )
+
+    async def _console(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything that is not OCPI."""
+        incoming = Incoming(scope, dict(scope["headers"]), "", "", time.monotonic())
+        try:
+            body = await read_body(incoming, receive)
+            outgoing = _of_django(await self._worker.bridge.answer(scope, body))
+        except SenderGone:
+            return
+        except OcpiError as error:
+            outgoing = _refusal(error)
+        sent = [*outgoing.headers, (b"content-length", str(len(outgoing.body)).encode())]
+        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
+        await send({"type": "http.response.body", "body": outgoing.body})
+
+
+def _is_json_object(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"{"
+
+
+def _refusal(error: OcpiError, status: int | None = None) -> Outgoing:
+    sent = [(b"content-type", _JSON)]
+    sent += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    return Outgoing(status or error.http_status, envelope.failure(error), sent)
+
+
+def _of_django(response: HttpResponseBase) -> Outgoing:
+    body: bytes = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
+    sent = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.items()
+        if name.lower() != "content-length"
+    ]
+    sent += [
+        (b"set-cookie", cookie.OutputString().encode("latin-1"))
+        for cookie in response.cookies.values()
+    ]
+    return Outgoing(response.status_code, body, sent)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+        event.clear()
+    except TimeoutError:
+        return

@@ -1,0 +1,33 @@
+"""HubClientInfo: the list of the parties that a platform can reach (mod_hub_client_info)."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from hub.directory import holder
+from hub.models import Party
+from hub.ocpi.configuration import VERSION
+from hub.ocpi.pagination import page_headers, read_page
+from hub.party_status import client_info
+from hub.views import OcpiView, answer, exchange_of
+
+
+class HubClientInfo(OcpiView):
+    """GET: all other platforms' parties with their ConnectionStatus, paged."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """A list of ClientInfo, in the order in which the parties came."""
+        page = read_page(request.query_params)
+        viewer = exchange_of(request).platform
+        parties = Party.objects.exclude(platform_id=viewer.id).order_by("id")
+        if page.date_from is not None:
+            parties = parties.filter(last_updated__gte=page.date_from)
+        if page.date_to is not None:
+            parties = parties.filter(last_updated__lt=page.date_to)
+        directory = holder.snapshot
+        found = parties[page.offset : page.offset + page.limit]
+        response = answer([client_info(party, viewer, directory) for party in found])
+        url = f"{settings.BASE_URL}/ocpi/{VERSION}/hubclientinfo"
+        for name, value in page_headers(page, parties.count(), url, request.query_params).items():
+            response[name] = value
+        return response

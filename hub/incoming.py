@@ -1,0 +1,163 @@
+"""One request while it is on its way through the gateway: reading it, and what it says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+
+from hub import routing
+from hub.directory import Presented
+from hub.ocpi import headers
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import (
+    HubError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    OcpiError,
+    TooLarge,
+)
+from hub.ocpi.modules import Match, NoSuchUrl, WrongMethod, match
+from hub.ocpi.party import PartyId
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.RECEIVER}
+_BODY_SECONDS: Final = 30
+
+
+class SenderGone(Exception):
+    """The sender closed its connection before its body was whole: nobody waits for an answer."""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One request while it is on its way through the gateway."""
+
+    scope: Scope
+    headers: dict[bytes, bytes]
+    request_id: str
+    correlation_id: str
+    started: float
+    presented: Presented | None = None
+    body: bytes = b""
+    place: Match | None = None
+    rest: str = ""
+    sender: PartyId | None = None
+    receiver: PartyId | None = None
+    code: int | None = None
+
+    def text(self, name: str) -> str:
+        """A header's value, "" when absent."""
+        return self.headers.get(name.lower().encode(), b"").decode("latin-1").strip()
+
+
+def place_of(incoming: Incoming) -> Match | None:
+    """The module, interface and ids of a routed URL; None for what the hub answers itself."""
+    raw = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
+    parts = raw.split("/", 5)  # "", ocpi, 2.2.1, sender, module, rest
+    if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
+        return None
+    incoming.rest = parts[5] if len(parts) == 6 else ""
+    try:
+        return match(
+            parts[4].lower(), _INTERFACES[parts[3]], incoming.rest, incoming.scope["method"]
+        )
+    except NoSuchUrl as error:
+        raise NotFound(f"{raw}: {error}; see the version details for what exists.") from error
+    except WrongMethod as error:
+        raise MethodNotAllowed(
+            f"{incoming.scope['method']} is not defined for {raw}; allowed: {error}.",
+            headers={"Allow": str(error)},
+        ) from error
+
+
+def is_open_to_token_a(path: str) -> bool:
+    return path.rstrip("/") in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}
+
+
+async def read_body(incoming: Incoming, receive: Receive) -> bytes:
+    limit: int = settings.MAX_BODY_BYTES
+    too_large = TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+    length = incoming.text("content-length")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    body = b""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            while True:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise SenderGone
+                body += bytes(event.get("body", b""))
+                if len(body) > limit:
+                    raise too_large
+                if not event.get("more_body"):
+                    return body
+    except TimeoutError as error:
+        raise OcpiError(
+            f"The body did not arrive within {_BODY_SECONDS} s.",
+            http_status=HTTPStatus.REQUEST_TIMEOUT,
+            headers={"Connection": "close"},
+        ) from error
+
+
+def message_of(incoming: Incoming) -> routing.Message:
+    return routing.Message(
+        platform=presented_by(incoming).platform,
+        from_address=_address(incoming, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID),
+        to_address=_address(incoming, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID),
+        method=incoming.scope["method"],
+        match=match_of(incoming),
+        body=incoming.body,
+    )
+
+
+def _address(incoming: Incoming, country_code: str, party_id: str) -> routing.Address | None:
+    found = routing.Address(incoming.text(country_code), incoming.text(party_id))
+    return found if found.country_code or found.party_id else None
+
+
+def match_of(incoming: Incoming) -> Match:
+    if incoming.place is None:
+        raise HubError("This URL is not routed.")
+    return incoming.place
+
+
+def presented_by(incoming: Incoming) -> Presented:
+    if incoming.presented is None:
+        raise NotAuthenticated("The request has not been authenticated.")
+    return incoming.presented
+
+
+def quiet_path(path: str) -> str:
+    """The path for the log; keys of rewritten URLs are secrets."""
+    return path if len(path) < 30 else "/".join(path.split("/")[:4]) + "/…"
+
+
+def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, str]:
+    """FROM and TO of the forwarded request, in the spelling that the sender used."""
+    sender = decision.sender
+    receiver = decision.receiver
+    to_code, to_id = incoming.text(headers.TO_COUNTRY_CODE), incoming.text(headers.TO_PARTY_ID)
+    if (to_code.upper(), to_id.upper()) != receiver.identity:
+        to_code, to_id = receiver.country_code, receiver.party_id
+    return {
+        headers.FROM_COUNTRY_CODE: incoming.text(headers.FROM_COUNTRY_CODE) or sender.country_code,
+        headers.FROM_PARTY_ID: incoming.text(headers.FROM_PARTY_ID) or sender.party_id,
+        headers.TO_COUNTRY_CODE: to_code,
+        headers.TO_PARTY_ID: to_id,
+    }
+
+
+def join(endpoint_url: str, rest: str, query: str) -> str:
+    """The receiver's endpoint, what followed ours, and the query."""
+    base, _, own_query = endpoint_url.partition("?")
+    url = f"{base.rstrip('/')}/{rest}" if rest else base
+    queries = "&".join(part for part in (own_query, query) if part)
+    return f"{url}?{queries}" if queries else url

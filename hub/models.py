@@ -1,0 +1,327 @@
+"""What the hub knows of its parties, and what it owes them (credentials, mod_hub_client_info)."""
+
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models.functions import Upper
+from django.utils import timezone
+
+from hub import secret_box
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
+from hub.ocpi.party import PartyId
+
+
+class TokenForm(models.TextChoices):
+    """How a platform writes credentials tokens, and so how the hub writes them to it."""
+
+    BASE64 = "BASE64", "Base64, as OCPI 2.2.1 asks"
+    PLAIN = "PLAIN", "plain, as many older systems do"
+
+
+class Platform(models.Model):
+    """One connection: a credentials pair, hosting one party or several.
+
+    Invited, it has only a TOKEN_A; registered, the hash of its TOKEN_C, our TOKEN_B and endpoints.
+    """
+
+    name = models.CharField(max_length=100)
+    token_a_hash = models.BinaryField(max_length=32, null=True, blank=True, editable=False)
+    token_c_hash = models.BinaryField(max_length=32, null=True, blank=True, editable=False)
+    token_b_encrypted = models.BinaryField(default=b"", blank=True, editable=False)
+    token_form = models.CharField(
+        max_length=6,
+        choices=TokenForm,
+        default=TokenForm.BASE64,
+        help_text="How the hub writes its credentials token to this platform. Set at registration.",
+    )
+    versions_url = models.CharField(max_length=255, blank=True)
+    invited_at = models.DateTimeField(default=timezone.now)
+    registered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["token_a_hash"], name="platform_token_a_once"),
+            models.UniqueConstraint(fields=["token_c_hash"], name="platform_token_c_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_registered(self) -> bool:
+        """The credentials handshake has ended and was not undone."""
+        return self.registered_at is not None
+
+    def invite(self) -> str:
+        """Give out a new TOKEN_A; only its hash is kept. Saves nothing."""
+        token = token_urlsafe(32)
+        self.token_a_hash = secret_box.token_hash(token)
+        return token
+
+    @property
+    def token_b(self) -> str:
+        """The credentials token that the hub sends to this platform."""
+        return secret_box.decrypt(bytes(self.token_b_encrypted))
+
+
+class PlatformHealth(models.Model):
+    """When a platform was last heard of: apart from Platform, since it changes all the time."""
+
+    platform = models.OneToOneField(
+        Platform, on_delete=models.CASCADE, primary_key=True, related_name="health"
+    )
+    last_heard_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.platform_id}: {self.problem or 'heard'} {self.last_heard_at}"
+
+
+class Endpoint(models.Model):
+    """One endpoint out of a platform's version details."""
+
+    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="endpoints")
+    identifier = models.CharField(max_length=64)
+    role = models.CharField(max_length=8, choices=[(r.value, r.value) for r in InterfaceRole])
+    url = models.CharField(max_length=255)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["platform", "identifier", "role"], name="endpoint_once_per_platform"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.identifier} {self.role}"
+
+
+class Party(models.Model):
+    """`country_code` + `party_id` + `role` on one platform (credentials: CredentialsRole)."""
+
+    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="parties")
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    role = models.CharField(max_length=5, choices=[(r.value, r.value) for r in Role])
+    name = models.CharField(max_length=100, blank=True)
+    business_details = models.JSONField(default=dict, blank=True)
+    status = models.CharField(
+        max_length=9,
+        choices=[(s.value, s.value) for s in ConnectionStatus],
+        default=ConnectionStatus.PLANNED,
+    )
+    is_agreed = models.BooleanField(
+        default=True,
+        help_text="Invited or accepted by the operator. Not agreed: stays PLANNED, gets nothing.",
+    )
+    # The platform left it out of its credentials, or unregistered: SUSPENDED to the others, but
+    # not by the operator, so that a new handshake may bring it back.
+    is_withdrawn = models.BooleanField(default=False, editable=False)
+    last_updated = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "parties"
+        constraints = [
+            models.UniqueConstraint(
+                Upper("country_code"), Upper("party_id"), "role", name="party_role_once"
+            ),
+            # "The combination of country_code and party_id should always be unique", and routing
+            # headers carry no role: one combination lives on one platform.
+            ExclusionConstraint(
+                name="party_on_one_platform",
+                expressions=[
+                    (Upper("country_code"), RangeOperators.EQUAL),
+                    (Upper("party_id"), RangeOperators.EQUAL),
+                    ("platform", RangeOperators.NOT_EQUAL),
+                ],
+            ),
+        ]
+        indexes = [models.Index(fields=["last_updated", "id"], name="party_by_last_updated")]
+
+    def __str__(self) -> str:
+        return f"{self.identity} {self.role}"
+
+    @property
+    def identity(self) -> PartyId:
+        """The comparable form."""
+        return PartyId(self.country_code.upper(), self.party_id.upper())
+
+
+class Agreement(models.Model):
+    """The operator's word on a pair of parties: may they exchange this module?"""
+
+    country_code_a = models.CharField(max_length=2)
+    party_id_a = models.CharField(max_length=3)
+    country_code_b = models.CharField(max_length=2)
+    party_id_b = models.CharField(max_length=3)
+    module = models.CharField(max_length=64, blank=True, help_text="Empty: all modules.")
+    is_open = models.BooleanField(default=True)
+    note = models.CharField(
+        max_length=200, blank=True, help_text="Told to a party that is refused."
+    )
+    last_updated = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Upper("country_code_a"),
+                Upper("party_id_a"),
+                Upper("country_code_b"),
+                Upper("party_id_b"),
+                "module",
+                name="agreement_once_per_pair_and_module",
+            )
+        ]
+
+    def __str__(self) -> str:
+        state = "open" if self.is_open else "closed"
+        return f"{self.pair[0]} and {self.pair[1]}: {self.module or 'all modules'} {state}"
+
+    @property
+    def pair(self) -> tuple[PartyId, PartyId]:
+        """Both parties; the order means nothing."""
+        return (
+            PartyId(self.country_code_a.upper(), self.party_id_a.upper()),
+            PartyId(self.country_code_b.upper(), self.party_id_b.upper()),
+        )
+
+
+class DirectoryVersion(models.Model):
+    """One row, raised by triggers on every change of what the directory holds."""
+
+    version = models.BigIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return str(self.version)
+
+
+class DirectoryReader(models.Model):
+    """A web process and the directory version that it routes by."""
+
+    worker = models.CharField(max_length=64, primary_key=True)
+    version = models.BigIntegerField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.worker} at {self.version}"
+
+
+class ForwardedUrlKind(models.TextChoices):
+    """Which of the URLs that the hub must rewrite this stands for."""
+
+    RESPONSE_URL = "RESPONSE_URL", "response_url of a command"
+    PAGE = "PAGE", "next page of a list"
+    LOCATION = "LOCATION", "Location of a CDR"
+
+
+def _new_key() -> str:
+    return token_urlsafe(24)
+
+
+class ForwardedUrl(models.Model):
+    """A URL of one party that another party must call through the hub.
+
+    The key is unguessable and works for the caller's platform alone, more than once
+    (mod_commands: a reservation that the CPO cancels is told on the same `response_url`).
+    """
+
+    key = models.CharField(max_length=32, primary_key=True, default=_new_key)
+    kind = models.CharField(max_length=12, choices=ForwardedUrlKind)
+    module = models.CharField(max_length=64)
+    target = models.CharField(max_length=2048)
+    caller = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
+    caller_country_code = models.CharField(max_length=2)
+    caller_party_id = models.CharField(max_length=3)
+    owner_country_code = models.CharField(max_length=2)
+    owner_party_id = models.CharField(max_length=3)
+    created_at = models.DateTimeField(default=timezone.now)
+    valid_until = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key[:6]}…"
+
+    @property
+    def caller_identity(self) -> PartyId:
+        """Who was told this URL."""
+        return PartyId(self.caller_country_code, self.caller_party_id)
+
+    @property
+    def owner_identity(self) -> PartyId:
+        """Whose URL it stands for."""
+        return PartyId(self.owner_country_code, self.owner_party_id)
+
+
+class DeliveryState(models.TextChoices):
+    """Where a push that the hub owes stands."""
+
+    WAITING = "WAITING", "waiting"
+    DELIVERED = "DELIVERED", "delivered"
+    REFUSED = "REFUSED", "refused by the receiver"
+    FAILED = "FAILED", "given up: receiver unreachable"
+    DROPPED = "DROPPED", "dropped: receiver offline"
+
+
+class Delivery(models.Model):
+    """A push that the hub owes to a party, written in the transaction of the change.
+
+    Ordered by `id` among those of one receiver with the same `ordering_key`.
+    """
+
+    receiver = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="deliveries")
+    ordering_key = models.CharField(max_length=160)
+    module = models.CharField(max_length=64)
+    method = models.CharField(max_length=6)
+    # An endpoint of the receiver and what follows it, or the absolute URL of a callback.
+    interface_role = models.CharField(max_length=8, blank=True)
+    path = models.CharField(max_length=2048)
+    body = models.BinaryField()
+    from_country_code = models.CharField(max_length=2, blank=True)
+    from_party_id = models.CharField(max_length=3, blank=True)
+    to_country_code = models.CharField(max_length=2, blank=True)
+    to_party_id = models.CharField(max_length=3, blank=True)
+    correlation_id = models.CharField(max_length=64)
+    state = models.CharField(
+        max_length=9, choices=DeliveryState, default=DeliveryState.WAITING, db_index=True
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(default=timezone.now)
+    lease_owner = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(
+                fields=["receiver", "ordering_key", "id"],
+                name="delivery_waiting_in_order",
+                condition=models.Q(state="WAITING"),
+            ),
+            models.Index(fields=["created_at"], name="delivery_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.module} to {self.receiver_id}: {self.state}"
+
+
+class OneTimePassword(models.Model):
+    """Marks an operator whose password was printed or handed over and must be replaced."""
+
+    user = models.OneToOneField(
+        "auth.User", on_delete=models.CASCADE, primary_key=True, related_name="one_time_password"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"one-time password of {self.user_id}"
+
+
+def callback_valid_until(days: int) -> datetime:
+    """When a rewritten callback URL ends."""
+    return timezone.now() + timedelta(days=days)

@@ -1,0 +1,329 @@
+"""The only code that calls another platform: limits, timeouts, address checks.
+
+The gateway's calls are asynchronous (thousands open at once); jobs and handshakes use requests.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import requests
+from aiohttp.abc import AbstractResolver, ResolveResult
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.poolmanager import PoolManager
+from yarl import URL
+
+from hub import addresses
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+
+logger = logging.getLogger(__name__)
+JSON_TYPE = "application/json"
+# A missing trailing slash is what redirects are about; never to another host, never far.
+REDIRECTS = frozenset({307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Another platform's HTTP answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class NotArrived(ConnectionProblem):
+    """The request certainly did not reach the receiver: it may be sent again."""
+
+
+class _Resolver(AbstractResolver):
+    """Names to allowed addresses, looked up in a thread."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(None, addresses.resolve, host, port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=address_family,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address_family, address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class AsyncCaller:
+    """The gateway's client: one per web process, with a bulkhead for each receiver."""
+
+    def __init__(self) -> None:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, resolver=_Resolver(), ttl_dns_cache=30, keepalive_timeout=30
+            ),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            timeout=aiohttp.ClientTimeout(
+                total=settings.FORWARD_TIMEOUT, sock_connect=settings.CONNECT_TIMEOUT
+            ),
+        )
+        self._open: dict[int, int] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+    async def call(
+        self, receiver: int, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """Send one message to the platform `receiver`.
+
+        ForwardTimeout (4002) when it does not answer within FORWARD_TIMEOUT; ConnectionProblem
+        (4003) when it cannot be reached, or has too many unanswered messages already.
+        """
+        unanswered = self._open.get(receiver, 0)
+        if unanswered >= settings.FORWARDS_PER_RECEIVER:
+            raise ConnectionProblem(
+                f"The receiver has {unanswered} unanswered messages already; it takes no more now."
+            )
+        self._open[receiver] = unanswered + 1
+        try:
+            return await self._send(method, url, headers, body)
+        except TimeoutError as error:
+            raise _timed_out(url, error) from error
+        except aiohttp.ClientError as error:
+            raise _unreachable(url, error) from error
+        finally:
+            left = self._open[receiver] - 1
+            if left:
+                self._open[receiver] = left
+            else:
+                del self._open[receiver]
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        target = URL(url, encoded=True)
+        for _ in range(3):
+            _check_literal(target.host)
+            async with self._http.request(
+                method, target, headers=headers, data=body or None, allow_redirects=False
+            ) as response:
+                if response.status in REDIRECTS:
+                    moved = target.join(URL(response.headers.get("Location", ""), encoded=True))
+                    if moved.origin() == target.origin():
+                        target = moved
+                        continue
+                content = await _bounded(response)
+                return Response(
+                    response.status, {k.lower(): v for k, v in response.headers.items()}, content
+                )
+        raise HubError("The receiver redirects in a circle.")
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body, refused when larger than MAX_ANSWER_BYTES."""
+    limit = settings.MAX_ANSWER_BYTES
+    if (response.content_length or 0) > limit:
+        raise HubError(f"The receiver's answer is larger than {limit} bytes.")
+    parts = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            raise HubError(f"The receiver's answer is larger than {limit} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check_literal(host: str | None) -> None:
+    """aiohttp connects to an IP address in a URL without asking the resolver."""
+    try:
+        is_allowed = addresses.is_allowed(host or "")
+    except ValueError:
+        return  # A name: the resolver decides.
+    if not is_allowed:
+        raise ConnectionProblem(f"{host} is in a private network, which this hub does not call.")
+
+
+# --- The synchronous client ---------------------------------------------------------------------
+
+
+class _CheckedConnection:
+    """Connects only to allowed addresses; mixed into urllib3's two connections."""
+
+    def _new_conn(self: Any) -> socket.socket:
+        name = self._dns_host
+        self._dns_host = addresses.resolve(name, self.port)[0][1]
+        try:
+            connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+            return connection
+        finally:
+            self._dns_host = name  # TLS and the Host header go by the name.
+
+
+class _Http(_CheckedConnection, HTTPConnection):
+    """http with the address check."""
+
+
+class _Https(_CheckedConnection, HTTPSConnection):
+    """https with the address check; the certificate is still checked against the name."""
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter over the checked pools."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        manager: PoolManager = self.poolmanager
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+_local = threading.local()
+
+
+def _http() -> requests.Session:
+    """One keep-alive client per thread; requests' own is not meant to be shared."""
+    if not hasattr(_local, "http"):
+        http = requests.Session()
+        http.trust_env = False
+        for scheme in ("http://", "https://"):
+            http.mount(scheme, _Adapter(pool_connections=100, pool_maxsize=4))
+        http.headers.clear()
+        _local.http = http
+    http = _local.http
+    assert isinstance(http, requests.Session)  # noqa: S101 - narrows for mypy
+    return http
+
+
+def call(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    seconds: float | None = None,
+) -> Response:
+    """Send one message and wait, in a job or a view.
+
+    NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
+    ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT).
+    """
+    limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
+    deadline = time.monotonic() + limit
+    target = url
+    try:
+        for _ in range(3):
+            with _http().request(
+                method,
+                target,
+                headers=dict(headers),
+                data=body or None,
+                timeout=(min(settings.CONNECT_TIMEOUT, limit), limit),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                if answer.status_code in REDIRECTS and (moved := _moved(target, answer)):
+                    target = moved
+                    continue
+                return Response(
+                    answer.status_code,
+                    {k.lower(): v for k, v in answer.headers.items()},
+                    _read(answer, deadline),
+                )
+    except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
+        raise _connection_error(url, error) from error
+    except requests.exceptions.Timeout as error:
+        raise _timed_out(url, error) from error
+    except (requests.exceptions.RequestException, HTTPError) as error:
+        raise _unreachable(url, error) from error
+    raise HubError("The receiver redirects in a circle.")
+
+
+def _moved(url: str, answer: requests.Response) -> str | None:
+    """Where a redirect on the same origin leads, else None."""
+    target = URL(url, encoded=True)
+    moved = target.join(URL(answer.headers.get("Location", ""), encoded=True))
+    return str(moved) if moved.origin() == target.origin() else None
+
+
+def _read(answer: requests.Response, deadline: float) -> bytes:
+    parts = []
+    size = 0
+    for part in answer.iter_content(65536):
+        size += len(part)
+        if size > settings.MAX_ANSWER_BYTES:
+            raise HubError(f"The answer is larger than {settings.MAX_ANSWER_BYTES} bytes.")
+        if time.monotonic() > deadline:
+            raise ForwardTimeout(f"{_host(answer.url)} did not finish its answer in time.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _connection_error(url: str, error: requests.exceptions.RequestException) -> HubError:
+    if isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error):
+        return _timed_out(url, error)
+    text = str(error)
+    if any(sign in text for sign in ("NewConnectionError", "NameResolution", "ConnectTimeout")):
+        return NotArrived(f"{_host(url)} cannot be reached: {_reason(error)}.")
+    return _unreachable(url, error)
+
+
+def _timed_out(url: str, error: Exception) -> HubError:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return NotArrived(f"{_host(url)} does not take connections.")
+    return ForwardTimeout(f"{_host(url)} did not answer in time.")
+
+
+def _unreachable(url: str, error: Exception) -> HubError:
+    kind = NotArrived if isinstance(error, aiohttp.ClientConnectorError) else ConnectionProblem
+    return kind(f"{_host(url)} cannot be reached: {_reason(error)}.")
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost operating system message: a party's engineer needs no Python names."""
+    text = ""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, addresses.ForbiddenAddress):
+            return str(seen)
+        if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
+            text = os.strerror(seen.errno)
+        elif isinstance(seen, socket.gaierror):
+            text = seen.strerror or "the name does not resolve"
+        reason = getattr(seen, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else None
+        first = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
+        seen = inner or first or seen.__cause__ or seen.__context__
+    return text.lower() or "the connection broke"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc

@@ -1,0 +1,269 @@
+"""The routing core: who gets this message? Pure: a message and a directory give a decision.
+
+transport_and_format, Message Routing. Where the text lets the hub decide by content (Open Routing
+Request), the decision may be Lookup: one indexed row answers it, and routing is asked again.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from hub.directory import Directory, PartyEntry, PlatformEntry
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.errors import (
+    ClientError,
+    ConnectionProblem,
+    HubError,
+    InvalidParameters,
+    UnknownReceiver,
+)
+from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The routing headers as sent; None where both are absent."""
+
+    country_code: str
+    party_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What routing reads of a request."""
+
+    platform: PlatformEntry
+    from_address: Address | None
+    to_address: Address | None
+    method: str
+    match: Match
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """To one party: the endpoint of its platform for this module and interface."""
+
+    sender: PartyId
+    receiver: PartyEntry
+    endpoint_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The hub answers itself; `receiver` is the party named in TO, when it was one."""
+
+    sender: PartyId
+    receiver: PartyId | None
+
+
+class LookupKind(StrEnum):
+    """What the database is asked."""
+
+    SESSION = "session"
+    SESSION_FSP = "fsp of session"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Ask for the party that this id belongs to, then decide again with `Found`."""
+
+    kind: LookupKind
+    object_id: str
+    sender: PartyId
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to a Lookup: the candidates' parties, as many as there are."""
+
+    parties: tuple[PartyId, ...]
+
+
+Decision = Forward | Hub | Lookup
+_SENDER: Final = InterfaceRole.SENDER
+_RECEIVER: Final = InterfaceRole.RECEIVER
+
+
+class _TokenOf(msgspec.Struct):
+    country_code: str
+    party_id: str
+
+
+class _WithCdrToken(msgspec.Struct):
+    cdr_token: _TokenOf
+
+
+def decide(message: Message, directory: Directory, found: Found | None = None) -> Decision:
+    """Route a message of a Functional Module, or raise the OcpiError that refuses it."""
+    sender = sending_party(message, directory)
+    place = message.match
+    if place.module == "chargingprofiles" and place.role == _RECEIVER:
+        # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
+        return Hub(sender, _named_receiver(message, directory, sender))
+    if place.module == "chargingprofiles" and place.role == _SENDER and found is None:
+        # An update of the active profile goes to who is FSP now, whomever the CPO still addresses.
+        return Lookup(LookupKind.SESSION_FSP, place.ids["session_id"], sender)
+    if place.module == "chargingprofiles" and found is not None and found.parties:
+        return _forward(message, directory, sender, _only(found, message))
+    to = _to_party(message)
+    if to == directory.hub:
+        return _for_the_hub(message, sender)
+    if to is not None:
+        return _forward(message, directory, sender, to)
+    receiver = _receiver_by_content(message, sender, found)
+    return (
+        receiver if isinstance(receiver, Lookup) else _forward(message, directory, sender, receiver)
+    )
+
+
+def sending_party(message: Message, directory: Directory) -> PartyId:
+    """Who sends: FROM, else the platform's only party, else the owner that the URL names.
+
+    Refuses a FROM that is not a party of the sending platform (2001) and a suspended sender (403).
+    """
+    sender = _sending_party(message)
+    entry = directory.parties.get(sender)
+    if entry is not None and entry.status == ConnectionStatus.SUSPENDED:
+        raise ClientError(
+            f"{sender} is suspended by the operator of this hub.", http_status=HTTPStatus.FORBIDDEN
+        )
+    if entry is not None and not entry.is_agreed:
+        raise ClientError(
+            f"{sender} is PLANNED: the operator of this hub has not agreed to this party yet.",
+            http_status=HTTPStatus.FORBIDDEN,
+        )
+    return sender
+
+
+def _sending_party(message: Message) -> PartyId:
+    own = message.platform.parties
+    if message.from_address is not None:
+        sender = _identity(message.from_address, "OCPI-from")
+        if sender not in own:
+            raise InvalidParameters(
+                f"OCPI-from names {sender}, which is not a party of your platform; it has "
+                f"{', '.join(map(str, own))}."
+            )
+        return sender
+    if len(own) == 1:
+        return own[0]
+    ids = message.match.ids
+    if "country_code" in ids:
+        owner = _identity(Address(ids["country_code"], ids["party_id"]), "The URL")
+        if owner in own:
+            return owner
+    raise InvalidParameters(
+        "OCPI-from-country-code and OCPI-from-party-id are missing, and your platform has several "
+        f"parties: {', '.join(map(str, own))}."
+    )
+
+
+def _identity(address: Address, what: str) -> PartyId:
+    try:
+        return PartyId.of(address.country_code, address.party_id)
+    except ValueError as error:
+        raise InvalidParameters(f"{what}: {error}.") from error
+
+
+def _to_party(message: Message) -> PartyId | None:
+    if message.to_address is None:
+        return None
+    return _identity(message.to_address, "OCPI-to")
+
+
+def _named_receiver(message: Message, directory: Directory, sender: PartyId) -> PartyId | None:
+    """The receiver of a profile command as TO names it; the hub itself names nobody."""
+    to = _to_party(message)
+    if to is None or to == directory.hub:
+        return None
+    return reachable(directory, sender, to, message.match.module).identity
+
+
+def _for_the_hub(message: Message, sender: PartyId) -> Decision:
+    place = message.match
+    if message.method == "GET" and place.role == _RECEIVER:
+        # "GET SHALL NOT be used in combination with Broadcast Push."
+        raise HubError("A GET cannot be broadcast; name the receiver, or leave OCPI-to out.")
+    if place.role == _RECEIVER and place.module in {"sessions", "cdrs"}:
+        # "specific to only one party and possibly even protected by GDPR": never spread.
+        if (owner := _emsp_in_body(message)) is not None:
+            raise HubError(
+                f"{place.module} are never broadcast; send this to {owner}, or leave OCPI-to out."
+            )
+        raise HubError(f"{place.module} are never broadcast; name the eMSP of the cdr_token.")
+    if place.route is None:
+        raise HubError(f"The hub has no {place.module} of its own; name the receiver in OCPI-to.")
+    return Hub(sender, None)
+
+
+def _receiver_by_content(
+    message: Message, sender: PartyId, found: Found | None
+) -> PartyId | Lookup:
+    """Open Routing Request: the one party that the content names."""
+    place = message.match
+    if place.module in {"sessions", "cdrs"} and place.role == _RECEIVER:
+        if (emsp := _emsp_in_body(message)) is not None:
+            return emsp
+        if message.method == "PATCH" and found is None:
+            return Lookup(LookupKind.SESSION, place.ids["session_id"], sender)
+    if place.module == "sessions" and "session_id" in place.ids and found is None:
+        return Lookup(LookupKind.SESSION, place.ids["session_id"], sender)
+    if found is not None:
+        return _only(found, message)
+    raise UnknownReceiver(
+        f"OCPI-to is missing, and this {message.method} on {place.module} does not say whom it is "
+        "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id."
+    )
+
+
+def _emsp_in_body(message: Message) -> PartyId | None:
+    try:
+        token = msgspec.json.decode(message.body, type=_WithCdrToken).cdr_token
+        return PartyId.of(token.country_code, token.party_id)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _only(found: Found, message: Message) -> PartyId:
+    if not found.parties:
+        raise UnknownReceiver(
+            f"OCPI-to is missing, and you may see no session "
+            f"{message.match.ids.get('session_id')!r} here. Name the receiver in OCPI-to."
+        )
+    if len(found.parties) > 1:
+        raise UnknownReceiver(
+            f"OCPI-to is missing, and session {message.match.ids.get('session_id')!r} exists at "
+            f"{' and '.join(map(str, found.parties))}. Name the receiver in OCPI-to."
+        )
+    return found.parties[0]
+
+
+def _forward(message: Message, directory: Directory, sender: PartyId, receiver: PartyId) -> Forward:
+    place = message.match
+    entry = reachable(directory, sender, receiver, place.module)
+    endpoint = entry.platform.endpoint(place.module, place.role)
+    if endpoint is None:
+        raise HubError(f"{receiver} does not offer {place.module} as {place.role}.")
+    return Forward(sender, entry, endpoint)
+
+
+def reachable(directory: Directory, sender: PartyId, receiver: PartyId, module: str) -> PartyEntry:
+    """The receiver's entry, or the hub error that says why nothing can be sent to it.
+
+    An OFFLINE party is tried: the message itself may be the one that finds it back.
+    """
+    entry = directory.parties.get(receiver)
+    if entry is None:
+        raise UnknownReceiver(f"{receiver} is not a party of this hub.")
+    if entry.status == ConnectionStatus.SUSPENDED:
+        raise ConnectionProblem(f"{receiver} is SUSPENDED.")
+    if not entry.platform.is_registered or not entry.is_agreed:
+        raise ConnectionProblem(f"{receiver} is PLANNED: it has not connected yet.")
+    if (reason := directory.closed_because(sender, receiver, module)) is not None:
+        raise ConnectionProblem(f"{receiver} is PLANNED for {sender}: {reason}.")
+    return entry

@@ -1,0 +1,42 @@
+"""Credentials tokens at rest: hashes of those the hub gave out, ciphertext of those it sends."""
+
+import base64
+import hashlib
+import hmac
+from functools import cache
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+
+
+class WrongKey(RuntimeError):
+    """ENCRYPTION_KEY is not the one that a stored credentials token was encrypted with."""
+
+
+def token_hash(credentials_token: str) -> bytes:
+    """What is kept of a token that others present; tokens are random, so no salt is needed."""
+    return hashlib.sha256(credentials_token.encode()).digest()
+
+
+@cache
+def _box(key: str) -> Fernet:
+    derived = hmac.digest(key.encode(), b"flexhub credentials tokens", "sha256")
+    return Fernet(base64.urlsafe_b64encode(derived))
+
+
+def encrypt(credentials_token: str) -> bytes:
+    """Ciphertext for the database; the key is in the environment or in FLEXHUB_DATA."""
+    return _box(settings.ENCRYPTION_KEY).encrypt(credentials_token.encode())
+
+
+def decrypt(ciphertext: bytes) -> str:
+    """The token again; empty stays empty; WrongKey tells what the operator has to restore."""
+    if not ciphertext:
+        return ""
+    try:
+        return _box(settings.ENCRYPTION_KEY).decrypt(ciphertext).decode()
+    except InvalidToken as error:
+        raise WrongKey(
+            "A stored credentials token cannot be decrypted: ENCRYPTION_KEY (or secret.key in "
+            "FLEXHUB_DATA) is not the one it was stored with."
+        ) from error

@@ -1,0 +1,231 @@
+"""All settings of the hub, read from the environment; docs/operations.md lists them."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from hub.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+FLEXHUB_DATA = Path(os.environ.get("FLEXHUB_DATA", BASE_DIR / ".data"))
+env = Environment(FLEXHUB_DATA / "services.env")
+
+
+def _secret_key() -> str:
+    """SECRET_KEY, or one generated into FLEXHUB_DATA (mode 0600) at the first start."""
+    if "SECRET_KEY" in os.environ or "SECRET_KEY_FILE" in os.environ:
+        return env.text("SECRET_KEY")
+    path = FLEXHUB_DATA / "secret.key"
+    FLEXHUB_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_text().strip()
+        if not key:
+            raise ImproperlyConfigured(f"{path} is empty; restore it from a backup.") from None
+        return key
+    with os.fdopen(descriptor, "w") as file:
+        key = secrets.token_urlsafe(48)
+        file.write(key)
+    return key
+
+
+# --- Who the hub is ----------------------------------------------------------------------------
+HUB_COUNTRY_CODE = env.text("HUB_COUNTRY_CODE", "NL")
+HUB_PARTY_ID = env.text("HUB_PARTY_ID", "HUB")
+HUB_NAME = env.text("HUB_NAME", "Flexhub")
+PORT = env.integer("PORT", 8000, least=1)
+# What parties are told to call. Unset means a trial on this machine.
+PUBLIC_URL = env.text("PUBLIC_URL", "").rstrip("/")
+IS_TRIAL = not PUBLIC_URL
+BASE_URL = PUBLIC_URL or f"http://127.0.0.1:{PORT}"
+if urlsplit(BASE_URL).scheme not in {"http", "https"} or not urlsplit(BASE_URL).hostname:
+    raise ImproperlyConfigured(f"PUBLIC_URL={PUBLIC_URL!r} is not an absolute http(s) URL.")
+
+# --- Rules between parties ---------------------------------------------------------------------
+# Open hub: every pair of parties may exchange unless closed; contract hub: only pairs opened.
+AGREEMENTS_OPEN_BY_DEFAULT = env.flag("AGREEMENTS_OPEN_BY_DEFAULT", True)
+# A platform may bring parties beyond its invitation: taken when free, or PLANNED until agreed.
+ACCEPT_UNINVITED_PARTIES = env.flag("ACCEPT_UNINVITED_PARTIES", True)
+# Without an agreement the eMSP of the token may act as FSP; set this to demand agreements always.
+FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
+
+# --- Calls to other platforms ------------------------------------------------------------------
+ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", IS_TRIAL)
+ALLOW_HTTP_URLS = env.flag("ALLOW_HTTP_URLS", IS_TRIAL)
+CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 5)
+FORWARD_TIMEOUT = env.number("FORWARD_TIMEOUT", 30)
+# Unanswered forwarded messages to one platform, per web process: more are refused with 4003.
+FORWARDS_PER_RECEIVER = env.integer("FORWARDS_PER_RECEIVER", 1500, least=1)
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
+MAX_ANSWER_BYTES = env.integer("MAX_ANSWER_BYTES", 20_000_000, least=1000)
+STILL_ALIVE_AFTER = env.number("STILL_ALIVE_AFTER", 300)
+# A result may come until this long after the command's end (RESERVE_NOW's URL is used twice).
+CALLBACK_VALID_DAYS = env.integer("CALLBACK_VALID_DAYS", 30, least=1)
+PROFILE_RESULT_MAX_WAIT = env.number("PROFILE_RESULT_MAX_WAIT", 600)
+PROFILE_CALLS_PER_RECEIVER = env.integer("PROFILE_CALLS_PER_RECEIVER", 16, least=1)
+
+# --- Django ------------------------------------------------------------------------------------
+SECRET_KEY = _secret_key()
+# Credentials tokens that the hub must send are encrypted with this; kept apart when given.
+ENCRYPTION_KEY = env.text("ENCRYPTION_KEY", SECRET_KEY)
+DEBUG = False
+ALLOWED_HOSTS = ["*"] if IS_TRIAL else [urlsplit(BASE_URL).hostname, "127.0.0.1", "localhost"]
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "hub.apps.HubConfig",
+    "sessions.apps.SessionsConfig",
+    "charging_profiles.apps.ChargingProfilesConfig",
+    "flex.apps.FlexConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hub.console.password.OneTimePasswordMiddleware",
+]
+ROOT_URLCONF = "hub.urls"
+WSGI_APPLICATION = "hub.wsgi.application"
+# OCPI endpoints are answered with and without a trailing slash, never redirected.
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "hub" / "console" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASES = {
+    "default": {
+        **env.database("DATABASE_URL"),
+        # One lasting connection for each thread, looked at before each use.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+# Threads of one web process that run Django; each holds one database connection.
+DJANGO_THREADS = env.integer("DJANGO_THREADS", 8, least=2)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Assets are served from the packages that ship them: nothing to collect, nothing to forget.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "hub.views.answer_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+
+UNFOLD = {
+    "SITE_TITLE": HUB_NAME,
+    "SITE_HEADER": HUB_NAME,
+    "SITE_SUBHEADER": f"{HUB_COUNTRY_CODE}-{HUB_PARTY_ID}",
+    "SITE_SYMBOL": "hub",
+}
+
+# --- Celery ------------------------------------------------------------------------------------
+CELERY_BROKER_URL = env.text("REDIS_URL")
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# The broker only wakes workers up: a wake-up that cannot be given is left to the sweep.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 1,
+    "health_check_interval": 10,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_ROUTES = {
+    "charging_profiles.*": {"queue": "profiles"},
+    "hub.delivery.*": {"queue": "deliveries"},
+    "hub.still_alive.*": {"queue": "upkeep"},
+    "hub.upkeep.*": {"queue": "upkeep"},
+}
+CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+CELERY_BEAT_SCHEDULE = {
+    # expires: a beat that ran on while workers were away must not leave a pile of sweeps.
+    "profile commands left behind": {
+        "task": "charging_profiles.tasks.sweep",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "deliveries left behind": {
+        "task": "hub.delivery.sweep",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "still-alive check": {
+        "task": "hub.still_alive.check_quiet_platforms",
+        "schedule": 30.0,
+        "options": {"expires": 60},
+    },
+    "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+
+# --- Logging: one line a message, never a credentials token or a driver's uid ------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)-7s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {
+        "celery": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "urllib3": {"level": "ERROR"},
+    },
+}

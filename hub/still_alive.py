@@ -1,0 +1,87 @@
+"""The still-alive check: GET versions after five quiet minutes (mod_hub_client_info)."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from hub import outbound, outbox, party_status
+from hub.directory import PlatformEntry, holder
+from hub.models import Platform, PlatformHealth
+from hub.ocpi import envelope, headers
+from hub.ocpi.errors import HubError
+
+logger = logging.getLogger(__name__)
+SECONDS = 10.0
+
+
+def write_heard(heard: dict[int, float]) -> None:
+    """Write down when platforms were last heard; the gateway collects this for a few seconds."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO hub_platformhealth (platform_id, last_heard_at, problem) "
+            "SELECT id, %s, '' FROM hub_platform WHERE id = %s "
+            "ON CONFLICT (platform_id) DO UPDATE SET last_heard_at = "
+            "greatest(hub_platformhealth.last_heard_at, excluded.last_heard_at)",
+            [
+                (datetime.fromtimestamp(when, UTC), platform)
+                for platform, when in sorted(heard.items())
+            ],
+        )
+
+
+def queue_check(platform_id: int) -> None:
+    """Have one platform checked now, by a worker."""
+    outbox.wake("hub.still_alive.check_platform", platform_id)
+
+
+@shared_task
+def check_quiet_platforms() -> None:
+    """Queue a check of every registered platform that has been quiet for too long."""
+    quiet_since = timezone.now() - timedelta(seconds=settings.STILL_ALIVE_AFTER)
+    quiet = PlatformHealth.objects.filter(last_heard_at__lt=quiet_since)
+    for platform_id in (
+        Platform.objects.filter(registered_at__isnull=False)
+        .exclude(parties__status="SUSPENDED")
+        .filter(health__in=quiet)
+        .values_list("pk", flat=True)
+        .distinct()
+    ):
+        queue_check(platform_id)
+
+
+@shared_task
+def check_platform(platform_id: int) -> bool:
+    """GET the platform's versions; returns whether it is alive. Changes the status accordingly."""
+    platform = holder.current().platforms.get(platform_id)
+    if platform is None or not platform.is_registered:
+        return False
+    problem = _problem(platform)
+    if problem:
+        party_status.is_away(platform_id, problem)
+        return False
+    party_status.is_back(platform_id)
+    return True
+
+
+def _problem(platform: PlatformEntry) -> str:
+    """Why the platform counts as away; "" when it answers.
+
+    Any OCPI answer shows that it is there; one that refuses the hub's token is of no use to it.
+    """
+    sent = {
+        "Authorization": platform.authorization,
+        headers.REQUEST_ID: str(uuid4()),
+        headers.CORRELATION_ID: str(uuid4()),
+    }
+    try:
+        response = outbound.call("GET", platform.versions_url, sent, seconds=SECONDS)
+    except HubError as error:
+        return error.message
+    if response.status == 200 and envelope.read_answer(response.body).status_code is not None:
+        return ""
+    return f"GET versions was answered with HTTP {response.status}"

@@ -1,0 +1,44 @@
+"""URLs of what the hub answers itself; forwarded messages never come here (hub/gateway.py)."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path, re_path
+from django.views.generic import RedirectView
+
+from charging_profiles.views import ProfileCommands, ProfileResults
+from hub.credentials import CredentialsView
+from hub.health import health
+from hub.hub_client_info import HubClientInfo
+from hub.ocpi.errors import HubError, NotFound
+from hub.versions import Details, Versions
+from hub.views import refusal
+
+
+def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """An envelope with 404 for what is no OCPI endpoint."""
+    return refusal(NotFound(f"{request.path} is no endpoint; see /ocpi/versions."))
+
+
+def not_by_the_hub(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """What was addressed to the hub itself, which it does not offer."""
+    return refusal(
+        HubError("The hub keeps no objects of this module itself; name the receiver in OCPI-to.")
+    )
+
+
+urlpatterns = [
+    re_path(r"^ocpi/versions/?$", Versions.as_view()),
+    re_path(r"^ocpi/2\.2\.1/?$", Details.as_view()),
+    re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
+    re_path(r"^ocpi/2\.2\.1/hubclientinfo/?$", HubClientInfo.as_view()),
+    re_path(
+        r"^ocpi/2\.2\.1/receiver/chargingprofiles/(?P<session_id>[^/]+)/?$",
+        ProfileCommands.as_view(),
+    ),
+    re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
+    re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>.*)$", not_by_the_hub),
+    re_path(r"^ocpi/(?P<rest>.*)$", nothing_here),
+    path("health", health),
+    path("admin/", admin.site.urls),
+    path("", RedirectView.as_view(url="/admin/")),
+]

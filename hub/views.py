@@ -1,0 +1,104 @@
+"""OcpiView: the base of everything that the hub answers itself.
+
+The gateway has authenticated the request and read its headers; a view gets them as
+`request.exchange` and returns an envelope, or raises an OcpiError.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from hub.directory import PlatformEntry
+from hub.ocpi import envelope
+from hub.ocpi.errors import MethodNotAllowed, OcpiError, ServerError
+from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+
+logger = logging.getLogger(__name__)
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request of a party, as the gateway has read it.
+
+    `sender`, `receiver` and `match` are None on Configuration Modules, which are not routed.
+    """
+
+    platform: PlatformEntry
+    is_token_a: bool
+    authorization: str
+    request_id: str
+    correlation_id: str
+    body: bytes
+    sender: PartyId | None = None
+    receiver: PartyId | None = None
+    match: Match | None = None
+
+
+class AnswerLater(HttpResponse):
+    """An answer that has to wait for something, without holding a thread.
+
+    The gateway calls `resume` (in a thread) whenever `topic` is notified and once a second, until
+    it returns a response; after that response has left, it calls `sent`.
+    """
+
+    def __init__(
+        self, topic: str, resume: Callable[[], HttpResponse | None], sent: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self.topic = topic
+        self.resume = resume
+        self.sent = sent
+
+
+class OcpiView(APIView):
+    """A DRF view whose methods get the Exchange and answer in envelopes."""
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """405 with an envelope that lists what is allowed."""
+        allowed = ", ".join(self.allowed_methods)
+        raise MethodNotAllowed(
+            f"{request.method} is not defined here; allowed: {allowed}.",
+            headers={"Allow": allowed},
+        )
+
+
+def exchange_of(request: Request) -> Exchange:
+    """What the gateway has read of this request."""
+    exchange = request._request.META["flexhub.exchange"]
+    assert isinstance(exchange, Exchange)  # noqa: S101 - narrows for mypy
+    return exchange
+
+
+def answer(data: Any = ..., *, message: str | None = None, status: int = 200) -> HttpResponse:
+    """A success envelope; without `data` the property is absent."""
+    body = envelope.success(message=message) if data is ... else envelope.success(data, message)
+    return HttpResponse(body, status=status, content_type=JSON)
+
+
+def refusal(error: OcpiError) -> HttpResponse:
+    """The envelope of an error, with its HTTP status."""
+    return HttpResponse(
+        envelope.failure(error),
+        status=error.http_status,
+        headers=error.headers,
+        content_type=JSON,
+    )
+
+
+def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """The one handler: an OcpiError as it is, anything else as 3000 with a log entry."""
+    if isinstance(error, OcpiError):
+        return refusal(error)
+    request = context["request"]
+    logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
+    unexpected = ServerError(
+        "The hub failed unexpectedly; its operator finds the cause in the log."
+    )
+    return HttpResponse(envelope.failure(unexpected), status=500, content_type=JSON)

@@ -1,0 +1,130 @@
+"""What one web process keeps between requests: directory, clients, threads, its listener."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from hub import party_status, still_alive
+from hub.bridge import Bridge
+from hub.directory import Directory, PlatformEntry, holder
+from hub.leases import process_name
+from hub.ocpi.datatypes import ConnectionStatus
+from hub.outbound import AsyncCaller
+from hub.wakeups import Listener
+
+logger = logging.getLogger(__name__)
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+CONFIRM_EVERY = 3.0
+# How often unknown tokens and receivers may make a process read the directory again.
+REFRESH_AT_MOST_EVERY = 0.25
+SUSPECT_AT_MOST_EVERY = 10.0
+
+
+class WebWorker:
+    """Made in the event loop at start-up, gone at shutdown."""
+
+    bridge: Bridge
+    outbound: AsyncCaller
+    listener: Listener
+
+    def __init__(self) -> None:
+        self._name = f"{os.environ.get('FLEXHUB_WORKER', 'web')}-{process_name()}"[:64]
+        # Apart from Django's pool: views wait there for this very refresh.
+        self._refresher = ThreadPoolExecutor(1, thread_name_prefix="directory")
+        self._refreshed_at = 0.0
+        self._heard: dict[int, float] = {}
+        self._suspected: dict[int, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def directory(self) -> Directory:
+        """The snapshot that requests are routed by."""
+        return holder.snapshot
+
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Start before the first request; stop when the server stops."""
+        await receive()
+        try:
+            self.bridge = Bridge()
+            self.outbound = AsyncCaller()
+            self.listener = Listener(lambda: self._start(self._confirm()))
+            await self._confirm()
+            listening = asyncio.create_task(self.listener.run())
+            keeping = asyncio.create_task(self._keep_house())
+        except Exception as error:
+            logger.exception("the web process cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in (listening, keeping):
+            task.cancel()
+        await asyncio.gather(listening, keeping, return_exceptions=True)
+        await self._flush_heard()
+        await self.outbound.close()
+        self.bridge.close()
+        self._refresher.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def newer_directory(self) -> Directory:
+        """Look into the database, at most a few times a second."""
+        if time.monotonic() - self._refreshed_at > REFRESH_AT_MOST_EVERY:
+            self._refreshed_at = time.monotonic()
+            await self._confirm()
+        return self.directory
+
+    def heard(self, platform: PlatformEntry) -> None:
+        """A platform has sent something: it is alive."""
+        self._heard[platform.id] = time.time()
+        for identity in platform.parties:
+            entry = self.directory.parties[identity]
+            if entry.status == ConnectionStatus.OFFLINE and self._may_check(platform.id):
+                self._start(self.bridge.run(party_status.is_back, platform.id))
+
+    def suspect(self, platform: PlatformEntry) -> None:
+        """A message did not get through: let the still-alive check look now."""
+        if self._may_check(platform.id):
+            self._start(self.bridge.run(still_alive.queue_check, platform.id))
+
+    def _may_check(self, platform_id: int) -> bool:
+        now = time.monotonic()
+        if now - self._suspected.get(platform_id, -SUSPECT_AT_MOST_EVERY) < SUSPECT_AT_MOST_EVERY:
+            return False
+        self._suspected[platform_id] = now
+        return True
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("background work failed", exc_info=error)
+
+    async def _confirm(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._refresher, holder.confirm, self._name)
+
+    async def _keep_house(self) -> None:
+        """Confirm the directory and write down who was heard, every few seconds."""
+        while True:
+            await asyncio.sleep(CONFIRM_EVERY)
+            try:
+                await self._confirm()
+                await self._flush_heard()
+            except Exception:
+                # The database may be away for a while; requests tell, this loop goes on.
+                logger.exception("house-keeping of the web process failed; trying again")
+
+    async def _flush_heard(self) -> None:
+        heard, self._heard = self._heard, {}
+        if heard:
+            await self.bridge.run(still_alive.write_heard, heard)

@@ -1,0 +1,163 @@
+"""Sessions as the hub keeps them: the CPO's document, whole (mod_sessions, Flow and Lifecycle)."""
+
+from datetime import timedelta
+
+import msgspec
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.db.models.functions import Upper
+from django.utils import timezone
+
+from hub.leases import lock_name
+from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.party import PartyId
+from sessions.objects import Session as SessionObject
+from sessions.objects import SessionStatus
+
+# A clock that runs ahead must not block every later update of the object.
+FUTURE_TOLERANCE = timedelta(minutes=5)
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    """Queries by the specification's ids; CiStrings compare without case."""
+
+    def owned(self, owner: PartyId, session_id: str) -> "SessionQuerySet":
+        """The session that this CPO calls `session_id`."""
+        return self.filter(
+            country_code__iexact=owner.country_code,
+            party_id__iexact=owner.party_id,
+            session_id__iexact=session_id,
+        )
+
+    def named(self, session_id: str) -> "SessionQuerySet":
+        """All sessions with this id: two CPOs may use the same."""
+        return self.filter(session_id__iexact=session_id)
+
+
+class Session(models.Model):
+    """One charging session, as its CPO last told it."""
+
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    session_id = models.CharField(max_length=36)
+    emsp_country_code = models.CharField(max_length=2)
+    emsp_party_id = models.CharField(max_length=3)
+    token_uid = models.CharField(max_length=36)
+    token_type = models.CharField(max_length=12)
+    location_id = models.CharField(max_length=36)
+    evse_uid = models.CharField(max_length=36)
+    status = models.CharField(
+        max_length=11, choices=[(s.value, s.value) for s in SessionStatus], db_index=True
+    )
+    last_updated = models.DateTimeField()
+    document = models.BinaryField()
+    # "NL-SCS": the parties to which the CPO itself sent the session.
+    sent_to = ArrayField(models.CharField(max_length=6), default=list)
+    received_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Upper("country_code"), Upper("party_id"), Upper("session_id"), name="session_once"
+            )
+        ]
+        indexes = [models.Index(Upper("session_id"), name="session_by_id")]
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.session_id}"
+
+    @property
+    def owner(self) -> PartyId:
+        """The CPO."""
+        return PartyId(self.country_code.upper(), self.party_id.upper())
+
+    @property
+    def emsp(self) -> PartyId:
+        """The eMSP of the `cdr_token`."""
+        return PartyId(self.emsp_country_code.upper(), self.emsp_party_id.upper())
+
+    @property
+    def is_over(self) -> bool:
+        """No more modifications will be made (mod_sessions: SessionStatus)."""
+        return self.status in {SessionStatus.COMPLETED, SessionStatus.INVALID}
+
+    @property
+    def object(self) -> SessionObject:
+        """The document as a Struct."""
+        return msgspec.json.decode(bytes(self.document), type=SessionObject)
+
+    @classmethod
+    def put(cls, document: bytes, sent_to: PartyId) -> "Session | None":
+        """Keep a whole Session; None when what the hub has is newer.
+
+        InvalidParameters when the document is no Session.
+        """
+        received = decode(document, SessionObject)
+        owner = PartyId.of(received.country_code, received.party_id)
+        with transaction.atomic():
+            # Two first PUTs at once: no row to lock yet.
+            lock_name(f"session {owner} {received.id.upper()}")
+            found = cls.objects.select_for_update().owned(owner, received.id).first()
+            if found is None:
+                found = cls(
+                    country_code=received.country_code,
+                    party_id=received.party_id,
+                    session_id=received.id,
+                )
+            return found._take(document, received, sent_to)
+
+    @classmethod
+    def patch(
+        cls, owner: PartyId, session_id: str, changes: bytes, sent_to: PartyId
+    ) -> "Session | None":
+        """Merge a PATCH into the kept Session; None when it is not kept here, or is newer.
+
+        `charging_periods` are added to those of the session, never replaced (PATCH Method).
+        """
+        with transaction.atomic():
+            found = cls.objects.select_for_update().owned(owner, session_id).first()
+            if found is None:
+                return None
+            document = merged(bytes(found.document), changes)
+            return found._take(document, decode(document, SessionObject), sent_to)
+
+    def _take(self, document: bytes, received: SessionObject, sent_to: PartyId) -> "Session | None":
+        """Store the document if it is not older than what is kept, and who was sent it."""
+        last_updated = utc(received.last_updated)
+        if str(sent_to) not in self.sent_to:
+            self.sent_to = [*self.sent_to, str(sent_to)]
+            if self.pk:
+                self.save(update_fields=["sent_to"])
+        if self.pk and last_updated < self.last_updated <= timezone.now() + FUTURE_TOLERANCE:
+            return None
+        token = received.cdr_token
+        self.emsp_country_code, self.emsp_party_id = token.country_code, token.party_id
+        self.token_uid, self.token_type = token.uid, token.type
+        self.location_id, self.evse_uid = received.location_id, received.evse_uid
+        self.status, self.last_updated, self.document = received.status, last_updated, document
+        self.save()
+        return self
+
+
+class _Periods(msgspec.Struct):
+    charging_periods: list[msgspec.Raw] | None = None
+
+
+def merged(document: bytes, changes: bytes) -> bytes:
+    """The document with the PATCH applied; untouched fields keep their bytes.
+
+    InvalidParameters (2001) when `last_updated` is missing.
+    """
+    fields = decode(document, dict[str, msgspec.Raw])
+    patch = decode(changes, dict[str, msgspec.Raw])
+    if "last_updated" not in patch:
+        raise InvalidParameters("A PATCH of a Session must contain last_updated.")
+    if "charging_periods" in patch:
+        kept = decode(document, _Periods).charging_periods or []
+        added = decode(changes, _Periods).charging_periods or []
+        patch["charging_periods"] = msgspec.Raw(msgspec.json.encode(kept + added))
+    return msgspec.json.encode(fields | patch)
