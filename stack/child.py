@@ -114,7 +114,8 @@ def main() -> None:
     """The order matters: a change of user undoes the tie to the runner."""
     parent, dies_with, folder, *program = sys.argv[1:]
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the runner blocks signals while it starts us
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, its children should not
+    # Python ignores the first two, a shell's background jobs the others.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     if folder and not is_ordinary():
         leave_root(folder)

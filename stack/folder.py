@@ -4,6 +4,8 @@ import fcntl
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stack.errors import SetupError
@@ -18,15 +20,25 @@ def make(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def named(file: Path) -> Iterator[None]:
+    """Say which file it is about: a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
+
+
 def write(file: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     new = file.with_name(f"{file.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    new.replace(file)
+    with named(file):
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(file)
 
 
 def password(folder: Path) -> str:
@@ -65,16 +77,17 @@ class Lock:
     """One running server per data folder; the kernel drops the lock with its process."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = (make(folder) / "lock").open("a+")
+        path = make(folder) / "lock"
+        self.file = path.open("a+b", buffering=0)
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.file.seek(0)
-            holder = self.file.read().strip() or "unknown"
+            holder = self.file.read().decode().strip() or "unknown"
             raise SetupError(
                 f"the data folder {folder} is in use by another running server (process {holder}): "
                 "stop that one, or set FLEXHUB_DATA to another folder"
             ) from None
-        self.file.truncate(0)
-        self.file.write(str(os.getpid()))
-        self.file.flush()
+        with named(path):
+            self.file.truncate(0)
+            self.file.write(str(os.getpid()).encode())

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from stack.errors import SetupError
-from stack.processes import Child, end_left_behind
+from stack.processes import Child, end_left_behind, keep_quiet, stop
 from stack.service import Service
 
 NAME = "flexhub"  # of the user and of the database
@@ -85,10 +85,12 @@ class Postgres(Service):
             [binaries() / "initdb", "--pgdata", new, *options],
             as_owner_of=new,
             cwd=new,
-            sink=lambda _name, _line: None,
+            sink=keep_quiet,
         )
         initdb.start()
         if not initdb.wait(INITDB_SECONDS) or initdb.exit_code != 0:
+            stop([initdb])
+            shutil.rmtree(new, ignore_errors=True)  # it may be what fills the disk
             raise SetupError(
                 f"PostgreSQL could not be set up in {self.folder}: {initdb.last_words()}"
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 LAUNCHER = Path(__file__).with_name("child.py")
+INSIST_SECONDS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Sink = Callable[[str, str], None]
@@ -164,9 +165,11 @@ class Child:
 
     def last_words(self) -> str:
         """The line of its output that says most about why it ended."""
-        lines = list(self.tail)
-        told = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror:"))]
-        return (told or lines or [self.end_reason])[-1].strip()
+        for sign in ("No space left", "quota exceeded", "FATAL", "PANIC", "rror:"):
+            for line in reversed(self.tail):
+                if sign in line:
+                    return line.strip()
+        return self.tail[-1].strip() if self.tail else self.end_reason
 
 
 def stop(children: Iterable[Child], is_hurried: Callable[[], bool] = lambda: False) -> None:
@@ -178,7 +181,7 @@ def stop(children: Iterable[Child], is_hurried: Callable[[], bool] = lambda: Fal
                 child.sink(child.name, f"did not stop, sending {child.stop_signals[step].name}")
             child.send(child.stop_signals[step])
         for child in running:
-            _await_end(child, is_hurried)
+            _await_end(child, INSIST_SECONDS if step else child.grace, is_hurried)
         for child in running:
             if not child.is_running:
                 child.send(signal.SIGKILL)  # what it left behind in its group
@@ -187,8 +190,8 @@ def stop(children: Iterable[Child], is_hurried: Callable[[], bool] = lambda: Fal
             return
 
 
-def _await_end(child: Child, is_hurried: Callable[[], bool]) -> None:
-    limit = time.monotonic() + child.grace
+def _await_end(child: Child, seconds: float, is_hurried: Callable[[], bool]) -> None:
+    limit = time.monotonic() + seconds
     while not child.wait(0.1) and not is_hurried() and time.monotonic() < limit:
         pass
     child.wait(0.5)  # also in a hurry
