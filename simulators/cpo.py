@@ -23,7 +23,7 @@ from sessions.objects import (
     TokenType,
 )
 from simulators import documents
-from simulators.charging import Ev, Meter, Plug, cost_at_once, site_shares
+from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.documents import SimulatedSession, Site
 from simulators.judgement import judge
@@ -58,6 +58,8 @@ class SiteLimit(msgspec.Struct, forbid_unknown_fields=True):
 
 class Cpo(Platform):
     """Locations, Sessions, CDRs and Tariffs as Sender, ChargingProfiles as Receiver."""
+
+    page_path = "/app/sessions"
 
     def __init__(
         self,
@@ -112,7 +114,9 @@ class Cpo(Platform):
         """A car plugs in (at a free EVSE when none is named); the eMSP gets the Session by PUT."""
         now = datetime.now(UTC)
         clock = SessionClock(now.replace(microsecond=0), self.speed_up)
-        evse = self.site.evse(evse_uid) if evse_uid else self._free_evse()
+        evse = self.site.evse(evse_uid) if evse_uid else self.free_evse()
+        if evse is None:
+            raise LookupError(f"every EVSE of {self.site.id} is occupied")
         session = SimulatedSession(
             id=session_id or str(uuid.uuid4()),
             owner=self.party,
@@ -200,12 +204,10 @@ class Cpo(Platform):
             )  # fmt: skip
         return answer
 
-    def _free_evse(self) -> Any:
+    def free_evse(self) -> Evse | None:
+        """An EVSE without a car, None when there is none."""
         occupied = self._occupied()
-        for evse in self.site.evses:
-            if evse.uid not in occupied:
-                return evse
-        raise LookupError(f"every EVSE of {self.site.id} is occupied")
+        return next((evse for evse in self.site.evses if evse.uid not in occupied), None)
 
     def _occupied(self) -> set[str]:
         return {session.plug.evse.uid for session in self._plugged_in()}

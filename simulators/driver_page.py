@@ -133,7 +133,7 @@ function draw(svg, s) {
   const top = Math.max(1, ...s.power.map(p => p.kw || 0));
   svg.replaceChildren();
   s.power.forEach((p, i) => {
-    const from = Date.parse(p.at), to = i + 1 < s.power.length ? Date.parse(s.power[i + 1].at) : end;
+    const next = s.power[i + 1], from = Date.parse(p.at), to = next ? Date.parse(next.at) : end;
     const bar = document.createElementNS(svg.namespaceURI, "rect");
     const height = 28 * (p.kw || 0) / top;
     bar.setAttribute("x", 100 * (from - start) / (end - start || 1));

@@ -41,6 +41,8 @@ class Asked:
 class Emsp(Platform):
     """Sessions and CDRs as Receiver, preferences to the CPO, ChargingProfiles as Sender."""
 
+    page_path = "/"
+
     def __init__(
         self,
         party: PartyId = PARTY,
@@ -80,6 +82,7 @@ class Emsp(Platform):
         )
         said = answer.data if isinstance(answer.data, str) else _refusal(answer)
         self.asked[session_id.upper()] = Asked(preferences, said)
+        story.info("%s driver wishes: %s -> %s", session_id[:8], _told(preferences), said)
         return answer
 
     # CDRs, Receiver -----------------------------------------------------------------------------
@@ -186,6 +189,12 @@ def preferences(
     """Preferences from plain values; energy to one decimal."""
     need = None if energy_kwh is None else Decimal(str(round(energy_kwh, 1)))
     return ChargingPreferences(profile_type, departure, need)
+
+
+def _told(preferences: ChargingPreferences) -> str:
+    need = f", {preferences.energy_need} kWh" if preferences.energy_need is not None else ""
+    departure = preferences.departure_time
+    return f"{preferences.profile_type}{need}{f' by {utc(departure):%H:%M}' if departure else ''}"
 
 
 def _point(period: dict[str, Any]) -> dict[str, Any]:

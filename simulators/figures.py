@@ -108,10 +108,10 @@ class Visit:
 
 
 def visit(arrival: datetime, chance: random.Random) -> Visit:
-    """A visit as they are at this hour of the day."""
+    """A visit as they are at this hour of the day; the shortest stays have nothing to shift."""
     hour = arrival.hour
     return Visit(
-        stay=timedelta(hours=chance.choice(STAY_HOURS[hour])),
+        stay=timedelta(hours=chance.choice(STAY_HOURS[hour][1:])),
         energy_kwh=chance.choice(ENERGY_KWH[hour]),
     )
 

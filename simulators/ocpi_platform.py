@@ -49,6 +49,8 @@ KEPT_MESSAGES: Final = 5000
 class Platform:
     """Answers and calls other platforms; a subclass adds its modules with `serve`."""
 
+    page_path = "/received"
+
     def __init__(
         self,
         roles: Iterable[tuple[PartyId, Role]],
@@ -122,7 +124,8 @@ class Platform:
     async def _hang_up(self) -> None:
         if self._listening is not None and self._protocol is not None:
             self._listening.close()
-            await self._protocol.shutdown(timeout=1.0)
+            self._protocol.pre_shutdown()  # lets go of idle connections
+            await self._protocol.shutdown(timeout=0.1)
             self._listening = None
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -1,0 +1,206 @@
+"""The demo: a CPO, an eMSP and an SCSP at the hub, and cars that come and go."""
+
+import asyncio
+import logging
+import random
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from hub.ocpi.errors import OcpiError
+from hub.ocpi.party import PartyId
+from sessions.objects import CdrToken, ProfileType, TokenType
+from simulators import memory
+from simulators.charging import VOLTS, Ev
+from simulators.cpo import Cpo
+from simulators.documents import SimulatedSession
+from simulators.emsp import Emsp, preferences
+from simulators.figures import SOURCES, Visit, visit
+from simulators.ocpi_platform import Platform
+from simulators.scsp import Scsp
+
+logger = logging.getLogger(__name__)
+story = logging.getLogger("simulators.story")
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+CPO, EMSP, SCSP = PartyId("NL", "CPO"), PartyId("DE", "MSP"), PartyId("NL", "SCS")
+CARS: Final = (
+    Ev(max_amps=16, phases=1),
+    Ev(max_amps=16, phases=3),
+    Ev(max_amps=32, phases=1),
+    Ev(max_amps=16, phases=3),
+)
+WISHES: Final = (ProfileType.CHEAP,) * 6 + (ProfileType.REGULAR, ProfileType.FAST)
+DRIVERS_WHO_ASK: Final = 0.75
+SECONDS_BETWEEN_CARS: Final = (15.0, 40.0)
+SECONDS_TO_ASK: Final = (2.0, 6.0)
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on; the message says why in one line."""
+
+
+class _Invitation(msgspec.Struct):
+    token: str
+    versions_url: str
+
+
+@dataclass
+class Demo:
+    """`run` until somebody stops it."""
+
+    hub_versions_url: str
+    data: Path
+    speed_up: float
+    page_port: int
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Join the hub, then let cars come until `stop` is set."""
+        cpo = Cpo(CPO, speed_up=self.speed_up, name="Demo CPO", port=self.page_port + 1)
+        emsp = Emsp(EMSP, speed_up=self.speed_up, name="Demo eMSP", port=self.page_port)
+        scsp = Scsp(SCSP, speed_up=self.speed_up, name="Demo SCSP", port=self.page_port + 2)
+        platforms: tuple[Platform, ...] = (cpo, emsp, scsp)
+        try:
+            for platform in platforms:
+                await self._start(platform)
+            newcomers = [await self._join(platform) for platform in platforms]
+            if any(newcomers) or not self._mandate.exists():
+                await _manage("grant_mandate", "--scsp", str(SCSP), "--cpo", str(CPO))
+                self._mandate.touch()
+            story.info("the driver's page of the demo: %s/", emsp.url)
+            story.info(
+                "one simulated hour takes %.0f s; figures: %s", 3600 / self.speed_up, SOURCES
+            )
+            await _until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
+        finally:
+            for platform in platforms:
+                if platform.connections:
+                    # The hub may have changed tokens in the meantime.
+                    memory.write(platform, platform.hub, self._file(platform))
+                await platform.stop()
+
+    @property
+    def _mandate(self) -> Path:
+        return self.data / "demo" / "mandate"
+
+    def _file(self, platform: Platform) -> Path:
+        return self.data / "demo" / f"{platform.parties[0]}.json"
+
+    async def _start(self, platform: Platform) -> None:
+        try:
+            await platform.start()
+        except OSError as error:
+            raise DemoFailed(
+                f"{platform.name} cannot listen on port {platform.port}, choose others with "
+                f"DEMO_PORT: {error.strerror}"
+            ) from error
+
+    async def _join(self, platform: Platform) -> bool:
+        """True when the party is new at the hub."""
+        file = self._file(platform)
+        remembered = memory.read(file)
+        if remembered is not None:
+            connection = await memory.resume(platform, remembered)
+            if connection is not None:
+                memory.write(platform, connection, file)
+                story.info("%s is known at the hub", platform.name)
+                return False
+        party, role = platform.roles[0]
+        told = await _manage(
+            "invite_party", party.country_code, party.party_id,
+            "--role", role, "--name", platform.name, "--json",
+        )  # fmt: skip
+        invitation = msgspec.json.decode(told, type=_Invitation)
+        connection = await platform.register(
+            invitation.versions_url or self.hub_versions_url, invitation.token
+        )
+        memory.write(platform, connection, file)
+        story.info("%s (%s) has registered with the hub", platform.name, party)
+        return True
+
+
+async def cars_come(cpo: Cpo, emsp: Emsp, chance: random.Random) -> None:
+    """A car whenever a socket is free; most drivers say what they want."""
+    drivers: set[asyncio.Task[None]] = set()
+    arrivals = 0
+    while True:
+        evse = cpo.free_evse()
+        if evse is not None:
+            # The first driver always asks, so that there is something to see at once.
+            asks = arrivals == 0 or chance.random() < DRIVERS_WHO_ASK
+            arrivals += 1
+            session, wanted = await _arrive(cpo, evse.uid, arrivals, chance)
+            if asks:
+                driver = asyncio.create_task(_ask(emsp, session, wanted, chance))
+                drivers.add(driver)
+                driver.add_done_callback(drivers.discard)
+        await asyncio.sleep(chance.uniform(*SECONDS_BETWEEN_CARS))
+
+
+async def _arrive(
+    cpo: Cpo, evse_uid: str, number: int, chance: random.Random
+) -> tuple[SimulatedSession, Visit]:
+    drawn = visit(datetime.now(UTC), chance)
+    car = CARS[number % len(CARS)]
+    kilowatts = car.max_amps * car.phases * VOLTS / 1000
+    hours = drawn.stay.total_seconds() / 3600
+    # Figures of stay and energy are drawn apart; no driver needs more than fits into the stay.
+    need = min(drawn.energy_kwh, 0.8 * kilowatts * hours)
+    car = Ev(battery_kwh=need + 3, charged_kwh=0, max_amps=car.max_amps, phases=car.phases)
+    token = CdrToken(
+        EMSP.country_code, EMSP.party_id, f"DEMO-{number:06}", TokenType.APP_USER,
+        f"DE-MSP-C{number:08}",
+    )  # fmt: skip
+    session = await cpo.start_session(evse_uid, token=token, ev=car, stay=drawn.stay)
+    leaves = session.clock.start + drawn.stay
+    story.info(
+        "%s arrives at %s %s at %s: a car for %.1f kW, stays until %s",
+        session.id[:8], cpo.site.name, evse_uid, f"{session.clock.start:%H:%M}", kilowatts,
+        f"{leaves:%H:%M}",
+    )  # fmt: skip
+    return session, Visit(drawn.stay, need)
+
+
+async def _ask(emsp: Emsp, session: SimulatedSession, wanted: Visit, chance: random.Random) -> None:
+    await asyncio.sleep(chance.uniform(*SECONDS_TO_ASK))
+    departure = session.clock.start + wanted.stay
+    wish = preferences(chance.choice(WISHES), departure, wanted.energy_kwh)
+    try:
+        await emsp.send_preferences(session.id, wish)
+    except (OcpiError, aiohttp.ClientError, TimeoutError) as error:
+        logger.warning("%s the wishes did not get through: %s", session.id[:8], error)
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Let `work` go on until `stop` is set; a failure of it ends the demo with its reason."""
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, waiting):
+        if not task.done():
+            task.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    try:
+        await working
+    except asyncio.CancelledError:
+        logger.info("no more cars")
+
+
+async def _manage(*arguments: str) -> bytes:
+    """Run a command of the hub as its operator would; the last line that it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "manage.py", *arguments,
+        cwd=PROJECT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    if process.returncode:
+        lines: Sequence[bytes] = err.strip().splitlines() or [b"no message"]
+        raise DemoFailed(f"manage.py {arguments[0]}: {lines[-1].decode(errors='replace')}")
+    lines = out.strip().splitlines()
+    return lines[-1] if lines else b""

@@ -1,0 +1,1 @@
+"""Tests of the simulators: they speak OCPI with each other, without a hub."""
