@@ -17,6 +17,8 @@ from threading import Thread
 import pytest
 
 from stack.errors import SetupError
+from stack.outside import check_database, check_redis
+from stack.processes import left_behind
 from stack.serve import Settings
 
 STANDIN = Path(__file__).with_name("standin")
@@ -174,6 +176,28 @@ def test_a_whole_life(run, data_folder):
     assert processes_of(data_folder) == {}
     with pytest.raises(ConnectionRefusedError):
         ask(port)
+
+
+def test_killed_services_come_back_where_they_were(run, data_folder):
+    runner = run()
+    port = runner.port()
+    lines = (data_folder / "services.env").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in lines)
+    for name, folder in (("postgres", "postgres/cluster"), ("valkey", "valkey")):
+        pid = min(left_behind(data_folder / folder))
+        os.kill(pid, signal.SIGKILL)
+        assert f"{name} ended (SIGKILL)" in runner.line_with("starting it again")
+    wait_until(lambda: is_answering(check_database, settings["DATABASE_URL"]))
+    wait_until(lambda: is_answering(check_redis, settings["REDIS_URL"]))
+    assert ask(port).startswith("web-")
+
+
+def is_answering(check: Callable[[str], None], url: str) -> bool:
+    try:
+        check(url)
+    except SetupError:
+        return False
+    return True
 
 
 def test_kill_9_of_the_runner_leaves_no_orphan_and_the_next_start_recovers(run, data_folder):
