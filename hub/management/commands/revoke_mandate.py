@@ -1,0 +1,25 @@
+"""End a FlexAgreement (SCALE D2.3, 11.1)."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hub.management.mandates import active_like, add_scope, agreement_of
+
+
+class Command(BaseCommand):
+    help = "End what grant_mandate has granted. Sessions that have this FSP already keep it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The same options as those of grant_mandate."""
+        add_scope(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """End it; the row stays, for the record."""
+        wanted = agreement_of(options)
+        existing = active_like(wanted)
+        if existing is None or existing.fsp != wanted.fsp:
+            raise CommandError(f"There is no active agreement: {wanted}.")
+        existing.is_active = False
+        existing.save(update_fields=["is_active"])
+        self.stdout.write(f"Revoked: {existing}. Sessions that have this FSP already keep it.")
