@@ -14,7 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
@@ -27,12 +28,20 @@ class Bridge:
     """The thread pool that runs Django for one web process."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(settings.DJANGO_THREADS, thread_name_prefix="django")
+        self._databases: list[BaseDatabaseWrapper] = []
+        self._threads = ThreadPoolExecutor(
+            settings.DJANGO_THREADS,
+            thread_name_prefix="django",
+            initializer=lambda: self._databases.append(connections["default"]),
+        )
         self._handler = WSGIHandler()
 
     def close(self) -> None:
-        """Let running requests end."""
+        """Let running requests end; then close each thread's database connection."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        for database in self._databases:
+            database.inc_thread_sharing()
+            database.close()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that uses the database in the pool."""

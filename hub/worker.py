@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from django.db import connection
+
 from hub import party_status, still_alive
 from hub.bridge import Bridge
 from hub.directory import Directory, PlatformEntry, holder
@@ -69,6 +71,7 @@ class WebWorker:
         await self._flush_heard()
         await self.outbound.close()
         self.bridge.close()
+        await asyncio.get_running_loop().run_in_executor(self._refresher, connection.close)
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
 

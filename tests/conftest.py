@@ -1,0 +1,50 @@
+"""What every test may use: a database and a Valkey of its own, a running hub, simulated parties."""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django.test.utils import setup_databases, teardown_databases
+
+# Each test process has a Redis database of its own; Django's test runner does so for PostgreSQL.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+_REDIS = urlsplit(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
+os.environ["REDIS_URL"] = _REDIS._replace(path=f"/{int(_WORKER) + 1}").geturl()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment, django_db_blocker, django_db_modify_db_settings
+) -> Iterator[None]:
+    """The test database, also where only the running hub uses it."""
+    with django_db_blocker.unblock():
+        before = setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            # Celery's threads leave their connections to the end of the process.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        teardown_databases(before, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def hub(django_db_setup, django_db_blocker) -> Iterator["RunningHub"]:
+    """A hub with its web server and a Celery worker in this process, over real HTTP.
+
+    Its rows are committed and stay for the module, so each test uses ids of its own.
+    """
+    with django_db_blocker.unblock(), RunningHub() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _leave_settings_alone(settings) -> None:
+    """Settings that a test changes are put back."""
+
+
+from tests.running_hub import RunningHub  # noqa: E402 - reads the settings, after REDIS_URL

@@ -1,0 +1,160 @@
+"""A hub in the test process: real HTTP, real PostgreSQL, real Celery worker; parties on loopback."""
+
+import asyncio
+import socket
+import threading
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import requests
+import uvicorn
+from celery.contrib.testing.worker import start_worker
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from hub import onboarding
+from hub.celery import app
+from hub.directory import holder
+from hub.gateway import Gateway
+from hub.ocpi.headers import authorization
+from hub.ocpi.party import PartyId
+from simulators.cpo import Cpo
+from simulators.emsp import Emsp
+from simulators.ocpi_platform import Platform
+from simulators.scsp import Scsp
+from simulators.testing import Running
+
+P = TypeVar("P", bound=Platform)
+QUEUES = "profiles,deliveries,upkeep"
+_numbers = count(1)
+
+
+def new_party(country_code: str = "XX") -> PartyId:
+    """A party id that no other test of this process uses."""
+    number = next(_numbers)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return PartyId(
+        country_code, letters[number // 676] + letters[number // 26 % 26] + letters[number % 26]
+    )
+
+
+class RunningHub:
+    """`with RunningHub() as hub:` serves until the block ends, and forgets its rows then."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._simulators: dict[type[Platform], Running[Any]] = {}
+
+    def __enter__(self) -> Self:
+        listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        settings.BASE_URL = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self._stack.callback(self._forget)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                Gateway(), lifespan="on", log_config=None, access_log=False, ws="none"
+            )
+        )
+        thread = threading.Thread(
+            target=lambda: asyncio.run(server.serve(sockets=[listening])), name="hub", daemon=True
+        )
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(20)
+
+        self._stack.callback(stop)
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the hub's web server did not start")
+            thread.join(0.01)
+        self._stack.enter_context(
+            start_worker(
+                app, pool="threads", concurrency=8, queues=QUEUES, perform_ping_check=False
+            )
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _forget(self) -> None:
+        app.control.purge()
+        call_command("flush", interactive=False, verbosity=0)
+        holder.__init__()  # type: ignore[misc]
+        connections.close_all()
+
+    @property
+    def url(self) -> str:
+        """The hub's base URL."""
+        return str(settings.BASE_URL)
+
+    @property
+    def versions_url(self) -> str:
+        """What a party is told."""
+        return onboarding.versions_url()
+
+    def join(self, simulator: P, *, invite_as: PartyId | None = None) -> Running[P]:
+        """Start a simulator, invite its parties and let it register; stopped with the hub."""
+        running = self._stack.enter_context(Running(simulator))
+        running.register(self.versions_url, self.invite(simulator, invite_as))
+        return running
+
+    def invite(self, simulator: Platform, first: PartyId | None = None) -> str:
+        """The TOKEN_A of an invitation for a simulator's first party."""
+        identity = first or simulator.parties[0]
+        roles = [role for party, role in simulator.roles if party == identity]
+        return onboarding.invite(identity, roles, simulator.name).token
+
+    def running(self, simulator: P) -> Running[P]:
+        """Start a simulator without registering it."""
+        return self._stack.enter_context(Running(simulator))
+
+    @property
+    def cpo(self) -> Running[Cpo]:
+        """NL-CPO, registered at its first use."""
+        return self._one(Cpo)
+
+    @property
+    def emsp(self) -> Running[Emsp]:
+        """DE-MSP, registered at its first use."""
+        return self._one(Emsp)
+
+    @property
+    def scsp(self) -> Running[Scsp]:
+        """NL-SCS, registered at its first use."""
+        return self._one(Scsp)
+
+    def _one(self, kind: type[P]) -> Running[P]:
+        if kind not in self._simulators:
+            self._simulators[kind] = self.join(kind())  # type: ignore[call-arg]
+        return self._simulators[kind]
+
+    def http(
+        self, method: str, path: str, token: str = "", *, body: Any = None, **more: Any
+    ) -> requests.Response:
+        """A raw request of a party's engineer; `path` is below the hub's base URL or absolute."""
+        headers = dict(more.pop("headers", {}))
+        if token:
+            headers.setdefault("Authorization", authorization(token))
+        url = path if path.startswith("http") else f"{self.url}{path}"
+        return requests.request(method, url, headers=headers, data=body, timeout=30, **more)
+
+
+@contextmanager
+def changed_setting(name: str, value: object) -> Any:
+    """A setting changed for the running hub within a block."""
+    before = getattr(settings, name)
+    setattr(settings, name, value)
+    try:
+        yield
+    finally:
+        setattr(settings, name, before)
