@@ -77,7 +77,7 @@ class Demo:
             story.info(
                 "one simulated hour takes %.0f s; figures: %s", 3600 / self.speed_up, SOURCES
             )
-            await _until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
+            await until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
         finally:
             for platform in platforms:
                 if platform.connections:
@@ -177,7 +177,7 @@ async def _ask(emsp: Emsp, session: SimulatedSession, wanted: Visit, chance: ran
         logger.warning("%s the wishes did not get through: %s", session.id[:8], error)
 
 
-async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Let `work` go on until `stop` is set; a failure of it ends the demo with its reason."""
     working = asyncio.create_task(work)
     waiting = asyncio.create_task(stop.wait())

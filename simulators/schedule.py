@@ -47,6 +47,7 @@ def cheapest_hours(
     driver who stays longer is never stranded. Coarser hours are taken when more than 20 periods
     would come out.
     """
+    departure = max(now, departure)
     for hours_together in range(1, 25):
         slots = _slots(now, departure, hours_together)
         _fill(slots, energy_kwh, limits)

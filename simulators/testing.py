@@ -57,7 +57,12 @@ class Running(Generic[P]):
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float = 60.0) -> T:
         """Run a coroutine of the simulator and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return running.result(timeout)
+        except TimeoutError:
+            running.cancel()
+            raise
 
     @property
     def versions_url(self) -> str:
