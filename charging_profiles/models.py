@@ -62,7 +62,7 @@ class ProfileCommand(models.Model):
     path = models.CharField(max_length=600)
     body = models.BinaryField(default=b"")
     response_url = models.CharField(max_length=255)
-    correlation_id = models.CharField(max_length=64)
+    correlation_id = models.CharField(max_length=255)
     state = models.CharField(
         max_length=15, choices=CommandState, default=CommandState.WAITING, db_index=True
     )

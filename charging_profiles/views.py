@@ -39,12 +39,13 @@ from hub.views import JSON, AnswerLater, Exchange, OcpiView, answer, exchange_of
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
+MAX_SESSION_ID = 36
 
 
 class ProfileCommands(OcpiView):
     """The Receiver interface: GET the active profile, PUT one, DELETE it."""
 
-    def get(self, request: Request, session_id: str) -> HttpResponse:
+    def get(self, request: Request) -> HttpResponse:
         """`?duration=…&response_url=…`; answered with the CPO's ChargingProfileResponse."""
         exchange = exchange_of(request)
         query = request._request.META["QUERY_STRING"]
@@ -53,23 +54,24 @@ class ProfileCommands(OcpiView):
             raise InvalidParameters(
                 "duration is required: the seconds of profile that you ask for."
             )
-        return _receive(exchange, "GET", session_id, query)
+        return _receive(exchange, "GET", query)
 
-    def put(self, request: Request, session_id: str) -> HttpResponse:
+    def put(self, request: Request) -> HttpResponse:
         """A SetChargingProfile; answered with the CPO's ChargingProfileResponse."""
         exchange = exchange_of(request)
         decode(exchange.body, SetChargingProfile)
-        return _receive(exchange, "PUT", session_id, request._request.META["QUERY_STRING"])
+        return _receive(exchange, "PUT", request._request.META["QUERY_STRING"])
 
-    def delete(self, request: Request, session_id: str) -> HttpResponse:
+    def delete(self, request: Request) -> HttpResponse:
         """`?response_url=…`; answered with the CPO's ChargingProfileResponse."""
         query = request._request.META["QUERY_STRING"]
-        return _receive(exchange_of(request), "DELETE", session_id, query)
+        return _receive(exchange_of(request), "DELETE", query)
 
 
-def _receive(exchange: Exchange, method: str, session_id: str, query: str) -> HttpResponse:
+def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     """Store the command and queue its job, or answer at once why not."""
-    sender = _sender(exchange)
+    sender, raw_session_id = _addressed(exchange)
+    session_id = unquote(raw_session_id)
     directory = holder.snapshot
     caller = directory.parties[sender]
     body, response_url = exchange.body, callbacks.response_url_in_body(exchange.body or b"{}")
@@ -101,11 +103,11 @@ def _receive(exchange: Exchange, method: str, session_id: str, query: str) -> Ht
         cpo_party_id=cpo.party_id,
         epoch=verdict.epoch,
         response_url=response_url,
-        correlation_id=exchange.correlation_id[:64],
+        correlation_id=exchange.correlation_id,
         answer_by=timezone.now() + timedelta(seconds=settings.FORWARD_TIMEOUT),
     )
     own_url = result_url(command.key)
-    command.path = f"{endpoint.rstrip('/')}/{quote(session_id, safe='')}"
+    command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
     if method == "PUT":
         command.body = callbacks.with_response_url(body, own_url)
     else:
@@ -128,10 +130,14 @@ def result_url(key: str) -> str:
     return f"{settings.BASE_URL}/ocpi/2.2.1/profile-result/{key}"
 
 
-def _sender(exchange: Exchange) -> PartyId:
-    if exchange.sender is None:
-        raise InvalidParameters("The request has no sending party.")
-    return exchange.sender
+def _addressed(exchange: Exchange) -> tuple[PartyId, str]:
+    """Who asks, and the session's id as it stands in the URL."""
+    if exchange.sender is None or exchange.match is None:
+        raise InvalidParameters("The request has not come through the gateway.")
+    raw_session_id = exchange.match.ids["session_id"]
+    if len(unquote(raw_session_id)) > MAX_SESSION_ID:
+        raise InvalidParameters(f"A session id has at most {MAX_SESSION_ID} characters.")
+    return exchange.sender, raw_session_id
 
 
 def _owner(session: Session | None) -> PartyId:
@@ -145,9 +151,9 @@ def _session(
 ) -> tuple[Session | None, PartyId | None]:
     """The session and, where TO names one, the receiver. Two candidates: refused, not guessed."""
     if exchange.receiver is not None:
-        found = Session.objects.owned(exchange.receiver, unquote(session_id)).first()
+        found = Session.objects.owned(exchange.receiver, session_id).first()
         return found, exchange.receiver
-    candidates = list(Session.objects.named(unquote(session_id)))
+    candidates = list(Session.objects.named(session_id))
     visible = [s for s in candidates if authority.current().may_see(s, caller.identity)]
     if len(visible) > 1:
         owners = " and ".join(sorted(str(session.owner) for session in visible))

@@ -179,7 +179,7 @@ class PreferenceCopy(models.Model):
     cpo_http_status = models.PositiveSmallIntegerField()
     cpo_status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     cpo_answer = models.CharField(max_length=40, blank=True)
-    correlation_id = models.CharField(max_length=64)
+    correlation_id = models.CharField(max_length=255)
     received_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

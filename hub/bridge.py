@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections
@@ -27,10 +26,10 @@ Scope = dict[str, Any]
 class Bridge:
     """The thread pool that runs Django for one web process."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         self._databases: list[BaseDatabaseWrapper] = []
         self._threads = ThreadPoolExecutor(
-            settings.DJANGO_THREADS,
+            threads,
             thread_name_prefix="django",
             initializer=lambda: self._databases.append(connections["default"]),
         )

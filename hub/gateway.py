@@ -29,6 +29,7 @@ from hub.incoming import (
     Scope,
     Send,
     SenderGone,
+    check_message_ids,
     is_open_to_token_a,
     join,
     match_of,
@@ -116,6 +117,7 @@ class Gateway:
             await self._worker.bridge.run(outgoing.sent)
 
     async def _outgoing(self, incoming: Incoming, receive: Receive) -> Outgoing:
+        check_message_ids(incoming)
         await self._receive(incoming, receive)
         path = incoming.scope["path"].rstrip("/").split("/")[2:]
         if path[:2] == ["2.2.1", "via"] and len(path) == 3:
@@ -182,6 +184,11 @@ class Gateway:
 
     async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
         incoming.receiver = decision.receiver.identity
+        check = kept.check(incoming.place, incoming.scope["method"])
+        if check is not None:
+            await self._worker.bridge.run(
+                check, decision.sender, incoming.receiver, match_of(incoming)
+            )
         query = incoming.scope["query_string"].decode("latin-1")
         if b'"response_url"' in incoming.body or "response_url=" in query:
             incoming.body, query = await self._worker.bridge.run(
@@ -297,7 +304,10 @@ class Gateway:
             receiver=incoming.receiver,
             match=incoming.place,
         )
-        response = await self._worker.bridge.answer(
+        bridge = self._worker.bridge
+        if "/credentials" in incoming.scope["path"]:
+            bridge = self._worker.handshakes
+        response = await bridge.answer(
             incoming.scope, incoming.body, **{"flexhub.exchange": exchange}
         )
         sent = None

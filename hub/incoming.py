@@ -14,6 +14,7 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
+    InvalidParameters,
     MethodNotAllowed,
     NotAuthenticated,
     NotFound,
@@ -29,6 +30,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.RECEIVER}
 _BODY_SECONDS: Final = 30
+MAX_MESSAGE_ID: Final = 255
+# A sender that is still writing would not see the answer: this much more is read and dropped.
+_DRAINED_BYTES: Final = 16_000_000
 
 
 class SenderGone(Exception):
@@ -77,34 +81,45 @@ def place_of(incoming: Incoming) -> Match | None:
         ) from error
 
 
+def check_message_ids(incoming: Incoming) -> None:
+    """Refuse ids that no log or table of ours or a receiver's would keep whole."""
+    for name, value in (
+        (headers.REQUEST_ID, incoming.request_id),
+        (headers.CORRELATION_ID, incoming.correlation_id),
+    ):
+        if len(value) > MAX_MESSAGE_ID:
+            raise InvalidParameters(f"{name} has more than {MAX_MESSAGE_ID} characters.")
+
+
 def is_open_to_token_a(path: str) -> bool:
     return path.rstrip("/") in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}
 
 
 async def read_body(incoming: Incoming, receive: Receive) -> bytes:
     limit: int = settings.MAX_BODY_BYTES
-    too_large = TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
-    length = incoming.text("content-length")
-    if length.isdigit() and int(length) > limit:
-        raise too_large
-    body = b""
+    parts = []
+    size = 0
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            while True:
+            more = True
+            while more and size <= limit + _DRAINED_BYTES:
                 event = await receive()
                 if event["type"] == "http.disconnect":
                     raise SenderGone
-                body += bytes(event.get("body", b""))
-                if len(body) > limit:
-                    raise too_large
-                if not event.get("more_body"):
-                    return body
+                part = bytes(event.get("body", b""))
+                size += len(part)
+                if size <= limit:
+                    parts.append(part)
+                more = event.get("more_body", False)
     except TimeoutError as error:
         raise OcpiError(
             f"The body did not arrive within {_BODY_SECONDS} s.",
             http_status=HTTPStatus.REQUEST_TIMEOUT,
             headers={"Connection": "close"},
         ) from error
+    if size > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+    return b"".join(parts)
 
 
 def message_of(incoming: Incoming) -> routing.Message:

@@ -20,10 +20,21 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("sessions", InterfaceRole.RECEIVER, "PATCH"): relay.session_pushed,
     ("sessions", InterfaceRole.SENDER, "PUT"): relay.preferences_put,
 }
+# Asked before a message is forwarded; raises what refuses it.
+_CHECKS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, PartyId, Match], None]]] = {
+    ("sessions", InterfaceRole.SENDER, "PUT"): lookups.check_preferences_sender,
+}
 LOOKUPS: Final[dict[LookupKind, Callable[[PartyId, Match], Found]]] = {
     LookupKind.SESSION: lookups.session_parties,
     LookupKind.SESSION_FSP: relay.session_fsp,
 }
+
+
+def check(match: Match | None, method: str) -> Callable[[PartyId, PartyId, Match], None] | None:
+    """What to ask before the message leaves: (sender, receiver, match); None for most."""
+    if match is None or match.route is None:
+        return None
+    return _CHECKS.get((match.module, match.role, method))
 
 
 def keeper(match: Match | None, method: str) -> Keeper | None:

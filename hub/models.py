@@ -283,7 +283,7 @@ class Delivery(models.Model):
     from_party_id = models.CharField(max_length=3, blank=True)
     to_country_code = models.CharField(max_length=2, blank=True)
     to_party_id = models.CharField(max_length=3, blank=True)
-    correlation_id = models.CharField(max_length=64)
+    correlation_id = models.CharField(max_length=255)
     state = models.CharField(
         max_length=9, choices=DeliveryState, default=DeliveryState.WAITING, db_index=True
     )

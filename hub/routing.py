@@ -196,6 +196,8 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
                 f"{place.module} are never broadcast; send this to {owner}, or leave OCPI-to out."
             )
         raise HubError(f"{place.module} are never broadcast; name the eMSP of the cdr_token.")
+    if place.module == "chargingprofiles":
+        raise UnknownReceiver("This session has no flexibility provider that could be told.")
     if place.route is None:
         raise HubError(f"The hub has no {place.module} of its own; name the receiver in OCPI-to.")
     return Hub(sender, None)

@@ -32,7 +32,7 @@ urlpatterns = [
     re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
     re_path(r"^ocpi/2\.2\.1/hubclientinfo/?$", HubClientInfo.as_view()),
     re_path(
-        r"^ocpi/2\.2\.1/receiver/chargingprofiles/(?P<session_id>[^/]+)/?$",
+        r"^ocpi/2\.2\.1/receiver/chargingprofiles/.+$",
         ProfileCommands.as_view(),
     ),
     re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from hub import party_status, still_alive
@@ -24,7 +25,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CONFIRM_EVERY = 3.0
 # How often unknown tokens and receivers may make a process read the directory again.
-REFRESH_AT_MOST_EVERY = 0.25
+LOOK_AT_MOST_EVERY = 0.1
 SUSPECT_AT_MOST_EVERY = 10.0
 
 
@@ -32,6 +33,7 @@ class WebWorker:
     """Made in the event loop at start-up, gone at shutdown."""
 
     bridge: Bridge
+    handshakes: Bridge
     outbound: AsyncCaller
     listener: Listener
 
@@ -39,9 +41,10 @@ class WebWorker:
         self._name = f"{os.environ.get('FLEXHUB_WORKER', 'web')}-{process_name()}"[:64]
         # Apart from Django's pool: views wait there for this very refresh.
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="directory")
-        self._refreshed_at = 0.0
+        self._refresh: asyncio.Task[None] | None = None
+        self._looked_at = 0.0
         self._heard: dict[int, float] = {}
-        self._suspected: dict[int, float] = {}
+        self._done_at: dict[tuple[str, int], float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -53,7 +56,9 @@ class WebWorker:
         """Start before the first request; stop when the server stops."""
         await receive()
         try:
-            self.bridge = Bridge()
+            self.bridge = Bridge(settings.DJANGO_THREADS)
+            # Registration calls the other side back: slow ones must not take everybody's threads.
+            self.handshakes = Bridge(settings.HANDSHAKE_THREADS)
             self.outbound = AsyncCaller()
             self.listener = Listener(lambda: self._start(self._confirm()))
             await self._confirm()
@@ -70,36 +75,53 @@ class WebWorker:
         await asyncio.gather(listening, keeping, return_exceptions=True)
         await self._flush_heard()
         await self.outbound.close()
-        self.bridge.close()
-        await asyncio.get_running_loop().run_in_executor(self._refresher, connection.close)
+        await asyncio.to_thread(self.bridge.close)
+        await asyncio.to_thread(self.handshakes.close)
+        await asyncio.get_running_loop().run_in_executor(
+            self._refresher, lambda: connection.close()
+        )
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def newer_directory(self) -> Directory:
-        """Look into the database, at most a few times a second."""
-        if time.monotonic() - self._refreshed_at > REFRESH_AT_MOST_EVERY:
-            self._refreshed_at = time.monotonic()
-            await self._confirm()
+        """A snapshot read after this call began; all who ask within a moment share one look."""
+        asked = time.monotonic()
+        while self._looked_at < asked:
+            if self._refresh is None or self._refresh.done():
+                self._refresh = asyncio.create_task(self._look())
+            await asyncio.shield(self._refresh)
         return self.directory
+
+    async def _look(self) -> None:
+        wait = self._looked_at + LOOK_AT_MOST_EVERY - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        began = time.monotonic()
+        await self._confirm()
+        self._looked_at = began
 
     def heard(self, platform: PlatformEntry) -> None:
         """A platform has sent something: it is alive."""
         self._heard[platform.id] = time.time()
         for identity in platform.parties:
-            entry = self.directory.parties[identity]
-            if entry.status == ConnectionStatus.OFFLINE and self._may_check(platform.id):
+            entry = self.directory.parties.get(identity)
+            if (
+                entry is not None
+                and entry.status == ConnectionStatus.OFFLINE
+                and self._is_due(("back", platform.id), 1.0)
+            ):
                 self._start(self.bridge.run(party_status.is_back, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now."""
-        if self._may_check(platform.id):
+        if self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
             self._start(self.bridge.run(still_alive.queue_check, platform.id))
 
-    def _may_check(self, platform_id: int) -> bool:
+    def _is_due(self, what: tuple[str, int], seconds: float) -> bool:
         now = time.monotonic()
-        if now - self._suspected.get(platform_id, -SUSPECT_AT_MOST_EVERY) < SUSPECT_AT_MOST_EVERY:
+        if now - self._done_at.get(what, -seconds) < seconds:
             return False
-        self._suspected[platform_id] = now
+        self._done_at[what] = now
         return True
 
     def _start(self, work: Any) -> None:

@@ -3,6 +3,7 @@
 from urllib.parse import unquote
 
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.routing import Found
@@ -22,3 +23,15 @@ def session_parties(sender: PartyId, match: Match) -> Found:
         emsp_country_code__iexact=sender.country_code, emsp_party_id__iexact=sender.party_id
     )
     return Found(tuple(sorted({session.owner for session in own})))
+
+
+def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match) -> None:
+    """Charging Preferences come "on behalf of the driver": from the eMSP of the session's token.
+
+    NotFound (404) for somebody else's session, as the text allows; a session that the hub does not
+    know is left to the CPO.
+    """
+    session_id = unquote(match.ids["session_id"])
+    session = Session.objects.owned(cpo, session_id).first()
+    if session is not None and sender != session.emsp:
+        raise NotFound(f"{sender} has no session {session_id!r} at {cpo}.")

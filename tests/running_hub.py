@@ -1,4 +1,4 @@
-"""A hub in the test process: real HTTP, real PostgreSQL, real Celery worker; parties on loopback."""
+"""A hub in the test process: real HTTP, PostgreSQL and Celery worker; parties on loopback."""
 
 import asyncio
 import socket
@@ -53,9 +53,7 @@ class RunningHub:
         settings.BASE_URL = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._stack.callback(self._forget)
         server = uvicorn.Server(
-            uvicorn.Config(
-                Gateway(), lifespan="on", log_config=None, access_log=False, ws="none"
-            )
+            uvicorn.Config(Gateway(), lifespan="on", log_config=None, access_log=False, ws="none")
         )
         thread = threading.Thread(
             target=lambda: asyncio.run(server.serve(sockets=[listening])), name="hub", daemon=True
