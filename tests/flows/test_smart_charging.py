@@ -10,7 +10,7 @@ from sessions.objects import ChargingPreferences, ProfileType
 
 
 def test_departure_time_changes_the_schedule(hub):
-    assert hub.cpo and hub.emsp and hub.scsp  # Registered at their first use.
+    assert all((hub.cpo, hub.emsp, hub.scsp))  # Registered at their first use.
     FlexAgreement.objects.create(
         fsp_country_code="NL", fsp_party_id="SCS", cpo_country_code="NL", cpo_party_id="CPO"
     )
