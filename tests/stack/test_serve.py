@@ -24,6 +24,8 @@ from stack.serve import Settings
 STANDIN = Path(__file__).with_name("standin")
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECONDS = 60
+# What the surrounding test run or its shell may have set for the real hub.
+OF_THE_HUB = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "HOST", "DJANGO_SETTINGS_MODULE")
 
 
 class Run:
@@ -31,11 +33,7 @@ class Run:
 
     def __init__(self, folder: Path, *options: str, **env: str) -> None:
         command = [sys.executable, "-m", "stack", "serve", "--project", str(STANDIN), *options]
-        clean = {
-            k: v
-            for k, v in os.environ.items()
-            if k not in ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL")
-        }
+        clean = {key: value for key, value in os.environ.items() if key not in OF_THE_HUB}
         self.process = subprocess.Popen(
             command,
             cwd=CHECKOUT,
