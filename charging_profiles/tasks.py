@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from http import HTTPStatus
 from uuid import uuid4
 
 from celery import shared_task
@@ -92,7 +93,7 @@ def _call(command: ProfileCommand) -> outbound.Response:
         if left <= 0:
             raise ForwardTimeout(f"{command.cpo} did not answer in time.")
         try:
-            return outbound.call(
+            response = outbound.call(
                 command.method, command.path, sent, bytes(command.body), seconds=left
             )
         except outbound.NotArrived:
@@ -100,6 +101,10 @@ def _call(command: ProfileCommand) -> outbound.Response:
                 outbox.wake("hub.still_alive.check_platform", command.cpo_platform_id)
                 raise
             time.sleep(PAUSE)
+        else:
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                raise ConnectionProblem(f"{command.cpo} refuses the hub's credentials.")
+            return response
 
 
 def _read(response: outbound.Response) -> ChargingProfileResponse | None:

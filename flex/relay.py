@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 def session_pushed(forwarded: Forwarded) -> None:
     """A CPO's Session that its receiver has accepted: keep it, and give it to the FSP."""
-    if not _is_accepted(forwarded):
+    if not envelope.is_accepted(forwarded.response.status, forwarded.response.body):
         return
     ids = forwarded.match.ids
     owner = PartyId(ids["country_code"].upper(), ids["party_id"].upper())
@@ -150,11 +150,6 @@ def _give(
             )
         ]
     )
-
-
-def _is_accepted(forwarded: Forwarded) -> bool:
-    answer = envelope.read_answer(forwarded.response.body)
-    return forwarded.response.status < 300 and (answer.is_success or answer.status_code is None)
 
 
 def _answer_text(answer: envelope.Answer) -> str:

@@ -97,7 +97,7 @@ def _send(delivery: Delivery, platform: PlatformEntry) -> outbound.Response:
 def _record(delivery: Delivery, response: outbound.Response) -> None:
     """The receiver has answered: taken, or refused for good."""
     answer = envelope.read_answer(response.body)
-    accepted = response.status < 300 and (answer.is_success or answer.status_code is None)
+    accepted = envelope.is_accepted(response.status, response.body)
     outcome = f"HTTP {response.status}, OCPI {answer.status_code}"
     if not accepted:
         outcome = f"{outcome}: {answer.status_message or 'no message'}"

@@ -52,6 +52,7 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.views import AnswerLater, Exchange
 from hub.worker import WebWorker
@@ -222,6 +223,7 @@ class Gateway:
         forwarded = await self._worker.bridge.run(callbacks.find, key, presented.platform.id)
         callbacks.check_method(forwarded, incoming.scope["method"])
         incoming.sender, incoming.receiver = forwarded.caller_identity, forwarded.owner_identity
+        routing.check_may_send(self._worker.directory, incoming.sender)
         entry = routing.reachable(
             self._worker.directory, incoming.sender, incoming.receiver, forwarded.module
         )
@@ -241,34 +243,36 @@ class Gateway:
         if incoming.body:
             sent["Content-Type"] = "application/json"
         try:
-            return await self._worker.outbound.call(
+            response = await self._worker.outbound.call(
                 platform.id, incoming.scope["method"], url, sent, incoming.body
             )
         except (ConnectionProblem, ForwardTimeout):
             self._worker.suspect(platform)
             raise
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            # Between the hub and the receiver; passed on, it would speak of the sender's token.
+            self._worker.suspect(platform)
+            raise ConnectionProblem(f"{decision.receiver.identity} refuses the hub's credentials.")
+        return response
 
     async def _outgoing_of(
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
     ) -> Outgoing:
         """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
         receiver = decision.receiver.identity
-        incoming.code = envelope.read_answer(response.body).status_code
-        body = response.body
+        status, body = response.status, response.body
+        incoming.code = envelope.read_answer(body).status_code
         passed_on = [
             (name.encode(), response.headers[name].encode("latin-1"))
             for name in _PASSED_ON
             if name in response.headers
         ]
         if incoming.code is None and not _is_json_object(body):
-            error = HubError(
-                f"{receiver} answered HTTP {response.status} with something that is not OCPI"
-                f" ({response.headers.get('content-type', 'no content type')})."
-            )
-            body, incoming.code = envelope.failure(error), error.code
+            status, body = _in_an_envelope(receiver, response)
+            incoming.code = envelope.read_answer(body).status_code
             passed_on = [(b"content-type", _JSON)]
         rewritten = await self._rewritten_urls(incoming, decision, url, response)
-        return Outgoing(response.status, body, passed_on + rewritten)
+        return Outgoing(status, body, passed_on + rewritten)
 
     async def _rewritten_urls(
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
@@ -374,6 +378,16 @@ class Gateway:
         sent = [*outgoing.headers, (b"content-length", str(len(outgoing.body)).encode())]
         await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
         await send({"type": "http.response.body", "body": outgoing.body})
+
+
+def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
+    """What a receiver's answer without any OCPI in it means: HTTP status and envelope."""
+    if response.status < 300 and not response.body.strip():
+        said = f"{receiver} answered HTTP {response.status} without a body."
+        return HTTPStatus.OK, envelope.success(message=said)
+    kind = response.headers.get("content-type", "no content type")
+    said = f"{receiver} answered HTTP {response.status} with something that is not OCPI ({kind})."
+    return response.status, envelope.failure(HubError(said))
 
 
 def _is_json_object(body: bytes) -> bool:

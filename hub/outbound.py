@@ -79,7 +79,6 @@ class AsyncCaller:
             connector=aiohttp.TCPConnector(
                 limit=0, resolver=_Resolver(), ttl_dns_cache=30, keepalive_timeout=30
             ),
-            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             timeout=aiohttp.ClientTimeout(
@@ -133,6 +132,8 @@ class AsyncCaller:
                     if moved.origin() == target.origin():
                         target = moved
                         continue
+                if 300 <= response.status < 400:
+                    raise HubError("The receiver redirects to another host.")
                 content = await _bounded(response)
                 return Response(
                     response.status, {k.lower(): v for k, v in response.headers.items()}, content
@@ -253,6 +254,8 @@ def call(
                 if answer.status_code in REDIRECTS and (moved := _moved(target, answer)):
                     target = moved
                     continue
+                if 300 <= answer.status_code < 400:
+                    raise HubError("The receiver redirects to another host.")
                 return Response(
                     answer.status_code,
                     {k.lower(): v for k, v in answer.headers.items()},

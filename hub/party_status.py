@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from hub import outbox
-from hub.directory import Directory, PlatformEntry, holder
+from hub.directory import Directory, PlatformEntry, load
 from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
@@ -76,7 +76,8 @@ def push(parties: Iterable[Party]) -> None:
     parties = list(parties)
     if not parties:
         return
-    directory = holder.refresh()
+    # Read apart: this transaction may still be rolled back, the shared snapshot must not know it.
+    directory = load()
     rows = []
     for platform in Platform.objects.filter(registered_at__isnull=False):
         viewer = directory.platforms.get(platform.pk)

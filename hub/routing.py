@@ -127,6 +127,12 @@ def sending_party(message: Message, directory: Directory) -> PartyId:
     Refuses a FROM that is not a party of the sending platform (2001) and a suspended sender (403).
     """
     sender = _sending_party(message)
+    check_may_send(directory, sender)
+    return sender
+
+
+def check_may_send(directory: Directory, sender: PartyId) -> None:
+    """Refuse (HTTP 403) a party that the operator has suspended, or has not agreed to."""
     entry = directory.parties.get(sender)
     if entry is not None and entry.status == ConnectionStatus.SUSPENDED:
         raise ClientError(
@@ -137,7 +143,6 @@ def sending_party(message: Message, directory: Directory) -> PartyId:
             f"{sender} is PLANNED: the operator of this hub has not agreed to this party yet.",
             http_status=HTTPStatus.FORBIDDEN,
         )
-    return sender
 
 
 def _sending_party(message: Message) -> PartyId:

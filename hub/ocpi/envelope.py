@@ -35,6 +35,13 @@ def read_answer(body: bytes) -> Answer:
         return Answer()
 
 
+def is_accepted(http_status: int, body: bytes) -> bool:
+    """Whether a receiver has taken a message: 1xxx, or HTTP 2xx with nothing said at all."""
+    if not 200 <= http_status < 300:
+        return False
+    return read_answer(body).is_success or not body.strip()
+
+
 def success(data: Any = msgspec.UNSET, message: str | None = None) -> bytes:
     """An envelope with 1000; without `data` the property is left out, as the text advises."""
     envelope: dict[str, Any] = {"status_code": SUCCESS, "timestamp": ocpi_now()}
