@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -31,6 +31,7 @@ from simulators.messages import Answered, Received, Reply, to_json
 from simulators.ocpi_platform import Platform
 from simulators.paging import page_of
 from simulators.profile_receiver import ProfileReceiver
+from simulators.recent import Recent
 
 logger = logging.getLogger(__name__)
 story = logging.getLogger("simulators.story")
@@ -77,12 +78,12 @@ class Cpo(Platform):
         self.site = site or Site()
         self.speed_up = speed_up
         self.push_every = push_every
-        self.sessions: dict[str, SimulatedSession] = {}
-        self.cdrs: dict[str, dict[str, Any]] = {}
-        self.cdr_urls: dict[str, str] = {}
-        self.preferences: dict[str, ChargingPreferences] = {}
+        self.sessions: Recent[str, SimulatedSession] = Recent()
+        self.cdrs: Recent[str, dict[str, Any]] = Recent()
+        self.cdr_urls: Recent[str, str] = Recent()
+        self.preferences: Recent[str, ChargingPreferences] = Recent()
         self.profiles = ProfileReceiver(self)
-        self.locks: dict[str, asyncio.Lock] = {}
+        self.on_sessions: Callable[[Sequence[SimulatedSession]], None] = lambda _: None
         self.site_updated = datetime.now(UTC)
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
         self.serve("locations", sender, {"GET": self._get_locations})
@@ -130,6 +131,15 @@ class Cpo(Platform):
         )
         self.sessions[session.id] = session
         self._share_site()
+        story.info(
+            "%s arrives at %s %s at %s: a car for %.1f kW%s",
+            session.id[:8],
+            self.site.name,
+            evse.uid,
+            f"{clock.start:%H:%M}",
+            session.plug.ev.max_amps * session.plug.watts_per_amp / 1000,
+            f", stays until {session.leaves_at:%H:%M}" if session.leaves_at else "",
+        )
         await self.push_session(session)
         return session
 
@@ -155,7 +165,7 @@ class Cpo(Platform):
 
     async def push_session(self, session: SimulatedSession) -> Answered | None:
         """PUT at first, and whenever the eMSP may have lost something; otherwise PATCH."""
-        async with self.locks.setdefault(session.id, asyncio.Lock()):
+        async with session.pushing:
             session.last_updated = datetime.now(UTC)
             # PATCH can only add ChargingPeriods, so what has been sent must not grow any more.
             session.meter.cut()
@@ -165,9 +175,7 @@ class Cpo(Platform):
             else:
                 method, body = "PUT", documents.session(session)
             session.pushed_until = session.clock.now()
-            answer = await self._attempt(
-                "sessions", method, session.path, to=session.emsp, body=body
-            )
+            answer = await self.push("sessions", method, session.path, to=session.emsp, body=body)
             session.is_in_sync = answer is not None and answer.is_success
             if session.is_in_sync:
                 session.pushed_periods = sent_periods
@@ -182,11 +190,11 @@ class Cpo(Platform):
     async def _post_cdr(self, session: SimulatedSession) -> None:
         document = documents.cdr(session)
         self.cdrs[session.id] = document
-        answer = await self._attempt("cdrs", "POST", "", to=session.emsp, body=document)
+        answer = await self.push("cdrs", "POST", "", to=session.emsp, body=document)
         if answer is not None and answer.is_success and "Location" in answer.headers:
             self.cdr_urls[session.id] = answer.headers["Location"]
 
-    async def _attempt(
+    async def push(
         self, module: str, method: str, path: str, *, to: PartyId, body: Any
     ) -> Answered | None:
         """Push to a Receiver; "OCPI messages SHOULD NOT be queued", so a failure is only logged."""
@@ -247,6 +255,7 @@ class Cpo(Platform):
         """Divide the site anew; who has set a profile hears how its session is affected."""
         self.site_updated = datetime.now(UTC)
         plugged_in = self._plugged_in()
+        self.on_sessions(plugged_in)
         shares = site_shares(self.site.limit_amps, [session.plug.ev for session in plugged_in])
         for session, share in zip(plugged_in, shares, strict=True):
             before = session.plug.local_limit

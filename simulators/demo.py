@@ -13,15 +13,17 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
+from hub.ocpi.datatypes import ocpi_now
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from sessions.objects import CdrToken, ProfileType, TokenType
-from simulators import memory
+from simulators import documents, memory
 from simulators.charging import VOLTS, Ev
 from simulators.cpo import Cpo
 from simulators.documents import SimulatedSession
 from simulators.emsp import Emsp, preferences
 from simulators.figures import SOURCES, Visit, visit
+from simulators.messages import to_json
 from simulators.ocpi_platform import Platform
 from simulators.scsp import Scsp
 
@@ -77,6 +79,9 @@ class Demo:
             story.info(
                 "one simulated hour takes %.0f s; figures: %s", 3600 / self.speed_up, SOURCES
             )
+            leftovers = Leftovers(self.data / "demo" / "sessions.json")
+            await leftovers.declare_invalid(cpo)
+            cpo.on_sessions = leftovers.keep
             await until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
         finally:
             for platform in platforms:
@@ -125,6 +130,33 @@ class Demo:
         return True
 
 
+@dataclass(frozen=True)
+class Leftovers:
+    """The running sessions, in a file: after a restart nobody can meter them any more."""
+
+    file: Path
+
+    def keep(self, running: Sequence[SimulatedSession]) -> None:
+        """Write down what would have to be ended."""
+        self.file.write_bytes(to_json([documents.session(session) for session in running]))
+
+    async def declare_invalid(self, cpo: Cpo) -> None:
+        """INVALID: "declared invalid and will not be billed" (mod_sessions, SessionStatus)."""
+        if not self.file.exists():
+            return
+        for session in msgspec.json.decode(self.file.read_bytes(), type=list[dict[str, Any]]):
+            ended = {"status": "INVALID", "end_date_time": ocpi_now(), "last_updated": ocpi_now()}
+            token = session["cdr_token"]
+            await cpo.push(
+                "sessions",
+                "PUT",
+                f"{cpo.party.country_code}/{cpo.party.party_id}/{session['id']}",
+                to=PartyId.of(token["country_code"], token["party_id"]),
+                body=session | ended,
+            )
+        self.file.unlink()
+
+
 async def cars_come(cpo: Cpo, emsp: Emsp, chance: random.Random) -> None:
     """A car whenever a socket is free; most drivers say what they want."""
     drivers: set[asyncio.Task[None]] = set()
@@ -158,12 +190,6 @@ async def _arrive(
         f"DE-MSP-C{number:08}",
     )  # fmt: skip
     session = await cpo.start_session(evse_uid, token=token, ev=car, stay=drawn.stay)
-    leaves = session.clock.start + drawn.stay
-    story.info(
-        "%s arrives at %s %s at %s: a car for %.1f kW, stays until %s",
-        session.id[:8], cpo.site.name, evse_uid, f"{session.clock.start:%H:%M}", kilowatts,
-        f"{leaves:%H:%M}",
-    )  # fmt: skip
     return session, Visit(drawn.stay, need)
 
 

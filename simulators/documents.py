@@ -1,5 +1,6 @@
 """The objects that a simulated CPO owns (mod_locations, mod_tariffs, mod_sessions, mod_cdrs)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,6 +57,7 @@ class SimulatedSession:
     pushed_periods: int = 0
     pushed_until: datetime | None = None
     is_in_sync: bool = False
+    pushing: asyncio.Lock = field(default_factory=asyncio.Lock)
     profile_senders: dict[PartyId | None, Any] = field(default_factory=dict)
 
     @property

@@ -31,7 +31,7 @@ PAGE: Final = """<!doctype html>
   .kwh small { font-size:1rem; font-weight:400; color:var(--dim); }
   .dim { color:var(--dim); font-size:.9rem; }
   svg { display:block; width:100%; height:3.2rem; margin:.7rem 0 .2rem; }
-  svg rect { fill:var(--go); }
+  svg rect { fill:var(--go); shape-rendering:crispEdges; }
   svg line { stroke:var(--line); }
   form { border-top:1px solid var(--line); margin-top:.9rem; padding-top:.9rem; }
   fieldset { border:0; padding:0; margin:0 0 .9rem; display:grid; gap:.4rem;
@@ -160,7 +160,8 @@ function show(s) {
   const facts = [];
   if (s.asked && s.asked.energy != null) facts.push(`of ${s.asked.energy} kWh wished`);
   if (s.cost != null) facts.push(`${Number(s.cost).toFixed(2)} ${s.currency} so far`);
-  if (s.asked && s.asked.departure && running) facts.push(`ready by ${clock(s.asked.departure)}`);
+  if (running && s.asked && s.asked.departure && s.asked.answer === "ACCEPTED")
+    facts.push(`ready by ${clock(s.asked.departure)}`);
   card.querySelector(".facts").textContent = facts.join(" · ");
   card.querySelector(".span").textContent =
     `plugged in at ${clock(s.start)}, now ${clock(s.end || s.now)}`;

@@ -21,6 +21,7 @@ from simulators.messages import Answered, Received, Reply, moment
 from simulators.ocpi_platform import Platform
 from simulators.paging import page_of
 from simulators.profile_commands import ProfileCommands
+from simulators.recent import Recent
 
 logger = logging.getLogger(__name__)
 story = logging.getLogger("simulators.story")
@@ -57,8 +58,8 @@ class Emsp(Platform):
         self.speed_up = speed_up
         self.kept = KeptSessions(lambda session: None)
         self.sessions = self.kept.sessions
-        self.cdrs: dict[str, Any] = {}
-        self.asked: dict[str, Asked] = {}
+        self.cdrs: Recent[str, Any] = Recent()
+        self.asked: Recent[str, Asked] = Recent()
         self.commands = ProfileCommands(self)
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
         self.serve("sessions", receiver, self.kept.handlers())

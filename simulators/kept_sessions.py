@@ -10,13 +10,14 @@ from hub.ocpi.party import PartyId
 from sessions.objects import Session
 from simulators.clock import SessionClock
 from simulators.messages import Handler, Received, Reply
+from simulators.recent import Recent
 
 
 class KeptSessions:
     """The Sessions that were pushed, by their ids; `on_session` hears of every change."""
 
     def __init__(self, on_session: Callable[[dict[str, Any]], None]) -> None:
-        self.sessions: dict[str, dict[str, Any]] = {}
+        self.sessions: Recent[str, dict[str, Any]] = Recent()
         self._on_session = on_session
 
     def handlers(self) -> dict[str, Handler]:

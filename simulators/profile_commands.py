@@ -20,6 +20,7 @@ from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from simulators.messages import Answered, Handler, Received, Reply
 from simulators.ocpi_platform import Platform
+from simulators.recent import Recent
 
 
 class CommandRefused(Exception):
@@ -32,8 +33,8 @@ class ProfileCommands:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._waiting: dict[str, asyncio.Future[ProfileResult]] = {}
-        self.results: dict[str, list[ProfileResult]] = {}
-        self.updates: dict[str, list[ActiveChargingProfile]] = {}
+        self.results: Recent[str, list[ProfileResult]] = Recent()
+        self.updates: Recent[str, list[ActiveChargingProfile]] = Recent()
         self.on_update: Callable[[str, ActiveChargingProfile], None] = lambda *_: None
 
     def handlers(self) -> dict[str, Handler]:
@@ -87,7 +88,7 @@ class ProfileCommands:
             raise InvalidParameters("Nobody has given out this response_url.")
         result = message.read(ProfileResult)
         command_id = message.parts[1]
-        self.results.setdefault(command_id, []).append(result)
+        self.results[command_id] = [*self.results.get(command_id, []), result]
         waiting = self._waiting.get(command_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(result)
@@ -98,7 +99,7 @@ class ProfileCommands:
             raise InvalidParameters("The URL has to end in /{session_id}.")
         profile = message.read(ActiveChargingProfile)
         session_id = message.parts[0].upper()
-        self.updates.setdefault(session_id, []).append(profile)
+        self.updates[session_id] = [*self.updates.get(session_id, []), profile]
         self.on_update(session_id, profile)
         return Reply()
 

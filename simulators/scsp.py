@@ -23,6 +23,7 @@ from simulators.kept_sessions import KeptSessions, clock, is_active, owner
 from simulators.messages import Received, Reply
 from simulators.ocpi_platform import Platform
 from simulators.profile_commands import CommandRefused, ProfileCommands
+from simulators.recent import Recent
 from simulators.schedule import Limits, charge_now, cheapest_hours
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Scsp(Platform):
         self.party = party
         self.speed_up = speed_up
         self.verify = verify
-        self.tasks: dict[str, Task] = {}
+        self.tasks: Recent[str, Task] = Recent()
         self.kept = KeptSessions(self._on_session)
         self.commands = ProfileCommands(self)
         self.commands.on_update = self._on_update

@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 
 from simulators import demo, memory
-from simulators.__main__ import PROJECT
 from simulators.cpo import Cpo
+from simulators.demo import PROJECT
 from simulators.emsp import Emsp
 from simulators.testing import Running
 
@@ -126,6 +126,24 @@ def test_cars_come_and_drivers_ask(
     for told in ("arrives at Stationsplein EVSE1", "driver wishes: ", "if charged at once"):
         assert told in caplog.text
     assert "DEMO-0" not in caplog.text
+
+
+def test_sessions_that_a_restart_has_lost_are_declared_invalid(tmp_path: Path) -> None:
+    leftovers = demo.Leftovers(tmp_path / "sessions.json")
+    with Running(Emsp()) as emsp:
+        with Running(Cpo()) as before:
+            emsp.register(before.versions_url, before.simulator.invite())
+            before.simulator.on_sessions = leftovers.keep
+            ended, lost = (before.run(before.simulator.start_session()) for _ in range(2))
+            before.run(before.simulator.end_session(ended.id))
+            emsp.unregister()
+        with Running(Cpo()) as after:
+            emsp.register(after.versions_url, after.simulator.invite())
+            after.run(leftovers.declare_invalid(after.simulator))
+            after.run(leftovers.declare_invalid(after.simulator))
+        kept = emsp.simulator.sessions
+        assert kept[lost.id.upper()]["status"] == "INVALID"
+        assert kept[ended.id.upper()]["status"] == "COMPLETED"
 
 
 def test_a_demo_without_a_hub_is_one_line(tmp_path: Path) -> None:

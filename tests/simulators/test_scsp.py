@@ -1,6 +1,7 @@
 """SCALE D2.3, 11.4: the SCSP learns the limit, plans, pushes, verifies, and plans anew."""
 
 from datetime import timedelta
+from typing import Any
 
 from hub.ocpi.party import PartyId
 from sessions.objects import ProfileType
@@ -22,7 +23,7 @@ def settled(scsp: Running[Scsp], of: SimulatedSession) -> Task:
     return task
 
 
-def ask(cpo: Running[Cpo], scsp: Running[Scsp], of: SimulatedSession, **more: float) -> None:
+def ask(cpo: Running[Cpo], scsp: Running[Scsp], of: SimulatedSession, **more: Any) -> None:
     """What a hub does with the driver's wishes, given to the SCSP by its sessions SENDER."""
     answer = cpo.call(
         "sessions", "SENDER", "PUT", f"{of.id}/charging_preferences",
