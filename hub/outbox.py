@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Sequence
 
-from celery import current_app
 from celery.exceptions import CeleryError
 from django.db import transaction
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from hub.celery import app
 from hub.models import Delivery
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,6 @@ def enqueue(deliveries: Sequence[Delivery]) -> None:
 def wake(task: str, *arguments: object) -> None:
     """Tell a worker that a row waits. With no broker the sweep finds it a second later."""
     try:
-        current_app.send_task(task, args=arguments, retry=False)
+        app.send_task(task, args=arguments, retry=False)
     except BROKER_ERRORS as error:
         logger.warning("no broker to wake a worker for %s: %s", task, error)
