@@ -47,6 +47,7 @@ from hub.ocpi.errors import (
     ForwardTimeout,
     HubError,
     NotAuthenticated,
+    NotJson,
     OcpiError,
     ServerError,
     UnknownReceiver,
@@ -263,7 +264,7 @@ class Gateway:
         status, body = response.status, response.body
         incoming.code = envelope.read_answer(body).status_code
         passed_on = [
-            (name.encode(), response.headers[name].encode("latin-1"))
+            (name.encode(), response.headers[name].encode("utf-8", "surrogateescape"))
             for name in _PASSED_ON
             if name in response.headers
         ]
@@ -391,7 +392,13 @@ def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
 
 
 def _is_json_object(body: bytes) -> bool:
-    return body.lstrip()[:1] == b"{"
+    if body.lstrip()[:1] != b"{":
+        return False
+    try:
+        check_json(body)
+    except NotJson:
+        return False
+    return True
 
 
 def _refusal(error: OcpiError, status: int | None = None) -> Outgoing:

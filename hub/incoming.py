@@ -89,6 +89,8 @@ def check_message_ids(incoming: Incoming) -> None:
     ):
         if len(value) > MAX_MESSAGE_ID:
             raise InvalidParameters(f"{name} has more than {MAX_MESSAGE_ID} characters.")
+        if not value.isascii():
+            raise InvalidParameters(f"{name} has characters beyond ASCII.")
 
 
 def is_open_to_token_a(path: str) -> bool:

@@ -127,11 +127,11 @@ class AsyncCaller:
             async with self._http.request(
                 method, target, headers=headers, data=body or None, allow_redirects=False
             ) as response:
-                if response.status in REDIRECTS:
-                    moved = target.join(URL(response.headers.get("Location", ""), encoded=True))
-                    if moved.origin() == target.origin():
-                        target = moved
-                        continue
+                if response.status in REDIRECTS and (
+                    moved := _moved(target, response.headers.get("Location", ""))
+                ):
+                    target = moved
+                    continue
                 if 300 <= response.status < 400:
                     raise HubError("The receiver redirects to another host.")
                 content = await _bounded(response)
@@ -251,8 +251,10 @@ def call(
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                if answer.status_code in REDIRECTS and (moved := _moved(target, answer)):
-                    target = moved
+                if answer.status_code in REDIRECTS and (
+                    moved := _moved(URL(target, encoded=True), answer.headers.get("Location", ""))
+                ):
+                    target = str(moved)
                     continue
                 if 300 <= answer.status_code < 400:
                     raise HubError("The receiver redirects to another host.")
@@ -270,11 +272,13 @@ def call(
     raise HubError("The receiver redirects in a circle.")
 
 
-def _moved(url: str, answer: requests.Response) -> str | None:
+def _moved(target: URL, location: str) -> URL | None:
     """Where a redirect on the same origin leads, else None."""
-    target = URL(url, encoded=True)
-    moved = target.join(URL(answer.headers.get("Location", ""), encoded=True))
-    return str(moved) if moved.origin() == target.origin() else None
+    try:
+        moved = target.join(URL(location, encoded=True))
+        return moved if moved.origin() == target.origin() else None
+    except ValueError:
+        return None  # No URL at all, or none of a web server.
 
 
 def _read(answer: requests.Response, deadline: float) -> bytes:

@@ -5,6 +5,7 @@ It makes the version details and decides which URLs exist, so the two cannot dri
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from hub.ocpi.datatypes import InterfaceRole
 
@@ -76,7 +77,9 @@ ROUTES: Final = (
     _route("chargingprofiles", SENDER, "{session_id}", "PUT"),
 )
 FUNCTIONAL_MODULES: Final = tuple(dict.fromkeys(route.module for route in ROUTES))
-CONFIGURATION_MODULES: Final = ("credentials", "hubclientinfo")
+CONFIGURATION_MODULES: Final = ("versions", "credentials", "hubclientinfo")
+# transport_and_format, Request format: "The request method can be any of".
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 INTERFACES: Final = tuple(dict.fromkeys((route.module, route.role) for route in ROUTES))
 
 _BY_INTERFACE: Final = {
@@ -108,8 +111,16 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     A trailing slash means nothing. Raises NoSuchUrl or WrongMethod for OCPI's own modules; a custom
     module that two parties agreed on has no shapes here and always matches.
     """
+    if "." in (plain := unquote(rest)) and {".", ".."} & set(plain.split("/")):
+        # The receiver would resolve them to another of its endpoints, with the hub's token.
+        raise NoSuchUrl("segments of dots lead nowhere")
     interface = _BY_INTERFACE.get((module, role))
     if interface is None:
+        if module in CONFIGURATION_MODULES:
+            # "Only requests/responses from Functional Modules SHALL be routed."
+            raise NoSuchUrl(f"{module} is a Configuration Module, which is not routed")
+        if method not in METHODS:
+            raise WrongMethod(METHODS)
         return Match(module, role, None, {})
     segments = [segment for segment in rest.split("/") if segment]
     allowed: tuple[str, ...] = ()

@@ -1,0 +1,30 @@
+"""Two registered strangers for a module's tests."""
+
+import pytest
+
+from hub.ocpi.datatypes import Role
+from simulators.testing import Running
+from tests.hub.strangers import Stranger
+
+
+@pytest.fixture(scope="module")
+def cpo(hub) -> Running[Stranger]:
+    """A CPO's platform that offers every module and a custom one."""
+    return hub.join(Stranger(Role.CPO))
+
+
+@pytest.fixture(scope="module")
+def emsp(hub) -> Running[Stranger]:
+    """An eMSP's platform that offers every module and a custom one."""
+    return hub.join(Stranger(Role.EMSP))
+
+
+@pytest.fixture(autouse=True)
+def _says_yes(request) -> None:
+    """Strangers that a test has told to answer otherwise answer well again."""
+    for name in ("cpo", "emsp"):
+        if name in request.fixturenames:
+            stranger = request.getfixturevalue(name).simulator
+            stranger.says = Stranger.says_yes
+            stranger.targets.clear()
+            stranger.got.clear()
