@@ -26,6 +26,7 @@ from sessions.models import Session
 from sessions.objects import ChargingPreferences
 
 logger = logging.getLogger(__name__)
+_MOST_KWH = Decimal(999_999)
 
 
 def session_pushed(forwarded: Forwarded) -> None:
@@ -40,7 +41,7 @@ def session_pushed(forwarded: Forwarded) -> None:
     with transaction.atomic():
         try:
             if forwarded.method == "PUT":
-                session = Session.put(forwarded.body, forwarded.receiver)
+                session = Session.put(forwarded.body, forwarded.receiver, url=(owner, session_id))
             else:
                 session = Session.patch(owner, session_id, forwarded.body, forwarded.receiver)
         except InvalidParameters as error:
@@ -78,6 +79,7 @@ def preferences_put(forwarded: Forwarded) -> None:
         return
     try:
         preferences = decode(forwarded.body, ChargingPreferences)
+        departure_time = preferences.departure_time and utc(preferences.departure_time)
     except InvalidParameters as error:
         logger.warning("preferences of session %s not kept: %s", session_id, error.message)
         return
@@ -87,10 +89,10 @@ def preferences_put(forwarded: Forwarded) -> None:
             session=session,
             document=forwarded.body,
             profile_type=preferences.profile_type,
-            departure_time=preferences.departure_time and utc(preferences.departure_time),
-            energy_need=preferences.energy_need,
+            departure_time=departure_time,
+            energy_need=_column_kwh(preferences.energy_need),
             discharge_allowed=preferences.discharge_allowed,
-            kwh_at_receipt=session.object.kwh.quantize(Decimal("0.0001")),
+            kwh_at_receipt=_column_kwh(session.object.kwh),
             cpo_http_status=forwarded.response.status,
             cpo_status_code=answer.status_code,
             cpo_answer=_answer_text(answer),
@@ -150,6 +152,13 @@ def _give(
             )
         ]
     )
+
+
+def _column_kwh(value: Decimal | None) -> Decimal | None:
+    """As the columns hold it; what no car takes stands in the document alone."""
+    if value is None or abs(value) > _MOST_KWH:
+        return None
+    return value.quantize(Decimal("0.0001"))
 
 
 def _answer_text(answer: envelope.Answer) -> str:

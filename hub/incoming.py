@@ -68,6 +68,8 @@ def place_of(incoming: Incoming) -> Match | None:
     if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
         return None
     incoming.rest = parts[5] if len(parts) == 6 else ""
+    if "%00" in incoming.rest:
+        raise NotFound("No id contains NUL, and no database takes one.")
     try:
         return match(
             parts[4].lower(), _INTERFACES[parts[3]], incoming.rest, incoming.scope["method"]

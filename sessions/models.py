@@ -91,13 +91,16 @@ class Session(models.Model):
         return msgspec.json.decode(bytes(self.document), type=SessionObject)
 
     @classmethod
-    def put(cls, document: bytes, sent_to: PartyId) -> "Session | None":
+    def put(
+        cls, document: bytes, sent_to: PartyId, *, url: tuple[PartyId, str] | None = None
+    ) -> "Session | None":
         """Keep a whole Session; None when what the hub has is newer.
 
-        InvalidParameters when the document is no Session.
+        InvalidParameters when the document is no Session, or not the one that its URL names.
         """
         received = decode(document, SessionObject)
         owner = PartyId.of(received.country_code, received.party_id)
+        _check_identity(received, *(url or (owner, received.id)))
         with transaction.atomic():
             # Two first PUTs at once: no row to lock yet.
             lock_name(f"session {owner} {received.id.upper()}")
@@ -123,7 +126,9 @@ class Session(models.Model):
             if found is None:
                 return None
             document = merged(bytes(found.document), changes)
-            return found._take(document, decode(document, SessionObject), sent_to)
+            received = decode(document, SessionObject)
+            _check_identity(received, owner, session_id)
+            return found._take(document, received, sent_to)
 
     def _take(self, document: bytes, received: SessionObject, sent_to: PartyId) -> "Session | None":
         """Store the document if it is not older than what is kept, and who was sent it."""
@@ -141,6 +146,13 @@ class Session(models.Model):
         self.status, self.last_updated, self.document = received.status, last_updated, document
         self.save()
         return self
+
+
+def _check_identity(received: SessionObject, owner: PartyId, session_id: str) -> None:
+    """The URL says whose Session it is, and the gateway has checked the URL's owner."""
+    named = PartyId.of(received.country_code, received.party_id)
+    if (named, received.id.upper()) != (owner, session_id.upper()):
+        raise InvalidParameters(f"It names {named} {received.id}, its URL {owner} {session_id}.")
 
 
 class _Periods(msgspec.Struct):

@@ -79,6 +79,11 @@ class Session(msgspec.Struct, omit_defaults=True):
     charging_periods: list[dict[str, Any]] | None = None
     total_cost: Price | None = None
 
+    def __post_init__(self) -> None:
+        """The text "NaN" is a Decimal, but no number of OCPI's."""
+        if not self.kwh.is_finite():
+            raise ValueError("kwh is no number")
+
 
 class ProfileType(StrEnum):
     """mod_sessions: ProfileType."""
@@ -96,6 +101,11 @@ class ChargingPreferences(msgspec.Struct, omit_defaults=True):
     departure_time: datetime | None = None
     energy_need: Decimal | None = None
     discharge_allowed: bool | None = None
+
+    def __post_init__(self) -> None:
+        """The text "NaN" is a Decimal, but no number of OCPI's."""
+        if self.energy_need is not None and not self.energy_need.is_finite():
+            raise ValueError("energy_need is no number")
 
 
 class ChargingPreferencesResponse(StrEnum):

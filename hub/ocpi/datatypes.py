@@ -53,7 +53,10 @@ T = TypeVar("T")
 
 def utc(moment: datetime) -> datetime:
     """OCPI's DateTime: without a designator it is UTC too (types: DateTime)."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidParameters(f"{moment.isoformat()} is no time that UTC has.") from error
 
 
 def ocpi_now() -> str:
