@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from hub.console import sidebar
 from hub.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -169,6 +170,12 @@ UNFOLD = {
     "SITE_HEADER": HUB_NAME,
     "SITE_SUBHEADER": f"{HUB_COUNTRY_CODE}-{HUB_PARTY_ID}",
     "SITE_SYMBOL": "hub",
+    "SITE_URL": "/admin/",
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": sidebar.SIDEBAR,
+    "COLORS": sidebar.COLORS,
+    "STYLES": sidebar.STYLES,
+    "DASHBOARD_CALLBACK": "hub.console.dashboard.dashboard",
 }
 
 # --- Celery ------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
@@ -18,20 +20,34 @@ class OneTimePasswordMiddleware:
         """Redirect until the password is changed; the mark goes with the old password."""
         if not request.path.startswith("/admin/") or not request.user.is_authenticated:
             return self._get_response(request)
-        allowed = {
-            reverse("admin:password_change"),
-            reverse("admin:password_change_done"),
-            reverse("admin:logout"),
-            reverse("admin:login"),
-        }
         mark = OneTimePassword.objects.filter(user=request.user.pk).first()
         if mark is None:
             return self._get_response(request)
-        if request.path not in allowed:
-            return HttpResponseRedirect(reverse("admin:password_change"))
-        old = request.user.password
+        change = reverse("admin:password_change")
+        if request.path == change:
+            return self._change(request, mark)
+        if request.path in {
+            reverse("admin:logout"),
+            reverse("admin:login"),
+            reverse("admin:jsi18n"),
+        }:
+            return self._get_response(request)
+        messages.warning(request, "Your password was for one time: choose your own to go on.")
+        return HttpResponseRedirect(change)
+
+    def _change(self, request: HttpRequest, mark: OneTimePassword) -> HttpResponse:
+        if request.method == "POST" and (
+            request.POST.get("new_password1") == request.POST.get("old_password")
+        ):
+            messages.error(request, "Choose another password than the one you were given.")
+            return HttpResponseRedirect(request.path)
+        old = _password(mark)
         response = self._get_response(request)
-        request.user.refresh_from_db()
-        if request.user.password != old:
+        if _password(mark) != old:
             mark.delete()
         return response
+
+
+def _password(mark: OneTimePassword) -> str:
+    """Out of the database: the request's user may be another one afterwards."""
+    return User.objects.values_list("password", flat=True).get(pk=mark.user_id)

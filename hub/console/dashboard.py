@@ -1,0 +1,169 @@
+"""The console's first page: who is connected, what flows, what failed and why."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from charging_profiles.models import CommandState, ProfileCommand
+from hub.console import deliveries, profile_commands
+from hub.console.charging import STATUS_COLOURS as SESSION_COLOURS
+from hub.console.platforms import status_badge
+from hub.console.tables import badge
+from hub.models import Delivery, DeliveryState, Party
+from hub.ocpi.datatypes import ConnectionStatus
+from sessions.models import Session
+from sessions.objects import SessionStatus
+
+RECENTLY = timedelta(hours=1)
+FAILURES = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number and where it leads."""
+
+    badge: SafeString
+    count: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A heading, a number, and what it is made of."""
+
+    title: str
+    count: int
+    lines: list[Line]
+    nothing: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that did not get through."""
+
+    at: datetime
+    badge: SafeString
+    what: str
+    why: str
+    url: str
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Called by unfold (DASHBOARD_CALLBACK); the page asks again by itself."""
+    now = timezone.now()
+    since = now - RECENTLY
+    context |= {
+        "title": "Overview",
+        "tiles": [_parties(), _sessions(), _commands(since), _deliveries(since)],
+        "failures": _failures(since),
+        "now": now,
+    }
+    return context
+
+
+def _counts(rows: QuerySet[Any], field: str) -> dict[str, int]:
+    return dict(rows.order_by().values_list(field).annotate(Count("pk")))
+
+
+def _lines(
+    counts: dict[str, int],
+    order: Iterable[str],
+    draw: Callable[[str], SafeString],
+    url: str,
+    field: str,
+) -> list[Line]:
+    return [
+        Line(draw(key), counts[key], f"{reverse(url)}?{field}__exact={key}")
+        for key in order
+        if counts.get(key)
+    ]
+
+
+def _parties() -> Tile:
+    counts = _counts(Party.objects.all(), "status")
+    lines = _lines(counts, ConnectionStatus, status_badge, "admin:hub_party_changelist", "status")
+    total = sum(counts.values())
+    return Tile("Parties connected", counts.get("CONNECTED", 0), lines, _none(total, "Invite one."))
+
+
+def _none(total: int, text: str) -> str:
+    return "" if total else text
+
+
+def _sessions() -> Tile:
+    counts = _counts(Session.objects.exclude(status=SessionStatus.COMPLETED), "status")
+
+    def draw(status: str) -> SafeString:
+        return badge(status, SESSION_COLOURS[SessionStatus(status)])
+
+    url = "admin:ocpi_sessions_session_changelist"
+    lines = _lines(counts, SessionStatus, draw, url, "status")
+    return Tile("Sessions active", counts.get("ACTIVE", 0), lines, "None goes on now.")
+
+
+def _commands(since: datetime) -> Tile:
+    counts = _counts(ProfileCommand.objects.filter(created_at__gte=since), "state")
+
+    def draw(state: str) -> SafeString:
+        known = CommandState(state)
+        text = known.value.replace("_", " ")
+        return badge(text, profile_commands.STATE_COLOURS[known], str(known.label))
+
+    url = "admin:ocpi_charging_profiles_profilecommand_changelist"
+    lines = _lines(counts, CommandState, draw, url, "state")
+    title = "Profile commands in the last hour"
+    return Tile(title, sum(counts.values()), lines, "No FSP asked for anything.")
+
+
+def _deliveries(since: datetime) -> Tile:
+    """What waits, however old; the rest of the last hour."""
+    counts = _counts(Delivery.objects.filter(created_at__gte=since), "state")
+    counts["WAITING"] = Delivery.objects.filter(state=DeliveryState.WAITING).count()
+
+    def draw(state: str) -> SafeString:
+        known = DeliveryState(state)
+        return badge(known.value, deliveries.STATE_COLOURS[known], str(known.label))
+
+    lines = _lines(counts, DeliveryState, draw, "admin:hub_delivery_changelist", "state")
+    title = "Deliveries in the last hour"
+    return Tile(title, sum(counts.values()), lines, "There was nothing to push.")
+
+
+def _failures(since: datetime) -> list[Failure]:
+    """The newest of both kinds."""
+    commands = ProfileCommand.objects.filter(
+        state__in=profile_commands.FAILED, created_at__gte=since
+    ).order_by("-created_at")[:FAILURES]
+    pushes = (
+        Delivery.objects.filter(state__in=deliveries.FAILED, created_at__gte=since)
+        .select_related("receiver")
+        .order_by("-created_at")[:FAILURES]
+    )
+    found = [
+        Failure(
+            command.created_at,
+            profile_commands.state_badge(command),
+            f"{command.method} profile of session {command.session_id_sent}, "
+            f"{command.fsp} to {command.cpo}",
+            profile_commands.why(command),
+            reverse("admin:ocpi_charging_profiles_profilecommand_change", args=[command.pk]),
+        )
+        for command in commands
+    ] + [
+        Failure(
+            push.created_at,
+            deliveries.state_badge(push),
+            f"{push.method} {push.module} to {push.receiver.name}",
+            push.outcome,
+            reverse("admin:hub_delivery_change", args=[push.pk]),
+        )
+        for push in pushes
+    ]
+    return sorted(found, key=lambda failure: failure.at, reverse=True)[:FAILURES]

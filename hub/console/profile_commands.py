@@ -1,0 +1,263 @@
+"""Charging profile commands: who asked whom for what, how it ended, and why (design 6.1)."""
+
+import msgspec
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.objects import ChargingProfileResponseType
+from hub.console.documents import address, pretty, without_keys
+from hub.console.tables import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    ReadOnlyRows,
+    ReadOnlyTable,
+    ago,
+    badge,
+    column,
+    duration,
+)
+from hub.console.tables import span as time_between
+from hub.ocpi import envelope
+
+STATE_COLOURS = {
+    CommandState.WAITING: GREY,
+    CommandState.SENDING: BLUE,
+    CommandState.ACCEPTED: BLUE,
+    CommandState.REFUSED: RED,
+    CommandState.UNREACHABLE: RED,
+    CommandState.TIMED_OUT: RED,
+    CommandState.RESULT_ACCEPTED: GREEN,
+    CommandState.RESULT_REJECTED: RED,
+    CommandState.RESULT_UNKNOWN: AMBER,
+    CommandState.EXPIRED: AMBER,
+    CommandState.SUPERSEDED: GREY,
+}
+FAILED = (
+    CommandState.REFUSED,
+    CommandState.UNREACHABLE,
+    CommandState.TIMED_OUT,
+    CommandState.RESULT_REJECTED,
+    CommandState.EXPIRED,
+)
+
+
+def state_badge(command: ProfileCommand) -> SafeString:
+    """Green is done, blue on its way, amber ended without an effect, red failed."""
+    state = CommandState(command.state)
+    return badge(state.value.replace("_", " "), STATE_COLOURS[state], str(state.label))
+
+
+class _Answer(msgspec.Struct):
+    result: str = ""
+
+
+def why(command: ProfileCommand) -> str:
+    """The reason of an end that is no success, in one line."""
+    if command.problem:
+        return command.problem
+    if command.state != CommandState.REFUSED:
+        return "" if command.state == CommandState.RESULT_ACCEPTED else _label(command)
+    answer = envelope.read_answer(bytes(command.answer_body))
+    try:
+        word = msgspec.json.decode(bytes(answer.data) or b"{}", type=_Answer).result
+    except msgspec.DecodeError:
+        word = ""
+    known = word if word in ChargingProfileResponseType.__members__ else ""
+    code = f"OCPI {answer.status_code}" if answer.status_code is not None else ""
+    told = [part for part in (known, code, answer.status_message) if part]
+    return ", ".join(told) or f"HTTP {command.answer_http_status}"
+
+
+def _label(command: ProfileCommand) -> str:
+    ended = command.state in FAILED or command.state == CommandState.SUPERSEDED
+    return str(CommandState(command.state).label) if ended else ""
+
+
+class CommandRows(ReadOnlyRows):
+    """The commands of a session."""
+
+    model = ProfileCommand
+    verbose_name_plural = "profile commands"
+    fields = ("method", "from_", "state_", "result", "why_", "took", "created_at")
+    readonly_fields = ("from_", "state_", "why_", "took")
+    ordering = ("-created_at",)
+    per_page = 20
+
+    @column("from")
+    def from_(self, command: ProfileCommand) -> str:
+        """The FSP."""
+        return str(command.fsp)
+
+    @column("state")
+    def state_(self, command: ProfileCommand) -> SafeString:
+        """As a badge."""
+        return state_badge(command)
+
+    @column("why")
+    def why_(self, command: ProfileCommand) -> str:
+        """The reason."""
+        return why(command)
+
+    @column("CPO took")
+    def took(self, command: ProfileCommand) -> str | None:
+        """Until its own answer."""
+        return time_between(command.created_at, command.answered_at)
+
+
+@admin.register(ProfileCommand)
+class ProfileCommandAdmin(ReadOnlyTable):
+    """One row a command."""
+
+    list_display = (
+        "method",
+        "session_id_sent",
+        "from_",
+        "to_",
+        "state_",
+        "result_",
+        "why_",
+        "took",
+        "age",
+    )
+    list_display_links = ("method", "session_id_sent")
+    list_filter = ("state", "method", "is_late", "fsp_platform", "cpo_platform", "created_at")
+    search_fields = ("session_id_sent", "correlation_id", "fsp_party_id", "cpo_party_id")
+    search_help_text = "Session id, party id or correlation id"
+    ordering = ("-created_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("method", "session", "from_", "to_", "state_", "why_", "late")}),
+        (
+            "Asked",
+            {
+                "fields": (
+                    "created_at",
+                    "age",
+                    "epoch",
+                    "correlation_id",
+                    "attempts",
+                    "sent_to",
+                    "body_",
+                )
+            },
+        ),
+        (
+            "The CPO's own answer",
+            {
+                "fields": (
+                    "answer_by",
+                    "answered_at",
+                    "took",
+                    "answer_http_status",
+                    "passed_on_at",
+                    "answer_",
+                )
+            },
+        ),
+        (
+            "The result",
+            {
+                "fields": (
+                    "result",
+                    "result_by",
+                    "result_at",
+                    "result_took",
+                    "goes_to",
+                    "is_result_handed_over",
+                    "result_body_",
+                )
+            },
+        ),
+    )
+    readonly_fields = (
+        "from_",
+        "to_",
+        "state_",
+        "why_",
+        "late",
+        "age",
+        "took",
+        "sent_to",
+        "body_",
+        "answer_",
+        "result_took",
+        "goes_to",
+        "result_body_",
+    )
+
+    @column("from", ordering="fsp_party_id")
+    def from_(self, command: ProfileCommand) -> str:
+        """The FSP."""
+        return str(command.fsp)
+
+    @column("to", ordering="cpo_party_id")
+    def to_(self, command: ProfileCommand) -> str:
+        """The CPO."""
+        return str(command.cpo)
+
+    @column("state", ordering="state")
+    def state_(self, command: ProfileCommand) -> SafeString:
+        """As a badge."""
+        return state_badge(command)
+
+    @column("result", ordering="result")
+    def result_(self, command: ProfileCommand) -> SafeString | str:
+        """What the CPO posted, marked when it came late."""
+        if command.is_late:
+            return badge(f"{command.result} late", AMBER, "it came after the command had ended")
+        return command.result
+
+    @column("why")
+    def why_(self, command: ProfileCommand) -> str:
+        """The reason of an end that is no success."""
+        return why(command)
+
+    @column("late")
+    def late(self, command: ProfileCommand) -> SafeString:
+        """Whether the result came after the command had ended."""
+        return badge("late", AMBER) if command.is_late else badge("no")
+
+    @column("CPO took")
+    def took(self, command: ProfileCommand) -> str | None:
+        """From our row to its own answer."""
+        return time_between(command.created_at, command.answered_at)
+
+    @column("result came after")
+    def result_took(self, command: ProfileCommand) -> str | None:
+        """From its answer to its result."""
+        if command.result_at and command.answered_at and command.result_at < command.answered_at:
+            return f"{duration(command.answered_at - command.result_at)} before the answer"
+        return time_between(command.answered_at, command.result_at)
+
+    @column("age", ordering="-created_at")
+    def age(self, command: ProfileCommand) -> SafeString | None:
+        """Since it came."""
+        return ago(command.created_at)
+
+    @column("sent to")
+    def sent_to(self, command: ProfileCommand) -> str:
+        """The CPO's URL, without the key of ours in it."""
+        return without_keys(command.path)
+
+    @column("the result goes to")
+    def goes_to(self, command: ProfileCommand) -> str:
+        """The FSP's response_url, without its query."""
+        return address(command.response_url)
+
+    @column("body")
+    def body_(self, command: ProfileCommand) -> SafeString | None:
+        """As the CPO got it."""
+        return pretty(command.body)
+
+    @column("answer")
+    def answer_(self, command: ProfileCommand) -> SafeString | None:
+        """As the FSP got it."""
+        return pretty(command.answer_body)
+
+    @column("as posted")
+    def result_body_(self, command: ProfileCommand) -> SafeString | None:
+        """As the FSP got it."""
+        return pretty(command.result_body)

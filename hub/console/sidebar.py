@@ -1,0 +1,67 @@
+"""The console's sidebar and look: django-unfold's settings beside the hub's own names."""
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.functional import lazy
+
+
+def _item(title: str, icon: str, name: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
+
+
+def _table(title: str, icon: str, model: str) -> dict[str, Any]:
+    return _item(title, icon, f"{model}_changelist")
+
+
+SIDEBAR = {
+    "show_search": False,
+    "show_all_applications": False,
+    "navigation": [
+        {"items": [_item("Overview", "monitoring", "index")]},
+        {
+            "title": "Network",
+            "items": [
+                _table("Platforms", "hub", "hub_platform"),
+                _table("Parties", "groups", "hub_party"),
+                _table("Agreements", "handshake", "hub_agreement"),
+                _table("Deliveries", "outbox", "hub_delivery"),
+            ],
+        },
+        {
+            "title": "Charging",
+            "items": [
+                _table("Sessions", "ev_station", "ocpi_sessions_session"),
+                _table("Profile commands", "bolt", "ocpi_charging_profiles_profilecommand"),
+                _table("Preferences", "schedule", "flex_preferencecopy"),
+            ],
+        },
+        {
+            "title": "Flexibility",
+            "items": [
+                _table("Flexibility agreements", "contract", "flex_flexagreement"),
+                _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
+            ],
+        },
+        {"title": "Access", "items": [_table("Operators", "badge", "auth_user")]},
+    ],
+}
+# Teal, by unfold's names of shades.
+COLORS = {
+    "primary": {
+        "50": "oklch(98.4% .014 180.72)",
+        "100": "oklch(95.3% .051 180.801)",
+        "200": "oklch(91% .096 180.426)",
+        "300": "oklch(85.5% .138 181.071)",
+        "400": "oklch(77.7% .152 181.912)",
+        "500": "oklch(70.4% .14 182.503)",
+        "600": "oklch(60% .118 184.704)",
+        "700": "oklch(51.1% .096 186.391)",
+        "800": "oklch(43.7% .078 188.216)",
+        "900": "oklch(38.6% .063 188.416)",
+        "950": "oklch(27.7% .046 192.524)",
+    }
+}
+# Our own style sheet; the address is known only when Django is set up.
+STYLES = [lazy(static, str)("hub/console.css")]

@@ -1,0 +1,130 @@
+"""What the console's tables share: read-only lists, typed columns and actions, badges.
+
+django-unfold has no types; its decorators and classes meet ours here alone.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.db import models
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action as unfold_action
+from unfold.decorators import display as unfold_display
+
+Column = TypeVar("Column", bound=Callable[..., Any])
+Act = TypeVar("Act", bound=Callable[..., Any])
+
+# Colours of badges, by unfold's names; what is not named here is grey.
+GREEN, AMBER, RED, BLUE, GREY = "success", "warning", "danger", "info", "default"
+
+
+def column(description: str, *, ordering: str | None = None) -> Callable[[Column], Column]:
+    """A computed column or read-only field."""
+
+    def decorate(function: Column) -> Column:
+        decorated: Column = unfold_display(
+            function, description=description, ordering=ordering, empty_value="-"
+        )
+        return decorated
+
+    return decorate
+
+
+def action(description: str, **options: Any) -> Callable[[Act], Act]:
+    """A button; unfold's own options. With `dialog` it acts on POST alone."""
+
+    def decorate(function: Act) -> Act:
+        decorated: Act = unfold_action(function, description=description, **options)
+        return decorated
+
+    return decorate
+
+
+def badge(text: str, colour: str = GREY, title: str = "") -> SafeString:
+    """A coloured word."""
+    context = {"text": text, "type": colour, "label_title": title}
+    return render_to_string("unfold/helpers/label.html", context)
+
+
+def ago(moment: datetime | None) -> SafeString | None:
+    """How long ago, with the moment itself as the tooltip."""
+    if moment is None:
+        return None
+    return render_to_string(
+        "console/ago.html", {"moment": moment, "text": duration(timezone.now() - moment)}
+    )
+
+
+def duration(span: timedelta) -> str:
+    """A span in its two largest units, as people say it."""
+    seconds = max(span.total_seconds(), 0)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for size, unit, smaller_size, smaller in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            rest = int(seconds % size // smaller_size)
+            return f"{int(seconds // size)} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{int(seconds)} s"
+
+
+def span(begin: datetime | None, end: datetime | None) -> str | None:
+    """The time between two moments, if both have come."""
+    return duration(end - begin) if begin and end else None
+
+
+def local(moment: datetime | None) -> str | None:
+    """A moment in a list: the hub's zone is UTC."""
+    return f"{moment:%d %b %H:%M:%S}" if moment else None
+
+
+class ReadOnlyTable(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Rows that the hub itself writes: an operator looks, nobody edits."""
+
+    list_per_page = 50
+    list_filter_sheet = False
+    show_full_result_count = False
+    actions: Any = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """No."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """No."""
+        return False
+
+
+class ReadOnlyRows(TabularInline):  # type: ignore[misc]  # unfold has no types
+    """Rows below another row, likewise."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """No."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """No."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """No."""
+        return False
