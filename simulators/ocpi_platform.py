@@ -109,8 +109,9 @@ class Platform:
 
     async def _return_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+        if self._listening is None:
+            await self._listen()
         self.faults.set(gone=False)
-        await self.apply_faults()
 
     async def _listen(self) -> None:
         if self._protocol is None:

@@ -135,11 +135,16 @@ class Scsp(Platform):
         try:
             while task.is_dirty:
                 task.is_dirty = False
-                await self._step(task)
-        except (CommandRefused, OcpiError, aiohttp.ClientError, TimeoutError, LookupError) as error:
-            logger.warning("session %s: %s", task.session_id[:8], error or type(error).__name__)
+                await self._try(task)
         finally:
             task.is_running = False
+
+    async def _try(self, task: Task) -> None:
+        """A step that fails is done again when the next message about the session comes."""
+        try:
+            await self._step(task)
+        except (CommandRefused, OcpiError, aiohttp.ClientError, TimeoutError, LookupError) as error:
+            logger.warning("session %s: %s", task.session_id[:8], error or type(error).__name__)
 
     async def _step(self, task: Task) -> None:
         if task.session is not None and not is_active(task.session):

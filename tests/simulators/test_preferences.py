@@ -22,6 +22,7 @@ from tests.simulators.test_platform import get
         (ProfileType.CHEAP, None, 20, "DEPARTURE_REQUIRED"),
         (ProfileType.CHEAP, 8, None, "ENERGY_NEED_REQUIRED"),
         (ProfileType.CHEAP, -1, 20, "NOT_POSSIBLE"),
+        (ProfileType.REGULAR, -1, None, "NOT_POSSIBLE"),
         (ProfileType.REGULAR, 1, 50, "NOT_POSSIBLE"),
         (ProfileType.GREEN, 8, 20, "PROFILE_TYPE_NOT_SUPPORTED"),
     ],
