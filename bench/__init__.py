@@ -1,0 +1,1 @@
+"""Benchmarks of the hub, as ratios within one run (docs/performance.md)."""

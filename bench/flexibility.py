@@ -1,0 +1,93 @@
+"""A whole hub, as `script/server` starts it, and its share of the flexibility journey."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.figures import Figure
+from bench.journey import Parties, Step
+from bench.programs import PROJECT, Program, free_port
+from simulators.ocpi_platform import Platform
+
+LIMIT_SECONDS = 0.150
+PROMISED_PER_SECOND = 10.0
+
+
+def measure(
+    folder: Path, steps: Sequence[float], seconds: float
+) -> tuple[list[Figure], dict[str, Any]]:
+    """The promised rate first, then higher ones until one does not hold."""
+    data = folder / "whole"
+    env = {"FLEXHUB_DATA": str(data), "PORT": str(free_port()), "WEB_WORKERS": "2"}
+    with Program("hub", [sys.executable, "-m", "stack", "serve"], folder, env=env) as hub:
+        hub.await_line("Flexhub is ready")
+        done = uvloop.run(_measure(env, steps, seconds))
+    promised = done[0]
+    held = [step.per_second for step in done if step.holds(LIMIT_SECONDS)]
+    figures = [
+        Figure(
+            f"preferences to profile at {promised.per_second:g} sessions/s: hub's share, p95",
+            f"{1000 * promised.p95:.0f} ms, {len(promised.errors)} errors",
+            f"under {1000 * LIMIT_SECONDS:.0f} ms",
+            promised.holds(LIMIT_SECONDS),
+        ),
+        Figure(
+            "the same: highest rate that holds",
+            f"{max(held):g} sessions/s" if held else "none",
+        ),
+    ]
+    return figures, {"steps": [step.as_json() for step in done]}
+
+
+async def _measure(env: dict[str, str], steps: Sequence[float], seconds: float) -> list[Step]:
+    parties = Parties()
+    platforms = (parties.cpo, parties.emsp, parties.scsp)
+    try:
+        for platform in platforms:
+            await platform.start()
+            await _join(env, platform)
+        cpo, scsp = parties.cpo.party, parties.scsp.party
+        await asyncio.to_thread(
+            _manage, env, "grant_mandate", "--scsp", str(scsp), "--cpo", str(cpo)
+        )
+        await parties.step(2, 2)  # connections, caches: not counted
+        done: list[Step] = []
+        for per_second in steps:
+            done.append(await parties.step(per_second, seconds))
+            if not done[-1].holds(LIMIT_SECONDS):
+                break
+        return done
+    finally:
+        for platform in platforms:
+            await platform.stop()
+
+
+async def _join(env: dict[str, str], platform: Platform) -> None:
+    """Invitation and handshake, as for everybody."""
+    party, role = platform.roles[0]
+    told = await asyncio.to_thread(
+        _manage, env, "invite_party", *party, "--role", role, "--name", platform.name, "--json"
+    )
+    invitation = json.loads(told)
+    await platform.register(invitation["versions_url"], invitation["token"])
+
+
+def _manage(env: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - the hub's own commands, no shell
+        [sys.executable, "manage.py", *arguments],
+        env={**os.environ, **env},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"manage.py {arguments[0]}: {done.stderr.strip()[-500:]}")
+    return done.stdout

@@ -1,0 +1,59 @@
+"""`script/bench relay`: forwarding, slow parties and the flexibility journey, in one run."""
+
+import json
+import os
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import figures, flexibility, forwarding, slow_parties
+from bench.figures import Figure
+from bench.programs import MEASURED_CORE, OTHER_CORE, load_average
+from bench.setting import setting
+
+PARTS = ("forwarding", "slow", "flexibility")
+
+
+def run(parts: tuple[str, ...], out: Path, *, quick: bool) -> None:
+    """Measure, print the table, write the figures behind it."""
+    lines: list[Figure] = []
+    raw: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": sys.version.split()[0],
+        "load_before": load_average(),
+    }
+
+    def add(name: str, measured: tuple[list[Figure], dict[str, Any]]) -> None:
+        lines.extend(measured[0])
+        raw[name] = measured[1]
+        sys.stderr.write(f"{figures.table(measured[0])}\n\n")
+
+    with tempfile.TemporaryDirectory(prefix="flexhub-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if {"forwarding", "slow"} & set(parts):
+            every_core = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, {OTHER_CORE})
+            with setting(folder, hang_milliseconds=10_000 if quick else 30_000) as at:
+                if "forwarding" in parts:
+                    add("forwarding", forwarding.measure(at, *((2, 0.7) if quick else (7, 1.6))))
+                if "slow" in parts:
+                    add("in_flight", slow_parties.in_flight(at, *((1, 1.5) if quick else (3, 3.0))))
+                    add("hanging", slow_parties.hanging(at, 2.0 if quick else 8.0))
+            os.sched_setaffinity(0, every_core)
+        if "flexibility" in parts:
+            steps = (10.0,) if quick else (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
+            add("flexibility", flexibility.measure(folder, steps, 3.0 if quick else 8.0))
+    raw["load_after"] = load_average()
+    raw["table"] = [vars(line) for line in lines]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(raw, indent=1))
+    pinned = "the hop on one core, load and receiver on the other"
+    if MEASURED_CORE == OTHER_CORE:
+        pinned = "everything on one core: rates say little"
+    sys.stdout.write(
+        f"{figures.table(lines)}\n\n{raw['cores']} cores, {pinned}; load average "
+        f"{raw['load_before']:.1f} before, {raw['load_after']:.1f} after. Figures: {out}\n"
+    )
