@@ -40,6 +40,7 @@ from sessions.models import Session
 
 logger = logging.getLogger(__name__)
 MAX_SESSION_ID = 36
+MAX_PATH = ProfileCommand._meta.get_field("path").max_length or 0
 
 
 class ProfileCommands(OcpiView):
@@ -74,10 +75,10 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     session_id = unquote(raw_session_id)
     directory = holder.snapshot
     caller = directory.parties[sender]
-    body, response_url = exchange.body, callbacks.response_url_in_body(exchange.body or b"{}")
-    if method != "PUT":
+    if method == "PUT":
+        response_url = callbacks.response_url_in_body(exchange.body)
+    else:
         response_url, query = callbacks.split_response_url(query)
-        body = b""
     if not response_url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
     callbacks.check_response_url(response_url)
@@ -109,10 +110,12 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     own_url = result_url(command.key)
     command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
     if method == "PUT":
-        command.body = callbacks.with_response_url(body, own_url)
+        command.body = callbacks.with_response_url(exchange.body, own_url)
     else:
         query = "&".join(part for part in (query, f"response_url={quote(own_url)}") if part)
         command.path = f"{command.path}?{query}"
+    if len(command.path) > MAX_PATH:
+        raise InvalidParameters("The query is too long to be passed on.")
     with transaction.atomic():
         command.save()
         transaction.on_commit(

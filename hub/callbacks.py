@@ -89,6 +89,8 @@ def check_response_url(url: str) -> None:
     """Refuse (2001) what the hub could never call."""
     if len(url) > MAX_URL:
         raise InvalidParameters(f"response_url has {len(url)} characters; a URL has at most 255.")
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise InvalidParameters("response_url contains a space or control character.")
     addresses.check_url(url, "response_url")
 
 

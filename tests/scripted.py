@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+from urllib.parse import quote
 
 import requests
 
@@ -186,6 +187,16 @@ class Actor:
         document = self.session(session_id, emsp, **changes)
         return self.send("PUT", self.session_path(session_id), document, to=to or emsp)
 
+    def asked(self, session_id: str, count: int = 1) -> list[Received]:
+        """Wait for commands on the ChargingProfiles Receiver interface."""
+
+        def enough() -> list[Received]:
+            found = self.got(session_id, module="chargingprofiles")
+            found = [message for message in found if message.interface == "receiver"]
+            return found if len(found) >= count else []
+
+        return self.running.wait_for(enough)
+
     def post_result(self, url: str, body: bytes | dict[str, Any]) -> requests.Response:
         """The EVSE's result, on the response_url that this CPO was given."""
         return self.send("POST", url, body)
@@ -204,11 +215,42 @@ class Actor:
         body = {"charging_profile": PROFILE, "response_url": self.response_url(session_id)} | more
         return self.send("PUT", f"receiver/chargingprofiles/{session_id}", body, to=to)
 
+    def get_profile(
+        self, session_id: str, *, to: "Actor | PartyId | None" = None
+    ) -> requests.Response:
+        """GET of the active profile; results come as for `put_profile`."""
+        url = quote(self.response_url(session_id), safe="")
+        path = f"receiver/chargingprofiles/{session_id}?duration=900&response_url={url}"
+        return self.send("GET", path, to=to)
+
+    def delete_profile(
+        self, session_id: str, *, to: "Actor | PartyId | None" = None
+    ) -> requests.Response:
+        """DELETE of the profile; results come as for `put_profile`."""
+        url = quote(self.response_url(session_id), safe="")
+        path = f"receiver/chargingprofiles/{session_id}?response_url={url}"
+        return self.send("DELETE", path, to=to)
+
+    def command(
+        self, method: str, session_id: str, *, to: "Actor | PartyId | None" = None
+    ) -> requests.Response:
+        """One of the three above."""
+        if method == "PUT":
+            return self.put_profile(session_id, to=to)
+        return (self.get_profile if method == "GET" else self.delete_profile)(session_id, to=to)
+
     def results(self, session_id: str, count: int = 1, timeout: float = 10.0) -> list[Received]:
         """Wait for results at the response_url of `put_profile`."""
         return self.wait_for(
             session_id, module="chargingprofiles", method="POST", count=count, timeout=timeout
         )
+
+
+def url_given(message: Received) -> str:
+    """The response_url that a CPO was given."""
+    found = message.query.get("response_url") or message.json()["response_url"]
+    assert isinstance(found, str)
+    return found
 
 
 class Cast:
@@ -226,6 +268,11 @@ class Cast:
     def other_cpo(self) -> Actor:
         """A second one, with session ids of its own."""
         return Actor(self.hub, Role.CPO)
+
+    @cached_property
+    def without_profiles(self) -> Actor:
+        """A CPO that does not offer ChargingProfiles."""
+        return Actor(self.hub, Role.CPO, without=[("chargingprofiles", RECEIVER)])
 
     @cached_property
     def emsp(self) -> Actor:
