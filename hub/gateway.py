@@ -127,7 +127,6 @@ class Gateway:
         if incoming.place is None:
             return await self._answer(incoming)
         decision = await self._decide(incoming)
-        incoming.sender = decision.sender
         if isinstance(decision, routing.Forward):
             return await self._forward_routed(incoming, decision)
         incoming.receiver = decision.receiver
@@ -139,13 +138,12 @@ class Gateway:
         presented = await self._authenticate(incoming)
         incoming.presented = presented
         self._worker.heard(presented.platform)
-        place = place_of(incoming)
         if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
             raise NotAuthenticated(
                 "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
                 "POST your credentials to get the token for everything else."
             )
-        incoming.place = place
+        incoming.place = place_of(incoming)
         incoming.body = await read_body(incoming, receive)
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens).
@@ -169,6 +167,8 @@ class Gateway:
 
     async def _decide(self, incoming: Incoming) -> routing.Forward | routing.Hub:
         message = message_of(incoming)
+        # Known before anything else is refused: a refusal too is addressed to the sender.
+        incoming.sender = routing.sending_party(message, self._worker.directory)
         try:
             decision = routing.decide(message, self._worker.directory)
         except UnknownReceiver:
@@ -312,9 +312,9 @@ class Gateway:
         bridge = self._worker.bridge
         if "/credentials" in incoming.scope["path"]:
             bridge = self._worker.handshakes
-        response = await bridge.answer(
-            incoming.scope, incoming.body, **{"flexhub.exchange": exchange}
-        )
+        # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
+        extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
+        response = await bridge.answer(incoming.scope, incoming.body, **extra)
         sent = None
         if isinstance(response, AnswerLater):
             sent = response.sent

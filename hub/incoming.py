@@ -63,13 +63,13 @@ class Incoming:
 
 def place_of(incoming: Incoming) -> Match | None:
     """The module, interface and ids of a routed URL; None for what the hub answers itself."""
+    if "\0" in incoming.scope["path"]:
+        raise NotFound("No id contains NUL, and no database takes one.")
     raw = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
     parts = raw.split("/", 5)  # "", ocpi, 2.2.1, sender, module, rest
     if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
         return None
     incoming.rest = parts[5] if len(parts) == 6 else ""
-    if "%00" in incoming.rest:
-        raise NotFound("No id contains NUL, and no database takes one.")
     try:
         return match(
             parts[4].lower(), _INTERFACES[parts[3]], incoming.rest, incoming.scope["method"]

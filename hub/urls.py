@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from charging_profiles.views import ProfileCommands, ProfileResults
@@ -14,11 +15,13 @@ from hub.versions import Details, Versions
 from hub.views import refusal
 
 
+@csrf_exempt
 def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
     """An envelope with 404 for what is no OCPI endpoint."""
     return refusal(NotFound(f"{request.path} is no endpoint; see /ocpi/versions."))
 
 
+@csrf_exempt
 def not_by_the_hub(request: HttpRequest, rest: str = "") -> HttpResponse:
     """What was addressed to the hub itself, which it does not offer."""
     return refusal(
@@ -32,12 +35,12 @@ urlpatterns = [
     re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
     re_path(r"^ocpi/2\.2\.1/hubclientinfo/?$", HubClientInfo.as_view()),
     re_path(
-        r"^ocpi/2\.2\.1/receiver/chargingprofiles/.+$",
+        r"^ocpi/2\.2\.1/receiver/chargingprofiles/[\s\S]+$",
         ProfileCommands.as_view(),
     ),
     re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
-    re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>.*)$", not_by_the_hub),
-    re_path(r"^ocpi/(?P<rest>.*)$", nothing_here),
+    re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
+    re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(url="/admin/")),

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from hub.directory import PlatformEntry
 from hub.ocpi import envelope
-from hub.ocpi.errors import MethodNotAllowed, OcpiError, ServerError
+from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, OcpiError, ServerError
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
@@ -60,6 +62,15 @@ class AnswerLater(HttpResponse):
 class OcpiView(APIView):
     """A DRF view whose methods get the Exchange and answer in envelopes."""
 
+    # transport_and_format, Request format; HEAD is GET without its body (RFC 9110).
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        """JSON, whatever `Accept` or a `format` in the query say."""
+        return JSONRenderer(), JSON
+
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """405 with an envelope that lists what is allowed."""
         allowed = ", ".join(self.allowed_methods)
@@ -96,6 +107,8 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """The one handler: an OcpiError as it is, anything else as 3000 with a log entry."""
     if isinstance(error, OcpiError):
         return refusal(error)
+    if isinstance(error, SuspiciousOperation):
+        return refusal(InvalidParameters(f"{error}"))
     request = context["request"]
     logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
     unexpected = ServerError(

@@ -1,7 +1,6 @@
 """HTTP headers of OCPI: authorization, message ids, routing (transport_and_format)."""
 
 import base64
-import binascii
 from typing import Final
 
 TO_PARTY_ID: Final = "OCPI-to-party-id"
@@ -36,7 +35,7 @@ def presented_tokens(authorization_header: str) -> list[tuple[str, bool]]:
         # A trailing newline is in the specification's own example of an encoded token.
         decoded = base64.b64decode(value, validate=True).decode("utf-8").rstrip("\r\n")
         presented.append((decoded, True))
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         pass  # Not Base64: then it can only be the plain form.
     presented.append((value, False))
     return presented
