@@ -53,6 +53,13 @@ def arguments() -> argparse.Namespace:
         default=int(os.environ.get("DEMO_PORT", "8200")),
         help="of the driver's page; the two ports after it are taken too",
     )
+    demo.add_argument(
+        "--hour",
+        type=int,
+        choices=range(24),
+        default=int(os.environ.get("DEMO_HOUR", "17")),
+        help="the hour of the day of the figures at which the demo begins",
+    )
     return parser.parse_args()
 
 
@@ -98,9 +105,10 @@ async def main() -> int:
     try:
         if options.kind == "demo":
             data = Path(os.environ.get("FLEXHUB_DATA") or PROJECT / ".data")
-            await Demo(options.hub_versions_url, data, options.speed_up, options.page_port).run(
-                stop
+            demo = Demo(
+                options.hub_versions_url, data, options.speed_up, options.page_port, options.hour
             )
+            await demo.run(stop)
         else:
             await run_one(options, stop)
     except (RegistrationFailed, DemoFailed, OcpiError, aiohttp.ClientError, OSError) as error:

@@ -19,7 +19,7 @@ from charging_profiles.objects import (
     ChargingProfilePeriod,
     ChargingRateUnit,
 )
-from simulators.figures import eur_per_kwh, next_hour
+from simulators.figures import REAL_DAY, Day, next_hour
 
 VOLTS: Final = 230
 UNLIMITED: Final = math.inf
@@ -158,6 +158,7 @@ class Meter:
     cost: float = 0.0
     periods: list[MeterPeriod] = field(default_factory=list)
     is_cut: bool = False
+    day: Day = REAL_DAY
 
     def cut(self) -> None:
         """Let the next stretch be a period of its own: those so far are going to be sent."""
@@ -185,7 +186,7 @@ class Meter:
         last.hours += hours
         last.kwh += kwh
         self.kwh += kwh
-        self.cost += kwh * eur_per_kwh(begin)
+        self.cost += kwh * self.day.eur_per_kwh(begin)
 
 
 def one_decimal(value: float) -> Decimal:
@@ -207,7 +208,7 @@ def site_shares(site_amps: float, arrivals: Sequence[Ev]) -> list[float]:
     return [share if position < served else 0.0 for position in range(len(arrivals))]
 
 
-def cost_at_once(plug: Plug, kwh: float) -> float:
+def cost_at_once(plug: Plug, kwh: float, day: Day) -> float:
     """What `kwh` would have cost, charged from the arrival on at the local limit."""
     if plug.local_limit <= 0:
         return 0.0
@@ -217,7 +218,7 @@ def cost_at_once(plug: Plug, kwh: float) -> float:
         plug.arrival,
         plug.share_amps,
     )
-    meter = Meter(plug.arrival)
+    meter = Meter(plug.arrival, day=day)
     hours = math.ceil(kwh * 1000 / plug.local_limit) + 1
     meter.advance(unhindered, plug.arrival + timedelta(hours=hours))
     return meter.cost

@@ -26,6 +26,7 @@ from simulators import documents
 from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.documents import SimulatedSession, Site
+from simulators.figures import REAL_DAY, Day
 from simulators.judgement import judge
 from simulators.messages import Answered, Received, Reply, to_json
 from simulators.ocpi_platform import Platform
@@ -69,6 +70,7 @@ class Cpo(Platform):
         site: Site | None = None,
         speed_up: float = 1.0,
         push_every: timedelta = timedelta(minutes=15),
+        day: Day = REAL_DAY,
         name: str = "Simulated CPO",
         more_roles: Iterable[tuple[PartyId, Role]] = (),
         **listen: Any,
@@ -78,6 +80,7 @@ class Cpo(Platform):
         self.site = site or Site()
         self.speed_up = speed_up
         self.push_every = push_every
+        self.day = day
         self.sessions: Recent[str, SimulatedSession] = Recent()
         self.cdrs: Recent[str, dict[str, Any]] = Recent()
         self.cdr_urls: Recent[str, str] = Recent()
@@ -123,7 +126,7 @@ class Cpo(Platform):
             owner=self.party,
             site=self.site,
             plug=Plug(evse, ev or Ev(), clock.start),
-            meter=Meter(clock.start),
+            meter=Meter(clock.start, day=self.day),
             clock=clock,
             token=token,
             last_updated=now,
@@ -150,7 +153,7 @@ class Cpo(Platform):
         session.meter.advance(session.plug, now)
         session.status, session.ended_at = SessionStatus.COMPLETED, now
         self._share_site()
-        at_once = cost_at_once(session.plug, session.meter.kwh)
+        at_once = cost_at_once(session.plug, session.meter.kwh, self.day)
         story.info(
             "%s left after %.1f h: %.1f kWh for EUR %.2f, EUR %.2f if charged at once",
             session.id[:8],
@@ -337,7 +340,7 @@ class Cpo(Platform):
         return Reply(found)
 
     async def _get_tariffs(self, message: Received) -> Reply:
-        return page_of([documents.tariff(self.party, self.site_updated)], message, self)
+        return page_of([documents.tariff(self.party, self.site_updated, self.day)], message, self)
 
     async def _get_sessions(self, message: Received) -> Reply:
         if "date_from" not in message.query:

@@ -22,7 +22,7 @@ from simulators.charging import VOLTS, Ev
 from simulators.cpo import Cpo
 from simulators.documents import SimulatedSession
 from simulators.emsp import Emsp, preferences
-from simulators.figures import SOURCES, Visit, visit
+from simulators.figures import PRICE_DAY, SOURCES, Day, Visit
 from simulators.messages import to_json
 from simulators.ocpi_platform import Platform
 from simulators.scsp import Scsp
@@ -61,12 +61,15 @@ class Demo:
     data: Path
     speed_up: float
     page_port: int
+    hour: int
 
     async def run(self, stop: asyncio.Event) -> None:
         """Join the hub, then let cars come until `stop` is set."""
-        cpo = Cpo(CPO, speed_up=self.speed_up, name="Demo CPO", port=self.page_port + 1)
-        emsp = Emsp(EMSP, speed_up=self.speed_up, name="Demo eMSP", port=self.page_port)
-        scsp = Scsp(SCSP, speed_up=self.speed_up, name="Demo SCSP", port=self.page_port + 2)
+        day = Day.at(self.hour, datetime.now(UTC))
+        speed_up, port = self.speed_up, self.page_port
+        cpo = Cpo(CPO, day=day, speed_up=speed_up, name="Demo CPO", port=port + 1)
+        emsp = Emsp(EMSP, speed_up=speed_up, name="Demo eMSP", port=port)
+        scsp = Scsp(SCSP, day=day, speed_up=speed_up, name="Demo SCSP", port=port + 2)
         platforms: tuple[Platform, ...] = (cpo, emsp, scsp)
         try:
             for platform in platforms:
@@ -77,8 +80,12 @@ class Demo:
                 self._mandate.touch()
             story.info("the driver's page of the demo: %s/", emsp.url)
             story.info(
-                "one simulated hour takes %.0f s; figures: %s", 3600 / self.speed_up, SOURCES
+                "one simulated hour takes %.0f s; arrivals and prices (%s) begin at %s:00",
+                3600 / self.speed_up,
+                PRICE_DAY,
+                self.hour,
             )
+            story.info("figures: %s", SOURCES)
             leftovers = Leftovers(self.data / "demo" / "sessions.json")
             await leftovers.declare_invalid(cpo)
             cpo.on_sessions = leftovers.keep
@@ -178,7 +185,7 @@ async def cars_come(cpo: Cpo, emsp: Emsp, chance: random.Random) -> None:
 async def _arrive(
     cpo: Cpo, evse_uid: str, number: int, chance: random.Random
 ) -> tuple[SimulatedSession, Visit]:
-    drawn = visit(datetime.now(UTC), chance)
+    drawn = cpo.day.visit(datetime.now(UTC), chance)
     car = CARS[number % len(CARS)]
     kilowatts = car.max_amps * car.phases * VOLTS / 1000
     hours = drawn.stay.total_seconds() / 3600

@@ -10,7 +10,7 @@ from hub.ocpi.party import PartyId
 from sessions.objects import CdrToken, SessionStatus
 from simulators.charging import VOLTS, Evse, Meter, MeterPeriod, Plug
 from simulators.clock import SessionClock
-from simulators.figures import EUR_PER_MWH
+from simulators.figures import Day
 from simulators.messages import moment
 
 CURRENCY = "EUR"
@@ -118,7 +118,7 @@ def _evse(evse: Evse, owner: PartyId, updated: datetime, is_occupied: bool) -> d
     }
 
 
-def tariff(owner: PartyId, updated: datetime) -> dict[str, Any]:
+def tariff(owner: PartyId, updated: datetime, day: Day) -> dict[str, Any]:
     """mod_tariffs: Tariff with one element for each hour of the day."""
     return {
         "country_code": owner.country_code,
@@ -135,7 +135,7 @@ def tariff(owner: PartyId, updated: datetime) -> dict[str, Any]:
                     "end_time": f"{(hour + 1) % 24:02}:00",
                 },
             }
-            for hour, price in enumerate(EUR_PER_MWH)
+            for hour, price in enumerate(day.eur_per_mwh_by_hour())
         ],
         "last_updated": moment(updated),
     }
@@ -207,7 +207,7 @@ def cdr(of: SimulatedSession) -> dict[str, Any]:
             "connector_power_type": evse["connectors"][0]["power_type"],
         },
         "currency": CURRENCY,
-        "tariffs": [tariff(of.owner, of.last_updated)],
+        "tariffs": [tariff(of.owner, of.last_updated, of.meter.day)],
         "charging_periods": [
             {
                 "start_date_time": moment(period.begin),

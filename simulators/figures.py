@@ -107,18 +107,41 @@ class Visit:
     energy_kwh: float
 
 
-def visit(arrival: datetime, chance: random.Random) -> Visit:
-    """A visit as they are at this hour of the day; the shortest stays have nothing to shift."""
-    hour = arrival.hour
-    return Visit(
-        stay=timedelta(hours=chance.choice(STAY_HOURS[hour][1:])),
-        energy_kwh=chance.choice(ENERGY_KWH[hour]),
-    )
+@dataclass(frozen=True)
+class Day:
+    """The day of the figures, `shift` hours later than on the clock: 17:00 at 11:00 is 6.
+
+    Without a shift a demo at noon would show what noon is like: nothing to gain by waiting.
+    """
+
+    shift: int = 0
+
+    @classmethod
+    def at(cls, hour: int, now: datetime) -> "Day":
+        """The day on which it is `hour` now."""
+        return cls((hour - now.astimezone(UTC).hour) % 24)
+
+    def eur_per_kwh(self, at: datetime) -> float:
+        """The energy price in the hour of that moment."""
+        return EUR_PER_MWH[self._hour(at)] / 1000
+
+    def eur_per_mwh_by_hour(self) -> list[float]:
+        """The prices by the hour of the clock (UTC)."""
+        return [EUR_PER_MWH[(hour + self.shift) % 24] for hour in range(24)]
+
+    def visit(self, arrival: datetime, chance: random.Random) -> Visit:
+        """A visit as they are at this hour; the shortest stays have nothing to shift."""
+        hour = self._hour(arrival)
+        return Visit(
+            stay=timedelta(hours=chance.choice(STAY_HOURS[hour][1:])),
+            energy_kwh=chance.choice(ENERGY_KWH[hour]),
+        )
+
+    def _hour(self, at: datetime) -> int:
+        return (at.astimezone(UTC).hour + self.shift) % 24
 
 
-def eur_per_kwh(at: datetime) -> float:
-    """The energy price at this hour of the day."""
-    return EUR_PER_MWH[at.astimezone(UTC).hour] / 1000
+REAL_DAY: Final = Day()
 
 
 def next_hour(at: datetime) -> datetime:

@@ -6,7 +6,7 @@ from typing import Final
 
 from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
 from simulators.charging import VOLTS, one_decimal
-from simulators.figures import eur_per_kwh, next_hour
+from simulators.figures import REAL_DAY, Day, next_hour
 
 MAX_PERIODS: Final = 20
 
@@ -39,7 +39,11 @@ class _Slot:
 
 
 def cheapest_hours(
-    now: datetime, departure: datetime, energy_kwh: float, limits: Limits
+    now: datetime,
+    departure: datetime,
+    energy_kwh: float,
+    limits: Limits,
+    day: Day = REAL_DAY,
 ) -> ChargingProfile:
     """Fill the cheapest hours first, the earlier of two that cost the same.
 
@@ -49,7 +53,7 @@ def cheapest_hours(
     """
     departure = max(now, departure)
     for hours_together in range(1, 25):
-        slots = _slots(now, departure, hours_together)
+        slots = _slots(now, departure, hours_together, day)
         _fill(slots, energy_kwh, limits)
         periods = _periods(now, departure, slots, limits)
         if len(periods) <= MAX_PERIODS:
@@ -84,7 +88,7 @@ def planned_kwh(profile: ChargingProfile, departure: datetime, limits: Limits) -
     )
 
 
-def _slots(now: datetime, departure: datetime, hours_together: int) -> list[_Slot]:
+def _slots(now: datetime, departure: datetime, hours_together: int, day: Day) -> list[_Slot]:
     slots: list[_Slot] = []
     begin = now
     while begin < departure:
@@ -92,16 +96,16 @@ def _slots(now: datetime, departure: datetime, hours_together: int) -> list[_Slo
         for _ in range(hours_together - 1):
             end = next_hour(end)
         end = min(end, departure)
-        slots.append(_Slot(begin, end, _mean_price(begin, end)))
+        slots.append(_Slot(begin, end, _mean_price(begin, end, day)))
         begin = end
     return slots
 
 
-def _mean_price(begin: datetime, end: datetime) -> float:
+def _mean_price(begin: datetime, end: datetime, day: Day) -> float:
     cost, at = 0.0, begin
     while at < end:
         until = min(next_hour(at), end)
-        cost += eur_per_kwh(at) * (until - at).total_seconds()
+        cost += day.eur_per_kwh(at) * (until - at).total_seconds()
         at = until
     return cost / (end - begin).total_seconds()
 

@@ -19,6 +19,7 @@ from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.party import PartyId
 from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, ProfileType
 from simulators.charging import VOLTS
+from simulators.figures import REAL_DAY, Day
 from simulators.kept_sessions import KeptSessions, clock, is_active, owner
 from simulators.messages import Received, Reply
 from simulators.ocpi_platform import Platform
@@ -63,6 +64,7 @@ class Scsp(Platform):
         *,
         speed_up: float = 1.0,
         verify: bool = True,
+        day: Day = REAL_DAY,
         name: str = "Simulated SCSP",
         more_roles: Iterable[tuple[PartyId, Role]] = (),
         **listen: Any,
@@ -71,6 +73,7 @@ class Scsp(Platform):
         self.party = party
         self.speed_up = speed_up
         self.verify = verify
+        self.day = day
         self.tasks: Recent[str, Task] = Recent()
         self.kept = KeptSessions(self._on_session)
         self.commands = ProfileCommands(self)
@@ -204,7 +207,7 @@ class Scsp(Platform):
             return charge_now(now, limits)
         charged = float((task.session or {}).get("kwh", 0)) - task.kwh_when_asked
         missing = max(0.0, float(wanted.energy_need) - charged)
-        return cheapest_hours(now, utc(wanted.departure_time), missing, limits)
+        return cheapest_hours(now, utc(wanted.departure_time), missing, limits, self.day)
 
     def _seconds(self, task: Task, now: datetime | None) -> int:
         wanted = task.preferences

@@ -8,7 +8,7 @@ import pytest
 
 from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
 from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, one_decimal, site_shares
-from simulators.figures import eur_per_kwh
+from simulators.figures import REAL_DAY
 
 ARRIVAL = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 
@@ -104,7 +104,7 @@ def test_the_meter_follows_the_profile_and_prices_by_the_hour() -> None:
     assert [period.begin.strftime("%H:%M") for period in meter.periods] == [
         "18:00", "18:30", "19:00", "19:30",
     ]  # fmt: skip
-    at_18, at_19 = (eur_per_kwh(ARRIVAL + timedelta(hours=hours)) for hours in (0, 1))
+    at_18, at_19 = (REAL_DAY.eur_per_kwh(ARRIVAL + timedelta(hours=hours)) for hours in (0, 1))
     assert meter.cost == pytest.approx(5.52 * at_18 + (5.52 + 2.76) * at_19)
 
 
@@ -143,5 +143,7 @@ def test_a_site_is_shared_equally_among_those_it_is_enough_for() -> None:
 
 
 def test_charging_at_once_is_priced_from_the_arrival_on() -> None:
-    expected = 11.04 * eur_per_kwh(ARRIVAL) + 0.96 * eur_per_kwh(ARRIVAL + timedelta(hours=1))
-    assert cost_at_once(plug(), 12) == pytest.approx(expected)
+    expected = 11.04 * REAL_DAY.eur_per_kwh(ARRIVAL) + 0.96 * REAL_DAY.eur_per_kwh(
+        ARRIVAL + timedelta(hours=1)
+    )
+    assert cost_at_once(plug(), 12, REAL_DAY) == pytest.approx(expected)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from charging_profiles.objects import ChargingRateUnit
-from simulators.figures import ENERGY_KWH, EUR_PER_MWH, STAY_HOURS, eur_per_kwh, visit
+from simulators.figures import ENERGY_KWH, EUR_PER_MWH, REAL_DAY, STAY_HOURS, Day
 from simulators.schedule import Limits, charge_now, cheapest_hours, planned_kwh
 
 EVENING = datetime(2026, 3, 1, 17, 30, tzinfo=UTC)
@@ -92,7 +92,16 @@ def test_charge_now_is_the_full_rate() -> None:
 
 def test_the_figures_have_a_row_for_every_hour() -> None:
     assert len(STAY_HOURS) == len(ENERGY_KWH) == len(EUR_PER_MWH) == 24
-    assert eur_per_kwh(EVENING) == pytest.approx(0.186)
-    chosen = visit(EVENING, random.Random(1))
+    assert REAL_DAY.eur_per_kwh(EVENING) == pytest.approx(0.186)
+    chosen = REAL_DAY.visit(EVENING, random.Random(1))
     assert chosen.energy_kwh in ENERGY_KWH[17]
     assert chosen.stay.total_seconds() / 3600 in STAY_HOURS[17]
+
+
+def test_a_demo_may_begin_at_another_hour_of_the_day() -> None:
+    noon = datetime(2026, 3, 1, 12, 20, tzinfo=UTC)
+    day = Day.at(17, noon)
+    assert day.eur_per_kwh(noon) == REAL_DAY.eur_per_kwh(EVENING)
+    assert day.eur_per_mwh_by_hour()[12] == EUR_PER_MWH[17]
+    assert day.visit(noon, random.Random(1)) == REAL_DAY.visit(EVENING, random.Random(1))
+    assert Day.at(3, noon).eur_per_kwh(noon) == EUR_PER_MWH[3] / 1000
