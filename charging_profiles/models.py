@@ -124,10 +124,16 @@ class ProfileCommand(models.Model):
         return cls.objects.get(pk=pk) if claimed else None
 
     def record_answer(
-        self, state: CommandState, http_status: int | None, body: bytes, timeout: int, problem: str
+        self,
+        state: CommandState,
+        http_status: int | None,
+        body: bytes,
+        timeout: float | None,
+        problem: str,
     ) -> None:
         """Keep the CPO's own answer (or why there is none), and wake the request that waits.
 
+        Without a `timeout` of the CPO's, its result is waited for as long as any is.
         A second answer, of a send that was repeated after a crash, changes nothing.
         """
         with transaction.atomic():
@@ -140,7 +146,8 @@ class ProfileCommand(models.Model):
             row.problem = problem[:300]
             row.lease_owner, row.lease_until = "", None
             if state == CommandState.ACCEPTED:
-                wait = min(max(timeout, 1), settings.PROFILE_RESULT_MAX_WAIT)
+                longest = settings.PROFILE_RESULT_MAX_WAIT
+                wait = longest if timeout is None else min(max(timeout, 1), longest)
                 row.result_by = now + timedelta(seconds=wait)
                 if row.result:  # It overtook the answer.
                     row.state = CommandState[f"RESULT_{row.result}"]
@@ -202,7 +209,7 @@ class ProfileCommand(models.Model):
         ended = 0
         for command in cls.objects.filter(state__in=UNSENT, answer_by__lt=now):
             command.record_answer(
-                CommandState.TIMED_OUT, None, b"", 0, f"{command.cpo} did not answer in time."
+                CommandState.TIMED_OUT, None, b"", None, f"{command.cpo} did not answer in time."
             )
             ended += 1
         ended += cls.objects.filter(state=CommandState.ACCEPTED, result_by__lt=now).update(

@@ -7,13 +7,14 @@ from collections import defaultdict
 from http import HTTPStatus
 from uuid import uuid4
 
+import msgspec
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from charging_profiles import authority
 from charging_profiles.models import CommandState, ProfileCommand
-from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
+from charging_profiles.objects import ChargingProfileResponseType
 from hub import outbound, outbox
 from hub.directory import holder
 from hub.handshake import lenient
@@ -52,10 +53,10 @@ def _send(command: ProfileCommand) -> None:
     try:
         response = _call(command)
     except ForwardTimeout as error:
-        command.record_answer(CommandState.TIMED_OUT, None, b"", 0, error.message)
+        command.record_answer(CommandState.TIMED_OUT, None, b"", None, error.message)
         return
     except HubError as error:
-        command.record_answer(CommandState.UNREACHABLE, None, b"", 0, error.message)
+        command.record_answer(CommandState.UNREACHABLE, None, b"", None, error.message)
         return
     answer = _read(response)
     state = CommandState.REFUSED
@@ -64,10 +65,11 @@ def _send(command: ProfileCommand) -> None:
         if command.method == "PUT" and command.session is not None:
             authority.current().put_accepted(command.session, command.fsp)
     body, problem = response.body, ""
-    if not body.lstrip().startswith(b"{"):
+    if not envelope.is_object(body):
         problem = f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
         body = envelope.failure(HubError(problem))
-    command.record_answer(state, response.status, body, answer.timeout if answer else 0, problem)
+    timeout = answer.timeout if answer else None
+    command.record_answer(state, response.status, body, timeout, problem)
 
 
 def _call(command: ProfileCommand) -> outbound.Response:
@@ -107,13 +109,20 @@ def _call(command: ProfileCommand) -> outbound.Response:
             return response
 
 
-def _read(response: outbound.Response) -> ChargingProfileResponse | None:
+class _Answered(msgspec.Struct):
+    """ChargingProfileResponse as real CPOs send it: some leave out how long they need."""
+
+    result: ChargingProfileResponseType
+    timeout: float | None = None
+
+
+def _read(response: outbound.Response) -> _Answered | None:
     """The ChargingProfileResponse, also out of a list of one; None when there is none."""
     answer = envelope.read_answer(response.body)
     if response.status >= 300 or not answer.is_success:
         return None
     try:
-        return lenient(bytes(answer.data), ChargingProfileResponse, InvalidParameters)
+        return lenient(bytes(answer.data), _Answered, InvalidParameters)
     except InvalidParameters as error:
         logger.warning("answer to a profile command: %s", error.message)
         return None

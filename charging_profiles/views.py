@@ -25,6 +25,7 @@ from charging_profiles.objects import (
 )
 from hub import callbacks, outbox, routing
 from hub.directory import PartyEntry, holder
+from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole, Role, decode
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -230,4 +231,10 @@ class ProfileResults(OcpiView):
             command.cpo,
             command.correlation_id,
         )
-        return answer(message=None if is_first else "This result had been received already.")
+        response = answer(message=None if is_first else "This result had been received already.")
+        # "any request/response to/from a Functional Module"; the gateway cannot know whose it is.
+        response[headers.TO_COUNTRY_CODE] = command.cpo_country_code
+        response[headers.TO_PARTY_ID] = command.cpo_party_id
+        response[headers.FROM_COUNTRY_CODE] = command.fsp_country_code
+        response[headers.FROM_PARTY_ID] = command.fsp_party_id
+        return response

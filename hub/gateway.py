@@ -47,7 +47,6 @@ from hub.ocpi.errors import (
     ForwardTimeout,
     HubError,
     NotAuthenticated,
-    NotJson,
     OcpiError,
     ServerError,
     UnknownReceiver,
@@ -268,7 +267,7 @@ class Gateway:
             for name in _PASSED_ON
             if name in response.headers
         ]
-        if incoming.code is None and not _is_json_object(body):
+        if incoming.code is None and not envelope.is_object(body):
             status, body = _in_an_envelope(receiver, response)
             incoming.code = envelope.read_answer(body).status_code
             passed_on = [(b"content-type", _JSON)]
@@ -389,16 +388,6 @@ def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
     kind = response.headers.get("content-type", "no content type")
     said = f"{receiver} answered HTTP {response.status} with something that is not OCPI ({kind})."
     return response.status, envelope.failure(HubError(said))
-
-
-def _is_json_object(body: bytes) -> bool:
-    if body.lstrip()[:1] != b"{":
-        return False
-    try:
-        check_json(body)
-    except NotJson:
-        return False
-    return True
 
 
 def _refusal(error: OcpiError, status: int | None = None) -> Outgoing:

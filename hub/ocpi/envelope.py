@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from hub.ocpi.datatypes import ocpi_now
-from hub.ocpi.errors import OcpiError
+from hub.ocpi.datatypes import check_json, ocpi_now
+from hub.ocpi.errors import NotJson, OcpiError
 
 SUCCESS = 1000
 
@@ -40,6 +40,15 @@ def is_accepted(http_status: int, body: bytes) -> bool:
     if not 200 <= http_status < 300:
         return False
     return read_answer(body).is_success or not body.strip()
+
+
+def is_object(body: bytes) -> bool:
+    """Whether it is JSON that may be an envelope, if an odd one: others' errors pass unchanged."""
+    try:
+        check_json(body)
+    except NotJson:
+        return False
+    return body.lstrip()[:1] == b"{"
 
 
 def success(data: Any = msgspec.UNSET, message: str | None = None) -> bytes:
