@@ -83,14 +83,18 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
     def clean(self) -> dict[str, Any]:
         """The order of a pair means nothing, so there is one order, and no pair twice."""
         cleaned = super().clean() or {}
-        if cleaned.get("one") and cleaned.get("other"):
-            if cleaned["one"] == cleaned["other"]:
+        row = self.instance
+        if row.pk is None and cleaned.get("one") and cleaned.get("other"):
+            first, second = sorted(PartyId.parse(cleaned[name]) for name in ("one", "other"))
+            if first == second:
                 raise forms.ValidationError("An agreement is between two parties.")
-            row = self.instance
-            if row.pk is None:
-                first, second = sorted(PartyId.parse(cleaned[name]) for name in ("one", "other"))
-                row.country_code_a, row.party_id_a = first
-                row.country_code_b, row.party_id_b = second
+            row.country_code_a, row.party_id_a = first
+            row.country_code_b, row.party_id_b = second
+            if any(
+                agreement.module == cleaned.get("module") and set(agreement.pair) == {first, second}
+                for agreement in Agreement.objects.all()
+            ):
+                raise forms.ValidationError("There is an agreement on this already: change it.")
         return cleaned
 
 
@@ -183,11 +187,9 @@ class FlexAgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not gener
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
-        """The party columns are checked too: they are filled out of our own fields."""
+        """The row's constraints are checked with what was filled in out of our own fields."""
         filled = {
-            f"{kind}_{part}"
-            for kind in ("fsp", "cpo", "emsp")
-            for part in ("country_code", "party_id")
+            f"{kind}_{part}" for kind in ("cpo", "emsp") for part in ("country_code", "party_id")
         }
         return set(super()._get_validation_exclusions()) - filled  # type: ignore[misc]
 

@@ -1,0 +1,275 @@
+"""Rows as a busy hub has them: one of every kind and state that the console shows."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+from django.utils import timezone
+
+from charging_profiles.models import CommandState, ProfileCommand
+from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
+from hub import secret_box
+from hub.models import (
+    Agreement,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    Party,
+    Platform,
+    PlatformHealth,
+)
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+TOKEN_UID = "04A2B3C4D5E680"
+CONTRACT_ID = "DE-MSP-C12345678-X"
+NOBODY_ANSWERS = "cpo.example:443 cannot be reached: connection refused."
+
+
+def platform(name: str, *parties: tuple[str, str, str], status: str = "CONNECTED") -> Platform:
+    """A registered platform with its parties."""
+    now = timezone.now()
+    made = Platform.objects.create(
+        name=name,
+        token_c_hash=secret_box.token_hash(f"token c of {name}"),
+        token_b_encrypted=secret_box.encrypt(f"token b of {name}"),
+        versions_url="https://party.example/ocpi/versions",
+        registered_at=now - timedelta(days=3, hours=2),
+    )
+    for country_code, party_id, role in parties:
+        Party.objects.create(
+            platform=made,
+            country_code=country_code,
+            party_id=party_id,
+            role=role,
+            name=name,
+            status=status,
+            business_details={"name": name},
+        )
+    for identifier, role in (
+        ("credentials", "RECEIVER"),
+        ("sessions", "SENDER"),
+        ("sessions", "RECEIVER"),
+        ("chargingprofiles", "RECEIVER"),
+        ("hubclientinfo", "RECEIVER"),
+    ):
+        url = f"https://party.example/ocpi/2.2.1/{role.lower()}/{identifier}"
+        Endpoint.objects.create(platform=made, identifier=identifier, role=role, url=url)
+    PlatformHealth.objects.create(platform=made, last_heard_at=now - timedelta(seconds=42))
+    return made
+
+
+def token_a_hash_of(platform: Platform) -> bytes:
+    """What is kept of the TOKEN_A that it was given."""
+    platform.refresh_from_db()
+    return bytes(platform.token_a_hash or b"")
+
+
+def session(number: int, status: str = "ACTIVE", **changes: object) -> Session:
+    """A session of NL-CPO with a driver of DE-MSP."""
+    now = timezone.now()
+    document = {
+        "country_code": "NL",
+        "party_id": "CPO",
+        "id": f"S-{number:05}",
+        "start_date_time": f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}",
+        "kwh": 6.7 + number,
+        "cdr_token": {
+            "country_code": "DE",
+            "party_id": "MSP",
+            "uid": TOKEN_UID,
+            "type": "RFID",
+            "contract_id": CONTRACT_ID,
+        },
+        "auth_method": "WHITELIST",
+        "location_id": f"LOC{number % 3}",
+        "evse_uid": f"3257{number}",
+        "connector_id": "1",
+        "currency": "EUR",
+        "charging_periods": [],
+        "status": status,
+        "last_updated": f"{now - timedelta(minutes=number):%Y-%m-%dT%H:%M:%SZ}",
+        **changes,
+    }
+    kept = Session.put(msgspec.json.encode(document), PartyId("DE", "MSP"))
+    assert kept is not None
+    return kept
+
+
+def preferences(of: Session, hours: int, answer: str = "ACCEPTED", **values: object) -> None:
+    """What the driver asked, now."""
+    leaves = timezone.now() + timedelta(hours=hours)
+    document = {"profile_type": "CHEAP", "departure_time": f"{leaves:%Y-%m-%dT%H:%M:%SZ}"}
+    PreferenceCopy.objects.create(
+        session=of,
+        document=msgspec.json.encode(document),
+        profile_type="CHEAP",
+        departure_time=leaves,
+        energy_need=Decimal("22.5"),
+        discharge_allowed=False,
+        kwh_at_receipt=Decimal("6.7"),
+        cpo_answer=answer,
+        **{
+            "cpo_http_status": 200,
+            "cpo_status_code": 1000,
+            "correlation_id": f"prefs-{of.pk}",
+            **values,
+        },
+    )
+
+
+def command(
+    of: Session, fsp: Platform, cpo: Platform, state: str, age: timedelta, **values: object
+) -> ProfileCommand:
+    """A command in this state."""
+    began = timezone.now() - age
+    made = ProfileCommand(
+        method="PUT",
+        session=of,
+        session_id_sent=of.session_id,
+        fsp_platform=fsp,
+        fsp_country_code="NL",
+        fsp_party_id="SCS",
+        cpo_platform=cpo,
+        cpo_country_code="NL",
+        cpo_party_id="CPO",
+        epoch=1,
+        path=f"https://cpo.example/ocpi/2.2.1/receiver/chargingprofiles/{of.session_id}",
+        response_url="https://scsp.example/results/8f14e45f?secret=1",
+        correlation_id=f"command-{state}",
+        state=state,
+        attempts=1,
+        created_at=began,
+        answer_by=began + timedelta(seconds=30),
+    )
+    url = f"https://hub.example/ocpi/2.2.1/profile-result/{made.key}"
+    made.body = msgspec.json.encode(
+        {
+            "charging_profile": {
+                "charging_rate_unit": "W",
+                "charging_profile_period": [{"start_period": 0, "limit": 11000.0}],
+            },
+            "response_url": url,
+        }
+    )
+    for name, value in values.items():
+        setattr(made, name, value)
+    made.save()
+    return made
+
+
+def commands(of: Session, fsp: Platform, cpo: Platform) -> None:
+    """One in every state, and one whose result came late."""
+    accepted = (
+        b'{"data":{"result":"ACCEPTED","timeout":30},"status_code":1000,"timestamp":"2026-01-01"}'
+    )
+    refused = b'{"data":{"result":"TOO_OFTEN","timeout":0},"status_code":1000,"timestamp":"2026"}'
+    for number, state in enumerate(CommandState.values):
+        values: dict[str, object] = {}
+        age = timedelta(minutes=2 * number, seconds=7)
+        answered = timezone.now() - age + timedelta(milliseconds=180)
+        if state in {"ACCEPTED", "EXPIRED"} or state.startswith("RESULT_"):
+            values = {
+                "answered_at": answered,
+                "answer_body": accepted,
+                "answer_http_status": 200,
+                "passed_on_at": answered,
+                "result_by": answered + timedelta(seconds=30),
+            }
+        if state.startswith("RESULT_"):
+            result = state.removeprefix("RESULT_")
+            values["result"] = result
+            values["result_body"] = msgspec.json.encode({"result": result})
+            values["result_at"] = answered + timedelta(seconds=2)
+        if state == "REFUSED":
+            values = {
+                "answered_at": answered,
+                "answer_body": refused,
+                "answer_http_status": 200,
+            }
+        if state in {"UNREACHABLE", "TIMED_OUT"}:
+            values = {"answered_at": answered, "problem": NOBODY_ANSWERS}
+        command(of, fsp, cpo, state, age, **values)
+    command(
+        of,
+        fsp,
+        cpo,
+        "EXPIRED",
+        timedelta(minutes=31),
+        method="GET",
+        is_late=True,
+        result="ACCEPTED",
+        result_body=b'{"result":"ACCEPTED"}',
+        body=b"",
+    )
+
+
+def deliveries(of: Session, receiver: Platform) -> None:
+    """One in every state."""
+    outcomes = {
+        "DELIVERED": "HTTP 200, OCPI 1000",
+        "REFUSED": "HTTP 200, OCPI 2003: Unknown Location",
+        "FAILED": NOBODY_ANSWERS,
+        "DROPPED": f"the receiver is OFFLINE: {NOBODY_ANSWERS}",
+    }
+    now = timezone.now()
+    for number, state in enumerate(DeliveryState.values):
+        Delivery.objects.create(
+            receiver=receiver,
+            ordering_key=f"session:{of.pk}:RECEIVER",
+            module="sessions",
+            method="PUT",
+            interface_role="RECEIVER",
+            path=f"NL/CPO/{of.session_id}",
+            body=bytes(of.document),
+            from_country_code="NL",
+            from_party_id="CPO",
+            to_country_code="NL",
+            to_party_id="SCS",
+            correlation_id=f"delivery-{state}",
+            state=state,
+            attempts=3 if state == "FAILED" else 1,
+            outcome=outcomes.get(state, ""),
+            created_at=now - timedelta(minutes=3 * number, seconds=3),
+            ended_at=None if state == "WAITING" else now - timedelta(minutes=3 * number),
+        )
+
+
+def fill() -> None:
+    """Everything."""
+    cpo = platform("Volt Charging B.V.", ("NL", "CPO", "CPO"))
+    platform("Autostrom GmbH", ("DE", "MSP", "EMSP"), ("DE", "AUT", "CPO"))
+    scsp = platform("Slimladen", ("NL", "SCS", "SCSP"))
+    away = platform("Bornes du Sud", ("FR", "BDS", "CPO"), status="OFFLINE")
+    PlatformHealth.objects.filter(platform=away).update(
+        last_heard_at=timezone.now() - timedelta(minutes=52),
+        checked_at=timezone.now() - timedelta(seconds=20),
+        problem=NOBODY_ANSWERS,
+    )
+    platform("Kaart en Route", ("BE", "NAV", "NSP"), status="SUSPENDED")
+    uninvited = platform("Zonder Uitnodiging", ("NL", "ZUN", "EMSP"), status="PLANNED")
+    uninvited.parties.update(is_agreed=False)
+    invited = Platform(name="Nieuwkomer")
+    invited.invite()
+    invited.save()
+    Party.objects.create(platform=invited, country_code="NL", party_id="NEW", role="CPO")
+    Agreement.objects.create(
+        country_code_a="DE",
+        party_id_a="MSP",
+        country_code_b="FR",
+        party_id_b="BDS",
+        is_open=False,
+        note="contract ended on 1 March",
+    )
+    FlexAgreement.objects.create(
+        fsp_country_code="NL", fsp_party_id="SCS", cpo_country_code="NL", cpo_party_id="CPO"
+    )
+    statuses = ("ACTIVE", "ACTIVE", "PENDING", "COMPLETED", "RESERVATION", "INVALID", "ACTIVE")
+    for number, status in enumerate(statuses):
+        kept = session(number, status)
+        preferences(kept, 5)
+        preferences(kept, 9, "" if number == 1 else "ACCEPTED", cpo_http_status=200 + 204 * number)
+        FspAssignment.of(kept)
+    first = Session.objects.get(session_id="S-00000")
+    commands(first, scsp, cpo)
+    deliveries(first, scsp)

@@ -1,0 +1,138 @@
+"""Agreements at the console: both sides are told what changed for them."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from flex.models import FlexAgreement
+from hub.models import Agreement, Delivery, Party
+from tests.hub.console import rows
+
+ADD = "admin:hub_agreement_add"
+
+
+@pytest.fixture(autouse=True)
+def _parties(db) -> None:
+    rows.platform("Volt", ("NL", "CPO", "CPO"))
+    rows.platform("Autostrom", ("DE", "MSP", "EMSP"))
+    Party.objects.update(last_updated=timezone.now() - timedelta(days=1))
+
+
+def told() -> set[tuple[str, str, str]]:
+    """(receiver, whom it is about, status)."""
+    found = set()
+    for delivery in Delivery.objects.select_related("receiver"):
+        info = msgspec.json.decode(bytes(delivery.body))
+        found.add((delivery.receiver.name, info["party_id"], info["status"]))
+    return found
+
+
+def close(console, **changes: str):
+    return console.post(
+        reverse(ADD), {"one": "NL-CPO", "other": "DE-MSP", "note": "late payer", **changes}
+    )
+
+
+def test_closing_a_pair_makes_each_planned_to_the_other(console):
+    assert close(console).status_code == 302
+    agreement = Agreement.objects.get()
+    assert str(agreement) == "DE-MSP and NL-CPO: all modules closed"
+    assert told() == {("Volt", "MSP", "PLANNED"), ("Autostrom", "CPO", "PLANNED")}
+    recently = timezone.now() - timedelta(minutes=1)
+    assert Party.objects.filter(last_updated__gt=recently).count() == 2
+
+
+def test_opening_it_again(console):
+    close(console)
+    Delivery.objects.all().delete()
+    change = reverse("admin:hub_agreement_change", args=[Agreement.objects.get().pk])
+    assert console.post(change, {"is_open": "on", "note": ""}).status_code == 302
+    assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}
+    assert str(Agreement.objects.get()) == "DE-MSP and NL-CPO: all modules open"
+
+
+def test_deleting_goes_back_to_the_default(console):
+    close(console)
+    Delivery.objects.all().delete()
+    delete = reverse("admin:hub_agreement_delete", args=[Agreement.objects.get().pk])
+    assert console.post(delete, {"post": "yes"}).status_code == 302
+    assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}
+
+
+def test_a_pair_has_one_agreement_whatever_its_order(console):
+    close(console)
+    response = close(console, one="DE-MSP", other="NL-CPO")
+    assert "There is an agreement on this already" in response.content.decode()
+    assert Agreement.objects.count() == 1
+
+
+def test_one_module_is_another_agreement(console):
+    close(console)
+    assert close(console, module="chargingprofiles", is_open="on").status_code == 302
+    assert Agreement.objects.count() == 2
+
+
+def test_nobody_agrees_with_themselves(console):
+    response = close(console, other="NL-CPO")
+    assert "between two parties" in response.content.decode()
+    assert not Agreement.objects.exists()
+
+
+def test_the_pair_of_an_agreement_stays(console):
+    close(console)
+    Party.objects.all().delete()
+    change = reverse("admin:hub_agreement_change", args=[Agreement.objects.get().pk])
+    assert "DE-MSP  not known here" in console.get(change).content.decode()
+    console.post(change, {"one": "NL-XXX", "other": "NL-YYY", "module": "cdrs", "note": "still"})
+    assert str(Agreement.objects.get()) == "DE-MSP and NL-CPO: all modules closed"
+    assert Agreement.objects.get().note == "still"
+
+
+# --- Flexibility agreements ----------------------------------------------------------------------
+
+
+def grant(console, **changes: str):
+    return console.post(
+        reverse("admin:flex_flexagreement_add"),
+        {"fsp_party": "DE-MSP", "cpo_party": "NL-CPO", "is_active": "on", **changes},
+    )
+
+
+def test_granting(console):
+    assert grant(console, location_id="LOC1").status_code == 302
+    assert str(FlexAgreement.objects.get()) == "DE-MSP for NL-CPO, location LOC1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cpo_party": ""}, "Name the CPO or the eMSP that this agreement is for."),
+        ({"token_uid": "T"}, "A token is one of an eMSP: name it."),
+        ({"cpo_party": "", "emsp_party": "DE-MSP", "location_id": "L"}, "A location is one of"),
+        ({"fsp_party": ""}, "This field is required."),
+    ],
+)
+def test_what_makes_no_sense_is_said_at_the_form(console, changes, reason):
+    response = grant(console, **changes)
+    assert response.status_code == 200
+    assert reason in response.content.decode()
+    assert not FlexAgreement.objects.exists()
+
+
+def test_one_fsp_for_one_scope(console):
+    grant(console)
+    response = grant(console, fsp_party="NL-CPO")
+    assert "Another FSP already has an active agreement for this." in response.content.decode()
+    assert FlexAgreement.objects.count() == 1
+
+
+def test_ending(console):
+    grant(console)
+    change = reverse("admin:flex_flexagreement_change", args=[FlexAgreement.objects.get().pk])
+    assert console.post(change, {"fsp_party": "DE-MSP", "cpo_party": "NL-CPO"}).status_code == 302
+    assert not FlexAgreement.objects.get().is_active
+    delete = change.replace("change", "delete")
+    assert console.post(delete, {"post": "yes"}).status_code == 403

@@ -1,0 +1,161 @@
+"""Every page of the console: it shows its rows, nothing secret, and nothing of other servers."""
+
+import re
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from charging_profiles.models import ProfileCommand
+from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
+from hub.models import Agreement, Delivery, Party, Platform
+from sessions.models import Session
+from tests.hub.console import rows
+
+READ_ONLY = (Platform, Party, Delivery, Session, ProfileCommand, PreferenceCopy, FspAssignment)
+EDITABLE = (Agreement, FlexAgreement)
+pytestmark = pytest.mark.usefixtures("filled")
+
+
+def url(model, page="changelist", *arguments) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
+
+
+def page(console, address: str) -> str:
+    response = console.get(address)
+    assert response.status_code == 200, address
+    return str(response.content.decode())
+
+
+def assert_harmless(html: str) -> None:
+    """Nothing that opens something, and no other server is asked for anything."""
+    for secret in (rows.TOKEN_UID, rows.CONTRACT_ID, "secret=1"):
+        assert secret not in html
+    for key in ProfileCommand.objects.values_list("key", flat=True):
+        assert key not in html
+    loaded = re.findall(r'(?:src|srcset|action|hx-get|hx-post)="([^"]+)"', html)
+    loaded += re.findall(r'<link[^>]+href="([^"]+)"', html)
+    assert loaded
+    for address in loaded:
+        assert not address.startswith(("//", "http://", "https://")), address
+
+
+@pytest.mark.parametrize("model", READ_ONLY + EDITABLE)
+def test_list_and_details(console, model):
+    listed = page(console, url(model))
+    assert_harmless(listed)
+    for row in model.objects.all():
+        address = url(model, "change", row.pk)
+        assert address in listed
+        assert_harmless(page(console, address))
+
+
+def queries_of_lists(console) -> dict[str, int]:
+    counts = {}
+    for model in READ_ONLY + EDITABLE:
+        with CaptureQueriesContext(connection) as captured:
+            page(console, url(model))
+        counts[model.__name__] = len(captured)
+    return counts
+
+
+def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
+    queries_of_lists(console)
+    before = queries_of_lists(console)
+    cpo = rows.platform("Second", ("NL", "SEC", "CPO"), ("NL", "SEC", "EMSP"))
+    scsp = rows.platform("Third", ("NL", "THI", "SCSP"))
+    for number in range(20, 25):
+        kept = rows.session(number)
+        rows.preferences(kept, 3)
+        FspAssignment.of(kept)
+        rows.commands(kept, scsp, cpo)
+        rows.deliveries(kept, scsp)
+        Agreement.objects.create(
+            country_code_a="NL",
+            party_id_a="SEC",
+            country_code_b="NL",
+            party_id_b="THI",
+            module=str(number),
+        )
+        FlexAgreement.objects.create(
+            fsp_country_code="NL",
+            fsp_party_id="THI",
+            cpo_country_code="NL",
+            cpo_party_id="SEC",
+            location_id=str(number),
+        )
+    assert queries_of_lists(console) == before
+
+
+def test_what_the_hub_writes_is_read_only(console):
+    for model in READ_ONLY:
+        row = model.objects.all()[0]
+        for address in (
+            url(model, "add"),
+            url(model, "change", row.pk),
+            url(model, "delete", row.pk),
+        ):
+            assert console.post(address, {"post": "yes"}).status_code == 403, address
+        action = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+        console.post(url(model), action)
+        assert model.objects.filter(pk=row.pk).exists()
+
+
+def test_every_table_of_the_sidebar_exists(console):
+    html = page(console, reverse("admin:index"))
+    assert_harmless(html)
+    for model in admin.site._registry:
+        assert url(model) in html, model
+
+
+AT_A_GLANCE = (
+    (Platform, ("Volt Charging B.V.", "DE-AUT CPO, DE-MSP EMSP", "invited, has not come")),
+    (Platform, ("CONNECTED", "OFFLINE", "PLANNED", "SUSPENDED", rows.NOBODY_ANSWERS)),
+    (Party, ("NL-ZUN", "not yet")),
+    (Session, ("S-00000", "NL-CPO", "DE-MSP", "6.70", "NL-SCS", "RESERVATION")),
+    (ProfileCommand, ("RESULT ACCEPTED", "TOO_OFTEN, OCPI 1000", "180 ms", "ACCEPTED late")),
+    (Delivery, ("PUT sessions", "Slimladen", "HTTP 200, OCPI 2003: Unknown Location")),
+    (PreferenceCopy, ("CHEAP", "22.5000", "HTTP 404 OCPI 1000")),
+    (Agreement, ("DE-MSP and FR-BDS", "contract ended on 1 March", "This is an open hub")),
+    (FlexAgreement, ("NL-SCS", "NL-CPO", "any")),
+    (FspAssignment, ("NL-SCS", "acts", "agreement")),
+)
+
+
+def test_lists_tell_at_a_glance(console):
+    for model, found in AT_A_GLANCE:
+        html = page(console, url(model))
+        for text in found:
+            assert text in html
+
+
+def test_the_page_of_a_session_has_all_that_hangs_on_it(console):
+    html = page(console, url(Session, "change", Session.objects.get(session_id="S-00000").pk))
+    for text in ("•••680", "•••8-X", "ENERGY NEED", "TOO_OFTEN", "agreement", "TIMED OUT"):
+        assert text.lower() in html.lower()
+
+
+def test_the_page_of_a_command_has_its_bodies_without_our_key(console):
+    command = ProfileCommand.objects.get(state="RESULT_ACCEPTED")
+    html = page(console, url(ProfileCommand, "change", command.pk))
+    for text in ("charging_rate_unit", "profile-result/•••", "https://scsp.example/results/8f14"):
+        assert text in html
+
+
+def test_a_contract_hub_says_so(console, settings):
+    settings.AGREEMENTS_OPEN_BY_DEFAULT = False
+    assert "This is a contract hub" in page(console, url(Agreement))
+
+
+@pytest.mark.parametrize("term", ["CPO", "nothing of the kind"])
+def test_searching(console, term):
+    for model in READ_ONLY + EDITABLE:
+        page(console, f"{url(model)}?q={term}")
+
+
+def test_nobody_else_sees_anything(client):
+    response = client.get(url(Platform))
+    assert response.status_code == 302
+    assert response.url.startswith(reverse("admin:login"))

@@ -1,0 +1,98 @@
+"""Suspending, resuming and agreeing at the console."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.urls import reverse
+from django.utils import timezone
+
+from hub.directory import current_version
+from hub.models import Delivery, DirectoryReader, Party
+from tests.hub.console import rows
+
+CONFIRMED = {"_form_submitted": "True"}
+
+
+@pytest.fixture
+def party(db) -> Party:
+    """NL-CPO, beside somebody who is told what happens to it."""
+    rows.platform("Witness", ("DE", "MSP", "EMSP"))
+    return rows.platform("Volt", ("NL", "CPO", "CPO")).parties.get()
+
+
+def address(action: str, party: Party) -> str:
+    return reverse(f"admin:hub_party_{action}", args=[party.pk])
+
+
+def said(console, party: Party) -> str:
+    return str(console.get(address("change", party)).content.decode())
+
+
+def test_suspending_asks_first(console, party):
+    html = console.get(address("suspend", party)).content.decode()
+    assert "Suspend this party?" in html
+    party.refresh_from_db()
+    assert party.status == "CONNECTED"
+
+
+def test_suspending_acts_and_tells_the_others(console, party):
+    response = console.post(address("suspend", party), CONFIRMED)
+    assert response.url == address("change", party)
+    party.refresh_from_db()
+    assert party.status == "SUSPENDED"
+    assert "NL-CPO is SUSPENDED now." in said(console, party)
+    (told,) = Delivery.objects.filter(module="hubclientinfo")
+    assert told.receiver.name == "Witness"
+    assert b'"SUSPENDED"' in bytes(told.body)
+    assert LogEntry.objects.get().get_change_message() == "Now SUSPENDED."
+
+
+def test_a_dialog_moves_the_page_on(console, party):
+    response = console.post(address("suspend", party), CONFIRMED, headers={"HX-Request": "true"})
+    assert (response.status_code, response["HX-Redirect"]) == (200, address("change", party))
+
+
+def test_a_web_process_that_does_not_confirm_is_told(console, party):
+    DirectoryReader.objects.create(
+        worker="web-1", version=current_version() - 1, seen_at=timezone.now()
+    )
+    console.post(address("suspend", party), CONFIRMED)
+    assert "Not every web process has confirmed" in said(console, party)
+
+
+def test_resuming(console, party):
+    Party.objects.filter(pk=party.pk).update(status="SUSPENDED")
+    assert address("resume", party) in said(console, party)
+    console.post(address("resume", party), CONFIRMED)
+    assert "NL-CPO is CONNECTED now." in said(console, party)
+
+
+def test_agreeing_to_one_that_came_uninvited(console, party):
+    Party.objects.filter(pk=party.pk).update(status="PLANNED", is_agreed=False)
+    assert address("agree", party) in said(console, party)
+    console.post(address("agree", party), CONFIRMED)
+    party.refresh_from_db()
+    assert (party.status, party.is_agreed) == ("CONNECTED", True)
+
+
+@pytest.mark.parametrize("action", ["resume", "agree"])
+def test_only_what_fits_is_offered_on_its_page(console, party, action):
+    html = said(console, party)
+    assert address(action, party) not in html
+    assert address("suspend", party) in html
+    assert console.post(address(action, party), CONFIRMED).status_code == 403
+
+
+def test_one_that_has_left_cannot_be_resumed(console, party):
+    Party.objects.filter(pk=party.pk).update(status="SUSPENDED", is_withdrawn=True)
+    assert "it has left" in said(console, party)
+    assert console.post(address("resume", party), CONFIRMED).status_code == 403
+
+
+def test_who_may_only_look_may_not_act(client, party):
+    reader = User.objects.create(username="reader", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_party"))
+    client.force_login(reader)
+    assert client.get(address("change", party)).status_code == 200
+    for action in ("suspend", "resume", "agree"):
+        assert client.post(address(action, party), CONFIRMED).status_code == 403
