@@ -31,6 +31,9 @@ def check_url(url: str, what: str) -> None:
 
     A name that does not resolve now is let through: the call itself will tell.
     """
+    if not url.isprintable() or " " in url:
+        # urlsplit() would drop some of these, and a database does not take all.
+        raise InvalidParameters(f"{what} {url!r} has white space or control characters.")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from hub import secret_box
@@ -151,7 +151,7 @@ def load(version: int | None = None) -> Directory:
                 country_code=found[0].country_code,
                 party_id=found[0].party_id,
                 roles=frozenset(Role(party.role) for party in found),
-                status=ConnectionStatus(found[0].status),
+                status=_status(found),
                 is_agreed=all(party.is_agreed for party in found),
                 platform=platforms[found[0].platform_id],
             )
@@ -163,6 +163,23 @@ def load(version: int | None = None) -> Directory:
             for agreement in Agreement.objects.all()
         },
     )
+
+
+def _status(roles: list[Party]) -> ConnectionStatus:
+    """What holds for a party with several roles: suspended by the operator, else the best one.
+
+    A role may have been left out of its credentials while the party goes on with another.
+    """
+    found = {ConnectionStatus(role.status) for role in roles if not role.is_withdrawn}
+    for status in (
+        ConnectionStatus.SUSPENDED,
+        ConnectionStatus.CONNECTED,
+        ConnectionStatus.OFFLINE,
+        ConnectionStatus.PLANNED,
+    ):
+        if status in found:
+            return status
+    return ConnectionStatus.SUSPENDED
 
 
 def _authorization(platform: Platform) -> str:
@@ -221,6 +238,11 @@ class DirectoryHolder:
         DirectoryReader.objects.update_or_create(
             worker=worker, defaults={"version": snapshot.version, "seen_at": timezone.now()}
         )
+
+    def leave(self, worker: str) -> None:
+        """This web process ends: nobody need wait for its confirmation any more."""
+        DirectoryReader.objects.filter(worker=worker).delete()
+        connection.close()
 
 
 holder = DirectoryHolder()

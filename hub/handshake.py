@@ -21,6 +21,7 @@ from hub.ocpi.errors import (
 from hub.ocpi.modules import CONFIGURATION_MODULES
 
 SECONDS = 10.0
+MAX_IDENTIFIER = 64
 T = TypeVar("T")
 
 
@@ -49,7 +50,10 @@ def fetch_offer(versions_url: str, authorization: str) -> Offer:
     endpoints = {}
     for endpoint in details.endpoints:
         identifier = endpoint.identifier.strip().lower()
+        if not (identifier.isprintable() and 0 < len(identifier) <= MAX_IDENTIFIER):
+            raise UnableToUseClientApi(f"{endpoint.identifier[:80]!r} cannot be a ModuleID.")
         if identifier == "credentials":
+            _check(endpoint.url, "The URL of credentials")
             endpoints[identifier, InterfaceRole.SENDER] = endpoint.url
         elif endpoint.role is not None:
             _check(endpoint.url, f"The URL of {identifier} {endpoint.role}")

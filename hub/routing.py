@@ -143,6 +143,11 @@ def check_may_send(directory: Directory, sender: PartyId) -> None:
             f"{sender} is PLANNED: the operator of this hub has not agreed to this party yet.",
             http_status=HTTPStatus.FORBIDDEN,
         )
+    if entry is not None and entry.status == ConnectionStatus.PLANNED:
+        raise ClientError(
+            f"{sender} is PLANNED: your credentials do not name it.",
+            http_status=HTTPStatus.FORBIDDEN,
+        )
 
 
 def _sending_party(message: Message) -> PartyId:
@@ -269,7 +274,11 @@ def reachable(directory: Directory, sender: PartyId, receiver: PartyId, module: 
         raise UnknownReceiver(f"{receiver} is not a party of this hub.")
     if entry.status == ConnectionStatus.SUSPENDED:
         raise ConnectionProblem(f"{receiver} is SUSPENDED.")
-    if not entry.platform.is_registered or not entry.is_agreed:
+    if (
+        not entry.platform.is_registered
+        or not entry.is_agreed
+        or entry.status == ConnectionStatus.PLANNED
+    ):
         raise ConnectionProblem(f"{receiver} is PLANNED: it has not connected yet.")
     if (reason := directory.closed_because(sender, receiver, module)) is not None:
         raise ConnectionProblem(f"{receiver} is PLANNED for {sender}: {reason}.")

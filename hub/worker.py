@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from hub import party_status, still_alive
 from hub.bridge import Bridge
@@ -77,9 +76,7 @@ class WebWorker:
         await self.outbound.close()
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.handshakes.close)
-        await asyncio.get_running_loop().run_in_executor(
-            self._refresher, lambda: connection.close()
-        )
+        await asyncio.get_running_loop().run_in_executor(self._refresher, holder.leave, self._name)
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
 

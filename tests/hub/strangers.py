@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,6 +21,7 @@ from simulators.ocpi_platform import Platform
 from simulators.testing import Running
 from tests.running_hub import RunningHub, new_party
 
+T = TypeVar("T")
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 CUSTOM: Final = "nltnm-tokens"
 OFFERS: Final = (*INTERFACES, (CUSTOM, SENDER), (CUSTOM, RECEIVER))
@@ -140,7 +143,7 @@ def send(
 
 def routing(to: PartyId | None = None, from_: PartyId | None = None) -> dict[str, str]:
     """The routing headers; those of None are left out."""
-    sent = {}
+    sent: dict[str, str] = {}
     if from_ is not None:
         sent |= {"OCPI-from-country-code": from_.country_code, "OCPI-from-party-id": from_.party_id}
     if to is not None:
@@ -170,3 +173,12 @@ def ask(
     return send(
         hub, method, target, token_of(sender), body=body, headers=routed | dict(headers or {})
     )
+
+
+def until(predicate: Callable[[], T], seconds: float = 10.0) -> T:
+    """The first true value of `predicate`, which looks at the hub or the database."""
+    deadline = time.monotonic() + seconds
+    while not (value := predicate()):
+        assert time.monotonic() < deadline, f"nothing of the kind within {seconds} s"
+        threading.Event().wait(0.02)
+    return value
