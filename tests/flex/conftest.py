@@ -1,7 +1,10 @@
-"""The parties that play in this folder's tests."""
+"""The parties that play in this folder's tests; agreements end with the test that made them."""
+
+from collections.abc import Iterator
 
 import pytest
 
+from flex.models import FlexAgreement
 from tests.running_hub import RunningHub
 from tests.scripted import Cast
 
@@ -10,3 +13,9 @@ from tests.scripted import Cast
 def cast(hub: RunningHub) -> Cast:
     """Parties that answer as each test says, connected to the module's hub."""
     return Cast(hub)
+
+
+@pytest.fixture(autouse=True)
+def _no_agreement_outlives_its_test(hub: RunningHub) -> Iterator[None]:
+    yield
+    FlexAgreement.objects.all().delete()
