@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from hub.ocpi import headers
-from hub.ocpi.datatypes import decode, ocpi_now
+from hub.ocpi.datatypes import check_json, decode, ocpi_now
 from hub.ocpi.envelope import SUCCESS
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
@@ -37,7 +37,8 @@ class Received:
 
     def json(self) -> Any:
         """The body as plain values."""
-        return decode(self.body, object)
+        check_json(self.body)
+        return msgspec.json.decode(self.body)
 
     def read(self, expected: type[T]) -> T:
         """The body as an OCPI object; NotJson or InvalidParameters when it is none."""

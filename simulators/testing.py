@@ -39,7 +39,7 @@ class Running(Generic[P]):
         if self._loop.is_closed():
             return
         self.run(self.simulator.stop())
-        self.run(self._loop.shutdown_asyncgens())
+        self.run(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -158,3 +158,11 @@ class Running(Generic[P]):
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+async def _end_tasks() -> None:
+    """What asyncio.run does at its end: a handler that still waits is cancelled, and heard out."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

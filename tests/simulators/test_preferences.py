@@ -8,6 +8,7 @@ import pytest
 from sessions.objects import ChargingPreferences, ProfileType
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp, preferences
+from simulators.messages import moment
 from simulators.testing import Running
 from tests.simulators.conftest import start, wishes
 from tests.simulators.test_platform import get
@@ -75,7 +76,7 @@ def test_a_driver_sees_the_session_and_the_answer(
     assert (shown["id"], shown["status"], "asked" in shown) == (session.id, "ACTIVE", False)
 
     path = f"/app/sessions/{session.id}/preferences"
-    departure = (session.clock.now() + timedelta(hours=8)).isoformat()
+    departure = moment(session.clock.now() + timedelta(hours=8))
     wish = {"profile_type": "CHEAP", "departure_time": departure, "energy_need": 12}
     status, text = get(emsp.url, path, "POST", json.dumps(wish))
     assert (status, json.loads(text)) == (200, {"answer": "ACCEPTED", "accepted": True})
