@@ -88,7 +88,7 @@ class Session(models.Model):
     @property
     def object(self) -> SessionObject:
         """The document as a Struct."""
-        return msgspec.json.decode(bytes(self.document), type=SessionObject)
+        return decode(bytes(self.document), SessionObject)
 
     @classmethod
     def put(

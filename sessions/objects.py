@@ -1,13 +1,25 @@
 """Objects of the Sessions module (mod_sessions, Object description)."""
 
-from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
-from hub.ocpi.datatypes import CiString36, CountryCode, PartyIdText, String255
+from cdrs.objects import AuthMethod as AuthMethod
+from cdrs.objects import CdrToken as CdrToken
+from cdrs.objects import ChargingPeriod as ChargingPeriod
+from hub.ocpi.datatypes import (
+    CiString36,
+    CountryCode,
+    Currency,
+    DateTime,
+    Id36,
+    Number,
+    PartyIdText,
+    String255,
+)
+from hub.ocpi.datatypes import Price as Price
+from hub.ocpi.datatypes import ProfileType as ProfileType
+from hub.ocpi.datatypes import TokenType as TokenType
 
 
 class SessionStatus(StrEnum):
@@ -20,92 +32,39 @@ class SessionStatus(StrEnum):
     RESERVATION = "RESERVATION"
 
 
-class AuthMethod(StrEnum):
-    """mod_cdrs: AuthMethod."""
-
-    AUTH_REQUEST = "AUTH_REQUEST"
-    COMMAND = "COMMAND"
-    WHITELIST = "WHITELIST"
-
-
-class TokenType(StrEnum):
-    """mod_tokens: TokenType."""
-
-    AD_HOC_USER = "AD_HOC_USER"
-    APP_USER = "APP_USER"
-    OTHER = "OTHER"
-    RFID = "RFID"
-
-
-class CdrToken(msgspec.Struct):
-    """mod_cdrs: CdrToken; `country_code` and `party_id` are those of the eMSP."""
-
-    country_code: CountryCode
-    party_id: PartyIdText
-    uid: CiString36
-    type: TokenType
-    contract_id: CiString36
-
-
-class Price(msgspec.Struct, omit_defaults=True):
-    """types: Price."""
-
-    excl_vat: Decimal
-    incl_vat: Decimal | None = None
-
-
-class Session(msgspec.Struct, omit_defaults=True):
+class Session(msgspec.Struct, omit_defaults=True, kw_only=True):
     """mod_sessions: Session object.
 
-    `charging_periods` are kept as sent: the hub appends them, and reads nothing in them.
+    `evse_uid` and `connector_id` are #NA while a reservation has none yet.
     """
 
     country_code: CountryCode
     party_id: PartyIdText
-    id: CiString36
-    start_date_time: datetime
-    kwh: Decimal
+    id: Id36
+    start_date_time: DateTime
+    end_date_time: DateTime | None = None
+    kwh: Number
     cdr_token: CdrToken
     auth_method: AuthMethod
-    location_id: CiString36
-    evse_uid: CiString36
-    connector_id: CiString36
-    currency: str
-    status: SessionStatus
-    last_updated: datetime
-    end_date_time: datetime | None = None
     authorization_reference: CiString36 | None = None
+    location_id: Id36
+    evse_uid: Id36
+    connector_id: Id36
     meter_id: String255 | None = None
-    charging_periods: list[dict[str, Any]] | None = None
+    currency: Currency
+    charging_periods: list[ChargingPeriod] | None = None
     total_cost: Price | None = None
-
-    def __post_init__(self) -> None:
-        """The text "NaN" is a Decimal, but no number of OCPI's."""
-        if not self.kwh.is_finite():
-            raise ValueError("kwh is no number")
-
-
-class ProfileType(StrEnum):
-    """mod_sessions: ProfileType."""
-
-    CHEAP = "CHEAP"
-    FAST = "FAST"
-    GREEN = "GREEN"
-    REGULAR = "REGULAR"
+    status: SessionStatus
+    last_updated: DateTime
 
 
 class ChargingPreferences(msgspec.Struct, omit_defaults=True):
     """mod_sessions: ChargingPreferences; `energy_need` in kWh."""
 
     profile_type: ProfileType
-    departure_time: datetime | None = None
-    energy_need: Decimal | None = None
+    departure_time: DateTime | None = None
+    energy_need: Number | None = None
     discharge_allowed: bool | None = None
-
-    def __post_init__(self) -> None:
-        """The text "NaN" is a Decimal, but no number of OCPI's."""
-        if self.energy_need is not None and not self.energy_need.is_finite():
-            raise ValueError("energy_need is no number")
 
 
 class ChargingPreferencesResponse(StrEnum):

@@ -1,17 +1,17 @@
 """Objects of the three Configuration Modules: versions, credentials, hubclientinfo."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
+from hub.ocpi.datatypes import BusinessDetails as BusinessDetails
 from hub.ocpi.datatypes import (
     ConnectionStatus,
     CountryCode,
+    DateTime,
     InterfaceRole,
     PartyIdText,
     Role,
-    String100,
     Url,
 )
 
@@ -43,25 +43,6 @@ class VersionDetails(msgspec.Struct):
     endpoints: list[Endpoint]
 
 
-class Image(msgspec.Struct, omit_defaults=True):
-    """mod_locations: Image."""
-
-    url: Url
-    category: str
-    type: str
-    thumbnail: Url | None = None
-    width: int | None = None
-    height: int | None = None
-
-
-class BusinessDetails(msgspec.Struct, omit_defaults=True):
-    """mod_locations: BusinessDetails."""
-
-    name: String100
-    website: Url | None = None
-    logo: Image | None = None
-
-
 class CredentialsRole(msgspec.Struct):
     """credentials: CredentialsRole."""
 
@@ -91,4 +72,4 @@ class ClientInfo(msgspec.Struct):
     country_code: CountryCode
     role: Role
     status: ConnectionStatus
-    last_updated: datetime
+    last_updated: DateTime

@@ -1,23 +1,78 @@
 """Types and enums that several chapters share (types, version_information_endpoint)."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import msgspec
 
+from hub.ocpi import spelling
 from hub.ocpi.errors import InvalidParameters, NotJson
+from hub.ocpi.spelling import Spelling
 
-_PRINTABLE_ASCII = r"^[\x20-\x7E]*$"
-CiString2 = Annotated[str, msgspec.Meta(min_length=2, max_length=2, pattern=_PRINTABLE_ASCII)]
-CiString3 = Annotated[str, msgspec.Meta(min_length=1, max_length=3, pattern=_PRINTABLE_ASCII)]
-CiString36 = Annotated[str, msgspec.Meta(min_length=1, max_length=36, pattern=_PRINTABLE_ASCII)]
-String64 = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+# transport_and_format, No data available: a required string may have this value.
+NOT_AVAILABLE = "#NA"
+
+
+def _cistring(longest: int, shortest: int | None = None) -> msgspec.Meta:
+    """types: CiString. Its characters are checked by hub.ocpi.spelling."""
+    return msgspec.Meta(
+        min_length=shortest,
+        max_length=longest,
+        extra={spelling.KEY: Spelling.CISTRING},
+        extra_json_schema={"pattern": r"^[\x20-\x7E]*$"},
+    )
+
+
+CiString4 = Annotated[str, _cistring(4)]
+CiString32 = Annotated[str, _cistring(32)]
+CiString36 = Annotated[str, _cistring(36)]
+CiString39 = Annotated[str, _cistring(39)]
+CiString48 = Annotated[str, _cistring(48)]
+# What names an object: an empty one would name nothing, and could not stand in a URL.
+Id36 = Annotated[str, _cistring(36, 1)]
+Id39 = Annotated[str, _cistring(39, 1)]
+String4 = Annotated[str, msgspec.Meta(max_length=4)]
+String10 = Annotated[str, msgspec.Meta(max_length=10)]
+String16 = Annotated[str, msgspec.Meta(max_length=16)]
+String20 = Annotated[str, msgspec.Meta(max_length=20)]
+String45 = Annotated[str, msgspec.Meta(max_length=45)]
+String64 = Annotated[str, msgspec.Meta(max_length=64)]
 String100 = Annotated[str, msgspec.Meta(max_length=100)]
 String255 = Annotated[str, msgspec.Meta(max_length=255)]
+String512 = Annotated[str, msgspec.Meta(max_length=512)]
+String5000 = Annotated[str, msgspec.Meta(max_length=5000)]
 Url = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-CountryCode = CiString2
-PartyIdText = CiString3
+# The characters of PartyId.of, so that whatever was read can be looked up.
+CountryCode = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{2}$", min_length=2, max_length=2)]
+PartyIdText = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9*]{1,3}$", min_length=1, max_length=3)
+]
+# ISO 3166-1 alpha-3, ISO 4217 and ISO 639-1.
+Country = Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
+Currency = Annotated[str, msgspec.Meta(min_length=3, max_length=3)]
+Language = Annotated[str, msgspec.Meta(min_length=2, max_length=2)]
+# Read as UTC by utc(). An offset, "+00:00" too, is refused by hub.ocpi.spelling.
+DateTime = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+class _IsDecimal(type):
+    """Makes a type whose instances are Decimals; as an ABC it would take msgspec twice as long."""
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return type(value) is Decimal
+
+
+class _JsonNumber(metaclass=_IsDecimal):
+    """A Decimal that was a JSON number; msgspec alone reads the texts "1" and "NaN" as well."""
+
+
+if TYPE_CHECKING:
+    Number = Decimal
+else:
+    Number = Annotated[_JsonNumber, msgspec.Meta(extra_json_schema={"type": "number"})]
 
 
 class Role(StrEnum):
@@ -48,6 +103,69 @@ class ConnectionStatus(StrEnum):
     SUSPENDED = "SUSPENDED"
 
 
+class TokenType(StrEnum):
+    """mod_tokens: TokenType; here because tokens, locations and CDRs name it."""
+
+    AD_HOC_USER = "AD_HOC_USER"
+    APP_USER = "APP_USER"
+    OTHER = "OTHER"
+    RFID = "RFID"
+
+
+class ProfileType(StrEnum):
+    """mod_sessions: ProfileType; here because a Token names one, and a Session a Token."""
+
+    CHEAP = "CHEAP"
+    FAST = "FAST"
+    GREEN = "GREEN"
+    REGULAR = "REGULAR"
+
+
+class ImageCategory(StrEnum):
+    """mod_locations: ImageCategory."""
+
+    CHARGER = "CHARGER"
+    ENTRANCE = "ENTRANCE"
+    LOCATION = "LOCATION"
+    NETWORK = "NETWORK"
+    OPERATOR = "OPERATOR"
+    OTHER = "OTHER"
+    OWNER = "OWNER"
+
+
+class Image(msgspec.Struct, omit_defaults=True):
+    """mod_locations: Image; here because credentials have a logo."""
+
+    url: Url
+    category: ImageCategory
+    type: CiString4
+    thumbnail: Url | None = None
+    width: Annotated[int, msgspec.Meta(ge=0, le=99_999)] | None = None
+    height: Annotated[int, msgspec.Meta(ge=0, le=99_999)] | None = None
+
+
+class BusinessDetails(msgspec.Struct, omit_defaults=True):
+    """mod_locations: BusinessDetails."""
+
+    name: String100
+    website: Url | None = None
+    logo: Image | None = None
+
+
+class DisplayText(msgspec.Struct):
+    """types: DisplayText."""
+
+    language: Language
+    text: String512
+
+
+class Price(msgspec.Struct, omit_defaults=True):
+    """types: Price."""
+
+    excl_vat: Number
+    incl_vat: Number | None = None
+
+
 T = TypeVar("T")
 
 
@@ -66,11 +184,45 @@ def ocpi_now() -> str:
 
 def decode(body: bytes, expected: type[T]) -> T:
     """Read JSON into `expected`: NotJson (HTTP 400), or InvalidParameters naming the field."""
-    check_json(body)
     try:
-        return msgspec.json.decode(body, type=expected)
-    except (msgspec.ValidationError, RecursionError) as error:
+        value: T = _decoder(cast(Any, expected)).decode(body)
+        body.decode("utf-8")
+        spelling.check_spelling(body, value, expected)
+    except (msgspec.ValidationError, spelling.Misspelled, RecursionError) as error:
+        check_json(body)  # Broken behind the field at fault: then it is not JSON.
         raise InvalidParameters(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        check_json(body)
+        raise NotJson(f"A text in the JSON is not Unicode: {error}") from error
+    return value
+
+
+@cache
+def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
+    """A Decoder; what is not an object of ours, such as a plain dict, keeps its floats."""
+    is_ours = isinstance(expected, type) and issubclass(expected, msgspec.Struct)
+    return msgspec.json.Decoder(expected, dec_hook=_number, float_hook=Decimal if is_ours else None)
+
+
+def _number(expected: type, value: Any) -> Decimal:
+    """types: number, without float damage; beyond a thousand digits it is no amount."""
+    if expected is not _JsonNumber:
+        raise NotImplementedError
+    number = Decimal(value) if type(value) is int else value
+    if type(number) is not Decimal:
+        raise ValueError(f"Expected `number`, got `{_JSON_NAMES[type(value)]}`")
+    if not -1000 < number.adjusted() < 1000:
+        raise ValueError("Number out of range")
+    return number
+
+
+_JSON_NAMES = {
+    str: "str",
+    bool: "bool",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
 
 
 def check_json(body: bytes) -> None:
@@ -91,5 +243,8 @@ def check_json(body: bytes) -> None:
 
 
 def as_document(value: Any) -> bytes:
-    """JSON bytes of a Struct or plain values."""
-    return msgspec.json.encode(value)
+    """JSON bytes of a Struct or plain values; a Decimal is a JSON number (types: number)."""
+    return _encoder.encode(value)
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")

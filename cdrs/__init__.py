@@ -1,0 +1,1 @@
+"""The CDRs module (mod_cdrs)."""

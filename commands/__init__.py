@@ -1,0 +1,1 @@
+"""The Commands module (mod_commands)."""

@@ -1,0 +1,38 @@
+"""Bodies of PATCH requests (transport_and_format, PATCH; each module's PATCH Method)."""
+
+from functools import cache
+from typing import get_type_hints
+
+import msgspec
+
+from hub.ocpi.datatypes import DateTime
+
+
+class Patch(msgspec.Struct, kw_only=True):
+    """The changed fields of an object; those that were not sent are UNSET.
+
+    "Any request to the PATCH method SHALL contain the `last_updated` field".
+    """
+
+    last_updated: DateTime
+
+
+@cache
+def partial(whole: type[msgspec.Struct]) -> type[Patch]:
+    """The Patch of `whole`: each of its fields by the same rules, but none of them required.
+
+    Rules between fields are not checked: they hold for the object once the PATCH is merged.
+    """
+    hints = get_type_hints(whole, include_extras=True)
+    patch: type[Patch] = msgspec.defstruct(  # type: ignore[assignment]  # knows no bases
+        f"{whole.__name__}Patch",
+        [
+            (name, hint | msgspec.UnsetType, msgspec.UNSET)
+            for name, hint in hints.items()
+            if name != "last_updated"
+        ],
+        bases=(Patch,),
+        module=whole.__module__,
+        kw_only=True,
+    )
+    return patch

@@ -1,0 +1,1 @@
+"""The Locations module (mod_locations)."""

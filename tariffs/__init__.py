@@ -1,0 +1,1 @@
+"""The Tariffs module (mod_tariffs)."""

@@ -1,0 +1,1 @@
+"""The Tokens module (mod_tokens)."""
