@@ -175,6 +175,7 @@ UNFOLD = {
     "SIDEBAR": sidebar.SIDEBAR,
     "COLORS": sidebar.COLORS,
     "STYLES": sidebar.STYLES,
+    "SITE_FAVICONS": sidebar.FAVICONS,
     "DASHBOARD_CALLBACK": "hub.console.dashboard.dashboard",
 }
 

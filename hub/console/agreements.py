@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from flex.models import FlexAgreement
 from hub import party_status
-from hub.console.tables import AMBER, GREEN, GREY, RED, ago, badge, column
+from hub.console.tables import GREEN, GREY, RED, ago, badge, column
 from hub.models import Agreement, Party
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
@@ -247,4 +247,4 @@ class FlexAgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no typ
 
 
 def _named(country_code: str, party_id: str) -> SafeString | str:
-    return f"{country_code}-{party_id}" if party_id else badge("any", AMBER)
+    return f"{country_code}-{party_id}" if party_id else badge("any")

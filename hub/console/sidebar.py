@@ -63,5 +63,7 @@ COLORS = {
         "950": "oklch(27.7% .046 192.524)",
     }
 }
-# Our own style sheet; the address is known only when Django is set up.
-STYLES = [lazy(static, str)("hub/console.css")]
+# Our own files; their addresses are known only when Django is set up.
+_static = lazy(static, str)
+STYLES = [_static("hub/console.css")]
+FAVICONS = [{"rel": "icon", "type": "image/svg+xml", "href": _static("hub/icon.svg")}]
