@@ -91,6 +91,7 @@ class ProfileCommand(models.Model):
                 condition=models.Q(state__in=["WAITING", "SENDING", "ACCEPTED"]),
             ),
             models.Index(fields=["session", "-created_at"], name="command_by_session"),
+            models.Index(fields=["-created_at"], name="command_latest"),
         ]
 
     def __str__(self) -> str:

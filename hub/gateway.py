@@ -375,7 +375,9 @@ class Gateway:
             return
         except OcpiError as error:
             outgoing = _refusal(error)
-        sent = [*outgoing.headers, (b"content-length", str(len(outgoing.body)).encode())]
+        sent = outgoing.headers
+        if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
+            sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
         await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
         await send({"type": "http.response.body", "body": outgoing.body})
 

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Concat, Greatest, Least, Upper
 from django.utils import timezone
 
 from hub import secret_box
@@ -151,6 +151,10 @@ class Party(models.Model):
         return PartyId(self.country_code.upper(), self.party_id.upper())
 
 
+def _name(side: str) -> Upper:
+    return Upper(Concat(f"country_code_{side}", f"party_id_{side}"))
+
+
 class Agreement(models.Model):
     """The operator's word on a pair of parties: may they exchange this module?"""
 
@@ -167,11 +171,10 @@ class Agreement(models.Model):
 
     class Meta:
         constraints = [
+            # The order of the two parties means nothing.
             models.UniqueConstraint(
-                Upper("country_code_a"),
-                Upper("party_id_a"),
-                Upper("country_code_b"),
-                Upper("party_id_b"),
+                Least(_name("a"), _name("b")),
+                Greatest(_name("a"), _name("b")),
                 "module",
                 name="agreement_once_per_pair_and_module",
             )

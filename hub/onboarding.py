@@ -85,7 +85,7 @@ def invite(identity: PartyId, roles: list[Role], name: str) -> Invitation:
     party_status.change(
         Party.objects.filter(platform=platform, is_withdrawn=True), ConnectionStatus.PLANNED
     )
-    Party.objects.filter(platform=platform).update(is_withdrawn=False)
+    Party.objects.filter(platform=platform).update(is_withdrawn=False, is_agreed=True)
     return Invitation(token, versions_url())
 
 
@@ -231,10 +231,20 @@ def suspend(identity: PartyId) -> bool:
     parties = Party.objects.filter(
         country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
     )
-    found = parties.exists()
+    first = parties.first()
+    if first is None:
+        return False
     parties.update(is_withdrawn=False)
     party_status.change(parties, ConnectionStatus.SUSPENDED)
-    return found
+    Delivery.objects.filter(
+        receiver=first.platform_id,
+        state=DeliveryState.WAITING,
+        to_country_code__iexact=identity.country_code,
+        to_party_id__iexact=identity.party_id,
+    ).update(
+        state=DeliveryState.DROPPED, outcome="the receiver is SUSPENDED", ended_at=timezone.now()
+    )
+    return True
 
 
 @transaction.atomic
@@ -244,13 +254,14 @@ def resume(identity: PartyId) -> bool:
         country_code__iexact=identity.country_code,
         party_id__iexact=identity.party_id,
         status=ConnectionStatus.SUSPENDED,
+        is_withdrawn=False,
     )
     first = parties.first()
     if first is None:
         return False
-    is_registered = first.platform.is_registered
+    is_here = first.platform.is_registered and first.is_agreed
     party_status.change(
-        parties, ConnectionStatus.CONNECTED if is_registered else ConnectionStatus.PLANNED
+        parties, ConnectionStatus.CONNECTED if is_here else ConnectionStatus.PLANNED
     )
     return True
 

@@ -397,7 +397,9 @@ def test_what_is_no_endpoint_is_404_with_an_envelope(hub, cpo, path):
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "POST", "DELETE"])
 @pytest.mark.parametrize("is_named", [True, False])
 def test_odd_ids_never_break_the_hub(hub, cpo, emsp, path, method, is_named):
-    body = b'{"last_updated":"2026-01-01T00:00:00Z"}' if method in {"PUT", "PATCH", "POST"} else None
+    body = (
+        b'{"last_updated":"2026-01-01T00:00:00Z"}' if method in {"PUT", "PATCH", "POST"} else None
+    )
     to = emsp if is_named else None
     answer = ask(hub, cpo, method, path, to=to, body=body, headers=IDS)
     assert answer.status < 500
@@ -468,7 +470,9 @@ def test_head_has_no_body_and_breaks_nothing(hub, cpo, path):
         ("PATCH", "receiver/chargingprofiles/S1", {"GET", "PUT", "DELETE"}),
     ],
 )
-def test_a_method_that_a_module_does_not_have_is_405_with_allow(hub, cpo, emsp, method, path, allowed):
+def test_a_method_that_a_module_does_not_have_is_405_with_allow(
+    hub, cpo, emsp, method, path, allowed
+):
     answer = ask(hub, cpo, method, path, to=emsp, body=b"{}", headers=IDS)
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == allowed
