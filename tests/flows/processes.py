@@ -1,0 +1,103 @@
+"""The hub as processes of its own, on a Valkey of its own: to be killed, and started again."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection, connections
+
+from hub.directory import holder
+from stack.__main__ import CHECKOUT
+from stack.processes import Child, keep_quiet, stop
+from stack.serve import CELERY, WEB
+from stack.valkey import Valkey
+from tests.running_hub import RunningHub
+
+# Longer than a lease, so that a command outlives the worker that carried it.
+FORWARD_TIMEOUT = 14
+
+
+class HubProcesses(RunningHub):
+    """Two web processes on sockets of their own, two workers, and beat.
+
+    As under the runner, the sockets outlive the processes: who connects meanwhile is served later.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.valkey = Valkey(folder / "valkey", durable=False)
+        self.children: dict[str, Child] = {}
+
+    def __enter__(self) -> Self:
+        self._stack.callback(self._forget)
+        self._stack.callback(self.valkey.stop)
+        self._stack.callback(lambda: stop(self.children.values()))
+        redis_url = self.valkey.start()
+        sockets = [socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2)]
+        ports = [listening.getsockname()[1] for listening in sockets]
+        settings.BASE_URL = f"http://127.0.0.1:{ports[0]}"
+        self.other_url = f"http://127.0.0.1:{ports[1]}"
+        env = {
+            **os.environ,
+            "DATABASE_URL": _database_url(),
+            "REDIS_URL": redis_url,
+            "PORT": str(ports[0]),
+            "FLEXHUB_DATA": str(self.folder),
+            "SECRET_KEY": settings.SECRET_KEY,
+            "FORWARD_TIMEOUT": str(FORWARD_TIMEOUT),
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
+        }
+        for number, listening in enumerate(sockets, 1):
+            self._stack.callback(listening.close)
+            descriptor = listening.fileno()
+            self._add(f"web-{number}", env, [*WEB, str(descriptor)], descriptor)
+        for name, queues in (("profiles", "profiles"), ("deliveries", "deliveries,upkeep")):
+            options = ["--pool=threads", "-c", "8", "-Q", queues, "-n", f"{name}@%h"]
+            options += ["--without-gossip", "--without-mingle"]
+            self._add(name, env, [*CELERY, "worker", *options])
+        schedule = str(self.folder / "beat-schedule")
+        self._add("beat", env, [*CELERY, "beat", "-s", schedule, "--pidfile="])
+        for url in (self.url, self.other_url):
+            assert self.http("GET", f"{url}/health").status_code == 200
+        return self
+
+    def _add(self, name: str, env: dict[str, str], arguments: list[str], fd: int = -1) -> None:
+        self.children[name] = Child(
+            name,
+            [sys.executable, *arguments],
+            env={**env, "FLEXHUB_WORKER": name},
+            cwd=CHECKOUT,
+            fds=[fd] if fd >= 0 else [],
+            sink=keep_quiet,
+        )
+        self.start(name)
+
+    def start(self, name: str) -> None:
+        """As the runner does with a child that has ended."""
+        self.children[name].start()
+
+    def kill(self, name: str) -> None:
+        """kill -9, and wait until it is gone."""
+        self.children[name].send(signal.SIGKILL)
+        assert self.children[name].wait(5)
+
+    def _forget(self) -> None:
+        call_command("flush", interactive=False, verbosity=0)
+        holder.__init__()  # type: ignore[misc]
+        connections.close_all()
+
+
+def _database_url() -> str:
+    """Of the test database, whose name Django has chosen."""
+    database = connection.settings_dict
+    user, password = quote(database["USER"], safe=""), quote(database["PASSWORD"], safe="")
+    return (
+        f"postgresql://{user}:{password}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    )

@@ -1,0 +1,189 @@
+"""Commands and deliveries survive kill -9 and a lost Valkey (design 2 and 6.1; real processes)."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+import requests
+from django.utils import timezone
+
+from charging_profiles.models import CommandState, ProfileCommand
+from hub.models import Delivery, DeliveryState
+from simulators.messages import Received, Reply
+from tests.flows.processes import HubProcesses
+from tests.scripted import ACCEPTED, Cast, code, url_given
+
+pytestmark = pytest.mark.xdist_group("processes")
+DONE = {"result": "ACCEPTED"}
+
+
+@pytest.fixture(scope="module")
+def processes(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[HubProcesses]:
+    with (
+        django_db_blocker.unblock(),
+        HubProcesses(tmp_path_factory.mktemp("processes")) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cast(processes: HubProcesses) -> Cast:
+    return Cast(processes)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+class FirstHangs:
+    """Takes the first message and never answers it in time; answers the others at once."""
+
+    def __init__(self, answer: Reply) -> None:
+        self.answer = answer
+        self.arrived = threading.Event()
+        self.may_answer = threading.Event()
+
+    async def __call__(self, message: Received) -> Reply:
+        if not self.arrived.is_set():
+            self.arrived.set()
+            await asyncio.to_thread(self.may_answer.wait, 30)
+        return self.answer
+
+
+def row(session_id: str) -> ProfileCommand:
+    return ProfileCommand.objects.get(session_id_sent=session_id)
+
+
+def deliveries(session_id: str) -> list[Delivery]:
+    return list(Delivery.objects.filter(path=row(session_id).response_url))
+
+
+def until(cast: Cast, predicate: Callable[[], bool], timeout: float = 15) -> None:
+    cast.emsp.running.wait_for(predicate, timeout)
+
+
+def is_written(session_id: str) -> bool:
+    return ProfileCommand.objects.filter(session_id_sent=session_id).exists()
+
+
+def test_a_command_accepted_by_one_web_process_takes_its_result_at_the_other(processes, cast, pool):
+    hanging = FirstHangs(Reply(ACCEPTED))
+    cast.cpo.put_session("TWO-1", cast.emsp)
+    cast.cpo.answers("TWO-1", hanging)
+    answer = pool.submit(cast.emsp.put_profile, "TWO-1")
+    assert hanging.arrived.wait(15)
+    given = url_given(cast.cpo.asked("TWO-1")[0])
+    assert given.startswith(processes.url)
+    elsewhere = given.replace(processes.url, processes.other_url)
+    assert code(cast.cpo.post_result(elsewhere, DONE)) == 1000
+    assert cast.emsp.got("TWO-1", method="POST") == []
+    hanging.may_answer.set()
+    assert answer.result(15).json()["data"] == ACCEPTED
+    assert len(cast.emsp.results("TWO-1")) == 1
+    assert row("TWO-1").state == CommandState.RESULT_ACCEPTED
+
+
+def test_a_command_survives_the_worker_that_carries_it(processes, cast, pool):
+    hanging = FirstHangs(Reply(ACCEPTED))
+    cast.cpo.put_session("WORKER-1", cast.emsp)
+    cast.cpo.answers("WORKER-1", hanging)
+    answer = pool.submit(cast.emsp.put_profile, "WORKER-1")
+    assert hanging.arrived.wait(15)
+    processes.kill("profiles")
+    processes.start("profiles")
+    assert answer.result(20).json()["data"] == ACCEPTED
+    hanging.may_answer.set()
+    first, second = (url_given(message) for message in cast.cpo.asked("WORKER-1", count=2))
+    assert first == second
+    for given in (first, second):
+        assert code(cast.cpo.post_result(given, DONE)) == 1000
+    assert len(cast.emsp.results("WORKER-1")) == 1
+    until(cast, lambda: deliveries("WORKER-1")[0].state == DeliveryState.DELIVERED)
+    assert len(deliveries("WORKER-1")) == 1
+    assert row("WORKER-1").attempts == 2
+    assert row("WORKER-1").state == CommandState.RESULT_ACCEPTED
+
+
+def test_a_result_survives_the_web_process_in_which_its_sender_waits(processes, cast, pool):
+    hanging = FirstHangs(Reply(ACCEPTED))
+    cast.cpo.put_session("WEB-1", cast.emsp)
+    cast.cpo.answers("WEB-1", hanging)
+    answer = pool.submit(cast.emsp.put_profile, "WEB-1")
+    assert hanging.arrived.wait(15)
+    processes.kill("web-1")
+    with pytest.raises(requests.ConnectionError):
+        answer.result(10)
+    hanging.may_answer.set()
+    until(cast, lambda: row("WEB-1").state == CommandState.ACCEPTED)
+    processes.start("web-1")
+    given = url_given(cast.cpo.asked("WEB-1")[0])
+    assert code(cast.cpo.post_result(given, DONE)) == 1000
+    # Nobody can know that nobody waits before the time to answer is over: shorten that.
+    ProfileCommand.objects.filter(session_id_sent="WEB-1").update(answer_by=timezone.now())
+    [message] = cast.emsp.results("WEB-1")
+    assert message.json() == DONE
+    assert len(cast.cpo.asked("WEB-1")) == 1
+    cast.cpo.put_session("WEB-2", cast.emsp)
+    assert cast.emsp.put_profile("WEB-2").json()["data"] == ACCEPTED
+
+
+def test_a_command_survives_a_broker_that_is_wiped_before_its_job_runs(processes, cast, pool):
+    cast.cpo.put_session("WIPED-1", cast.emsp)
+    processes.kill("profiles")
+    answer = pool.submit(cast.emsp.put_profile, "WIPED-1")
+    until(cast, lambda: is_written("WIPED-1"))
+    with redis.Redis.from_url(processes.valkey.url) as broker:
+        until(cast, lambda: bool(broker.llen("profiles")))
+        broker.flushall()
+    processes.start("profiles")
+    assert answer.result(20).json()["data"] == ACCEPTED
+    cast.cpo.post_result(url_given(cast.cpo.asked("WIPED-1")[0]), DONE)
+    assert len(cast.emsp.results("WIPED-1")) == 1
+    assert len(cast.cpo.asked("WIPED-1")) == 1
+
+
+def test_commands_that_come_while_there_is_no_broker_are_carried_when_it_is_back(
+    processes, cast, pool
+):
+    processes.valkey.stop()
+    assert code(cast.cpo.put_session("AWAY-1", cast.emsp)) == 1000
+    answer = pool.submit(cast.emsp.put_profile, "AWAY-1")
+    until(cast, lambda: is_written("AWAY-1"))
+    assert row("AWAY-1").state == CommandState.WAITING
+    processes.valkey.start()
+    assert answer.result(20).json()["data"] == ACCEPTED
+    cast.cpo.post_result(url_given(cast.cpo.asked("AWAY-1")[0]), DONE)
+    assert len(cast.emsp.results("AWAY-1")) == 1
+    assert len(cast.cpo.asked("AWAY-1")) == 1
+
+
+def test_a_result_that_comes_while_there_is_no_broker_is_delivered_when_it_is_back(processes, cast):
+    cast.cpo.put_session("AWAY-2", cast.emsp)
+    cast.emsp.put_profile("AWAY-2")
+    given = url_given(cast.cpo.asked("AWAY-2")[0])
+    processes.valkey.stop()
+    assert code(cast.cpo.post_result(given, DONE)) == 1000
+    assert [delivery.state for delivery in deliveries("AWAY-2")] == [DeliveryState.WAITING]
+    processes.valkey.start()
+    assert len(cast.emsp.results("AWAY-2", timeout=15)) == 1
+
+
+def test_a_delivery_survives_the_worker_that_carries_it(processes, cast):
+    hanging = FirstHangs(Reply())
+    cast.cpo.put_session("GIVE-1", cast.emsp)
+    cast.emsp.put_profile("GIVE-1")
+    cast.emsp.answers("GIVE-1", hanging)
+    assert code(cast.cpo.post_result(url_given(cast.cpo.asked("GIVE-1")[0]), DONE)) == 1000
+    assert hanging.arrived.wait(15)
+    processes.kill("deliveries")
+    processes.start("deliveries")
+    until(cast, lambda: deliveries("GIVE-1")[0].state == DeliveryState.DELIVERED)
+    hanging.may_answer.set()
+    assert {message.body for message in cast.emsp.results("GIVE-1")} == {b'{"result": "ACCEPTED"}'}
+    [delivery] = deliveries("GIVE-1")
+    assert delivery.attempts == 2
