@@ -4,7 +4,10 @@
 party; the other party is given one of the hub, which knows who may call it.
 """
 
+import logging
 import re
+import string
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 import msgspec
@@ -16,6 +19,7 @@ from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
 from hub.ocpi.errors import HubError, InvalidParameters, MethodNotAllowed, NotFound
 from hub.routing import Forward
 
+logger = logging.getLogger(__name__)
 _METHODS = {
     ForwardedUrlKind.RESPONSE_URL: "POST",
     ForwardedUrlKind.PAGE: "GET",
@@ -24,7 +28,14 @@ _METHODS = {
 MAX_URL = 255
 # Seen in the wild: the repr of a language's enum where the interface's name belongs.
 _ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]+\.[A-Za-z_]+\b")
+# RFC 8288: `rel` in any case, with or without quotes, among other parameters.
+_NEXT: Final = re.compile(
+    r"""<([^>]+)>(?:\s*;\s*(?!rel\b)[^=;,<>]+=(?:"[^"]*"|[^";,]*))*\s*;\s*rel\s*=\s*"""
+    r"""(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b(?!\w))""",
+    re.IGNORECASE,
+)
 PAGE_VALID_DAYS = 2
+_MAX_TARGET: Final = 2048
 
 
 def hub_url(key: str) -> str:
@@ -99,7 +110,9 @@ class _WithResponseUrl(msgspec.Struct):
 
 
 def response_url_in_body(body: bytes) -> str | None:
-    """The top-level response_url of a command's body."""
+    """The top-level response_url of a command's body; only an object has one."""
+    if not body.lstrip().startswith(b"{"):
+        return None
     try:
         return msgspec.json.decode(body, type=_WithResponseUrl).response_url
     except msgspec.ValidationError as error:
@@ -134,11 +147,13 @@ def split_response_url(query: str) -> tuple[str | None, str]:
 
 def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forward) -> str | None:
     """The Link header with a next page that works through the hub; None without a next page."""
-    found = re.search(r'<([^>]*)>\s*;[^,]*rel="?next"?', link)
+    found = _NEXT.search(link)
     if found is None:
         return None
-    target = _mended(urljoin(asked, found.group(1)), asked)
-    if len(target) > ForwardedUrl._meta.get_field("target").max_length:  # type: ignore[operator]
+    target = _target(found.group(1), asked, "Link", forward)
+    if target is None:
+        return None
+    if len(target) > _MAX_TARGET:
         raise HubError("The receiver's Link is too long to be passed on.")
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.PAGE,
@@ -154,6 +169,19 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
     return f'<{hub_url(row.key)}>; rel="next"'
 
 
+def _target(url: str, asked: str, what: str, forward: Forward) -> str | None:
+    """The absolute URL that a receiver's header names; None when nobody could call it."""
+    try:
+        target = _mended(urljoin(asked, url), asked) if what == "Link" else urljoin(asked, url)
+        # As it came, also where its bytes are no text.
+        target = quote(target.encode("utf-8", "surrogateescape"), safe=string.punctuation)
+        addresses.check_url(target, what)
+    except (ValueError, InvalidParameters) as error:
+        logger.warning("%s of %s is not passed on: %s", what, forward.receiver.identity, error)
+        return None
+    return target
+
+
 def _mended(link: str, asked: str) -> str:
     """A Link that can be called: real ones name https on an http port, or an enum in the path."""
     page, own = urlsplit(link), urlsplit(asked)
@@ -164,17 +192,23 @@ def _mended(link: str, asked: str) -> str:
     return page.geturl()
 
 
-def rewrite_location(location: str, asked: str, module: str, caller: int, forward: Forward) -> str:
+def rewrite_location(
+    location: str, asked: str, module: str, caller: int, forward: Forward
+) -> str | None:
     """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent."""
-    target = urljoin(asked, location)
-    row, _ = ForwardedUrl.objects.get_or_create(
-        kind=ForwardedUrlKind.LOCATION,
-        module=module,
-        target=target,
-        caller_id=caller,
-        caller_country_code=forward.sender.country_code,
-        caller_party_id=forward.sender.party_id,
-        owner_country_code=forward.receiver.identity.country_code,
-        owner_party_id=forward.receiver.identity.party_id,
-    )
-    return hub_url(row.key)
+    target = _target(location, asked, "Location", forward) if location else None
+    if target is None or len(target) > _MAX_TARGET:
+        return None
+    what: dict[str, Any] = {
+        "kind": ForwardedUrlKind.LOCATION,
+        "module": module,
+        "target": target,
+        "caller_id": caller,
+        "caller_country_code": forward.sender.country_code,
+        "caller_party_id": forward.sender.party_id,
+        "owner_country_code": forward.receiver.identity.country_code,
+        "owner_party_id": forward.receiver.identity.party_id,
+    }
+    # Two at the same moment may write two rows; both work, and the first is given out from then on.
+    row = ForwardedUrl.objects.filter(**what).order_by("created_at").first()
+    return hub_url((row or ForwardedUrl.objects.create(**what)).key)

@@ -30,6 +30,7 @@ from hub.incoming import (
     Send,
     SenderGone,
     check_message_ids,
+    from_address,
     is_open_to_token_a,
     join,
     match_of,
@@ -223,6 +224,8 @@ class Gateway:
         forwarded = await self._worker.bridge.run(callbacks.find, key, presented.platform.id)
         callbacks.check_method(forwarded, incoming.scope["method"])
         incoming.sender, incoming.receiver = forwarded.caller_identity, forwarded.owner_identity
+        if (address := from_address(incoming)) is not None:
+            routing.named_sender(address, presented.platform)
         routing.check_may_send(self._worker.directory, incoming.sender)
         entry = routing.reachable(
             self._worker.directory, incoming.sender, incoming.receiver, forwarded.module
@@ -291,7 +294,8 @@ class Gateway:
             own = await self._worker.bridge.run(
                 callbacks.rewrite_location, location, url, module, caller, decision
             )
-            rewritten.append((b"location", own.encode("latin-1")))
+            if own is not None:
+                rewritten.append((b"location", own.encode("latin-1")))
         return rewritten
 
     async def _answer(self, incoming: Incoming) -> Outgoing:

@@ -129,12 +129,16 @@ async def read_body(incoming: Incoming, receive: Receive) -> bytes:
 def message_of(incoming: Incoming) -> routing.Message:
     return routing.Message(
         platform=presented_by(incoming).platform,
-        from_address=_address(incoming, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID),
+        from_address=from_address(incoming),
         to_address=_address(incoming, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID),
         method=incoming.scope["method"],
         match=match_of(incoming),
         body=incoming.body,
     )
+
+
+def from_address(incoming: Incoming) -> routing.Address | None:
+    return _address(incoming, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID)
 
 
 def _address(incoming: Incoming, country_code: str, party_id: str) -> routing.Address | None:

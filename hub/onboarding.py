@@ -73,15 +73,17 @@ def invite(identity: PartyId, roles: list[Role], name: str) -> Invitation:
     platform.invited_at = timezone.now()
     platform.save()
     known = {party.role for party in existing}
-    for role in roles:
-        if role not in known:
-            Party.objects.create(
-                platform=platform,
-                country_code=identity.country_code,
-                party_id=identity.party_id,
-                role=role,
-                name=name,
-            )
+    party_status.push(
+        Party.objects.create(
+            platform=platform,
+            country_code=identity.country_code,
+            party_id=identity.party_id,
+            role=role,
+            name=name,
+        )
+        for role in roles
+        if role not in known
+    )
     party_status.change(
         Party.objects.filter(platform=platform, is_withdrawn=True), ConnectionStatus.PLANNED
     )

@@ -116,7 +116,8 @@ def client_info(party: Party, viewer: PlatformEntry, directory: Directory) -> Cl
         country_code=party.country_code,
         role=Role(party.role),
         status=status,
-        last_updated=party.last_updated,
+        # types: a DateTime has at most 25 characters, which microseconds exceed.
+        last_updated=party.last_updated.replace(microsecond=0),
     )
 
 

@@ -150,16 +150,21 @@ def check_may_send(directory: Directory, sender: PartyId) -> None:
         )
 
 
+def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
+    """Who FROM names; InvalidParameters (2001) when it is no party of the sending platform."""
+    sender = _identity(address, "OCPI-from")
+    if sender not in platform.parties:
+        raise InvalidParameters(
+            f"OCPI-from names {sender}, which is not a party of your platform; it has "
+            f"{', '.join(map(str, platform.parties))}."
+        )
+    return sender
+
+
 def _sending_party(message: Message) -> PartyId:
     own = message.platform.parties
     if message.from_address is not None:
-        sender = _identity(message.from_address, "OCPI-from")
-        if sender not in own:
-            raise InvalidParameters(
-                f"OCPI-from names {sender}, which is not a party of your platform; it has "
-                f"{', '.join(map(str, own))}."
-            )
-        return sender
+        return named_sender(message.from_address, message.platform)
     if len(own) == 1:
         return own[0]
     ids = message.match.ids

@@ -63,7 +63,7 @@ def _moment(query: Mapping[str, str], name: str) -> datetime | None:
     try:
         # A '+' that was not encoded arrives as a space.
         return utc(msgspec.convert(text.strip().replace(" ", "+"), datetime))
-    except (msgspec.ValidationError, OverflowError) as error:
+    except (msgspec.ValidationError, InvalidParameters) as error:
         raise InvalidParameters(
             f"{name}={text[:40]!r} is not a DateTime such as 2015-06-29T20:39:09Z."
         ) from error
