@@ -30,7 +30,8 @@ _NOTHING: Final = Spelling(0)
 _TEXTS: Final = Spelling.CISTRING | Spelling.STRING
 # After a day anything but T, the time, and then only Z.
 _ODD_TIME: Final = re.compile(rb'-\d\d(?!T\d\d:\d\d:[\d.]+Z?")[^\d"-]\d\d:\d\d:').search
-_ESCAPE: Final = re.compile(rb"\\[bfnrtu]").search
+# A control character, or ASCII that somebody hides.
+_ODD_ESCAPE: Final = re.compile(rb"\\(?:[bfnrt]|u00[0-9]|u202[89])").search
 _C1: Final = re.compile(rb"\xc2[\x80-\x9f]").search
 _SEPARATOR: Final = re.compile(rb"\xe2\x80[\xa8\xa9]").search
 # Line breaks, tabs, ..: C0 and C1 controls, DEL, line and paragraph separator.
@@ -56,7 +57,7 @@ _Check = Callable[[Any], None]
 def check_spelling(body: bytes, value: Any, expected: Any) -> None:
     """Raise Misspelled if `body`, which was read as `value` of type `expected`, breaks a rule."""
     doubts = _doubts(body)
-    if doubts is _NOTHING:
+    if not doubts:
         return
     as_sent = Spelling.DATE_TIME in doubts
     if check := _check(expected, doubts, as_sent):
@@ -65,8 +66,9 @@ def check_spelling(body: bytes, value: Any, expected: Any) -> None:
 
 
 def _doubts(body: bytes) -> Spelling:
-    if b"\\" in body and _ESCAPE(body):
-        return _TEXTS | Spelling.DATE_TIME  # An escape may stand for anything.
+    is_escaped = b"\\" in body
+    if is_escaped and _ODD_ESCAPE(body):
+        return _TEXTS | Spelling.DATE_TIME
     doubts = Spelling.DATE_TIME if _ODD_TIME(body) else _NOTHING
     if b"\x7f" in body:
         return doubts | _TEXTS
@@ -74,6 +76,8 @@ def _doubts(body: bytes) -> Spelling:
         # Looking for one byte first is ten times as fast as a regular expression.
         has_control = (b"\xc2" in body and _C1(body)) or (b"\xe2" in body and _SEPARATOR(body))
         doubts |= _TEXTS if has_control else Spelling.CISTRING
+    elif is_escaped and b"\\u" in body:
+        doubts |= Spelling.CISTRING
     return doubts
 
 
