@@ -149,7 +149,7 @@ LOGIN_URL = "admin:login"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
-DATETIME_FORMAT = "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = ["hub.console.formats"]
 USE_I18N = False
 STATIC_URL = "/static/"
 # Assets are served from the packages that ship them: nothing to collect, nothing to forget.

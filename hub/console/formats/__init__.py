@@ -1,0 +1,1 @@
+"""How the console writes, apart from the language."""

@@ -1,0 +1,1 @@
+"""Times for operators: sortable, with seconds."""

@@ -1,0 +1,5 @@
+"""Times for operators: sortable, with seconds; all are UTC."""
+
+DATE_FORMAT = "Y-m-d"
+TIME_FORMAT = "H:i:s"
+DATETIME_FORMAT = "Y-m-d H:i:s"
