@@ -20,7 +20,7 @@ from hub.leases import LEASE, process_name, renewed
 from hub.models import Delivery, DeliveryState
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import ConnectionProblem, HubError
+from hub.ocpi.errors import HubError
 
 logger = logging.getLogger(__name__)
 # Pauses before the second and third attempt; after the third the receiver is given up.
@@ -38,9 +38,13 @@ def deliver(receiver: int, ordering_key: str) -> None:
         if platform is None or not platform.is_registered:
             _end(delivery, DeliveryState.DROPPED, "the receiver is not registered any more")
             continue
+        url = _url(delivery, platform)
+        if url is None:
+            _end(delivery, DeliveryState.DROPPED, f"the receiver offers no {delivery.module}")
+            continue
         try:
             with renewed(delivery):
-                response = _send(delivery, platform)
+                response = _send(delivery, platform, url)
         except HubError as error:
             if not _retry(delivery, error):
                 _give_up(delivery, error)
@@ -70,14 +74,16 @@ def _claim(receiver: int, ordering_key: str) -> Delivery | None:
     return oldest
 
 
-def _send(delivery: Delivery, platform: PlatformEntry) -> outbound.Response:
+def _url(delivery: Delivery, platform: PlatformEntry) -> str | None:
+    """Where it goes; None when the receiver does not offer the interface any more."""
+    if not delivery.interface_role:
+        return delivery.path
+    endpoint = platform.endpoint(delivery.module, InterfaceRole(delivery.interface_role))
+    return None if endpoint is None else f"{endpoint.rstrip('/')}/{delivery.path}"
+
+
+def _send(delivery: Delivery, platform: PlatformEntry, url: str) -> outbound.Response:
     """One attempt; HubError when the receiver was not reached or did not answer."""
-    url = delivery.path
-    if delivery.interface_role:
-        endpoint = platform.endpoint(delivery.module, InterfaceRole(delivery.interface_role))
-        if endpoint is None:
-            raise ConnectionProblem(f"The receiver no longer offers {delivery.module}.")
-        url = f"{endpoint.rstrip('/')}/{delivery.path}"
     sent = {
         "Authorization": platform.authorization,
         "Content-Type": "application/json",

@@ -13,6 +13,7 @@ from hub import outbound, outbox, party_status
 from hub.directory import PlatformEntry, holder
 from hub.models import Platform, PlatformHealth
 from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import HubError
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def check_quiet_platforms() -> None:
     quiet = PlatformHealth.objects.filter(last_heard_at__lt=quiet_since)
     for platform_id in (
         Platform.objects.filter(registered_at__isnull=False)
-        .exclude(parties__status="SUSPENDED")
+        .filter(parties__status__in=[ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE])
         .filter(health__in=quiet)
         .values_list("pk", flat=True)
         .distinct()

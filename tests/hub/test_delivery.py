@@ -1,0 +1,266 @@
+"""Pushes that the hub owes: in order, retried for seconds, then given up (Offline behaviour)."""
+
+import asyncio
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from hub import delivery, outbox, party_status
+from hub.leases import LEASE
+from hub.models import Delivery, Party
+from hub.ocpi.datatypes import Role
+from simulators.testing import Running
+from tests.hub.newcomer import Newcomer
+from tests.hub.strangers import CUSTOM, Stranger, ask, raw, until
+
+
+@pytest.fixture
+def emsp(hub) -> Running[Stranger]:
+    """A receiver of its own for each test."""
+    return hub.join(Stranger(Role.EMSP, listens=False))
+
+
+def _platform(running) -> int:
+    return Party.objects.filter(party_id=running.simulator.party.party_id)[0].platform_id
+
+
+def _push(running, path: str = "1", key: str = "key", **changes) -> Delivery:
+    """A row that waits."""
+    party = running.simulator.party
+    values = {
+        "receiver_id": _platform(running),
+        "ordering_key": key,
+        "module": CUSTOM,
+        "method": "PUT",
+        "interface_role": "RECEIVER",
+        "path": path,
+        "body": b'{"n": 1.50}',
+        "from_country_code": "NL",
+        "from_party_id": "HUB",
+        "to_country_code": party.country_code,
+        "to_party_id": party.party_id,
+        "correlation_id": str(uuid4()),
+    }
+    return Delivery.objects.create(**(values | changes))
+
+
+def _deliver(row: Delivery) -> Delivery:
+    delivery.deliver(row.receiver_id, row.ordering_key)
+    row.refresh_from_db()
+    return row
+
+
+def _attempt(row: Delivery) -> Delivery:
+    """The next attempt, as if its pause were over."""
+    Delivery.objects.filter(pk=row.pk).update(not_before=timezone.now())
+    return _deliver(row)
+
+
+def test_a_push_arrives_with_all_headers_and_byte_for_byte(hub, emsp):
+    row = _deliver(_push(emsp, "a/b%2Fc"))
+    assert row.state == "DELIVERED"
+    assert row.ended_at
+    (message,) = emsp.simulator.got
+    assert message.body == b'{"n": 1.50}'
+    assert emsp.simulator.targets[0].endswith(f"/{CUSTOM}/a/b%2Fc")
+    assert message.to_party == emsp.simulator.party
+    assert message.headers["OCPI-from-party-id"] == "HUB"
+    assert message.headers["X-Correlation-ID"] == row.correlation_id
+    assert message.headers["X-Request-ID"]
+    assert message.headers["Content-Type"] == "application/json"
+    assert message.connection is emsp.simulator.hub
+
+
+def test_pushes_of_one_key_arrive_in_the_order_in_which_they_were_written(hub, emsp):
+    rows = [_push(emsp, str(number)) for number in range(10)]
+    outbox.enqueue([])
+    for row in rows:
+        outbox.wake("hub.delivery.deliver", row.receiver_id, row.ordering_key)
+    emsp.wait_for(lambda: len(emsp.simulator.got) >= 10)
+    assert [m.parts[-1] for m in emsp.simulator.got] == [str(number) for number in range(10)]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_an_empty_2xx_or_a_1xxx_is_delivered(hub, emsp, status):
+    emsp.simulator.says = lambda message: raw(b"", status)
+    assert _deliver(_push(emsp)).state == "DELIVERED"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{"status_code":2001,"status_message":"why","timestamp":"T"}'),
+        (400, b'{"status_code":1000,"timestamp":"T"}'),
+        (404, b'{"status_code":2003,"timestamp":"T"}'),
+        (500, b"<html>"),
+        (200, b"<html>"),
+    ],
+)
+def test_what_the_receiver_refuses_is_not_sent_again(hub, emsp, status, body):
+    emsp.simulator.says = lambda message: raw(body, status)
+    row = _deliver(_push(emsp))
+    assert row.state == "REFUSED"
+    assert str(status) in row.outcome
+    _deliver(row)
+    assert len(emsp.simulator.got) == 1
+
+
+def test_a_refused_push_does_not_hold_up_the_next(hub, emsp):
+    emsp.simulator.says = lambda message: raw(b"<html>", 500 if message.parts[-1] == "1" else 200)
+    _push(emsp, "1")
+    _deliver(_push(emsp, "2"))
+    assert [m.parts[-1] for m in emsp.simulator.got] == ["1", "2"]
+
+
+def test_an_unreachable_receiver_is_tried_again_within_seconds_then_offline(hub, cpo, emsp):
+    party = emsp.simulator.party
+    emsp.set_faults(gone=True)
+    row = _push(emsp)
+    for attempt in (1, 2):
+        row = _attempt(row)
+        assert (row.state, row.attempts) == ("WAITING", attempt)
+        pause = row.not_before - timezone.now()
+        assert timedelta(0) < pause <= timedelta(seconds=10)
+        assert Party.objects.get(party_id=party.party_id).status == "CONNECTED"
+    waiting = [_push(emsp, "later"), _push(emsp, "other", key="another key")]
+    row = _attempt(row)
+    assert (row.state, row.attempts) == ("FAILED", 3)
+    assert Party.objects.get(party_id=party.party_id).status == "OFFLINE"
+    for dropped in waiting:
+        dropped.refresh_from_db()
+        assert dropped.state == "DROPPED"
+        assert "OFFLINE" in dropped.outcome
+    cpo.wait_for(
+        lambda: [
+            m.json()["status"]
+            for m in cpo.received(module="hubclientinfo")
+            if m.parts == party and m.json()["status"] == "OFFLINE"
+        ]
+    )
+
+
+def test_a_retry_that_succeeds_leaves_everything_well(hub, emsp):
+    emsp.set_faults(gone=True)
+    row = _deliver(_push(emsp))
+    emsp.clear_faults()
+    row = _attempt(row)
+    assert (row.state, row.attempts) == ("DELIVERED", 2)
+    assert Party.objects.get(party_id=emsp.simulator.party.party_id).status == "CONNECTED"
+
+
+def test_nothing_overtakes_a_push_that_waits_for_its_retry(hub, emsp):
+    emsp.set_faults(gone=True)
+    first = _deliver(_push(emsp, "first"))
+    emsp.clear_faults()
+    second = _deliver(_push(emsp, "second"))
+    assert second.state == "WAITING"
+    assert not emsp.simulator.got
+    _attempt(first)
+    assert [m.parts[-1] for m in emsp.simulator.got] == ["first", "second"]
+
+
+def test_a_row_that_another_worker_holds_is_left_alone_until_its_lease_ends(hub, emsp):
+    held = timezone.now() + LEASE
+    row = _push(emsp, lease_owner="another", lease_until=held)
+    assert _deliver(row).state == "WAITING"
+    assert not emsp.simulator.got
+    Delivery.objects.filter(pk=row.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert _deliver(row).state == "DELIVERED"
+
+
+def test_a_worker_whose_lease_was_taken_over_does_not_write_the_outcome(hub, emsp):
+    row = _push(emsp)
+
+    def takes_over(message):
+        Delivery.objects.filter(pk=row.pk).update(lease_owner="another")
+        return raw()
+
+    async def says(message):
+        return await asyncio.to_thread(takes_over, message)
+
+    emsp.simulator.says = says
+    assert _deliver(row).state == "WAITING"
+    assert row.lease_owner == "another"
+
+
+def test_the_sweep_wakes_a_worker_for_what_nobody_carries(hub, emsp):
+    old = timezone.now() - timedelta(seconds=5)
+    lost = _push(emsp, "lost", key="a", created_at=old)
+    dead = _push(emsp, "dead", key="b", lease_owner="dead", lease_until=old)
+    done = _push(emsp, "done", key="c", created_at=old, state="DELIVERED")
+    not_due = _push(emsp, "soon", key="d", created_at=old, not_before=timezone.now() + LEASE)
+    delivery.sweep()
+
+    def ended():
+        for row in (lost, dead):
+            row.refresh_from_db()
+        return lost.state == dead.state == "DELIVERED"
+
+    until(ended)
+    assert {m.parts[-1] for m in emsp.simulator.got} == {"lost", "dead"}
+    for row, state in ((done, "DELIVERED"), (not_due, "WAITING")):
+        row.refresh_from_db()
+        assert row.state == state
+
+
+def test_a_receiver_that_unregistered_gets_nothing(hub):
+    newcomer = Newcomer(hub)
+    newcomer.post()
+    newcomer.delete()
+    platform = Party.objects.get(party_id=newcomer.party.party_id).platform_id
+    row = Delivery.objects.create(
+        receiver_id=platform,
+        ordering_key="k",
+        module=CUSTOM,
+        method="PUT",
+        interface_role="RECEIVER",
+        path="1",
+        body=b"{}",
+        correlation_id="c",
+    )
+    assert _deliver(row).state == "DROPPED"
+    assert not newcomer.stranger.got
+
+
+def test_an_endpoint_that_is_offered_no_more_drops_the_push_and_nothing_else(hub, emsp):
+    row = _push(emsp, module="never-offered")
+    assert _deliver(row).state == "DROPPED"
+    assert _deliver(_push(emsp)).state == "DELIVERED"
+    assert Party.objects.get(party_id=emsp.simulator.party.party_id).status == "CONNECTED"
+
+
+def test_a_slow_receiver_does_not_delay_another_one(hub, emsp):
+    other = hub.join(Stranger(Role.EMSP, listens=False))
+    freed = threading.Event()
+
+    async def hangs(message):
+        await asyncio.to_thread(freed.wait, 8)
+        return raw()
+
+    emsp.simulator.says = hangs
+    slow = [_push(emsp, str(number), key=str(number)) for number in range(4)]
+    quick = [_push(other, str(number), key=str(number)) for number in range(4)]
+    for row in (*slow, *quick):
+        outbox.wake("hub.delivery.deliver", row.receiver_id, row.ordering_key)
+    try:
+        other.wait_for(lambda: len(other.simulator.got) == 4, timeout=6)
+    finally:
+        freed.set()
+    emsp.wait_for(lambda: len(emsp.simulator.got) == 4)
+
+
+def test_a_change_that_is_rolled_back_pushes_nothing_and_is_routed_by_nobody(hub, cpo, emsp):
+    before = Delivery.objects.count()
+    parties = Party.objects.filter(party_id=emsp.simulator.party.party_id)
+    with transaction.atomic():
+        party_status.change(parties, "SUSPENDED")
+        # While it is not committed, nobody is refused for it.
+        assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
+        transaction.set_rollback(True)
+    assert Delivery.objects.count() == before
+    assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
+    assert parties.get().status == "CONNECTED"

@@ -1,0 +1,82 @@
+"""A receiver that does not answer in time: 4002, and what it costs (status_codes, 4xxx)."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from hub import handshake
+from hub.ocpi.datatypes import Role
+from tests.hub.newcomer import Newcomer
+from tests.hub.strangers import Stranger, ask, raw, send, token_of
+from tests.running_hub import changed_setting
+
+TARIFF = "receiver/tariffs/XX/AAA/T1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _impatient():
+    """The limit is read when the hub starts, which it does after this."""
+    with changed_setting("FORWARD_TIMEOUT", 0.5):
+        yield
+
+
+async def _never(message):
+    await asyncio.sleep(30)
+    return raw()
+
+
+@pytest.fixture
+def slow(hub):
+    """An eMSP that takes messages and never answers."""
+    running = hub.join(Stranger(Role.EMSP, listens=False))
+    running.simulator.says = _never
+    return running
+
+
+def test_a_slow_receiver_is_4002_with_http_200_after_the_limit(hub, cpo, slow):
+    began = time.monotonic()
+    ids = {"X-Request-ID": "r", "X-Correlation-ID": "c"}
+    answer = ask(hub, cpo, "PUT", TARIFF, to=slow, body=b"{}", headers=ids)
+    assert answer.said == (200, 4002)
+    assert 0.4 < time.monotonic() - began < 5
+    assert (answer.headers["x-request-id"], answer.headers["x-correlation-id"]) == ("r", "c")
+    assert answer.headers["ocpi-from-party-id"] == slow.simulator.party.party_id
+    assert len(slow.simulator.got) == 1
+
+
+def test_a_message_that_may_have_arrived_is_not_sent_again(hub, cpo, slow):
+    for method in ("POST", "PUT", "PATCH", "DELETE", "GET"):
+        body = b"{}" if method in {"POST", "PUT", "PATCH"} else None
+        ask(hub, cpo, method, "receiver/nltnm-tokens/1", to=slow, body=body)
+    assert [m.method for m in slow.simulator.got] == ["POST", "PUT", "PATCH", "DELETE", "GET"]
+
+
+def test_a_slow_owner_of_a_response_url_is_4002(hub, cpo, slow):
+    url = f"{slow.url}/api/ocpi/2.2.1/sender/commands/START_SESSION/1"
+    body = b'{"response_url":"%s"}' % url.encode()
+    assert ask(hub, slow, "POST", "receiver/commands/START_SESSION", to=cpo, body=body).code == 1000
+    rewritten = cpo.simulator.got[-1].json()["response_url"]
+    assert send(hub, "POST", rewritten, token_of(cpo), body=b"{}").said == (200, 4002)
+
+
+def test_handshakes_that_hang_leave_the_other_views_alone(hub, cpo, monkeypatch):
+    """Registration calls the other side back; slow ones must not take everybody's threads."""
+    monkeypatch.setattr(handshake, "SECONDS", 0.7)
+    newcomers = [Newcomer(hub) for _ in range(10)]
+    for newcomer in newcomers:
+        newcomer.running.set_faults(slow=30)
+    threads = [threading.Thread(target=newcomer.post) for newcomer in newcomers]
+    for thread in threads:
+        thread.start()
+    newcomers[0].running.wait_for(
+        lambda: sum(len(n.running.received(module="versions")) for n in newcomers) >= 1
+    )
+    began = time.monotonic()
+    for _ in range(10):
+        assert ask(hub, cpo, "GET", "/ocpi/versions").said == (200, 1000)
+        assert ask(hub, cpo, "GET", "/ocpi/2.2.1/hubclientinfo").said == (200, 1000)
+    assert time.monotonic() - began < 2
+    for thread in threads:
+        thread.join(30)
