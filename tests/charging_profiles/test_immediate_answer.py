@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from charging_profiles import tasks
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import FspAssignment
 from hub.models import Agreement
@@ -184,6 +185,42 @@ def test_a_waiting_request_holds_no_thread_of_the_hub(cast):
         may_answer.set()
         assert {code(answer.result(20)) for answer in waiting} == {1000}
     assert took < 1.0
+
+
+def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
+    may_answer = threading.Event()
+
+    async def hesitate(message: Received) -> Reply:
+        await asyncio.to_thread(may_answer.wait, 20)
+        return Reply(ACCEPTED)
+
+    hanging = Actor(cast.hub, Role.CPO)
+    ids = [f"HANG-{number}" for number in range(12)]
+    cast.cpo.put_session("FREE-1", cast.emsp)
+    for session_id in ids:
+        hanging.put_session(session_id, cast.emsp)
+        hanging.answers(session_id, hesitate)
+    with (
+        changed_setting("PROFILE_CALLS_PER_RECEIVER", 3),
+        ThreadPoolExecutor(len(ids)) as pool,
+    ):
+        waiting = [pool.submit(cast.emsp.put_profile, session_id) for session_id in ids]
+        hanging.running.wait_for(
+            lambda: ProfileCommand.objects.filter(session_id_sent__in=ids).count() == len(ids)
+        )
+        begun = time.monotonic()
+        assert cast.emsp.put_profile("FREE-1").json()["data"]["result"] == "ACCEPTED"
+        took = time.monotonic() - begun
+        may_answer.set()
+
+        def all_answered() -> bool:
+            tasks.sweep()
+            return all(answer.done() for answer in waiting)
+
+        hanging.running.wait_for(all_answered)
+    assert took < 2.0
+    assert {answer.result().json()["data"]["result"] for answer in waiting} == {"ACCEPTED"}
+    assert {len(hanging.asked(session_id)) for session_id in ids} == {1}
 
 
 def test_a_closed_pair_is_told_why_with_4003(cast):

@@ -159,7 +159,10 @@ def test_the_first_result_stands(cast):
     cast.cpo.post_result(given, {"result": "REJECTED"})
     cast.cpo.post_result(given, {"result": "ACCEPTED"})
     assert [message.json()["result"] for message in cast.emsp.results("RES-10")] == ["REJECTED"]
-    assert row("RES-10").state == CommandState.RESULT_REJECTED
+    command = row("RES-10")
+    assert (command.state, command.result) == (CommandState.RESULT_REJECTED, "REJECTED")
+    assert bytes(command.result_body) == b'{"result": "REJECTED"}'
+    assert not command.is_late
 
 
 def test_without_a_result_the_command_expires_at_the_cpos_timeout(cast):

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import redis
@@ -107,6 +108,21 @@ def test_a_command_survives_the_worker_that_carries_it(processes, cast, pool):
     assert len(deliveries("WORKER-1")) == 1
     assert row("WORKER-1").attempts == 2
     assert row("WORKER-1").state == CommandState.RESULT_ACCEPTED
+
+
+def test_a_cpo_that_takes_longer_than_a_lease_gets_its_command_once(cast, pool):
+    hanging = FirstHangs(Reply(ACCEPTED))
+    cast.cpo.put_session("SLOW-1", cast.emsp)
+    cast.cpo.answers("SLOW-1", hanging)
+    answer = pool.submit(cast.emsp.put_profile, "SLOW-1")
+    assert hanging.arrived.wait(15)
+    first_lease = row("SLOW-1").lease_until
+    assert first_lease is not None
+    until(cast, lambda: timezone.now() > first_lease + timedelta(seconds=2))
+    hanging.may_answer.set()
+    assert answer.result(20).json()["data"] == ACCEPTED
+    assert len(cast.cpo.asked("SLOW-1")) == 1
+    assert row("SLOW-1").attempts == 1
 
 
 def test_a_result_survives_the_web_process_in_which_its_sender_waits(processes, cast, pool):
