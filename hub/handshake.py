@@ -106,10 +106,10 @@ def lenient(data: bytes, expected: type[T], error: Callable[[str], Exception]) -
     """Read `data` as `expected`, also out of a list of one."""
     try:
         return msgspec.json.decode(data, type=expected)
-    except msgspec.DecodeError as first:
+    except ValueError as first:
         try:
             found = msgspec.json.decode(data, type=list[expected])  # type: ignore[valid-type]
-        except msgspec.DecodeError:
+        except ValueError:
             raise error(f"data is not as the specification says: {first}.") from first
         if len(found) != 1:
             raise error(f"data is a list of {len(found)}, expected one object.") from first

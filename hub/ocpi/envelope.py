@@ -31,8 +31,8 @@ def read_answer(body: bytes) -> Answer:
     """Read another platform's answer; anything that is no envelope gives an empty Answer."""
     try:
         return msgspec.json.decode(body, type=Answer)
-    except (msgspec.DecodeError, RecursionError):
-        return Answer()
+    except (ValueError, RecursionError):
+        return Answer()  # No JSON, not of this form, or not even UTF-8.
 
 
 def is_accepted(http_status: int, body: bytes) -> bool:

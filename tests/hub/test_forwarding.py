@@ -279,6 +279,7 @@ def test_a_401_of_the_receiver_is_between_it_and_the_hub(hub, cpo, emsp):
         b'{"status_code": 1000} {"x":1}',
         b"{" * 50,
         b"\xff\xfe\x00",
+        b'{"status_code":1000,"status_message":"\xff"}',
         b"\x1f\x8b\x08\x00gzip",
         b"[]",
         b"null",

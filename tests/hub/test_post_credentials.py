@@ -282,6 +282,18 @@ def test_a_token_b_that_the_platform_does_not_take_itself_is_3001(hub):
     assert _is_as_it_was(newcomer)
 
 
+@pytest.mark.parametrize("body", [b'{"status_code":1000,"data":["\xff"]}', b"\xff", b"[" * 9000])
+def test_bytes_that_are_no_text_are_3001(hub, body):
+    newcomer = Newcomer(hub)
+
+    async def answer(request):
+        return web.Response(body=body, content_type="application/json")
+
+    newcomer.stranger._protocol.request_handler = answer
+    assert newcomer.post().said == (200, 3001)
+    assert _is_as_it_was(newcomer)
+
+
 def _answers(newcomer: Newcomer, data: object, path: str) -> None:
     """Let the platform say this to a GET of `versions` or of its `details`."""
     before = newcomer.stranger._versions

@@ -1,0 +1,93 @@
+"""The response format, written and read (transport_and_format, Response format)."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from hub.ocpi.envelope import is_accepted, is_object, read_answer, success
+
+
+def test_success_has_1000_and_a_timestamp_of_at_most_25_characters_in_utc():
+    envelope = json.loads(success())
+    assert set(envelope) == {"status_code", "timestamp"}
+    assert envelope["status_code"] == 1000
+    assert len(envelope["timestamp"]) <= 25
+    assert envelope["timestamp"].endswith("Z")
+    datetime.fromisoformat(envelope["timestamp"])
+
+
+@pytest.mark.parametrize("data", [[], {}, "x", 0, None, [1]])
+def test_data_is_there_when_given_whatever_it_is(data):
+    assert json.loads(success(data))["data"] == data
+
+
+def test_a_message_is_there_when_given():
+    assert json.loads(success(message="taken"))["status_message"] == "taken"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"status_code":1000}', 1000),
+        (b'{"x":[1.50],"status_code":2001,"data":{"a":1}}', 2001),
+        (b'{"status_code":"1000"}', None),
+        (b'{"status_code":null}', None),
+        (b'{"status_code":1000.5}', None),
+        (b"{}", None),
+        (b"[]", None),
+        (b"", None),
+        (b"<html>", None),
+        (b"\xff", None),
+        (b'{"status_code":1000,"status_message":"\xff"}', None),
+        (b"[" * 5000, None),
+        (b'{"a":' * 5000, None),
+    ],
+)
+def test_the_code_of_an_answer_is_read_and_none_where_there_is_no_envelope(body, code):
+    assert read_answer(body).status_code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "is_success"),
+    [(999, False), (1000, True), (1900, True), (1999, True), (2000, False), (4003, False)],
+)
+def test_1xxx_is_success(code, is_success):
+    assert read_answer(b'{"status_code":%d}' % code).is_success is is_success
+    assert is_accepted(200, b'{"status_code":%d}' % code) is is_success
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "accepted"),
+    [
+        (200, b"", True),
+        (204, b" \n", True),
+        (200, b"<html>", False),
+        (400, b'{"status_code":1000}', False),
+        (500, b"", False),
+        (302, b"", False),
+        (199, b"", False),
+    ],
+)
+def test_2xx_with_nothing_said_counts_as_taken(status, body, accepted):
+    assert is_accepted(status, body) is accepted
+
+
+def test_data_stays_as_it_was_sent():
+    assert bytes(read_answer(b'{"data": [1.50 ,1e3],"status_code":1000}').data) == b"[1.50 ,1e3]"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        (b" \n{}", True),
+        (b'{"detail":"x"}', True),
+        (b"[]", False),
+        (b"", False),
+        (b'{"a":"\xff"}', False),
+        (b'{"a"', False),
+        (b"{}<html>", False),
+    ],
+)
+def test_a_json_object_is_told_from_everything_else(body, is_one):
+    assert is_object(body) is is_one
