@@ -12,6 +12,8 @@ from django.conf import settings
 
 from hub.ocpi.errors import InvalidParameters
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 class ForbiddenAddress(OSError):
     """The host resolves only to addresses that the hub does not connect to."""
@@ -22,8 +24,11 @@ def is_allowed(address: str) -> bool:
     if settings.ALLOW_PRIVATE_URLS:
         return True
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_global and not (mapped or ip).is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        # An IPv4 address in disguise is where the packets would end.
+        nat64 = ipaddress.IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    return ip.is_global and not ip.is_multicast
 
 
 def check_url(url: str, what: str) -> None:

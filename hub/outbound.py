@@ -9,8 +9,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.poolmanager import PoolManager
 from yarl import URL
 
@@ -121,7 +123,7 @@ class AsyncCaller:
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> Response:
-        target = URL(url, encoded=True)
+        target = _url(url)
         for _ in range(3):
             _check_literal(target.host)
             async with self._http.request(
@@ -174,12 +176,19 @@ class _CheckedConnection:
 
     def _new_conn(self: Any) -> socket.socket:
         name = self._dns_host
-        self._dns_host = addresses.resolve(name, self.port)[0][1]
+        try:
+            self._dns_host = addresses.resolve(name, self.port)[0][1]
+        except OSError as error:
+            raise NewConnectionError(self, f"NameResolution of {name}") from error
         try:
             connection: socket.socket = super()._new_conn()  # type: ignore[misc]
             return connection
         finally:
             self._dns_host = name  # TLS and the Host header go by the name.
+
+    def getresponse(self: Any) -> Any:
+        _local.sockets.append(self.sock)
+        return super().getresponse()  # type: ignore[misc]
 
 
 class _Http(_CheckedConnection, HTTPConnection):
@@ -215,6 +224,7 @@ def _http() -> requests.Session:
     if not hasattr(_local, "http"):
         http = requests.Session()
         http.trust_env = False
+        http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             http.mount(scheme, _Adapter(pool_connections=100, pool_maxsize=4))
         http.headers.clear()
@@ -239,18 +249,21 @@ def call(
     """
     limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
     deadline = time.monotonic() + limit
-    target = url
+    target = str(_url(url))
     try:
         for _ in range(3):
-            with _http().request(
-                method,
-                target,
-                headers=dict(headers),
-                data=body or None,
-                timeout=(min(settings.CONNECT_TIMEOUT, limit), limit),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
+            with (
+                _hung_up_at(deadline),
+                _http().request(
+                    method,
+                    target,
+                    headers=dict(headers),
+                    data=body or None,
+                    timeout=(min(settings.CONNECT_TIMEOUT, limit), limit),
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
                 if answer.status_code in REDIRECTS and (
                     moved := _moved(URL(target, encoded=True), answer.headers.get("Location", ""))
                 ):
@@ -258,16 +271,23 @@ def call(
                     continue
                 if 300 <= answer.status_code < 400:
                     raise HubError("The receiver redirects to another host.")
-                return Response(
+                response = Response(
                     answer.status_code,
                     {k.lower(): v for k, v in answer.headers.items()},
-                    _read(answer, deadline),
+                    _read(answer),
                 )
+                if time.monotonic() > deadline:
+                    raise ForwardTimeout(f"{_host(url)} did not finish its answer in time.")
+                return response
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
+        if time.monotonic() > deadline:
+            raise _timed_out(url, error) from error
         raise _connection_error(url, error) from error
     except requests.exceptions.Timeout as error:
         raise _timed_out(url, error) from error
     except (requests.exceptions.RequestException, HTTPError) as error:
+        if time.monotonic() > deadline:
+            raise _timed_out(url, error) from error
         raise _unreachable(url, error) from error
     raise HubError("The receiver redirects in a circle.")
 
@@ -281,15 +301,44 @@ def _moved(target: URL, location: str) -> URL | None:
         return None  # No URL at all, or none of a web server.
 
 
-def _read(answer: requests.Response, deadline: float) -> bytes:
+@contextmanager
+def _hung_up_at(deadline: float) -> Iterator[None]:
+    """Hang up when the time is over: a socket's own limit is for each piece of an answer alone."""
+    sockets: list[socket.socket] = []
+    _local.sockets = sockets
+
+    def hang_up() -> None:
+        for one in sockets:
+            with suppress(OSError):  # The other side was quicker.
+                one.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(deadline - time.monotonic(), 0), hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _url(url: str) -> URL:
+    """A URL that can be called, with a port; else ConnectionProblem (4003)."""
+    try:
+        parsed = URL(url, encoded=True)
+        if parsed.host and parsed.port:
+            return parsed
+    except ValueError as error:
+        raise ConnectionProblem(f"{url[:300]!r} is no URL: {error}.") from error
+    raise ConnectionProblem(f"{url[:300]!r} is no URL of a web server.")
+
+
+def _read(answer: requests.Response) -> bytes:
     parts = []
     size = 0
     for part in answer.iter_content(65536):
         size += len(part)
         if size > settings.MAX_ANSWER_BYTES:
             raise HubError(f"The answer is larger than {settings.MAX_ANSWER_BYTES} bytes.")
-        if time.monotonic() > deadline:
-            raise ForwardTimeout(f"{_host(answer.url)} did not finish its answer in time.")
         parts.append(part)
     return b"".join(parts)
 

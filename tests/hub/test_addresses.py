@@ -1,0 +1,124 @@
+"""Where the hub may connect to (design 9)."""
+
+import pytest
+
+from hub import addresses
+from hub.ocpi.errors import InvalidParameters
+
+PRIVATE = [
+    "127.0.0.1",
+    "127.255.255.254",
+    "10.0.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.0.1",
+    "169.254.169.254",
+    "0.0.0.0",
+    "100.64.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fc00::1",
+    "fd12:3456::1",
+    "ff02::1",
+    "2001:db8::1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a00:1",
+    "2002:7f00:1::",
+    "2002:a00:1::1",
+]
+PUBLIC = ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1"]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_private_address_is_refused_unless_allowed(settings, address):
+    settings.ALLOW_PRIVATE_URLS = False
+    assert not addresses.is_allowed(address)
+    settings.ALLOW_PRIVATE_URLS = True
+    assert addresses.is_allowed(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_a_public_address_is_allowed(settings, address):
+    settings.ALLOW_PRIVATE_URLS = False
+    assert addresses.is_allowed(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "/x",
+        "//example.org/x",
+        "ftp://example.org/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "http://",
+        "http:///x",
+        "http://:80/",
+        "http://user@example.org/",
+        "http://user:password@example.org/",
+        "http://@/",
+        "http://example.org:99999/",
+        "http://example.org:x/",
+        "http://[::1/",
+        "http://exa mple.org/",
+        "http://example.org/\n",
+        "http://example.org/\tx",
+        "http://example.org/\x00",
+        "ht\ntp://example.org/",
+        " http://example.org/",
+    ],
+)
+def test_what_nobody_could_call_is_2001_and_named(settings, url):
+    settings.ALLOW_PRIVATE_URLS = settings.ALLOW_HTTP_URLS = True
+    with pytest.raises(InvalidParameters, match="The thing"):
+        addresses.check_url(url, "The thing")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://1.1.1.1/x?y=z#f", "https://1.1.1.1:8443", "HTTP://1.1.1.1/"]
+)
+def test_an_absolute_http_url_is_taken(settings, url):
+    settings.ALLOW_PRIVATE_URLS, settings.ALLOW_HTTP_URLS = False, True
+    addresses.check_url(url, "The thing")
+
+
+def test_https_is_demanded_where_http_is_not_allowed(settings):
+    settings.ALLOW_PRIVATE_URLS, settings.ALLOW_HTTP_URLS = False, False
+    addresses.check_url("https://1.1.1.1/", "The thing")
+    with pytest.raises(InvalidParameters, match="https"):
+        addresses.check_url("http://1.1.1.1/", "The thing")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0"],
+)
+def test_every_spelling_of_a_private_address_is_seen_through(settings, host):
+    settings.ALLOW_PRIVATE_URLS, settings.ALLOW_HTTP_URLS = False, True
+    with pytest.raises(InvalidParameters, match="private"):
+        addresses.check_url(f"http://{host}/", "The thing")
+
+
+def test_a_name_that_does_not_resolve_now_is_left_to_the_call(settings):
+    settings.ALLOW_PRIVATE_URLS = False
+    addresses.check_url("https://nobody.invalid/", "The thing")
+
+
+def test_resolving_gives_only_what_may_be_called(settings):
+    settings.ALLOW_PRIVATE_URLS = False
+    with pytest.raises(addresses.ForbiddenAddress):
+        addresses.resolve("localhost", 80)
+    assert [address for _, address in addresses.resolve("1.1.1.1", 80)] == ["1.1.1.1"]

@@ -1,0 +1,243 @@
+"""Calls to other platforms: time, size and address limits of both clients (design 9)."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hub import outbound
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.outbound import AsyncCaller, NotArrived, Response
+
+Serve = Callable[[socket.socket], None]
+HEARD: list[bytes] = []
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def server(serve: Serve) -> Iterator[str]:
+    """A TCP server that says what `serve` writes; yields its URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=_speak, args=(connection, serve), daemon=True).start()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(5)
+
+
+def _speak(connection: socket.socket, serve: Serve) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(20)
+        HEARD.append(connection.recv(65536))
+        serve(connection)
+
+
+def _sync(url: str, method: str = "GET", body: bytes = b"") -> Response:
+    return outbound.call(method, url, {"Authorization": "Token x"}, body)
+
+
+def _async(url: str, method: str = "GET", body: bytes = b"") -> Response:
+    async def call() -> Response:
+        caller = AsyncCaller()
+        try:
+            return await caller.call(1, method, url, {"Authorization": "Token x"}, body)
+        finally:
+            await caller.close()
+
+    return asyncio.run(call())
+
+
+@pytest.fixture(params=[_sync, _async], ids=["requests", "aiohttp"])
+def call(request, settings):
+    """Each client in turn, with little patience."""
+    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 0.6, 0.3
+    settings.ALLOW_PRIVATE_URLS = True
+    return request.param
+
+
+def test_the_answer_has_status_lower_case_headers_and_the_bytes(call):
+    said = b"HTTP/1.1 201 Created\r\nX-ToTal-Count: 7\r\nContent-Length: 4\r\n\r\n{ }\n"
+    with server(lambda connection: connection.sendall(said)) as url:
+        response = call(url, "POST", b"{}")
+    assert (response.status, response.body) == (201, b"{ }\n")
+    assert response.headers["x-total-count"] == "7"
+
+
+def test_a_closed_port_is_4003_and_certainly_not_arrived(call):
+    with server(lambda connection: None) as url:
+        pass
+    with pytest.raises(NotArrived) as caught:
+        call(url)
+    assert caught.value.code == 4003
+    assert "refused" in caught.value.message
+
+
+def test_a_name_that_does_not_exist_is_4003_and_certainly_not_arrived(call):
+    with pytest.raises(NotArrived) as caught:
+        call("http://nobody.invalid/x")
+    assert "nobody.invalid" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"]
+)
+def test_a_connection_that_breaks_is_4003_and_may_have_arrived(call, said):
+    with (
+        server(lambda connection: connection.sendall(said)) as url,
+        pytest.raises(ConnectionProblem) as caught,
+    ):
+        call(url)
+    assert not isinstance(caught.value, NotArrived)
+
+
+@pytest.mark.parametrize(
+    "said", [b"GARBAGE\r\n\r\n", b"\x00\xff\x00\xff\r\n\r\n", b"HTTP/9.9 xyz\r\n\r\n"]
+)
+def test_an_answer_that_is_no_http_is_4003(call, said):
+    with (
+        server(lambda connection: connection.sendall(said)) as url,
+        pytest.raises(HubError) as caught,
+    ):
+        call(url)
+    assert caught.value.code == 4003
+
+
+def _silent(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def _trickle(head: bytes, drop: bytes) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(head)
+        for _ in range(400):
+            connection.sendall(drop)
+            time.sleep(0.05)  # What is tested: a server that says a little at a time.
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        _silent,
+        _trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+        _trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        _trickle(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+        _trickle(b"HTTP/1.1 200 O", b"K"),
+    ],
+    ids=["silent", "body", "chunks", "headers", "status line"],
+)
+def test_an_answer_that_does_not_end_in_time_is_4002_in_time(call, serve):
+    began = time.monotonic()
+    with server(serve) as url, pytest.raises(ForwardTimeout) as caught:
+        call(url)
+    assert caught.value.code == 4002
+    assert time.monotonic() - began < 3
+
+
+def test_an_answer_larger_than_the_limit_is_4000(call, settings):
+    settings.MAX_ANSWER_BYTES = 1000
+    body = b"x" * 1001
+    declared = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + body
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + body + b"\r\n0\r\n\r\n"
+    )
+    for said in (declared, chunked):
+        with (
+            server(lambda connection, said=said: connection.sendall(said)) as url,
+            pytest.raises(HubError) as caught,
+        ):
+            call(url)
+        assert caught.value.code == 4000
+    exact = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
+    with server(lambda connection: connection.sendall(exact)) as url:
+        assert len(call(url).body) == 1000
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "127.1", "[::ffff:127.0.0.1]"]
+)
+def test_a_private_address_is_not_connected_to_when_that_is_not_allowed(call, settings, host):
+    settings.ALLOW_PRIVATE_URLS = False
+    asked = []
+    with server(lambda connection: asked.append(connection)) as url:
+        port = url.rpartition(":")[2]
+        with pytest.raises(ConnectionProblem) as caught:
+            call(f"http://{host}:{port}/")
+    assert not asked
+    assert caught.value.code == 4003
+
+
+def test_a_redirect_to_another_port_is_another_host(call):
+    asked = []
+    with server(lambda connection: asked.append(1)) as other:
+        said = f"HTTP/1.1 307 x\r\nLocation: {other}/\r\nContent-Length: 0\r\n\r\n".encode()
+        with (
+            server(lambda connection: connection.sendall(said)) as url,
+            pytest.raises(HubError) as caught,
+        ):
+            call(url)
+    assert caught.value.code == 4000
+    assert not asked
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[", "http://127.0.0.1:99999/", "x", ""])
+def test_what_is_no_url_is_a_hub_error(call, url):
+    with pytest.raises(HubError):
+        call(url)
+
+
+def test_no_proxy_of_the_environment_is_used(call, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with server(lambda connection: connection.sendall(ANSWER)) as url:
+        assert call(url).status == 200
+
+
+def test_cookies_are_not_kept(call):
+    answer = ANSWER.replace(b"OK\r\n", b"OK\r\nSet-Cookie: a=b\r\nConnection: close\r\n")
+    with server(lambda connection: connection.sendall(answer)) as url:
+        call(url)
+        assert call(url).status == 200
+        assert all(b"cookie" not in request.lower() for request in HEARD[-2:])
+
+
+def test_the_bulkhead_counts_each_receiver_for_itself(settings):
+    settings.FORWARDS_PER_RECEIVER, settings.FORWARD_TIMEOUT = 1, 2.0
+    settings.ALLOW_PRIVATE_URLS = True
+
+    async def calls(url: str) -> list[object]:
+        caller = AsyncCaller()
+        try:
+            return await asyncio.gather(
+                *(caller.call(receiver, "GET", url, {}, b"") for receiver in (1, 1, 2)),
+                return_exceptions=True,
+            )
+        finally:
+            await caller.close()
+
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.3)  # Both allowed ones are open at the same time.
+        connection.sendall(ANSWER)
+
+    with server(slowly) as url:
+        first, refused, other = asyncio.run(calls(url))
+    assert isinstance(first, Response)
+    assert isinstance(other, Response)
+    assert isinstance(refused, ConnectionProblem)
