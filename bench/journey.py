@@ -125,6 +125,7 @@ class Step:
     per_second: float
     journeys: list[Journey] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    cpu_seconds: float = 0.0
 
     @property
     def p95(self) -> float:
@@ -149,6 +150,7 @@ class Step:
             "sessions_per_second": self.per_second,
             "sessions": len(self.journeys),
             "errors": self.errors[:5],
+            "hub_cpu_ms_per_session": round(1000 * self.cpu_seconds / max(1, len(shares))),
             "hub_p50_ms": round(1000 * percentile(shares, 0.5), 1),
             "hub_p95_ms": round(1000 * percentile(shares, 0.95), 1),
             "legs_p50_p95_ms": legs,

@@ -1,4 +1,4 @@
-"""The same hop by nginx, one process, kept-alive connections on both sides."""
+"""The same hop by nginx: one process, kept-alive connections on both sides, one log line each."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; erro
 worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; keepalive_requests 100000000; client_body_buffer_size 64k;
+  access_log {folder}/access.log; keepalive_requests 100000000; client_body_buffer_size 64k;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   upstream receiver {{ server 127.0.0.1:{target}; keepalive 1024; keepalive_requests 100000000; }}
