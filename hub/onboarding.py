@@ -100,6 +100,10 @@ def register(
     MethodNotAllowed (405) when a POST comes to a registered platform or a PUT to an unregistered
     one; InvalidParameters (2001) when a party belongs to another platform. Then nothing changes.
     """
+    # Before the platform is locked: still_alive.write_heard takes the two in this order as well.
+    PlatformHealth.objects.update_or_create(
+        platform_id=platform_id, defaults={"last_heard_at": timezone.now(), "problem": ""}
+    )
     platform = Platform.objects.select_for_update().get(pk=platform_id)
     if platform.is_registered == is_new:
         raise not_allowed(is_registered=platform.is_registered)
@@ -117,9 +121,6 @@ def register(
         for (identifier, role), url in offer.endpoints.items()
     )
     _take_parties(platform, credentials.roles, is_new=is_new)
-    PlatformHealth.objects.update_or_create(
-        platform=platform, defaults={"last_heard_at": timezone.now(), "problem": ""}
-    )
     return token
 
 

@@ -75,6 +75,8 @@ def test_a_closed_pair_is_closed_for_callbacks_too(hub, cpo, emsp):
     rewritten = cpo.simulator.got[-1].json()["response_url"]
     _agree(cpo.simulator.party, emsp.simulator.party, is_open=False, module="commands")
     until(lambda: ask(hub, cpo, "POST", rewritten, to=emsp, body=b"{}").said == (200, 4003))
+    emsp.simulator.got.clear()
+    assert ask(hub, cpo, "POST", rewritten, to=emsp, body=b"{}").said == (200, 4003)
     assert not emsp.simulator.got
 
 

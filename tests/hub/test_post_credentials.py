@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 
 import pytest
 import requests
 from aiohttp import web
+from django.db import connection
 
-from hub import handshake, onboarding
+from hub import handshake, onboarding, still_alive
 from hub.models import DirectoryReader, Party, Platform, TokenForm
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.headers import authorization
@@ -531,6 +533,26 @@ def test_of_two_that_claim_the_same_parties_at_the_same_moment_one_gets_them(hub
     owners = {Party.objects.get(party_id=party.party_id).platform_id for party in wanted}
     assert owners == {_platform(winner).pk}
     assert _is_as_it_was(loser)
+
+
+def test_writing_down_who_was_heard_and_registering_do_not_lock_each_other_out(hub):
+    """The invited platform has just been heard, and has no row of its health yet."""
+    for _ in range(5):
+        newcomer = Newcomer(hub)
+        platform = _platform(newcomer).pk
+        heard = threading.Event()
+
+        def write(platform=platform, heard=heard):
+            while not heard.is_set():
+                still_alive.write_heard({platform: time.time()})
+            connection.close()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        answer = newcomer.post()
+        heard.set()
+        writer.join(20)
+        assert answer.said == (200, 1000)
 
 
 def test_parties_beyond_the_invitation_are_taken_when_free(hub):
