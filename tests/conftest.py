@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 
@@ -12,6 +13,8 @@ from django.test.utils import setup_databases, teardown_databases
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 _REDIS = urlsplit(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 os.environ["REDIS_URL"] = _REDIS._replace(path=f"/{int(_WORKER) + 1}").geturl()
+# pytest-django has read the settings before this file; Celery reads them at its first use.
+settings.CELERY_BROKER_URL = os.environ["REDIS_URL"]
 
 
 @pytest.fixture(scope="session")
