@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 from aiohttp import web
-from django.db import connection
+from django.db import connection, transaction
 
 from hub import handshake, onboarding, still_alive
 from hub.models import DirectoryReader, Party, Platform, TokenForm
@@ -535,24 +535,38 @@ def test_of_two_that_claim_the_same_parties_at_the_same_moment_one_gets_them(hub
     assert _is_as_it_was(loser)
 
 
+def _waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])
+
+
 def test_writing_down_who_was_heard_and_registering_do_not_lock_each_other_out(hub):
-    """The invited platform has just been heard, and has no row of its health yet."""
-    for _ in range(5):
-        newcomer = Newcomer(hub)
-        platform = _platform(newcomer).pk
-        heard = threading.Event()
+    """The invited platform has just been heard, and nothing is known of its health yet."""
+    newcomer = Newcomer(hub)
+    platform = _platform(newcomer)
+    answers = []
 
-        def write(platform=platform, heard=heard):
-            while not heard.is_set():
-                still_alive.write_heard({platform: time.time()})
-            connection.close()
+    def write_heard():
+        still_alive.write_heard({platform.pk: time.time()})
+        connection.close()
 
-        writer = threading.Thread(target=write)
-        writer.start()
-        answer = newcomer.post()
-        heard.set()
-        writer.join(20)
-        assert answer.said == (200, 1000)
+    threads = [
+        threading.Thread(target=lambda: answers.append(newcomer.post().said)),
+        threading.Thread(target=write_heard),
+    ]
+    with transaction.atomic():
+        # The registration stops here, with the platform locked.
+        list(platform.parties.select_for_update())
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            until(lambda number=number: _waiting_for_locks() >= number)
+    for thread in threads:
+        thread.join(20)
+    assert answers == [(200, 1000)]
 
 
 def test_parties_beyond_the_invitation_are_taken_when_free(hub):
