@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+import requests
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
@@ -36,6 +37,14 @@ class HubProcesses(RunningHub):
         self.children: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._stack.callback(self._forget)
         self._stack.callback(self.valkey.stop)
         self._stack.callback(lambda: stop(self.children.values()))
@@ -65,8 +74,8 @@ class HubProcesses(RunningHub):
         schedule = str(self.folder / "beat-schedule")
         self._add("beat", env, [*CELERY, "beat", "-s", schedule, "--pidfile="])
         for url in (self.url, self.other_url):
-            assert self.http("GET", f"{url}/health").status_code == 200
-        return self
+            # Before it listens, the socket keeps the request; five starts at once take a while.
+            assert requests.get(f"{url}/health", timeout=90).status_code == 200
 
     def _add(self, name: str, env: dict[str, str], arguments: list[str], fd: int = -1) -> None:
         self.children[name] = Child(
