@@ -537,10 +537,7 @@ def test_of_two_that_claim_the_same_parties_at_the_same_moment_one_gets_them(hub
 
 def _waiting_for_locks() -> int:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
         return int(cursor.fetchone()[0])
 
 
