@@ -71,7 +71,8 @@ class WebWorker:
         await receive()
         for task in (listening, keeping):
             task.cancel()
-        await asyncio.gather(listening, keeping, return_exceptions=True)
+        # What was begun ends first: a late look at the directory would open a connection again.
+        await asyncio.gather(listening, keeping, *self._tasks, return_exceptions=True)
         await self._flush_heard()
         await self.outbound.close()
         await asyncio.to_thread(self.bridge.close)

@@ -14,6 +14,8 @@ from celery.contrib.testing.worker import start_worker
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from hub import onboarding
 from hub.celery import app
@@ -47,11 +49,13 @@ class RunningHub:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._simulators: dict[type[Platform], Running[Any]] = {}
+        self._databases: list[BaseDatabaseWrapper] = []
 
     def __enter__(self) -> Self:
         listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         settings.BASE_URL = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._stack.callback(self._forget)
+        connection_created.connect(self._remember)
         server = uvicorn.Server(
             uvicorn.Config(Gateway(), lifespan="on", log_config=None, access_log=False, ws="none")
         )
@@ -84,10 +88,18 @@ class RunningHub:
     ) -> None:
         self._stack.close()
 
+    def _remember(self, connection: BaseDatabaseWrapper, **signal: Any) -> None:
+        """Celery's threads leave their connections open, which Python would complain about."""
+        self._databases.append(connection)
+
     def _forget(self) -> None:
+        connection_created.disconnect(self._remember)
         app.control.purge()
         call_command("flush", interactive=False, verbosity=0)
         holder.__init__()  # type: ignore[misc]
+        for database in self._databases:
+            database.inc_thread_sharing()
+            database.close()
         connections.close_all()
 
     @property

@@ -6,7 +6,8 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from hub import onboarding
+from hub.models import Party, Platform
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
 from simulators.connection import Connection
@@ -94,6 +96,25 @@ class Newcomer:
         return self.ask("/ocpi/versions", token).status == 200
 
 
+def platform_of(newcomer: Newcomer) -> Platform:
+    """The row of its platform."""
+    return Party.objects.filter(party_id=newcomer.party.party_id)[0].platform
+
+
+def is_as_it_was(newcomer: Newcomer) -> bool:
+    """The invitation stands, and nothing of the failed handshake is left."""
+    platform = platform_of(newcomer)
+    parties = Party.objects.filter(platform=platform)
+    return (
+        newcomer.opens(newcomer.token_a)
+        and not platform.is_registered
+        and not platform.token_c_hash
+        and not platform.endpoints.exists()
+        and {party.status for party in parties} == {"PLANNED"}
+        and {party.identity for party in parties} == {newcomer.party}
+    )
+
+
 def role(party: PartyId, as_role: str = "CPO", **changes: Any) -> dict[str, Any]:
     """A CredentialsRole."""
     return {
@@ -102,6 +123,23 @@ def role(party: PartyId, as_role: str = "CPO", **changes: Any) -> dict[str, Any]
         "party_id": party.party_id,
         "business_details": {"name": "Newcomer"},
     } | changes
+
+
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """What each call returns; all begin at the same moment."""
+    gate = threading.Barrier(len(calls))
+    results: dict[int, Any] = {}
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        gate.wait(10)
+        results[number] = call()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [results[number] for number in range(len(calls))]
 
 
 @contextmanager

@@ -25,6 +25,7 @@ T = TypeVar("T")
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 CUSTOM: Final = "nltnm-tokens"
 OFFERS: Final = (*INTERFACES, (CUSTOM, SENDER), (CUSTOM, RECEIVER))
+IDS: Final = {"X-Request-ID": "my-request", "X-Correlation-ID": "my-correlation"}
 OK: Final = b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
 
 
@@ -107,6 +108,11 @@ class Reply:
     def said(self) -> tuple[int, int]:
         """HTTP status and OCPI status code."""
         return self.status, self.code
+
+
+def echoes(answer: Reply) -> bool:
+    """Whether the answer carries the ids of IDS."""
+    return all(answer.headers[name.lower()] == value for name, value in IDS.items())
 
 
 def send(

@@ -1,0 +1,166 @@
+"""Several roles and parties, claims, and parties beyond the invitation (credentials)."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection, transaction
+
+from hub import onboarding, still_alive
+from hub.models import Party
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
+from hub.ocpi.party import PartyId
+from tests.hub.newcomer import Newcomer, at_once, is_as_it_was, platform_of, role
+from tests.hub.strangers import RECEIVER, SENDER, Stranger, ask, routing, send, until
+from tests.running_hub import changed_setting, new_party
+
+# --- Parties --------------------------------------------------------------------------------------
+
+
+def test_several_roles_and_parties_live_on_oneplatform_of(hub):
+    second, third = new_party("BE"), new_party("lu")
+    newcomer = Newcomer(
+        hub, Role.CPO, Role.EMSP, more=((second, Role.CPO), (third, Role.NSP), (third, Role.OTHER))
+    )
+    assert newcomer.post().said == (200, 1000)
+    parties = Party.objects.filter(platform=platform_of(newcomer))
+    assert {(party.identity, party.role, party.status) for party in parties} == {
+        (newcomer.party, "CPO", "CONNECTED"),
+        (newcomer.party, "EMSP", "CONNECTED"),
+        (second, "CPO", "CONNECTED"),
+        (PartyId("LU", third.party_id), "NSP", "CONNECTED"),
+        (PartyId("LU", third.party_id), "OTHER", "CONNECTED"),
+    }
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str.lower])
+def test_a_party_of_another_platform_is_refused_and_the_first_stays(hub, spelling):
+    first = Newcomer(hub, Role.CPO)
+    first.post()
+    second = Newcomer(hub, Role.EMSP)
+    stolen = role(first.party, "EMSP", party_id=spelling(first.party.party_id))
+    answer = second.post(roles=[role(second.party, "EMSP"), stolen])
+    assert answer.said == (200, 2001)
+    assert str(first.party) in answer.envelope["status_message"]
+    assert is_as_it_was(second)
+    assert [p.role for p in Party.objects.filter(party_id__iexact=first.party.party_id)] == ["CPO"]
+    assert first.opens(first.token)
+
+
+def test_a_party_that_is_only_invited_is_not_for_others_to_take(hub):
+    invited = new_party()
+    token = onboarding.invite(invited, [Role.CPO], "").token
+    thief = Newcomer(hub)
+    assert thief.post(roles=[role(thief.party), role(invited)]).said == (200, 2001)
+    assert thief.opens(token)
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_of_two_that_claim_the_same_parties_at_the_same_moment_one_gets_them(hub, turn):
+    wanted = [new_party(), new_party()]
+    rivals = [Newcomer(hub), Newcomer(hub)]
+    bodies = [
+        rival.credentials(roles=[role(rival.party), *(role(party) for party in order)])
+        for rival, order in zip(rivals, (wanted, wanted[::-1]), strict=True)
+    ]
+    answers = at_once(
+        *(lambda r=r, b=b: r.say("POST", b).said for r, b in zip(rivals, bodies, strict=True))
+    )
+    assert sorted(answers) == [(200, 1000), (200, 2001)]
+    winner, loser = rivals if answers[0] == (200, 1000) else rivals[::-1]
+    owners = {Party.objects.get(party_id=party.party_id).platform_id for party in wanted}
+    assert owners == {platform_of(winner).pk}
+    assert is_as_it_was(loser)
+
+
+def _waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        return int(cursor.fetchone()[0])
+
+
+def test_writing_down_who_was_heard_and_registering_do_not_lock_each_other_out(hub):
+    """The invited platform has just been heard, and nothing is known of its health yet."""
+    newcomer = Newcomer(hub)
+    platform = platform_of(newcomer)
+    answers = []
+
+    def write_heard():
+        still_alive.write_heard({platform.pk: time.time()})
+        connection.close()
+
+    threads = [
+        threading.Thread(target=lambda: answers.append(newcomer.post().said)),
+        threading.Thread(target=write_heard),
+    ]
+    with transaction.atomic():
+        # The registration stops here, with the platform locked.
+        list(platform.parties.select_for_update())
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            until(lambda number=number: _waiting_for_locks() >= number)
+    for thread in threads:
+        thread.join(20)
+    assert answers == [(200, 1000)]
+
+
+def test_parties_beyond_the_invitation_are_taken_when_free(hub):
+    newcomer = Newcomer(hub)
+    extra = new_party()
+    assert newcomer.post(roles=[role(newcomer.party), role(extra, "EMSP")]).said == (200, 1000)
+    assert Party.objects.get(party_id=extra.party_id).status == ConnectionStatus.CONNECTED
+    other = hub.join(Stranger(Role.CPO))
+    assert ask(hub, other, "GET", "sender/tokens", to=extra).said == (200, 1000)
+
+
+def test_parties_beyond_the_invitation_stay_planned_until_the_operator_agrees(hub):
+    newcomer = Newcomer(hub)
+    extra = new_party()
+    other = hub.join(Stranger(Role.CPO))
+    with changed_setting("ACCEPT_UNINVITED_PARTIES", False):
+        answer = newcomer.post(roles=[role(newcomer.party), role(extra, "EMSP")])
+        assert answer.said == (200, 1000)
+        assert Party.objects.get(party_id=extra.party_id).status == ConnectionStatus.PLANNED
+        assert newcomer.put(roles=[role(newcomer.party), role(extra, "EMSP")]).code == 1000
+        assert Party.objects.get(party_id=extra.party_id).status == ConnectionStatus.PLANNED
+    assert ask(hub, other, "GET", "sender/tokens", to=extra).said == (200, 4003)
+    headers = routing(other.simulator.party, extra)
+    sent = send(hub, "GET", "/ocpi/2.2.1/sender/tokens", newcomer.token, headers=headers)
+    assert sent.code == 2000
+    assert ask(hub, other, "GET", "sender/tokens", to=newcomer.party).said == (200, 1000)
+    onboarding.agree(extra)
+    until(lambda: ask(hub, other, "GET", "sender/tokens", to=extra).said == (200, 1000))
+
+
+def test_an_invited_party_that_its_platform_does_not_name_stays_planned(hub):
+    newcomer = Newcomer(hub)
+    came = new_party()
+    assert newcomer.post(roles=[role(came)]).said == (200, 1000)
+    assert Party.objects.get(party_id=newcomer.party.party_id).status == "PLANNED"
+    other = hub.join(Stranger(Role.EMSP))
+    assert ask(hub, other, "GET", "sender/tokens", to=came).said == (200, 1000)
+    assert ask(hub, other, "GET", "sender/tokens", to=newcomer.party).said == (200, 4003)
+
+
+def test_an_invitation_for_a_party_that_is_registered_is_refused(hub):
+    newcomer = Newcomer(hub)
+    newcomer.post()
+    with pytest.raises(onboarding.CannotInvite):
+        onboarding.invite(newcomer.party, [Role.CPO], "")
+    assert newcomer.opens(newcomer.token)
+
+
+def test_a_second_invitation_ends_the_first(hub):
+    newcomer = Newcomer(hub)
+    again = onboarding.invite(newcomer.party, [Role.CPO], "").token
+    assert newcomer.opens(again)
+    assert not newcomer.opens(newcomer.token_a)
+
+
+def test_interfaces_that_are_offered_are_stored_with_their_urls(hub):
+    offers = (("tokens", SENDER), ("sessions", RECEIVER))
+    newcomer = Newcomer(hub, offers=offers)
+    newcomer.post()
+    stored = {(e.identifier, InterfaceRole(e.role)) for e in platform_of(newcomer).endpoints.all()}
+    assert stored >= set(offers)
+    assert ("tokens", RECEIVER) not in stored
