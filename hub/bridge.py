@@ -7,13 +7,14 @@ Django's own ASGI handler.
 
 import asyncio
 import io
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -46,7 +47,7 @@ class Bridge:
         """Run a function that uses the database in the pool."""
 
         def call() -> T:
-            close_old_connections()
+            _look_at_connection()
             return function(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -57,13 +58,24 @@ class Bridge:
 
         def call() -> HttpResponseBase:
             set_script_prefix("/")
-            request_started.send(sender=type(self), environ=environ)
+            _look_at_connection()
             try:
                 return self._handler.get_response(WSGIRequest(environ))
             finally:
-                request_finished.send(sender=type(self))
+                reset_queries()
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+_looked = threading.local()
+
+
+def _look_at_connection() -> None:
+    """Each look asks the server; within a second one is enough."""
+    now = time.monotonic()
+    if now - getattr(_looked, "at", 0.0) > 1.0 or connections["default"].errors_occurred:
+        close_old_connections()
+        _looked.at = now
 
 
 def _environ(scope: Scope, body: bytes) -> dict[str, Any]:

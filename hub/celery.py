@@ -1,8 +1,11 @@
 """The Celery application: what outlives a request."""
 
+import gc
 import os
 
 from celery import Celery
+from celery.signals import task_prerun, worker_ready
+from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
@@ -11,3 +14,20 @@ app = Celery(
     include=["charging_profiles.tasks", "hub.delivery", "hub.still_alive", "hub.upkeep"],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Celery would close a thread's database connection after each task, and a new one costs more than
+# most tasks: they last, and are looked at before each use, as in the web processes.
+app.conf["CELERY_DB_REUSE_MAX"] = 2**60
+
+
+@worker_ready.connect
+def _spare_the_collector(**_: object) -> None:
+    """What was loaded at start-up lives as long as the process: never look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@task_prerun.connect
+def _look_at_connection(**_: object) -> None:
+    """A connection that the database has dropped is replaced before the task needs it."""
+    close_old_connections()

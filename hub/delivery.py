@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from celery import shared_task
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from hub import outbound, outbox, party_status
@@ -55,23 +55,18 @@ def deliver(receiver: int, ordering_key: str) -> None:
 def _claim(receiver: int, ordering_key: str) -> Delivery | None:
     """Lease the oldest waiting row of the key, if nobody has it and it is due."""
     now = timezone.now()
-    with transaction.atomic():
-        oldest = (
-            Delivery.objects.select_for_update()
-            .filter(receiver=receiver, ordering_key=ordering_key, state=DeliveryState.WAITING)
-            .order_by("id")
-            .first()
-        )
-        if (
-            oldest is None
-            or oldest.not_before > now
-            or (oldest.lease_until is not None and oldest.lease_until > now)
-        ):
-            return None
-        oldest.lease_owner, oldest.lease_until = process_name(), now + LEASE
-        oldest.attempts += 1
-        oldest.save(update_fields=["lease_owner", "lease_until", "attempts"])
-    return oldest
+    claimed = Delivery.objects.raw(
+        """
+        UPDATE hub_delivery SET lease_owner = %s, lease_until = %s, attempts = attempts + 1
+        WHERE id = (SELECT min(id) FROM hub_delivery
+                    WHERE receiver_id = %s AND ordering_key = %s AND state = 'WAITING')
+          AND state = 'WAITING' AND not_before <= %s
+          AND (lease_until IS NULL OR lease_until <= %s)
+        RETURNING *
+        """,
+        [process_name(), now + LEASE, receiver, ordering_key, now, now],
+    )
+    return next(iter(claimed), None)
 
 
 def _url(delivery: Delivery, platform: PlatformEntry) -> str | None:

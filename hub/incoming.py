@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,6 +36,12 @@ MAX_MESSAGE_ID: Final = 255
 _DRAINED_BYTES: Final = 16_000_000
 
 
+@cache
+def _raw(name: str) -> bytes:
+    """A header's name as ASGI gives it."""
+    return name.lower().encode()
+
+
 class SenderGone(Exception):
     """The sender closed its connection before its body was whole: nobody waits for an answer."""
 
@@ -58,7 +65,7 @@ class Incoming:
 
     def text(self, name: str) -> str:
         """A header's value, "" when absent."""
-        return self.headers.get(name.lower().encode(), b"").decode("latin-1").strip()
+        return self.headers.get(_raw(name), b"").decode("latin-1").strip()
 
 
 def place_of(incoming: Incoming) -> Match | None:

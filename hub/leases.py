@@ -35,28 +35,37 @@ def renewed(row: models.Model) -> Iterator[None]:
     is away) is tried again at the next beat; should the lease end meanwhile, the row's own state
     check refuses the second answer.
     """
-    stop = threading.Event()
-    model, pk, owner = type(row), row.pk, process_name()
-
-    def renew() -> None:
-        try:
-            while not stop.wait(LEASE.total_seconds() / 3):
-                try:
-                    close_old_connections()
-                    model._default_manager.filter(pk=pk, lease_owner=owner).update(
-                        lease_until=timezone.now() + LEASE
-                    )
-                except DatabaseError:
-                    continue
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=renew, name=f"lease {pk}", daemon=True)
-    thread.start()
+    key = (type(row), row.pk)
+    with _lock:
+        _held.add(key)
+        if not _renewer.is_set():
+            _renewer.set()
+            threading.Thread(target=_renew, name="leases", daemon=True).start()
     try:
         yield
     finally:
-        stop.set()
+        with _lock:
+            _held.discard(key)
+
+
+_lock = threading.Lock()
+_held: set[tuple[type[models.Model], int]] = set()
+_renewer = threading.Event()
+
+
+def _renew() -> None:
+    pause = threading.Event()
+    while not pause.wait(LEASE.total_seconds() / 3):
+        with _lock:
+            held = list(_held)
+        for model in {model for model, _ in held}:
+            try:
+                close_old_connections()
+                model._default_manager.filter(
+                    pk__in=[pk for m, pk in held if m is model], lease_owner=process_name()
+                ).update(lease_until=timezone.now() + LEASE)
+            except DatabaseError:
+                continue
 
 
 def lock_name(name: str) -> None:

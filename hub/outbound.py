@@ -38,7 +38,7 @@ REDIRECTS = frozenset({307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Another platform's HTTP answer. Header names are lower case."""
+    """Another platform's HTTP answer. Header names are found without regard to case."""
 
     status: int
     headers: Mapping[str, str]
@@ -137,16 +137,17 @@ class AsyncCaller:
                 if 300 <= response.status < 400:
                     raise HubError("The receiver redirects to another host.")
                 content = await _bounded(response)
-                return Response(
-                    response.status, {k.lower(): v for k, v in response.headers.items()}, content
-                )
+                return Response(response.status, response.headers, content)
         raise HubError("The receiver redirects in a circle.")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     """The body, refused when larger than MAX_ANSWER_BYTES."""
     limit = settings.MAX_ANSWER_BYTES
-    if (response.content_length or 0) > limit:
+    length = response.content_length
+    if length is not None and length <= limit:
+        return await response.read()
+    if length is not None:
         raise HubError(f"The receiver's answer is larger than {limit} bytes.")
     parts = []
     size = 0

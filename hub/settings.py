@@ -1,5 +1,6 @@
 """All settings of the hub, read from the environment; docs/operations.md lists them."""
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -230,12 +231,16 @@ CELERY_BEAT_SCHEDULE = {
     "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
+# What no format of ours shows need not be found out for each record (Logging HOWTO, Optimization).
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None
+
 # --- Logging: one line a message, never a credentials token or a driver's uid ------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(levelname)-7s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "hub.log.Batches", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "celery": {"level": "WARNING"},

@@ -1,8 +1,10 @@
 """What one web process keeps between requests: directory, clients, threads, its listener."""
 
 import asyncio
+import gc
 import logging
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +69,7 @@ class WebWorker:
             logger.exception("the web process cannot start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in (listening, keeping):
@@ -151,3 +154,15 @@ class WebWorker:
         heard, self._heard = self._heard, {}
         if heard:
             await self.bridge.run(still_alive.write_heard, heard)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded at start-up lives as long as the process: never look at it again.
+
+    Measured: without this the collector takes a tenth of the time of a forwarded message.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    # Django's threads hand the interpreter back to the event loop after 1 ms, not after 5.
+    sys.setswitchinterval(0.001)

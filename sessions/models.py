@@ -101,7 +101,7 @@ class Session(models.Model):
         received = decode(document, SessionObject)
         owner = PartyId.of(received.country_code, received.party_id)
         _check_identity(received, *(url or (owner, received.id)))
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             # Two first PUTs at once: no row to lock yet.
             lock_name(f"session {owner} {received.id.upper()}")
             found = cls.objects.select_for_update().owned(owner, received.id).first()
@@ -121,7 +121,7 @@ class Session(models.Model):
 
         `charging_periods` are added to those of the session, never replaced (PATCH Method).
         """
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             found = cls.objects.select_for_update().owned(owner, session_id).first()
             if found is None:
                 return None
