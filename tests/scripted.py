@@ -118,9 +118,7 @@ class Actor:
             }
         if isinstance(body, dict):
             body = json.dumps(body).encode()
-        return requests.request(
-            method, url, data=body, headers=sent | (headers or {}), timeout=40, stream=False
-        )
+        return requests.request(method, url, data=body, headers=sent | (headers or {}), timeout=60)
 
     def got(
         self, session_id: str, *, module: str | None = None, method: str | None = None

@@ -20,8 +20,8 @@ from stack.serve import CELERY, WEB
 from stack.valkey import Valkey
 from tests.running_hub import RunningHub
 
-# Longer than a lease, so that a command outlives the worker that carried it.
-FORWARD_TIMEOUT = 14
+# Longer than a lease and a worker's start, so that a command outlives the worker that carried it.
+FORWARD_TIMEOUT = 40
 
 
 class HubProcesses(RunningHub):
