@@ -216,11 +216,13 @@ class ProfileResults(OcpiView):
     def post(self, request: Request, key: str) -> HttpResponse:
         """One of the three results. A repetition changes nothing; a late one is passed on."""
         exchange = exchange_of(request)
+        oldest = timezone.now() - timedelta(days=settings.CALLBACK_VALID_DAYS)
         command = ProfileCommand.objects.filter(
-            key=key, cpo_platform_id=exchange.platform.id
+            key=key, cpo_platform_id=exchange.platform.id, created_at__gt=oldest
         ).first()
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
+        routing.check_may_send(holder.snapshot, command.cpo)
         result = decode(exchange.body, ProfileResult).result
         is_first = command.record_result(result, exchange.body)
         logger.info(

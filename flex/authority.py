@@ -1,7 +1,6 @@
 """Who may set charging profiles: flexibility agreements and assignments (SCALE D2.3, 11.4)."""
 
 from django.conf import settings
-from django.db.models import Q
 
 from charging_profiles.authority import Verdict
 from flex.models import FlexAgreement, FspAssignment
@@ -35,8 +34,10 @@ class FlexAuthority:
     def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> Verdict:
         """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO."""
         agreed = FlexAgreement.objects.filter(
-            Q(cpo_party_id="")
-            | Q(cpo_country_code__iexact=cpo.country_code, cpo_party_id__iexact=cpo.party_id),
+            cpo_country_code__iexact=cpo.country_code,
+            cpo_party_id__iexact=cpo.party_id,
+            token_uid="",
+            location_id="",
             fsp_country_code__iexact=caller.country_code,
             fsp_party_id__iexact=caller.party_id,
             is_active=True,
