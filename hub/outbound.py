@@ -16,9 +16,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import requests
-from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,7 +25,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.poolmanager import PoolManager
 from yarl import URL
 
-from hub import addresses
+from hub import addresses, http_client
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 
 logger = logging.getLogger(__name__)
@@ -49,49 +47,16 @@ class NotArrived(ConnectionProblem):
     """The request certainly did not reach the receiver: it may be sent again."""
 
 
-class _Resolver(AbstractResolver):
-    """Names to allowed addresses, looked up in a thread."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(None, addresses.resolve, host, port, family)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=address_family,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address_family, address in found
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
 class AsyncCaller:
     """The gateway's client: one per web process, with a bulkhead for each receiver."""
 
     def __init__(self) -> None:
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, resolver=_Resolver(), ttl_dns_cache=30, keepalive_timeout=30
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            timeout=aiohttp.ClientTimeout(
-                total=settings.FORWARD_TIMEOUT, sock_connect=settings.CONNECT_TIMEOUT
-            ),
-        )
+        self._http = http_client.Client(settings.CONNECT_TIMEOUT)
         self._open: dict[int, int] = {}
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
-        await self._http.close()
+        self._http.close()
 
     async def call(
         self, receiver: int, method: str, url: str, headers: Mapping[str, str], body: bytes
@@ -108,10 +73,15 @@ class AsyncCaller:
             )
         self._open[receiver] = unanswered + 1
         try:
-            return await self._send(method, url, headers, body)
+            async with asyncio.timeout(settings.FORWARD_TIMEOUT):
+                return await self._send(method, url, headers, body)
         except TimeoutError as error:
-            raise _timed_out(url, error) from error
-        except aiohttp.ClientError as error:
+            raise _timed_out(url) from error
+        except http_client.TooLong as error:
+            raise HubError(
+                f"The receiver's answer is larger than {settings.MAX_ANSWER_BYTES} bytes."
+            ) from error
+        except OSError as error:
             raise _unreachable(url, error) from error
         finally:
             left = self._open[receiver] - 1
@@ -125,48 +95,21 @@ class AsyncCaller:
     ) -> Response:
         target = _url(url)
         for _ in range(3):
-            _check_literal(target.host)
-            async with self._http.request(
-                method, target, headers=headers, data=body or None, allow_redirects=False
-            ) as response:
-                if response.status in REDIRECTS and (
-                    moved := _moved(target, response.headers.get("Location", ""))
-                ):
-                    target = moved
-                    continue
-                if 300 <= response.status < 400:
-                    raise HubError("The receiver redirects to another host.")
-                content = await _bounded(response)
-                return Response(response.status, response.headers, content)
+            origin = http_client.Origin(
+                target.raw_host or "", target.port or 80, target.scheme == "https"
+            )
+            answer = await self._http.request(
+                method, origin, target.raw_path_qs, headers, body, settings.MAX_ANSWER_BYTES
+            )
+            if answer.status in REDIRECTS and (
+                moved := _moved(target, answer.headers.get("location", ""))
+            ):
+                target = moved
+                continue
+            if 300 <= answer.status < 400:
+                raise HubError("The receiver redirects to another host.")
+            return Response(answer.status, answer.headers, b"".join(answer.parts))
         raise HubError("The receiver redirects in a circle.")
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, refused when larger than MAX_ANSWER_BYTES."""
-    limit = settings.MAX_ANSWER_BYTES
-    length = response.content_length
-    if length is not None and length <= limit:
-        return await response.read()
-    if length is not None:
-        raise HubError(f"The receiver's answer is larger than {limit} bytes.")
-    parts = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
-            raise HubError(f"The receiver's answer is larger than {limit} bytes.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _check_literal(host: str | None) -> None:
-    """aiohttp connects to an IP address in a URL without asking the resolver."""
-    try:
-        is_allowed = addresses.is_allowed(host or "")
-    except ValueError:
-        return  # A name: the resolver decides.
-    if not is_allowed:
-        raise ConnectionProblem(f"{host} is in a private network, which this hub does not call.")
 
 
 # --- The synchronous client ---------------------------------------------------------------------
@@ -282,13 +225,13 @@ def call(
                 return response
     except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
         if time.monotonic() > deadline:
-            raise _timed_out(url, error) from error
+            raise _timed_out(url) from error
         raise _connection_error(url, error) from error
     except requests.exceptions.Timeout as error:
-        raise _timed_out(url, error) from error
+        raise _timed_out(url) from error
     except (requests.exceptions.RequestException, HTTPError) as error:
         if time.monotonic() > deadline:
-            raise _timed_out(url, error) from error
+            raise _timed_out(url) from error
         raise _unreachable(url, error) from error
     raise HubError("The receiver redirects in a circle.")
 
@@ -346,21 +289,19 @@ def _read(answer: requests.Response) -> bytes:
 
 def _connection_error(url: str, error: requests.exceptions.RequestException) -> HubError:
     if isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error):
-        return _timed_out(url, error)
+        return _timed_out(url)
     text = str(error)
     if any(sign in text for sign in ("NewConnectionError", "NameResolution", "ConnectTimeout")):
         return NotArrived(f"{_host(url)} cannot be reached: {_reason(error)}.")
     return _unreachable(url, error)
 
 
-def _timed_out(url: str, error: Exception) -> HubError:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return NotArrived(f"{_host(url)} does not take connections.")
+def _timed_out(url: str) -> ForwardTimeout:
     return ForwardTimeout(f"{_host(url)} did not answer in time.")
 
 
-def _unreachable(url: str, error: Exception) -> HubError:
-    kind = NotArrived if isinstance(error, aiohttp.ClientConnectorError) else ConnectionProblem
+def _unreachable(url: str, error: Exception) -> ConnectionProblem:
+    kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem
     return kind(f"{_host(url)} cannot be reached: {_reason(error)}.")
 
 

@@ -77,7 +77,7 @@ class WebWorker:
         # What was begun ends first: a late look at the directory would open a connection again.
         await asyncio.gather(listening, keeping, *self._tasks, return_exceptions=True)
         await self._flush_heard()
-        await self.outbound.close()
+        self.outbound.close()
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.handshakes.close)
         await asyncio.get_running_loop().run_in_executor(self._refresher, holder.leave, self._name)

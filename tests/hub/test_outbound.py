@@ -59,12 +59,12 @@ def _async(url: str, method: str = "GET", body: bytes = b"") -> Response:
         try:
             return await caller.call(1, method, url, {"Authorization": "Token x"}, body)
         finally:
-            await caller.close()
+            caller.close()
 
     return asyncio.run(call())
 
 
-@pytest.fixture(params=[_sync, _async], ids=["requests", "aiohttp"])
+@pytest.fixture(params=[_sync, _async], ids=["requests", "asynchronous"])
 def call(request, settings):
     """Each client in turn, with little patience."""
     settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 0.6, 0.3
@@ -230,7 +230,7 @@ def test_the_bulkhead_counts_each_receiver_for_itself(settings):
                 return_exceptions=True,
             )
         finally:
-            await caller.close()
+            caller.close()
 
     def slowly(connection: socket.socket) -> None:
         time.sleep(0.3)  # Both allowed ones are open at the same time.

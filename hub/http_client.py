@@ -1,0 +1,259 @@
+"""A lean HTTP/1.1 client for the gateway: kept-alive connections, bodies whole, nothing else.
+
+The parser is the one that the server uses (httptools). Why not aiohttp: docs/decisions/0006.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import httptools
+
+from hub import addresses
+
+IDLE_SECONDS: Final = 30.0
+MAX_HEAD_BYTES: Final = 65_536
+# Sent again when a kept-alive connection turns out to be closed: twice does what once does.
+_REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+class BrokenAnswer(OSError):
+    """The answer is no HTTP, or ended in the middle."""
+
+
+class TooLong(Exception):
+    """The answer is longer than allowed."""
+
+
+class NotConnected(OSError):
+    """No connection was made: the request certainly did not leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where connections lead."""
+
+    host: str
+    port: int
+    is_tls: bool
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came back. Header names are lower case; of a repeated header the last one counts."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    head_size: int = 0
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self._limit = 0
+        self._answer = Answer()
+        self._has_head = False
+        self._waiting: asyncio.Future[Answer] | None = None
+        self.is_open = True
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def send(self, request: bytes, limit: int) -> "asyncio.Future[Answer]":
+        """The answer to come; it fails with the connection."""
+        self._limit = limit
+        self._expect_answer()
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._waiting
+
+    def _expect_answer(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer = Answer()
+        self._has_head = False
+
+    def close(self) -> None:
+        self.is_open = False
+        self._transport.close()
+
+    @property
+    def has_begun(self) -> bool:
+        """Something of the answer has come."""
+        return self._has_head or bool(self._answer.headers)
+
+    # The parser calls these.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        answer = self._answer
+        answer.head_size += len(name) + len(value)
+        if answer.head_size > MAX_HEAD_BYTES:
+            self._fail(TooLong())
+            return
+        answer.headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
+
+    def on_headers_complete(self) -> None:
+        self._has_head = True
+
+    def on_body(self, part: bytes) -> None:
+        self._answer.size += len(part)
+        if self._answer.size > self._limit:
+            self._fail(TooLong())
+        else:
+            self._answer.parts.append(part)
+
+    def on_message_complete(self) -> None:
+        self._answer.status = self._parser.get_status_code()
+        if self._answer.status < 200:
+            self._expect_answer()  # 100 Continue and its like: the answer is still to come.
+            return
+        if not self._parser.should_keep_alive():
+            self.close()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(self._answer)
+
+    # The loop calls these.
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting is None:
+            self.close()  # Nobody asked.
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(BrokenAnswer(str(error)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_open = False
+        has_length = {"content-length", "transfer-encoding"} & self._answer.headers.keys()
+        if self._waiting is not None and self._has_head and not has_length and error is None:
+            self.on_message_complete()  # A body that ends with its connection.
+        self._fail(error or ConnectionResetError("the connection was closed"))
+
+    def _fail(self, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, None
+        self.close()
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(error)
+
+
+class Client:
+    """Connections by origin; made in the event loop."""
+
+    def __init__(self, connect_seconds: float) -> None:
+        self._connect_seconds = connect_seconds
+        self._idle: dict[Origin, deque[_Connection]] = {}
+        self._tls = ssl.create_default_context()
+        self._loop = asyncio.get_running_loop()
+        self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
+
+    async def request(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        limit: int,
+    ) -> Answer:
+        """Send one request. NotConnected, another OSError, TooLong; the caller bounds the time."""
+        request = _head(method, origin, target, headers, body) + body
+        connection = self._take_idle(origin)
+        is_reused = connection is not None
+        if connection is None:
+            connection = await self._connect(origin)
+        try:
+            answer = await connection.send(request, limit)
+        except ConnectionResetError:
+            if not is_reused or connection.has_begun or method not in _REPEATABLE:
+                raise
+            # The other side closed an idle connection just now: a new one for the same request.
+            connection = await self._connect(origin)
+            answer = await connection.send(request, limit)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.is_open:
+            connection.idle_since = self._loop.time()
+            self._idle.setdefault(origin, deque()).append(connection)
+        return answer
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._pruning.cancel()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
+    def _take_idle(self, origin: Origin) -> _Connection | None:
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    def _prune(self) -> None:
+        """Close what has been idle for long; the newest is used first, so the old ones gather."""
+        oldest = self._loop.time() - IDLE_SECONDS
+        for origin, connections in list(self._idle.items()):
+            while connections and (
+                not connections[0].is_open or connections[0].idle_since < oldest
+            ):
+                connections.popleft().close()
+            if not connections:
+                del self._idle[origin]
+        self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
+
+    async def _connect(self, origin: Origin) -> _Connection:
+        """To the first address that takes it; only to addresses that the hub may call."""
+        failure: OSError = NotConnected("no address")
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                found = await self._loop.run_in_executor(
+                    None, addresses.resolve, origin.host, origin.port
+                )
+                for _, address in found:
+                    try:
+                        _, connection = await self._loop.create_connection(
+                            _Connection,
+                            address,
+                            origin.port,
+                            ssl=self._tls if origin.is_tls else None,
+                            server_hostname=origin.host if origin.is_tls else None,
+                        )
+                    except OSError as error:
+                        failure = error
+                    else:
+                        return connection
+        except TimeoutError as error:
+            raise NotConnected("it does not take connections") from error
+        except OSError as error:
+            failure = error
+        raise NotConnected(*failure.args) from failure
+
+
+def _head(
+    method: str, origin: Origin, target: str, headers: Mapping[str, str], body: bytes
+) -> bytes:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    if origin.port != (443 if origin.is_tls else 80):
+        host = f"{host}:{origin.port}"
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body or method in _BODY_METHODS:
+        lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join([*lines, "", ""])
+    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+        raise ValueError("a line break in a header")
+    return head.encode("latin-1")
