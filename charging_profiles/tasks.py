@@ -5,7 +5,6 @@ import threading
 import time
 from collections import defaultdict
 from http import HTTPStatus
-from uuid import uuid4
 
 import msgspec
 from celery import shared_task
@@ -79,7 +78,7 @@ def _call(command: ProfileCommand) -> outbound.Response:
         raise ConnectionProblem(f"{command.cpo} is not connected.")
     sent = {
         "Authorization": platform.authorization,
-        headers.REQUEST_ID: str(uuid4()),
+        headers.REQUEST_ID: headers.new_id(),
         headers.CORRELATION_ID: command.correlation_id,
         headers.FROM_COUNTRY_CODE: command.fsp_country_code,
         headers.FROM_PARTY_ID: command.fsp_party_id,

@@ -8,7 +8,6 @@ is tried a few times within seconds; then the party is OFFLINE and what waits fo
 
 import logging
 from datetime import timedelta
-from uuid import uuid4
 
 from celery import shared_task
 from django.db import models
@@ -82,7 +81,7 @@ def _send(delivery: Delivery, platform: PlatformEntry, url: str) -> outbound.Res
     sent = {
         "Authorization": platform.authorization,
         "Content-Type": "application/json",
-        headers.REQUEST_ID: str(uuid4()),
+        headers.REQUEST_ID: headers.new_id(),
         headers.CORRELATION_ID: delivery.correlation_id,
     }
     if delivery.to_party_id:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
-from uuid import uuid4
 
 from django.http.response import HttpResponseBase
 
@@ -96,8 +95,8 @@ class Gateway:
         incoming = Incoming(
             scope,
             found,
-            found.get(b"x-request-id", b"").decode("latin-1") or str(uuid4()),
-            found.get(b"x-correlation-id", b"").decode("latin-1") or str(uuid4()),
+            found.get(b"x-request-id", b"").decode("latin-1") or headers.new_id(),
+            found.get(b"x-correlation-id", b"").decode("latin-1") or headers.new_id(),
             time.monotonic(),
         )
         try:
@@ -239,7 +238,7 @@ class Gateway:
         platform = decision.receiver.platform
         sent = {
             "Authorization": platform.authorization,
-            headers.REQUEST_ID: str(uuid4()),
+            headers.REQUEST_ID: headers.new_id(),
             headers.CORRELATION_ID: incoming.correlation_id,
             **routing_headers(incoming, decision),
         }

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
-from uuid import uuid4
 
 import msgspec
 
@@ -82,8 +81,8 @@ def _get(url: str, authorization: str, expected: type[T], what: str) -> T:
     """GET one object; real parties also send it as a list of one, or a list for one."""
     sent = {
         "Authorization": authorization,
-        headers.REQUEST_ID: str(uuid4()),
-        headers.CORRELATION_ID: str(uuid4()),
+        headers.REQUEST_ID: headers.new_id(),
+        headers.CORRELATION_ID: headers.new_id(),
     }
     try:
         response = outbound.call("GET", url, sent, seconds=SECONDS)

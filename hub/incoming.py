@@ -137,7 +137,7 @@ def message_of(incoming: Incoming) -> routing.Message:
     return routing.Message(
         platform=presented_by(incoming).platform,
         from_address=from_address(incoming),
-        to_address=_address(incoming, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID),
+        to_address=to_address(incoming),
         method=incoming.scope["method"],
         match=match_of(incoming),
         body=incoming.body,
@@ -145,12 +145,20 @@ def message_of(incoming: Incoming) -> routing.Message:
 
 
 def from_address(incoming: Incoming) -> routing.Address | None:
-    return _address(incoming, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID)
+    return _address(incoming, b"ocpi-from-country-code", b"ocpi-from-party-id")
 
 
-def _address(incoming: Incoming, country_code: str, party_id: str) -> routing.Address | None:
-    found = routing.Address(incoming.text(country_code), incoming.text(party_id))
-    return found if found.country_code or found.party_id else None
+def to_address(incoming: Incoming) -> routing.Address | None:
+    return _address(incoming, b"ocpi-to-country-code", b"ocpi-to-party-id")
+
+
+def _address(incoming: Incoming, country_code: bytes, party_id: bytes) -> routing.Address | None:
+    found = incoming.headers
+    if country_code not in found and party_id not in found:
+        return None
+    code, party = found.get(country_code, b""), found.get(party_id, b"")
+    address = routing.Address(code.decode("latin-1").strip(), party.decode("latin-1").strip())
+    return address if address.country_code or address.party_id else None
 
 
 def match_of(incoming: Incoming) -> Match:
@@ -172,16 +180,16 @@ def quiet_path(path: str) -> str:
 
 def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, str]:
     """FROM and TO of the forwarded request, in the spelling that the sender used."""
-    sender = decision.sender
     receiver = decision.receiver
-    to_code, to_id = incoming.text(headers.TO_COUNTRY_CODE), incoming.text(headers.TO_PARTY_ID)
-    if (to_code.upper(), to_id.upper()) != receiver.identity:
-        to_code, to_id = receiver.country_code, receiver.party_id
+    sent_from, sent_to = from_address(incoming), to_address(incoming)
+    if sent_to is None or (sent_to[0].upper(), sent_to[1].upper()) != receiver.identity:
+        sent_to = routing.Address(receiver.country_code, receiver.party_id)
+    from_code, from_id = sent_from or decision.sender
     return {
-        headers.FROM_COUNTRY_CODE: incoming.text(headers.FROM_COUNTRY_CODE) or sender.country_code,
-        headers.FROM_PARTY_ID: incoming.text(headers.FROM_PARTY_ID) or sender.party_id,
-        headers.TO_COUNTRY_CODE: to_code,
-        headers.TO_PARTY_ID: to_id,
+        headers.FROM_COUNTRY_CODE: from_code,
+        headers.FROM_PARTY_ID: from_id,
+        headers.TO_COUNTRY_CODE: sent_to.country_code,
+        headers.TO_PARTY_ID: sent_to.party_id,
     }
 
 

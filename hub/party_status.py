@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from uuid import uuid4
 
 import msgspec
 from django.db import models, transaction
@@ -11,6 +10,7 @@ from django.utils import timezone
 from hub import outbox
 from hub.directory import Directory, PlatformEntry, load
 from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth
+from hub.ocpi import headers
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
@@ -92,7 +92,7 @@ def push(parties: Iterable[Party]) -> None:
                 interface_role=InterfaceRole.RECEIVER,
                 path=f"{party.country_code}/{party.party_id}",
                 body=msgspec.json.encode(client_info(party, viewer, directory)),
-                correlation_id=str(uuid4()),
+                correlation_id=headers.new_id(),
             )
             for party in parties
             if party.platform_id != viewer.id

@@ -7,7 +7,7 @@ Request), the decision may be Lookup: one indexed row answers it, and routing is
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,9 +24,8 @@ from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """The routing headers as sent; None where both are absent."""
+class Address(NamedTuple):
+    """The routing headers as sent."""
 
     country_code: str
     party_id: str

@@ -2,7 +2,6 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from celery import shared_task
 from django.conf import settings
@@ -76,8 +75,8 @@ def _problem(platform: PlatformEntry) -> str:
     """
     sent = {
         "Authorization": platform.authorization,
-        headers.REQUEST_ID: str(uuid4()),
-        headers.CORRELATION_ID: str(uuid4()),
+        headers.REQUEST_ID: headers.new_id(),
+        headers.CORRELATION_ID: headers.new_id(),
     }
     try:
         response = outbound.call("GET", platform.versions_url, sent, seconds=SECONDS)

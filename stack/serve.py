@@ -25,7 +25,7 @@ from stack.valkey import Valkey
 READY_SECONDS = 60
 WORKERS = {"profiles": 32, "deliveries": 32, "upkeep": 8}  # group and queue: threads
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop", "--http", "httptools"]
-WEB += ["--lifespan", "on", "--no-access-log", "--timeout-keep-alive", "75"]
+WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
 WEB += ["--log-level", "warning", "--fd"]
 CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
 

@@ -222,6 +222,9 @@ _JSON_NAMES = {
 }
 
 
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+
+
 def check_json(body: bytes) -> None:
     """Raise NotJson unless `body` is one JSON text in UTF-8 that is not absurdly nested.
 
@@ -231,7 +234,7 @@ def check_json(body: bytes) -> None:
     if not body:
         raise NotJson("The body is empty; this method needs a JSON body.")
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        _decode_raw(body)
         body.decode("utf-8")
     except RecursionError as error:
         raise NotJson("The JSON is nested too deep.") from error

@@ -27,10 +27,13 @@ class Answer(msgspec.Struct):
         return self.status_code is not None and 1000 <= self.status_code <= 1999
 
 
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+
 def read_answer(body: bytes) -> Answer:
     """Read another platform's answer; anything that is no envelope gives an empty Answer."""
     try:
-        return msgspec.json.decode(body, type=Answer)
+        return _decode_answer(body)
     except (ValueError, RecursionError):
         return Answer()  # No JSON, not of this form, or not even UTF-8.
 

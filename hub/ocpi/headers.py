@@ -1,6 +1,7 @@
 """HTTP headers of OCPI: authorization, message ids, routing (transport_and_format)."""
 
 import base64
+import random
 from typing import Final
 
 TO_PARTY_ID: Final = "OCPI-to-party-id"
@@ -12,6 +13,15 @@ CORRELATION_ID: Final = "X-Correlation-ID"
 TOTAL_COUNT: Final = "X-Total-Count"
 LIMIT: Final = "X-Limit"
 ROUTING: Final = (TO_PARTY_ID, TO_COUNTRY_CODE, FROM_PARTY_ID, FROM_COUNTRY_CODE)
+
+
+def new_id() -> str:
+    """A new X-Request-ID or X-Correlation-ID: "It is advised to used GUID/UUID as values".
+
+    It has to be unique, not secret, so it asks no system call for its bits.
+    """
+    bits = f"{random.getrandbits(128):032x}"
+    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-a{bits[17:20]}-{bits[20:]}"
 
 
 def authorization(credentials_token: str, *, base64_encoded: bool = True) -> str:
