@@ -1,6 +1,6 @@
 """A lean HTTP/1.1 client for the gateway: kept-alive connections, bodies whole, nothing else.
 
-The parser is the one that the server uses (httptools). Why not aiohttp: docs/decisions/0006.
+The parser is the one that the server uses (httptools). Why not aiohttp: docs/decisions/0007.
 """
 
 import asyncio
