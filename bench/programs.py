@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from stack.processes import launched
-from stack.serve import WEB
+from stack.serve import WEB, listen
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120
@@ -118,8 +118,8 @@ class Program:
 def served(
     application: str, folder: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Program, int]]:
-    """An ASGI application under the runner's own uvicorn command, and its port."""
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+    """An ASGI application on the runner's own socket under its uvicorn command, and its port."""
+    with listen("127.0.0.1", 0) as listening:
         port: int = listening.getsockname()[1]
         arguments = [application if part == "hub.asgi:application" else part for part in WEB]
         program = Program(
