@@ -6,6 +6,7 @@ second time (DNS rebinding) gains nothing.
 
 import ipaddress
 import socket
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -21,8 +22,11 @@ class ForbiddenAddress(OSError):
 
 def is_allowed(address: str) -> bool:
     """Whether the hub may connect to this IP address."""
-    if settings.ALLOW_PRIVATE_URLS:
-        return True
+    return settings.ALLOW_PRIVATE_URLS or _is_public(address)
+
+
+@lru_cache(maxsize=4096)  # Asked for each message, also over kept-alive connections.
+def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         # An IPv4 address in disguise is where the packets would end.

@@ -62,6 +62,7 @@ class _Connection(asyncio.Protocol):
         self._has_head = False
         self._waiting: asyncio.Future[Answer] | None = None
         self.is_open = True
+        self.address = ""
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -199,8 +200,9 @@ class Client:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if connection.is_open:
+            if connection.is_open and addresses.is_allowed(connection.address):
                 return connection
+            connection.close()
         return None
 
     def _prune(self) -> None:
@@ -235,6 +237,7 @@ class Client:
                     except OSError as error:
                         failure = error
                     else:
+                        connection.address = address
                         return connection
         except TimeoutError as error:
             raise NotConnected("it does not take connections") from error
