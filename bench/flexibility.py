@@ -17,13 +17,13 @@ from bench.programs import PROJECT, Program, free_port
 from simulators.ocpi_platform import Platform
 
 LIMIT_SECONDS = 0.150
-PROMISED_PER_SECOND = 10.0
+LOWER = (7.0, 5.0, 3.0, 2.0)
 
 
 def measure(
     folder: Path, steps: Sequence[float], seconds: float
 ) -> tuple[list[Figure], dict[str, Any]]:
-    """The promised rate first, then higher ones until one does not hold."""
+    """The promised rate first, then higher ones until one does not hold, or lower ones."""
     data = folder / "whole"
     env = {"FLEXHUB_DATA": str(data), "PORT": str(free_port()), "WEB_WORKERS": "2"}
     with Program("hub", [sys.executable, "-m", "stack", "serve"], folder, env=env) as hub:
@@ -64,13 +64,19 @@ async def _measure(
             _manage, env, "grant_mandate", "--scsp", str(scsp), "--cpo", str(cpo)
         )
         await parties.step(steps[0] / 2, 3)  # connections, caches: not counted
-        done: list[Step] = []
-        for per_second in steps:
+
+        async def measured(per_second: float) -> Step:
             before = hub.family_cpu_seconds()
             step = await parties.step(per_second, seconds)
             step.cpu_seconds = hub.family_cpu_seconds() - before
-            done.append(step)
-            if not step.holds(LIMIT_SECONDS):
+            return step
+
+        done = [await measured(steps[0])]
+        # Upwards while it holds; downwards until it does, where the first one did not.
+        is_up = done[0].holds(LIMIT_SECONDS)
+        for per_second in steps[1:] if is_up else LOWER:
+            done.append(await measured(per_second))
+            if done[-1].holds(LIMIT_SECONDS) != is_up:
                 break
         return done
     finally:
