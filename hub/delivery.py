@@ -91,7 +91,7 @@ def _send(delivery: Delivery, platform: PlatformEntry, url: str) -> outbound.Res
             headers.TO_COUNTRY_CODE: delivery.to_country_code,
             headers.TO_PARTY_ID: delivery.to_party_id,
         }
-    return outbound.call(delivery.method, url, sent, bytes(delivery.body), seconds=SECONDS)
+    return outbound.call(delivery.method, url, sent, delivery.content, seconds=SECONDS)
 
 
 def _record(delivery: Delivery, response: outbound.Response) -> None:

@@ -268,28 +268,51 @@ class DeliveryState(models.TextChoices):
     DROPPED = "DROPPED", "dropped: receiver offline"
 
 
+class MessageBody(models.Model):
+    """The body of a broadcast, once for all its receivers; gone when no delivery needs it."""
+
+    body = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "message bodies"
+
+    def __str__(self) -> str:
+        return f"body {self.pk}"
+
+
 class Delivery(models.Model):
     """A push that the hub owes to a party, written in the transaction of the change.
 
-    Ordered by `id` among those of one receiver with the same `ordering_key`.
+    Ordered by `id` among those of one receiver with the same `ordering_key`. Its two foreign keys
+    are not checked by the database: each check would lock, and so write to, the row of every
+    receiver for every broadcast (docs/decisions/0008).
     """
 
-    receiver = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="deliveries")
+    receiver = models.ForeignKey(
+        Platform,
+        on_delete=models.CASCADE,
+        related_name="deliveries",
+        db_constraint=False,
+        db_index=False,
+    )
     ordering_key = models.CharField(max_length=160)
     module = models.CharField(max_length=64)
     method = models.CharField(max_length=6)
     # An endpoint of the receiver and what follows it, or the absolute URL of a callback.
     interface_role = models.CharField(max_length=8, blank=True)
     path = models.CharField(max_length=2048)
-    body = models.BinaryField()
+    # Of a push to one receiver; a broadcast's is shared.
+    body = models.BinaryField(default=b"")
+    shared = models.ForeignKey(
+        MessageBody, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
     from_country_code = models.CharField(max_length=2, blank=True)
     from_party_id = models.CharField(max_length=3, blank=True)
     to_country_code = models.CharField(max_length=2, blank=True)
     to_party_id = models.CharField(max_length=3, blank=True)
     correlation_id = models.CharField(max_length=255)
-    state = models.CharField(
-        max_length=9, choices=DeliveryState, default=DeliveryState.WAITING, db_index=True
-    )
+    state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(default=timezone.now)
     lease_owner = models.CharField(max_length=64, blank=True)
@@ -300,17 +323,25 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        # A waiting row is in the first alone, an ended one in the second alone.
         indexes = [
             models.Index(
-                fields=["receiver", "ordering_key", "id"],
-                name="delivery_waiting_in_order",
+                fields=["receiver", "id"],
+                name="delivery_waiting",
                 condition=models.Q(state="WAITING"),
             ),
-            models.Index(fields=["created_at"], name="delivery_by_age"),
+            models.Index(
+                fields=["created_at"], name="delivery_ended", condition=~models.Q(state="WAITING")
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.module} to {self.receiver_id}: {self.state}"
+
+    @property
+    def content(self) -> bytes:
+        """The body that is sent, its own or the broadcast's."""
+        return bytes(self.body if self.shared is None else self.shared.body)
 
 
 class OneTimePassword(models.Model):

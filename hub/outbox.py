@@ -1,15 +1,20 @@
 """The outbox: rows for the pushes that the hub owes, written with the change that causes them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from celery.exceptions import CeleryError
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils import timezone
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from hub.celery import app
 from hub.models import Delivery
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.party import PartyId
 
 logger = logging.getLogger(__name__)
 # What publishing raises when the broker is away; the sweeps find the rows without it.
@@ -28,6 +33,81 @@ def enqueue(deliveries: Sequence[Delivery]) -> None:
             wake("hub.delivery.deliver", receiver, ordering_key)
 
     transaction.on_commit(wake_all)
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """One message to many receivers (transport_and_format, Broadcast Push)."""
+
+    module: str
+    method: str
+    role: InterfaceRole
+    # What follows the receiver's endpoint.
+    path: str
+    body: bytes
+    # Messages with the same key reach each receiver in the order in which they were written.
+    ordering_key: str
+    sender: PartyId
+    correlation_id: str
+
+
+class Addressee(NamedTuple):
+    """A party that a broadcast goes to."""
+
+    platform_id: int
+    country_code: str
+    party_id: str
+
+
+def spread(broadcast: Broadcast, receivers: Iterable[Addressee]) -> int:
+    """Write one row a receiver and the body once, in the caller's transaction; returns how many.
+
+    ServerError (3000) with Retry-After when the hub is too far behind to take more.
+    """
+    receivers = list(receivers)
+    if not receivers:
+        return 0
+    platforms, country_codes, party_ids = zip(*receivers, strict=True)
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH shared AS (
+                INSERT INTO hub_messagebody (body, created_at) VALUES (%s, %s) RETURNING id
+            )
+            INSERT INTO hub_delivery (
+                receiver_id, to_country_code, to_party_id, shared_id, ordering_key, module, method,
+                interface_role, path, body, from_country_code, from_party_id, correlation_id,
+                state, attempts, not_before, lease_owner, outcome, created_at)
+            SELECT receiver.platform, receiver.country_code, receiver.party_id, shared.id,
+                   %s, %s, %s, %s, %s, '', %s, %s, %s, 'WAITING', 0, %s, '', '', %s
+            FROM shared, unnest(%s::bigint[], %s::text[], %s::text[])
+                 AS receiver (platform, country_code, party_id)
+            """,
+            [
+                broadcast.body,
+                now,
+                broadcast.ordering_key,
+                broadcast.module,
+                broadcast.method,
+                broadcast.role,
+                broadcast.path,
+                *broadcast.sender,
+                broadcast.correlation_id,
+                now,
+                now,
+                list(platforms),
+                list(country_codes),
+                list(party_ids),
+            ],
+        )
+
+    def wake_all() -> None:
+        for receiver in dict.fromkeys(platforms):
+            wake("hub.delivery.deliver", receiver, broadcast.ordering_key)
+
+    transaction.on_commit(wake_all)
+    return len(receivers)
 
 
 def wake(task: str, *arguments: object) -> None:

@@ -228,6 +228,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 60},
     },
+    "bodies of broadcasts that are delivered": {
+        "task": "hub.upkeep.forget_bodies",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 

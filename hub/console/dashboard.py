@@ -124,7 +124,8 @@ def _commands(since: datetime) -> Tile:
 
 def _deliveries(since: datetime) -> Tile:
     """What waits, however old; the rest of the last hour."""
-    counts = _counts(Delivery.objects.filter(created_at__gte=since), "state")
+    ended = Delivery.objects.exclude(state=DeliveryState.WAITING)
+    counts = _counts(ended.filter(created_at__gte=since), "state")
     counts["WAITING"] = Delivery.objects.filter(state=DeliveryState.WAITING).count()
 
     def draw(state: str) -> SafeString:

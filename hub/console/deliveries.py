@@ -91,7 +91,7 @@ class DeliveryAdmin(ReadOnlyTable):
     @column("body")
     def body_(self, delivery: Delivery) -> SafeString | None:
         """What identifies a driver is masked."""
-        return pretty(delivery.body)
+        return pretty(delivery.content)
 
 
 def _named(country_code: str, party_id: str) -> str:

@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from hub import delivery, outbox, party_status
 from hub.leases import LEASE
-from hub.models import Delivery, Party
+from hub.models import Delivery, MessageBody, Party
 from hub.ocpi.datatypes import Role
 from simulators.testing import Running
 from tests.hub.newcomer import Newcomer
-from tests.hub.strangers import CUSTOM, Stranger, ask, raw, until
+from tests.hub.strangers import CUSTOM, RECEIVER, Stranger, ask, raw, until
+from tests.running_hub import new_party
 
 
 @pytest.fixture
@@ -264,3 +265,30 @@ def test_a_change_that_is_rolled_back_pushes_nothing_and_is_routed_by_nobody(hub
     assert Delivery.objects.count() == before
     assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
     assert parties.get().status == "CONNECTED"
+
+
+def test_a_broadcast_is_one_body_and_a_row_for_each_receiver(hub, emsp):
+    other = hub.join(Stranger(Role.EMSP, listens=False))
+    cpo = new_party("NL")
+    before = MessageBody.objects.count()
+    broadcast = outbox.Broadcast(
+        module=CUSTOM,
+        method="PATCH",
+        role=RECEIVER,
+        path="NL/CPO/1",
+        body=b'{"n": 1.50}',
+        ordering_key="1",
+        sender=cpo,
+        correlation_id="c",
+    )
+    receivers = [outbox.Addressee(_platform(one), *one.simulator.party) for one in (emsp, other)]
+    with transaction.atomic():
+        assert outbox.spread(broadcast, receivers) == 2
+        assert not other.simulator.got
+    for one in (emsp, other):
+        (message,) = one.wait_for(lambda one=one: one.simulator.got)
+        assert message.body == b'{"n": 1.50}'
+        assert message.to_party == one.simulator.party
+        assert message.headers["OCPI-from-party-id"] == cpo.party_id
+    assert MessageBody.objects.count() == before + 1
+    assert outbox.spread(broadcast, []) == 0
