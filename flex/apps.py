@@ -9,8 +9,11 @@ class FlexConfig(AppConfig):
     verbose_name = "Flexibility"
 
     def ready(self) -> None:
-        """Install the rules of who may set charging profiles; models load after the apps."""
+        """Install who may set profiles and see sessions; models load after the apps."""
         from charging_profiles import authority  # noqa: PLC0415
         from flex.authority import FlexAuthority  # noqa: PLC0415
+        from flex.models import FspAssignment  # noqa: PLC0415
+        from sessions import audience  # noqa: PLC0415
 
         authority.install(FlexAuthority())
+        audience.install(FspAssignment.sessions_of)

@@ -135,6 +135,16 @@ class FspAssignment(models.Model):
         return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
 
     @classmethod
+    def sessions_of(cls, fsp: PartyId) -> "models.QuerySet[FspAssignment, int]":
+        """The ids of the sessions that `fsp` is flexibility provider of."""
+        return cls.objects.filter(
+            kind=FspKind.PARTY,
+            fsp_country_code__iexact=fsp.country_code,
+            fsp_party_id__iexact=fsp.party_id,
+            ended_at__isnull=True,
+        ).values_list("session_id", flat=True)
+
+    @classmethod
     def of(cls, session: Session) -> "FspAssignment | None":
         """The open assignment; made out of the agreement that fits when there is none yet."""
         current = cls.objects.filter(session=session, ended_at__isnull=True).first()

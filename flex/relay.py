@@ -19,9 +19,8 @@ from hub.models import Delivery
 from hub.ocpi import envelope
 from hub.ocpi.datatypes import InterfaceRole, decode, utc
 from hub.ocpi.errors import InvalidParameters
-from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
-from hub.routing import Found
+from hub.routing import Found, Message
 from sessions.models import Session
 from sessions.objects import ChargingPreferences
 
@@ -111,14 +110,15 @@ def preferences_put(forwarded: Forwarded) -> None:
             )
 
 
-def session_fsp(sender: PartyId, match: Match) -> Found:
+def session_fsp(message: Message, sender: PartyId) -> Found:
     """The FSP of the CPO's session, for its update of the active profile."""
     fsps = set()
-    for session in Session.objects.owned(sender, unquote(match.ids["session_id"])):
+    session_id = unquote(message.match.ids["session_id"])
+    for session in Session.objects.owned(sender, session_id):
         assignment = FspAssignment.of(session)
         if assignment is not None and assignment.fsp is not None:
             fsps.add(assignment.fsp)
-    return Found(tuple(fsps))
+    return Found(tuple(fsps), f"session {session_id!r}")
 
 
 def _give(

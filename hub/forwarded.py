@@ -16,5 +16,6 @@ class Forwarded:
     sender: PartyId
     receiver: PartyId
     body: bytes
+    query: str
     correlation_id: str
     response: Response

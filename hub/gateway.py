@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+from django.conf import settings
 from django.http.response import HttpResponseBase
 
 from hub import callbacks, kept, routing
@@ -50,12 +51,14 @@ from hub.ocpi.errors import (
     OcpiError,
     ServerError,
     UnknownReceiver,
+    UnknownToken,
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.views import AnswerLater, Exchange
 from hub.worker import WebWorker
+from tokens import authorization
 
 logger = logging.getLogger("hub.messages")
 
@@ -128,6 +131,8 @@ class Gateway:
         decision = await self._decide(incoming)
         if isinstance(decision, routing.Forward):
             return await self._forward_routed(incoming, decision)
+        if isinstance(decision, routing.Ask):
+            return await self._ask(incoming, decision)
         incoming.receiver = decision.receiver
         return await self._answer(incoming)
 
@@ -164,7 +169,7 @@ class Gateway:
 
     # --- 2. Decide ------------------------------------------------------------------------------
 
-    async def _decide(self, incoming: Incoming) -> routing.Forward | routing.Hub:
+    async def _decide(self, incoming: Incoming) -> routing.Forward | routing.Hub | routing.Ask:
         message = message_of(incoming)
         # Known before anything else is refused: a refusal too is addressed to the sender.
         incoming.sender = routing.sending_party(message, self._worker.directory)
@@ -175,7 +180,7 @@ class Gateway:
             decision = routing.decide(message, directory)
         if isinstance(decision, routing.Lookup):
             lookup = kept.LOOKUPS[decision.kind]
-            found = await self._worker.bridge.run(lookup, decision.sender, message.match)
+            found = await self._worker.bridge.run(lookup, message, decision.sender)
             decision = routing.decide(message, self._worker.directory, found)
         if isinstance(decision, routing.Lookup):
             raise HubError("The receiver of this message cannot be found.")
@@ -185,12 +190,15 @@ class Gateway:
 
     async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
         incoming.receiver = decision.receiver.identity
+        query = incoming.scope["query_string"].decode("latin-1")
         check = kept.check(incoming.place, incoming.scope["method"])
         if check is not None:
-            await self._worker.bridge.run(
-                check, decision.sender, incoming.receiver, match_of(incoming)
+            known = await self._worker.bridge.run(
+                check, decision.sender, incoming.receiver, match_of(incoming), incoming.body
             )
-        query = incoming.scope["query_string"].decode("latin-1")
+            if known is not None:
+                url = join(decision.endpoint_url, incoming.rest, query)
+                return await self._outgoing_of(incoming, decision, url, known)
         if b'"response_url"' in incoming.body or "response_url=" in query:
             incoming.body, query = await self._worker.bridge.run(
                 callbacks.rewrite_response_url,
@@ -211,11 +219,47 @@ class Gateway:
                     sender=decision.sender,
                     receiver=decision.receiver.identity,
                     body=incoming.body,
+                    query=query,
                     correlation_id=incoming.correlation_id,
                     response=response,
                 ),
             )
         return await self._outgoing_of(incoming, decision, url, response)
+
+    async def _ask(self, incoming: Incoming, decision: routing.Ask) -> Outgoing:
+        """Ask all who may know a Token; the first ALLOWED, else the answer that says most."""
+        query = incoming.scope["query_string"].decode("latin-1")
+
+        async def ask(forward: routing.Forward) -> tuple[routing.Forward, str, Response]:
+            url = join(forward.endpoint_url, incoming.rest, query)
+            return forward, url, await self._call(incoming, forward, url)
+
+        asked = [asyncio.create_task(ask(forward)) for forward in decision.forwards]
+        best, said_most = None, authorization.Verdict.UNKNOWN
+        try:
+            for answered in asyncio.as_completed(asked, timeout=settings.AUTHORIZE_TIMEOUT):
+                try:
+                    forward, url, response = await answered
+                except (ConnectionProblem, ForwardTimeout, HubError) as error:
+                    logger.info("asked who issued a token: %s", error.message)
+                    continue
+                verdict = authorization.verdict(response)
+                if verdict < said_most:
+                    best, said_most = (forward, url, response), verdict
+                if verdict is authorization.Verdict.ALLOWED:
+                    break
+        except TimeoutError:
+            logger.info("not every eMSP said in time whether it issued a token")
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        if best is None:
+            raise UnknownToken(
+                f"None of {len(asked)} eMSPs knows this Token.", http_status=HTTPStatus.NOT_FOUND
+            )
+        incoming.receiver = best[0].receiver.identity
+        return await self._outgoing_of(incoming, *best)
 
     async def _via(self, incoming: Incoming, key: str) -> Outgoing:
         """A URL that the hub has rewritten: a response_url, a next page, a CDR's Location."""
@@ -288,11 +332,15 @@ class Gateway:
             )
             if own is not None:
                 rewritten.append((b"link", own.encode("latin-1")))
-        location = response.headers.get("location")
-        if location is not None and module == "cdrs" and response.status < 300:
+        if module == "cdrs" and incoming.scope["method"] == "POST" and response.status < 300:
+            location = response.headers.get("location", "")
             own = await self._worker.bridge.run(
                 callbacks.rewrite_location, location, url, module, caller, decision
             )
+            if own is None:
+                own = await self._worker.bridge.run(
+                    kept.own_location, decision.sender, incoming.body
+                )
             if own is not None:
                 rewritten.append((b"location", own.encode("latin-1")))
         return rewritten

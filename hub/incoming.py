@@ -141,6 +141,7 @@ def message_of(incoming: Incoming) -> routing.Message:
         method=incoming.scope["method"],
         match=match_of(incoming),
         body=incoming.body,
+        query=incoming.scope["query_string"].decode("latin-1"),
     )
 
 

@@ -3,35 +3,129 @@
 The one table where the gateway meets the modules (beside hub/urls.py).
 """
 
+import logging
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import parse_qsl, unquote
 
+from django.conf import settings
+
+from cdrs.models import Cdr, identity
+from cdrs.views import own_path
+from commands import lookups as command_lookups
+from commands.reservations import command_posted
 from flex import relay
 from hub.forwarded import Forwarded
+from hub.ocpi import envelope
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
-from hub.routing import Found, LookupKind
-from sessions import lookups
+from hub.outbound import Response
+from hub.routing import Found, LookupKind, Message
+from hub.store import Pushed
+from locations.lookups import location_owner
+from locations.models import Location
+from sessions import lookups as session_lookups
+from tariffs.models import Tariff
+from tokens.lookups import token_issuer
+from tokens.models import Token
+
+logger = logging.getLogger(__name__)
+RECEIVER: Final = InterfaceRole.RECEIVER
 
 Keeper = Callable[[Forwarded], None]
+Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
+
+
+def _for_its_receiver(push: Callable[[Pushed], bool]) -> Keeper:
+    """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
+
+    def keep(forwarded: Forwarded) -> None:
+        response = forwarded.response
+        if not envelope.is_accepted(response.status, response.body):
+            return
+        country_code, party_id, *ids = map(unquote, forwarded.match.ids.values())
+        if (country_code.upper(), party_id.upper()) != forwarded.sender:
+            return  # Whoever passes another one's object on tells nothing new of it.
+        pushed = Pushed(
+            method=forwarded.method,
+            owner=forwarded.sender,
+            ids=tuple(ids),
+            query=dict(parse_qsl(forwarded.query)),
+            body=forwarded.body,
+            audience=str(forwarded.receiver),
+        )
+        _kept_or_logged(forwarded, lambda: push(pushed))
+
+    return keep
+
+
+def _cdr_posted(forwarded: Forwarded) -> None:
+    _kept_or_logged(
+        forwarded,
+        lambda: Cdr.taken(forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response),
+    )
+
+
+def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
+    """The receiver took it: what is no valid object can only be left out of the hub's store."""
+    try:
+        keep()
+    except OcpiError as error:
+        logger.warning(
+            "%s of %s from %s to %s is not kept: %s, correlation %s",
+            forwarded.method,
+            forwarded.match.module,
+            forwarded.sender,
+            forwarded.receiver,
+            error.message,
+            forwarded.correlation_id,
+        )
+
+
+def _known_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> Response | None:
+    return Cdr.known_answer(sender, receiver, body)
+
+
+def own_location(sender: PartyId, body: bytes) -> str | None:
+    """Where the hub itself shows a CDR whose eMSP told no URL of it; None when it has none."""
+    cdr_id = Cdr.id_in(body)
+    if cdr_id is None or not Cdr.named(identity(sender, cdr_id)).exists():
+        return None
+    return f"{settings.BASE_URL}{own_path(sender, cdr_id)}"
+
+
+_location, _tariff, _token = map(_for_its_receiver, (Location.push, Tariff.push, Token.push))
 _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
-    ("sessions", InterfaceRole.RECEIVER, "PUT"): relay.session_pushed,
-    ("sessions", InterfaceRole.RECEIVER, "PATCH"): relay.session_pushed,
+    ("locations", RECEIVER, "PUT"): _location,
+    ("locations", RECEIVER, "PATCH"): _location,
+    ("tariffs", RECEIVER, "PUT"): _tariff,
+    ("tariffs", RECEIVER, "DELETE"): _tariff,
+    ("tokens", RECEIVER, "PUT"): _token,
+    ("tokens", RECEIVER, "PATCH"): _token,
+    ("sessions", RECEIVER, "PUT"): relay.session_pushed,
+    ("sessions", RECEIVER, "PATCH"): relay.session_pushed,
     ("sessions", InterfaceRole.SENDER, "PUT"): relay.preferences_put,
+    ("cdrs", RECEIVER, "POST"): _cdr_posted,
+    ("commands", RECEIVER, "POST"): command_posted,
 }
-# Asked before a message is forwarded; raises what refuses it.
-_CHECKS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, PartyId, Match], None]]] = {
-    ("sessions", InterfaceRole.SENDER, "PUT"): lookups.check_preferences_sender,
+# Asked before a message is forwarded: raises what refuses it, or gives the answer known already.
+_CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
+    ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
+    ("cdrs", RECEIVER, "POST"): _known_cdr,
 }
-LOOKUPS: Final[dict[LookupKind, Callable[[PartyId, Match], Found]]] = {
-    LookupKind.SESSION: lookups.session_parties,
+LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
+    LookupKind.SESSION: session_lookups.session_parties,
     LookupKind.SESSION_FSP: relay.session_fsp,
+    LookupKind.LOCATION: location_owner,
+    LookupKind.TOKEN: token_issuer,
+    LookupKind.COMMAND: command_lookups.command_receiver,
 }
 
 
-def check(match: Match | None, method: str) -> Callable[[PartyId, PartyId, Match], None] | None:
-    """What to ask before the message leaves: (sender, receiver, match); None for most."""
+def check(match: Match | None, method: str) -> Check | None:
+    """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
     if match is None or match.route is None:
         return None
     return _CHECKS.get((match.module, match.role, method))

@@ -12,13 +12,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hub.directory import Directory, PartyEntry, PlatformEntry
-from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import (
     ClientError,
     ConnectionProblem,
     HubError,
     InvalidParameters,
     UnknownReceiver,
+    UnknownToken,
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
@@ -41,6 +42,7 @@ class Message:
     method: str
     match: Match
     body: bytes
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +63,44 @@ class Hub:
 
 
 class LookupKind(StrEnum):
-    """What the database is asked."""
+    """What the database is asked: whose is this?"""
 
     SESSION = "session"
     SESSION_FSP = "fsp of session"
+    LOCATION = "location"
+    TOKEN = "issuer of token"  # noqa: S105 - a kind of question
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Ask for the party that this id belongs to, then decide again with `Found`."""
+    """Ask for the party that the message's content belongs to, then decide again with `Found`."""
 
     kind: LookupKind
-    object_id: str
     sender: PartyId
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a Lookup: the candidates' parties, as many as there are."""
+    """The answer to a Lookup: the candidates' parties, as many as there are, and what of."""
 
     parties: tuple[PartyId, ...]
+    what: str
 
 
-Decision = Forward | Hub | Lookup
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Nobody knows whose token this is: ask each of these eMSPs for authorization."""
+
+    sender: PartyId
+    forwards: tuple[Forward, ...]
+
+
+Decision = Forward | Hub | Lookup | Ask
+# transport_and_format, Broadcast Push: "information that is meant to be sent to all other parties".
+BROADCAST: Final = frozenset({"locations", "tariffs", "tokens"})
+# GET All: what the hub combines "from different connected parties".
+LISTED: Final = BROADCAST | {"sessions", "cdrs"}
 _SENDER: Final = InterfaceRole.SENDER
 _RECEIVER: Final = InterfaceRole.RECEIVER
 
@@ -106,14 +123,19 @@ def decide(message: Message, directory: Directory, found: Found | None = None) -
         return Hub(sender, _named_receiver(message, directory, sender))
     if place.module == "chargingprofiles" and place.role == _SENDER and found is None:
         # An update of the active profile goes to who is FSP now, whomever the CPO still addresses.
-        return Lookup(LookupKind.SESSION_FSP, place.ids["session_id"], sender)
+        return Lookup(LookupKind.SESSION_FSP, sender)
     if place.module == "chargingprofiles" and found is not None and found.parties:
-        return _forward(message, directory, sender, _only(found, message))
+        return _forward(message, directory, sender, _only(found))
     to = _to_party(message)
     if to == directory.hub:
         return _for_the_hub(message, sender)
     if to is not None:
         return _forward(message, directory, sender, to)
+    if place.role == _RECEIVER and place.module in BROADCAST:
+        # "or that it needs to be broadcasted if the destination cannot be determined".
+        return _for_all(message, sender)
+    if found is not None and not found.parties and place.module == "tokens":
+        return _ask_issuers(message, directory, sender)
     receiver = _receiver_by_content(message, sender, found)
     return (
         receiver if isinstance(receiver, Lookup) else _forward(message, directory, sender, receiver)
@@ -200,9 +222,13 @@ def _named_receiver(message: Message, directory: Directory, sender: PartyId) -> 
 
 def _for_the_hub(message: Message, sender: PartyId) -> Decision:
     place = message.match
-    if message.method == "GET" and place.role == _RECEIVER:
-        # "GET SHALL NOT be used in combination with Broadcast Push."
-        raise HubError("A GET cannot be broadcast; name the receiver, or leave OCPI-to out.")
+    if place.role == _RECEIVER and message.method == "GET":
+        raise HubError(
+            "GET SHALL NOT be used in combination with Broadcast Push; leave OCPI-to out to read "
+            "what the hub has, or name the receiver."
+        )
+    if place.role == _RECEIVER and place.module in BROADCAST:
+        return _for_all(message, sender)
     if place.role == _RECEIVER and place.module in {"sessions", "cdrs"}:
         # "specific to only one party and possibly even protected by GDPR": never spread.
         if (owner := _emsp_in_body(message)) is not None:
@@ -214,7 +240,85 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
         raise UnknownReceiver("This session has no flexibility provider that could be told.")
     if place.route is None:
         raise HubError(f"The hub has no {place.module} of its own; name the receiver in OCPI-to.")
+    if place.role == _SENDER and message.method == "GET" and place.module in LISTED:
+        return Hub(sender, None)
+    raise HubError(
+        f"The hub itself takes no {message.method} of {place.module}; name the receiver in "
+        "OCPI-to, or leave OCPI-to out and the hub finds it by the content."
+    )
+
+
+def _for_all(message: Message, sender: PartyId) -> Hub:
+    """A Broadcast Push, or a GET of what was broadcast: the hub's own store answers."""
+    ids = message.match.ids
+    owner = _identity(Address(ids["country_code"], ids["party_id"]), "The URL")
+    if message.method != "GET" and owner != sender:
+        raise InvalidParameters(
+            f"The URL names {owner}, but OCPI-from is {sender}: only its owner may push an object."
+        )
     return Hub(sender, None)
+
+
+def broadcast_receivers(
+    directory: Directory, sender: PartyId, module: str
+) -> tuple[PartyEntry, ...]:
+    """Who gets a Broadcast Push of `sender`: the connected parties of the opposite role.
+
+    "CPO pushing information to all eMSPs and NSPs, eMSP pushing information to all CPOs. (The role
+    "Other" is seen as an eMSP type of role ..)" (Broadcast Push). Only with the module and an
+    agreement, and never back to the sender's platform. HubError for a role that has no opposite.
+    """
+    own = directory.parties[sender]
+    wanted = _opposite(own.roles, module)
+    if wanted is None:
+        roles = ", ".join(sorted(own.roles))
+        raise HubError(f"{sender} ({roles}) has no opposite role to broadcast {module} to.")
+    return tuple(
+        entry
+        for identity, entry in directory.parties.items()
+        if entry.status == ConnectionStatus.CONNECTED
+        and entry.is_agreed
+        and entry.roles & wanted
+        and entry.platform.id != own.platform.id
+        and entry.platform.endpoint(module, _RECEIVER) is not None
+        and directory.closed_because(sender, identity, module) is None
+    )
+
+
+def _opposite(roles: frozenset[Role], module: str) -> frozenset[Role] | None:
+    as_cpo = Role.CPO in roles and module != "tokens"
+    if as_cpo or (Role.CPO in roles and not roles & _EMSP_LIKE):
+        return _TOLD_BY_CPO[module]
+    return frozenset({Role.CPO}) if roles & _EMSP_LIKE else None
+
+
+_EMSP_LIKE: Final = frozenset({Role.EMSP, Role.OTHER})
+_TOLD_BY_CPO: Final = {
+    "locations": frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP}),
+    "tariffs": frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP}),
+    "tokens": frozenset({Role.EMSP, Role.NSP, Role.OTHER}),
+}
+
+
+def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask:
+    """Everybody who may have issued a token that the hub does not know."""
+    own = directory.parties.get(sender)
+    forwards = tuple(
+        Forward(sender, entry, endpoint)
+        for identity, entry in directory.parties.items()
+        if entry.status == ConnectionStatus.CONNECTED
+        and entry.is_agreed
+        and entry.roles & _EMSP_LIKE
+        and (own is None or entry.platform.id != own.platform.id)
+        and (endpoint := entry.platform.endpoint("tokens", _SENDER)) is not None
+        and directory.closed_because(sender, identity, "tokens") is None
+    )
+    if not forwards:
+        raise UnknownToken(
+            "The hub does not know this Token, and no eMSP is connected that could be asked.",
+            http_status=HTTPStatus.NOT_FOUND,
+        )
+    return Ask(sender, forwards)
 
 
 def _receiver_by_content(
@@ -222,19 +326,35 @@ def _receiver_by_content(
 ) -> PartyId | Lookup:
     """Open Routing Request: the one party that the content names."""
     place = message.match
-    if place.module in {"sessions", "cdrs"} and place.role == _RECEIVER:
-        if (emsp := _emsp_in_body(message)) is not None:
-            return emsp
-        if message.method == "PATCH" and found is None:
-            return Lookup(LookupKind.SESSION, place.ids["session_id"], sender)
-    if place.module == "sessions" and "session_id" in place.ids and found is None:
-        return Lookup(LookupKind.SESSION, place.ids["session_id"], sender)
     if found is not None:
-        return _only(found, message)
+        return _only(found)
+    if (
+        place.module in {"sessions", "cdrs"}
+        and place.role == _RECEIVER
+        and (emsp := _emsp_in_body(message)) is not None
+    ):
+        return emsp
+    if (kind := _lookup_kind(place)) is not None:
+        return Lookup(kind, sender)
+    is_list = place.role == _SENDER and place.module in LISTED and not place.ids
     raise UnknownReceiver(
         f"OCPI-to is missing, and this {message.method} on {place.module} does not say whom it is "
-        "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id."
+        "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id"
+        + (", or the hub itself to get the objects of all parties." if is_list else ".")
     )
+
+
+def _lookup_kind(place: Match) -> LookupKind | None:
+    """What in the message the database knows the owner of."""
+    if place.module == "sessions" and "session_id" in place.ids:
+        return LookupKind.SESSION
+    if place.role == _SENDER and "location_id" in place.ids:
+        return LookupKind.LOCATION
+    if place.role == _SENDER and "token_uid" in place.ids:
+        return LookupKind.TOKEN
+    if place.role == _RECEIVER and place.module == "commands":
+        return LookupKind.COMMAND
+    return None
 
 
 def _emsp_in_body(message: Message) -> PartyId | None:
@@ -245,15 +365,15 @@ def _emsp_in_body(message: Message) -> PartyId | None:
         return None
 
 
-def _only(found: Found, message: Message) -> PartyId:
+def _only(found: Found) -> PartyId:
     if not found.parties:
         raise UnknownReceiver(
-            f"OCPI-to is missing, and you may see no session "
-            f"{message.match.ids.get('session_id')!r} here. Name the receiver in OCPI-to."
+            f"OCPI-to is missing, and you may see no {found.what} here. Name the receiver in "
+            "OCPI-to."
         )
     if len(found.parties) > 1:
         raise UnknownReceiver(
-            f"OCPI-to is missing, and session {message.match.ids.get('session_id')!r} exists at "
+            f"OCPI-to is missing, and {found.what} exists at "
             f"{' and '.join(map(str, found.parties))}. Name the receiver in OCPI-to."
         )
     return found.parties[0]

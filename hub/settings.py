@@ -60,6 +60,8 @@ ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", IS_TRIAL)
 ALLOW_HTTP_URLS = env.flag("ALLOW_HTTP_URLS", IS_TRIAL)
 CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 5)
 FORWARD_TIMEOUT = env.number("FORWARD_TIMEOUT", 30)
+# How long the eMSPs may take to say whether they issued a Token that the hub does not know.
+AUTHORIZE_TIMEOUT = env.number("AUTHORIZE_TIMEOUT", 10)
 # Unanswered forwarded messages to one platform, per web process: more are refused with 4003.
 FORWARDS_PER_RECEIVER = env.integer("FORWARDS_PER_RECEIVER", 1500, least=1)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
@@ -93,7 +95,12 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "hub.apps.HubConfig",
+    "locations.apps.LocationsConfig",
+    "tariffs.apps.TariffsConfig",
     "sessions.apps.SessionsConfig",
+    "cdrs.apps.CdrsConfig",
+    "tokens.apps.TokensConfig",
+    "commands.apps.CommandsConfig",
     "charging_profiles.apps.ChargingProfilesConfig",
     "flex.apps.FlexConfig",
 ]

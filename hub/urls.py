@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
@@ -39,6 +39,10 @@ urlpatterns = [
         ProfileCommands.as_view(),
     ),
     re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
+    *(
+        re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
+        for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
+    ),
     re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),

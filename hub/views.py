@@ -17,7 +17,13 @@ from rest_framework.views import APIView
 
 from hub.directory import PlatformEntry
 from hub.ocpi import envelope
-from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, OcpiError, ServerError
+from hub.ocpi.errors import (
+    HubError,
+    InvalidParameters,
+    MethodNotAllowed,
+    OcpiError,
+    ServerError,
+)
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
@@ -41,6 +47,20 @@ class Exchange:
     sender: PartyId | None = None
     receiver: PartyId | None = None
     match: Match | None = None
+
+    @property
+    def place(self) -> Match:
+        """Where a Functional Module was called."""
+        if self.match is None:
+            raise HubError("This URL is not routed.")
+        return self.match
+
+    @property
+    def caller(self) -> PartyId:
+        """Who calls a Functional Module."""
+        if self.sender is None:
+            raise HubError("This URL is not routed.")
+        return self.sender
 
 
 class AnswerLater(HttpResponse):
@@ -91,6 +111,11 @@ def answer(data: Any = ..., *, message: str | None = None, status: int = 200) ->
     """A success envelope; without `data` the property is absent."""
     body = envelope.success(message=message) if data is ... else envelope.success(data, message)
     return HttpResponse(body, status=status, content_type=JSON)
+
+
+def answer_document(document: bytes) -> HttpResponse:
+    """A success envelope around a stored document."""
+    return HttpResponse(envelope.success_of_document(document), content_type=JSON)
 
 
 def refusal(error: OcpiError) -> HttpResponse:

@@ -6,26 +6,27 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
-from hub.routing import Found
+from hub.routing import Found, Message
 from sessions.models import Session
 
 
-def session_parties(sender: PartyId, match: Match) -> Found:
+def session_parties(message: Message, sender: PartyId) -> Found:
     """For a CPO's push: the session's eMSP. For an eMSP's preferences: the session's CPO.
 
     Only among the sender's own sessions, so that an id alone tells nothing about others'.
     """
-    session_id = unquote(match.ids["session_id"])
-    if match.role == InterfaceRole.RECEIVER:
+    session_id = unquote(message.match.ids["session_id"])
+    what = f"session {session_id!r}"
+    if message.match.role == InterfaceRole.RECEIVER:
         pushed = Session.objects.owned(sender, session_id)
-        return Found(tuple({session.emsp for session in pushed}))
+        return Found(tuple({session.emsp for session in pushed}), what)
     own = Session.objects.named(session_id).filter(
         emsp_country_code__iexact=sender.country_code, emsp_party_id__iexact=sender.party_id
     )
-    return Found(tuple(sorted({session.owner for session in own})))
+    return Found(tuple(sorted({session.owner for session in own})), what)
 
 
-def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match) -> None:
+def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match, _body: bytes) -> None:
     """Charging Preferences come "on behalf of the driver": from the eMSP of the session's token.
 
     NotFound (404) for somebody else's session, as the text allows; a session that the hub does not

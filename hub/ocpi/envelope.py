@@ -1,5 +1,6 @@
 """The response format around every answer (transport_and_format, Response format)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,6 +63,18 @@ def success(data: Any = msgspec.UNSET, message: str | None = None) -> bytes:
     if message:
         envelope["status_message"] = message
     return msgspec.json.encode(envelope)
+
+
+def success_of_list(documents: Sequence[bytes]) -> bytes:
+    """An envelope around stored JSON documents, whose bytes stay as they are."""
+    head = f'{{"status_code":{SUCCESS},"timestamp":"{ocpi_now()}","data":['
+    return b"".join((head.encode(), b",".join(documents), b"]}"))
+
+
+def success_of_document(document: bytes) -> bytes:
+    """An envelope around one stored JSON document."""
+    head = f'{{"status_code":{SUCCESS},"timestamp":"{ocpi_now()}","data":'
+    return b"".join((head.encode(), document, b"}"))
 
 
 def failure(error: OcpiError) -> bytes:

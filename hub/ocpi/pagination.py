@@ -36,11 +36,16 @@ def read_page(query: Mapping[str, str]) -> Page:
     )
 
 
-def page_headers(page: Page, total: int, url: str, query: Mapping[str, str]) -> dict[str, str]:
-    """X-Total-Count, X-Limit and, unless this is the last page, Link with the same filters."""
+def page_headers(
+    page: Page, total: int, url: str, query: Mapping[str, str], *, has_next: bool | None = None
+) -> dict[str, str]:
+    """X-Total-Count, X-Limit and, unless this is the last page, Link with the same filters.
+
+    `has_next` is for who knows better than `total` whether there is another page.
+    """
     sent = {headers.TOTAL_COUNT: str(total), headers.LIMIT: str(page.limit)}
     after = page.offset + page.limit
-    if after < total:
+    if after < total if has_next is None else has_next:
         filters = {name: query[name] for name in ("date_from", "date_to") if name in query}
         following = urlencode({"offset": after, "limit": page.limit, **filters})
         sent["Link"] = f'<{url}?{following}>; rel="next"'

@@ -1,11 +1,12 @@
 """Bodies of PATCH requests (transport_and_format, PATCH; each module's PATCH Method)."""
 
+from datetime import datetime
 from functools import cache
 from typing import get_type_hints
 
 import msgspec
 
-from hub.ocpi.datatypes import DateTime
+from hub.ocpi.datatypes import DateTime, decode, utc
 
 
 class Patch(msgspec.Struct, kw_only=True):
@@ -36,3 +37,25 @@ def partial(whole: type[msgspec.Struct]) -> type[Patch]:
         kw_only=True,
     )
     return patch
+
+
+Fields = dict[str, msgspec.Raw]
+
+
+def fields_of(document: bytes) -> Fields:
+    """The fields of a JSON object, each with its bytes as they are."""
+    return decode(document, Fields)
+
+
+def merged(document: bytes, changes: bytes) -> bytes:
+    """The object with a PATCH in it: fields that were not sent keep their bytes."""
+    return msgspec.json.encode(fields_of(document) | fields_of(changes))
+
+
+class _Dated(msgspec.Struct):
+    last_updated: DateTime
+
+
+def last_updated_of(document: bytes) -> datetime:
+    """When the object was last updated, says its owner."""
+    return utc(decode(document, _Dated).last_updated)

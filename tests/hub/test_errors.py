@@ -224,12 +224,6 @@ def test_writing_to_what_is_no_endpoint_is_an_envelope_too(hub, cpo, path, metho
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PUT", "receiver/locations/XX/AAA/L1"),
-        ("PATCH", "receiver/tokens/XX/AAA/T1"),
-        ("PUT", "receiver/tariffs/XX/AAA/T1"),
-        ("DELETE", "receiver/tariffs/XX/AAA/T1"),
-        ("GET", "sender/locations"),
-        ("GET", "sender/cdrs"),
         ("POST", "receiver/commands/START_SESSION"),
         ("PUT", "receiver/sessions/XX/AAA/S1"),
         ("POST", "receiver/cdrs"),

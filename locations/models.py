@@ -1,0 +1,143 @@
+"""Locations as the hub keeps them (mod_locations, Flow and Lifecycle)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from django.db import models
+
+from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.errors import InvalidParameters, UnknownLocation
+from hub.ocpi.patches import Fields, fields_of, partial
+from hub.store import Merged, Pushed, StoredObject, check_ids, is_older
+from locations.objects import EVSE, Connector
+from locations.objects import Location as LocationObject
+
+# What {location_id}[/{evse_uid}][/{connector_id}] names.
+_KINDS: Final = (LocationObject, EVSE, Connector)
+_NAMES: Final = ("Location", "EVSE", "Connector")
+# Where a part stands in its parent, and the field that names it.
+_PARTS: Final = (("evses", "uid"), ("connectors", "id"))
+
+
+class Location(StoredObject):
+    """One Location with its EVSEs and Connectors, for everybody or for one party alone."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "object_id", "audience"], name="location_once")
+        ]
+        indexes = [
+            models.Index(fields=["object_id"], name="location_by_id"),
+            models.Index(fields=["last_updated"], name="location_by_last_updated"),
+        ]
+
+    @classmethod
+    def push(cls, pushed: Pushed) -> bool:
+        """Keep a PUT or PATCH of a Location, EVSE or Connector; False when what is kept is newer.
+
+        UnknownLocation (2003) when it changes what the hub does not have.
+        """
+        kind = _KINDS[len(pushed.ids) - 1]
+        identity = cls.identity(pushed)
+        if pushed.method == "PUT" and kind is LocationObject:
+            sent = decode(pushed.body, LocationObject)
+            check_ids(pushed, sent)
+            return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
+        _check_part(pushed)
+        is_stored = cls.merge(
+            identity, pushed.audience, lambda document: _changed(document, pushed)
+        )
+        if is_stored is None:
+            raise UnknownLocation(
+                f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."
+            )
+        return is_stored
+
+    @staticmethod
+    def identity(pushed: Pushed) -> dict[str, str]:
+        """Which Location the URL names, be it by one of its parts."""
+        return {"owner": str(pushed.owner), "object_id": pushed.ids[0].upper()}
+
+    def part(self, ids: Sequence[str]) -> bytes | None:
+        """The document of the Location, or of its EVSE or Connector; None when it has none such."""
+        document = bytes(self.document)
+        for (name, key), wanted in zip(_PARTS, ids, strict=False):
+            children = _children(fields_of(document), name)
+            place = _place(children, key, wanted)
+            if place is None:
+                return None
+            document = msgspec.json.encode(children[place])
+        return document
+
+
+def _check_part(pushed: Pushed) -> None:
+    """Refuse a body that is no such object, or not the one that its URL names."""
+    kind = _KINDS[len(pushed.ids) - 1]
+    sent = decode(pushed.body, kind if pushed.method == "PUT" else partial(kind))
+    if kind is LocationObject:
+        check_ids(pushed, sent)
+        return
+    key = _PARTS[len(pushed.ids) - 2][1]
+    named = getattr(sent, key)
+    if named is not msgspec.UNSET and named.upper() != pushed.ids[-1].upper():
+        raise InvalidParameters(f"{key} is {named!r} in the body, {pushed.ids[-1]!r} in the URL.")
+
+
+def _changed(document: bytes, pushed: Pushed) -> Merged | None:
+    """The Location with the change in it; None when the changed part is newer already."""
+    changed = _into(fields_of(document), fields_of(pushed.body), pushed, 0)
+    if changed is None:
+        return None
+    merged = msgspec.json.encode(changed)
+    whole = decode(merged, LocationObject)
+    return Merged(merged, utc(whole.last_updated))
+
+
+def _into(parent: Fields, change: Fields, pushed: Pushed, depth: int) -> Fields | None:
+    """The fields of one level with the change in it, and its `last_updated` raised to the change's.
+
+    "the Receiver SHALL also set the new `last_updated` value on the parent" (PUT Method).
+    """
+    if depth == len(pushed.ids) - 1:
+        if is_older(_moment(change), _moment(parent)):
+            return None
+        return parent | change if pushed.method == "PATCH" else change
+    name, key = _PARTS[depth]
+    children = _children(parent, name)
+    place = _place(children, key, pushed.ids[depth + 1])
+    if place is not None:
+        new = _into(children[place], change, pushed, depth + 1)
+        if new is None:
+            return None
+        children[place] = new
+    elif pushed.method == "PUT" and depth + 2 == len(pushed.ids):
+        children.append(change)
+    else:
+        raise UnknownLocation(
+            f"The hub has no {_NAMES[depth + 1]} {pushed.ids[depth + 1]!r} of Location "
+            f"{pushed.ids[0]!r} of {pushed.owner}: PUT it first."
+        )
+    return parent | {
+        name: msgspec.Raw(msgspec.json.encode(children)),
+        "last_updated": max(parent, change, key=_moment)["last_updated"],
+    }
+
+
+def _children(parent: Fields, name: str) -> list[Fields]:
+    children: list[Fields] | None = msgspec.json.decode(
+        parent.get(name, b"null"), type=list[Fields] | None
+    )
+    return children or []
+
+
+def _place(children: list[Fields], key: str, wanted: str) -> int | None:
+    for place, child in enumerate(children):
+        if msgspec.json.decode(child[key], type=str).upper() == wanted.upper():
+            return place
+    return None
+
+
+def _moment(fields: Fields) -> datetime:
+    return utc(msgspec.json.decode(fields["last_updated"], type=datetime))

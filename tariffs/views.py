@@ -1,0 +1,38 @@
+"""What the hub answers of Tariffs itself (mod_tariffs, Interfaces and endpoints)."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from hub import broadcasts
+from hub.directory import holder
+from hub.listing import list_page
+from hub.store import only, shared_with
+from hub.views import OcpiView, answer_document, exchange_of
+from tariffs.models import Tariff
+
+
+class TariffsSender(OcpiView):
+    """The Sender interface, addressed to the hub."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """GET All: the Tariffs that the caller may see."""
+        return list_page(shared_with(Tariff, exchange_of(request).caller, holder.snapshot), request)
+
+
+class TariffsReceiver(OcpiView):
+    """The Receiver interface: Broadcast Push, and reading back what the hub has."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """A Tariff as the hub has it."""
+        pushed = broadcasts.read(request)
+        seen = shared_with(Tariff, exchange_of(request).caller, holder.snapshot)
+        named = seen.filter(**Tariff.identity(pushed))
+        return answer_document(bytes(only(named, f"Tariff {pushed.ids[0]!r}").document))
+
+    def put(self, request: Request) -> HttpResponse:
+        """Keep a Tariff, and tell everybody of the opposite role."""
+        return broadcasts.push(request, Tariff.push)
+
+    def delete(self, request: Request) -> HttpResponse:
+        """Forget a Tariff, and tell everybody of the opposite role."""
+        return broadcasts.push(request, Tariff.push)

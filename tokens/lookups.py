@@ -1,0 +1,18 @@
+"""What routing asks of the Tokens that the hub keeps (Open Routing Request)."""
+
+from urllib.parse import parse_qsl, unquote
+
+from hub.ocpi.party import PartyId
+from hub.routing import Found, Message
+from tokens.models import token_type
+from tokens.visibility import tokens_for
+
+
+def token_issuer(message: Message, sender: PartyId) -> Found:
+    """For real-time authorization: who issued the Token, among those that the sender may see."""
+    seen = tokens_for(sender).filter(
+        object_id=unquote(message.match.ids["token_uid"]).upper(),
+        type=token_type(dict(parse_qsl(message.query))),
+    )
+    owners = sorted(set(seen.values_list("owner", flat=True)))
+    return Found(tuple(map(PartyId.parse, owners)), "a Token of this uid and type")

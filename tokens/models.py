@@ -1,0 +1,93 @@
+"""Tokens as the hub keeps them (mod_tokens, Flow and Lifecycle)."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+from django.db import models
+
+from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.errors import InvalidParameters, UnknownToken
+from hub.ocpi.patches import last_updated_of, merged, partial
+from hub.store import Merged, Pushed, StoredObject, check_ids, is_older
+from tokens.objects import Token as TokenObject
+from tokens.objects import TokenType
+
+
+class Token(StoredObject):
+    """One Token, for all CPOs or for one party alone; `object_id` is its `uid`."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id", "type")
+
+    type = models.CharField(max_length=12, choices=[(t.value, t.value) for t in TokenType])
+
+    class Meta:
+        constraints = [
+            # "a Token is identified by `uid` and `type`" (Token object).
+            models.UniqueConstraint(
+                fields=["owner", "object_id", "type", "audience"], name="token_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["object_id"], name="token_by_uid"),
+            models.Index(fields=["last_updated"], name="token_by_last_updated"),
+        ]
+
+    def __str__(self) -> str:
+        # A uid in a log would let its reader charge in the driver's name.
+        return f"token {self.pk} of {self.owner}"
+
+    @classmethod
+    def push(cls, pushed: Pushed) -> bool:
+        """Keep a PUT or PATCH; False when what is kept is newer.
+
+        UnknownToken (2004) when it changes what the hub does not have.
+        """
+        identity = cls.identity(pushed)
+        if pushed.method == "PUT":
+            sent = decode(pushed.body, TokenObject)
+            _check(pushed, identity, sent)
+            return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
+        _check(pushed, identity, decode(pushed.body, partial(TokenObject)))
+
+        def change(document: bytes) -> Merged | None:
+            moment = last_updated_of(pushed.body)
+            if is_older(moment, last_updated_of(document)):
+                return None
+            changed = merged(document, pushed.body)
+            decode(changed, TokenObject)
+            return Merged(changed, moment)
+
+        is_stored = cls.merge(identity, pushed.audience, change)
+        if is_stored is None:
+            raise UnknownToken("The hub has no such Token: PUT it first.")
+        return is_stored
+
+    @staticmethod
+    def identity(pushed: Pushed) -> dict[str, str]:
+        """Which Token the URL names."""
+        return {
+            "owner": str(pushed.owner),
+            "object_id": pushed.ids[0].upper(),
+            "type": token_type(pushed.query),
+        }
+
+
+def _check(pushed: Pushed, identity: Mapping[str, str], sent: msgspec.Struct) -> None:
+    check_ids(pushed, sent, "uid")
+    named = sent.type  # type: ignore[attr-defined]  # a Token, or a part of one
+    if named not in {msgspec.UNSET, identity["type"]}:
+        raise InvalidParameters(
+            f"type is {str(named)!r} in the body; the URL says {identity['type']!r} "
+            "(?type=…, RFID when it is left out)."
+        )
+
+
+def token_type(query: Mapping[str, str]) -> str:
+    """`?type=`: "Token.type of the Token to retrieve. Default if omitted: RFID"."""
+    text = query.get("type", TokenType.RFID)
+    try:
+        return TokenType(text.upper()).value
+    except ValueError:
+        allowed = ", ".join(TokenType)
+        raise InvalidParameters(f"type={text[:40]!r} is none of {allowed}.") from None

@@ -1,0 +1,40 @@
+"""What the hub answers of Tokens itself (mod_tokens, Interfaces and endpoints).
+
+Real-time authorization is forwarded to the token's eMSP by the gateway (tokens/authorization.py).
+"""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from hub import broadcasts
+from hub.listing import list_page
+from hub.store import only
+from hub.views import OcpiView, answer_document, exchange_of
+from tokens.models import Token
+from tokens.visibility import tokens_for
+
+
+class TokensSender(OcpiView):
+    """The Sender interface, addressed to the hub."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """GET All: the Tokens that the caller may see."""
+        return list_page(tokens_for(exchange_of(request).caller), request)
+
+
+class TokensReceiver(OcpiView):
+    """The Receiver interface: Broadcast Push, and reading back what the hub has."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """A Token as the hub has it; `?type=` is RFID when left out."""
+        seen = tokens_for(exchange_of(request).caller)
+        named = seen.filter(**Token.identity(broadcasts.read(request)))
+        return answer_document(bytes(only(named, "Token of this uid and type").document))
+
+    def put(self, request: Request) -> HttpResponse:
+        """Keep a Token, and tell everybody of the opposite role."""
+        return broadcasts.push(request, Token.push)
+
+    def patch(self, request: Request) -> HttpResponse:
+        """Merge changes into a Token, and tell everybody of the opposite role."""
+        return broadcasts.push(request, Token.push)
