@@ -155,8 +155,7 @@ def _session(
 ) -> tuple[Session | None, PartyId | None]:
     """The session and, where TO names one, the receiver. Two candidates: refused, not guessed."""
     if exchange.receiver is not None:
-        found = Session.objects.owned(exchange.receiver, session_id).first()
-        return found, exchange.receiver
+        return Session.find(exchange.receiver, session_id), exchange.receiver
     candidates = list(Session.objects.named(session_id))
     visible = [s for s in candidates if authority.current().may_see(s, caller.identity)]
     if len(visible) > 1:

@@ -1,8 +1,9 @@
 """Who is flexibility provider (FSP), for which session, since when (SCALE D2.3, 8.4 and 11)."""
 
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
+from hub import statements
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
@@ -77,17 +78,26 @@ class FlexAgreement(models.Model):
     def for_session(cls, session: Session) -> "FlexAgreement | None":
         """The agreement that decides, or None."""
 
-        def is_or_empty(field: str, value: str) -> models.Q:
-            return models.Q(**{field: ""}) | models.Q(**{f"{field}__iexact": value})
-
-        fitting = cls.objects.filter(
-            is_or_empty("cpo_country_code", session.country_code),
-            is_or_empty("cpo_party_id", session.party_id),
-            is_or_empty("emsp_country_code", session.emsp_country_code),
-            is_or_empty("emsp_party_id", session.emsp_party_id),
-            is_or_empty("token_uid", session.token_uid),
-            is_or_empty("location_id", session.location_id),
-            is_active=True,
+        fitting = statements.rows(
+            cls,
+            f"""
+            SELECT {statements.columns(cls)} FROM flex_flexagreement
+            WHERE is_active
+              AND (cpo_country_code = '' OR upper(cpo_country_code) = upper(%s))
+              AND (cpo_party_id = '' OR upper(cpo_party_id) = upper(%s))
+              AND (emsp_country_code = '' OR upper(emsp_country_code) = upper(%s))
+              AND (emsp_party_id = '' OR upper(emsp_party_id) = upper(%s))
+              AND (token_uid = '' OR upper(token_uid) = upper(%s))
+              AND (location_id = '' OR upper(location_id) = upper(%s))
+            """,  # noqa: S608 - columns of ours
+            (
+                session.country_code,
+                session.party_id,
+                session.emsp_country_code,
+                session.emsp_party_id,
+                session.token_uid,
+                session.location_id,
+            ),
         )
         return max(fitting, key=lambda agreement: (agreement.rank, -agreement.pk), default=None)
 
@@ -147,7 +157,7 @@ class FspAssignment(models.Model):
     @classmethod
     def of(cls, session: Session) -> "FspAssignment | None":
         """The open assignment; made out of the agreement that fits when there is none yet."""
-        current = cls.objects.filter(session=session, ended_at__isnull=True).first()
+        current = cls.current(session)
         if current is not None:
             return current
         agreement = FlexAgreement.for_session(session)
@@ -156,21 +166,44 @@ class FspAssignment(models.Model):
         return cls.open(session, agreement.fsp, reason=f"agreement {agreement.pk}: {agreement}")
 
     @classmethod
+    def current(cls, session: Session) -> "FspAssignment | None":
+        """The open assignment."""
+        found = statements.rows(
+            cls,
+            f"SELECT {statements.columns(cls)} FROM flex_fspassignment "  # noqa: S608 - columns of ours
+            "WHERE session_id = %s AND ended_at IS NULL",
+            (session.pk,),
+        )
+        return found[0] if found else None
+
+    @classmethod
     def open(cls, session: Session, fsp: PartyId, reason: str) -> "FspAssignment":
         """Make `fsp` the FSP unless somebody is; return who is. Safe to race."""
-        with transaction.atomic():
-            Session.objects.select_for_update().get(pk=session.pk)
-            current = cls.objects.filter(session=session, ended_at__isnull=True).first()
+        while True:
+            # Who comes second waits in the unique indexes for who comes first, and writes nothing.
+            opened = statements.rows(
+                cls,
+                f"""
+                INSERT INTO flex_fspassignment
+                    (session_id, kind, fsp_country_code, fsp_party_id, epoch, reason, started_at)
+                SELECT %(session)s, %(kind)s, %(country_code)s, %(party_id)s,
+                       coalesce(max(epoch), 0) + 1, %(reason)s, %(now)s
+                FROM flex_fspassignment WHERE session_id = %(session)s
+                ON CONFLICT DO NOTHING
+                RETURNING {statements.columns(cls)}
+                """,  # noqa: S608 - columns of ours
+                {
+                    "session": session.pk,
+                    "kind": FspKind.PARTY,
+                    "country_code": fsp.country_code,
+                    "party_id": fsp.party_id,
+                    "reason": reason[:200],
+                    "now": timezone.now(),
+                },
+            )
+            current = opened[0] if opened else cls.current(session)
             if current is not None:
                 return current
-            last = cls.objects.filter(session=session).aggregate(models.Max("epoch"))["epoch__max"]
-            return cls.objects.create(
-                session=session,
-                fsp_country_code=fsp.country_code,
-                fsp_party_id=fsp.party_id,
-                epoch=(last or 0) + 1,
-                reason=reason[:200],
-            )
 
 
 class PreferenceCopy(models.Model):

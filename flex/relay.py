@@ -73,7 +73,7 @@ def preferences_put(forwarded: Forwarded) -> None:
     Also when the CPO says that its EVSE cannot (404, 2001): the FSP can still use them.
     """
     session_id = unquote(forwarded.match.ids["session_id"])
-    session = Session.objects.owned(forwarded.receiver, session_id).first()
+    session = Session.find(forwarded.receiver, session_id)
     if session is None or session.emsp != forwarded.sender:
         return
     try:

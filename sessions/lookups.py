@@ -33,6 +33,6 @@ def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match, _body:
     know is left to the CPO.
     """
     session_id = unquote(match.ids["session_id"])
-    session = Session.objects.owned(cpo, session_id).first()
+    session = Session.find(cpo, session_id)
     if session is not None and sender != session.emsp:
         raise NotFound(f"{sender} has no session {session_id!r} at {cpo}.")

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from hub.leases import lock_name
+from hub import statements
 from hub.ocpi.datatypes import decode, utc
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
@@ -101,17 +101,7 @@ class Session(models.Model):
         received = decode(document, SessionObject)
         owner = PartyId.of(received.country_code, received.party_id)
         _check_identity(received, *(url or (owner, received.id)))
-        with transaction.atomic(savepoint=False):
-            # Two first PUTs at once: no row to lock yet.
-            lock_name(f"session {owner} {received.id.upper()}")
-            found = cls.objects.select_for_update().owned(owner, received.id).first()
-            if found is None:
-                found = cls(
-                    country_code=received.country_code,
-                    party_id=received.party_id,
-                    session_id=received.id,
-                )
-            return found._take(document, received, sent_to)
+        return cls._keep(document, received, sent_to)
 
     @classmethod
     def patch(
@@ -122,30 +112,79 @@ class Session(models.Model):
         `charging_periods` are added to those of the session, never replaced (PATCH Method).
         """
         with transaction.atomic(savepoint=False):
-            found = cls.objects.select_for_update().owned(owner, session_id).first()
+            found = cls.find(owner, session_id, for_update=True)
             if found is None:
                 return None
             document = merged(bytes(found.document), changes)
             received = decode(document, SessionObject)
             _check_identity(received, owner, session_id)
-            return found._take(document, received, sent_to)
+            return cls._keep(document, received, sent_to)
 
-    def _take(self, document: bytes, received: SessionObject, sent_to: PartyId) -> "Session | None":
+    @classmethod
+    def find(cls, owner: PartyId, session_id: str, *, for_update: bool = False) -> "Session | None":
+        """The session that this CPO calls `session_id`."""
+        found = statements.rows(
+            cls,
+            f"""
+            SELECT {statements.columns(cls)} FROM ocpi_sessions_session
+            WHERE upper(country_code) = upper(%s) AND upper(party_id) = upper(%s)
+              AND upper(session_id) = upper(%s)
+            {"FOR UPDATE" if for_update else ""}
+            """,  # noqa: S608 - columns of ours
+            (owner.country_code, owner.party_id, session_id),
+        )
+        return found[0] if found else None
+
+    @classmethod
+    def _keep(cls, document: bytes, received: SessionObject, sent_to: PartyId) -> "Session | None":
         """Store the document if it is not older than what is kept, and who was sent it."""
-        last_updated = utc(received.last_updated)
-        if str(sent_to) not in self.sent_to:
-            self.sent_to = [*self.sent_to, str(sent_to)]
-            if self.pk:
-                self.save(update_fields=["sent_to"])
-        if self.pk and last_updated < self.last_updated <= timezone.now() + FUTURE_TOLERANCE:
-            return None
-        token = received.cdr_token
-        self.emsp_country_code, self.emsp_party_id = token.country_code, token.party_id
-        self.token_uid, self.token_type = token.uid, token.type
-        self.location_id, self.evse_uid = received.location_id, received.evse_uid
-        self.status, self.last_updated, self.document = received.status, last_updated, document
-        self.save()
-        return self
+        now = timezone.now()
+        values = {
+            "country_code": received.country_code,
+            "party_id": received.party_id,
+            "session_id": received.id,
+            "emsp_country_code": received.cdr_token.country_code,
+            "emsp_party_id": received.cdr_token.party_id,
+            "token_uid": received.cdr_token.uid,
+            "token_type": received.cdr_token.type,
+            "location_id": received.location_id,
+            "evse_uid": received.evse_uid,
+            "status": received.status,
+            "last_updated": utc(received.last_updated),
+            "document": document,
+            "sent_to": [str(sent_to)],
+            "received_at": now,
+            "created_at": now,
+            "ahead": now + FUTURE_TOLERANCE,
+        }
+        kept = statements.rows(cls, _KEEP, values)
+        if not kept:
+            statements.run(_SENT_TOO, values)
+        return kept[0] if kept else None
+
+
+_IDENTITY = ("country_code", "party_id", "session_id")
+_TOLD = (
+    *("emsp_country_code", "emsp_party_id", "token_uid", "token_type", "location_id"),
+    *("evse_uid", "status", "last_updated", "document", "received_at"),
+)
+_STORED = (*_IDENTITY, *_TOLD, "sent_to", "created_at")
+# One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
+_KEEP = f"""
+    INSERT INTO ocpi_sessions_session AS kept ({", ".join(_STORED)})
+    VALUES ({", ".join(f"%({name})s" for name in _STORED)})
+    ON CONFLICT (upper(country_code), upper(party_id), upper(session_id)) DO UPDATE SET
+        {", ".join(f"{name} = excluded.{name}" for name in _TOLD)},
+        sent_to = CASE WHEN kept.sent_to @> excluded.sent_to THEN kept.sent_to
+                       ELSE kept.sent_to || excluded.sent_to END
+    WHERE kept.last_updated <= excluded.last_updated OR kept.last_updated > %(ahead)s
+    RETURNING {statements.columns(Session)}
+"""  # noqa: S608 - names of ours
+_SENT_TOO = """
+    UPDATE ocpi_sessions_session SET sent_to = sent_to || %(sent_to)s::varchar[]
+    WHERE upper(country_code) = upper(%(country_code)s) AND upper(party_id) = upper(%(party_id)s)
+      AND upper(session_id) = upper(%(session_id)s) AND NOT sent_to @> %(sent_to)s::varchar[]
+"""
 
 
 def _check_identity(received: SessionObject, owner: PartyId, session_id: str) -> None:

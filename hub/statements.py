@@ -1,0 +1,45 @@
+"""SQL written by hand, for what every message of a journey asks: one round trip, prepared.
+
+Measured beside the ORM (docs/decisions/0008): a sixth of its time in our own process. Statements
+run on Django's connection of the thread, so they are part of `transaction.atomic`.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, LiteralString, TypeVar, cast
+
+import psycopg
+from django.db import connection, models
+
+Row = TypeVar("Row", bound=models.Model)
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+def run(query: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+    """The rows that a statement returns; psycopg binds the parameters in the server."""
+    connection.ensure_connection()
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
+    ):
+        # No part of a query comes from outside: its columns are those of a model.
+        cursor.execute(cast(LiteralString, query), parameters, prepare=True, binary=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+def rows(model: type[Row], query: str, parameters: Parameters = ()) -> list[Row]:
+    """The same as objects; the statement returns `columns(model)`."""
+    names = _attributes(model)
+    return [model.from_db(None, names, row) for row in run(query, parameters)]
+
+
+@cache
+def columns(model: type[models.Model], table: str = "") -> str:
+    """All columns of a model, in the order in which `rows` reads them."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(f'{prefix}"{field.column}"' for field in model._meta.concrete_fields)
+
+
+@cache
+def _attributes(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
