@@ -1,12 +1,12 @@
 """SQL written by hand, for what every message of a journey asks: one round trip, prepared.
 
-Measured beside the ORM (docs/decisions/0008): a sixth of its time in our own process. Statements
+Measured beside the ORM (docs/decisions/0009): a sixth of its time in our own process. Statements
 run on Django's connection of the thread, so they are part of `transaction.atomic`.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from django.db import connection, models
@@ -22,8 +22,7 @@ def run(query: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         connection.wrap_database_errors,
         psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
     ):
-        # No part of a query comes from outside: its columns are those of a model.
-        cursor.execute(cast(LiteralString, query), parameters, prepare=True, binary=True)
+        cursor.execute(query, parameters, prepare=True, binary=True)
         return cursor.fetchall() if cursor.description else []
 
 
