@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +25,10 @@ MAX_IDENTIFIER = 64
 T = TypeVar("T")
 
 
+class TokenRefused(UnableToUseClientApi):
+    """HTTP 401: the other side does not know the token, or not in this form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The endpoints that a platform offers for 2.2.1."""
@@ -42,7 +47,7 @@ def fetch_offer(versions_url: str, authorization: str) -> Offer:
     if url is None:
         offered = ", ".join(v.version for v in versions) or "none"
         raise UnsupportedVersion(
-            f"This hub speaks {VERSION}; your versions endpoint has: {offered}."
+            f"This hub speaks {VERSION}; the versions endpoint {versions_url} has: {offered}."
         )
     _check(url, "The URL of version 2.2.1")
     details = _get(url, authorization, VersionDetails, "version details")
@@ -59,7 +64,8 @@ def fetch_offer(versions_url: str, authorization: str) -> Offer:
             endpoints[identifier, endpoint.role] = endpoint.url
     if not any(module not in CONFIGURATION_MODULES for module, _ in endpoints):
         raise NoMatchingEndpoints(
-            f"Your version details offer no module to exchange: {_listed(details.endpoints)}."
+            f"The version details at {url} offer no module to exchange: "
+            f"{_listed(details.endpoints)}."
         )
     return Offer(endpoints)
 
@@ -90,7 +96,8 @@ def _get(url: str, authorization: str, expected: type[T], what: str) -> T:
         raise UnableToUseClientApi(f"GET {what} at {url}: {error.message}") from error
     answer = envelope.read_answer(response.body)
     if response.status >= 400 or not answer.is_success:
-        raise UnableToUseClientApi(
+        kind = TokenRefused if response.status == HTTPStatus.UNAUTHORIZED else UnableToUseClientApi
+        raise kind(
             f"GET {what} at {url} was answered with HTTP {response.status} and OCPI status "
             f"{answer.status_code}: {answer.status_message or 'no message'}."
         )

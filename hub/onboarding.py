@@ -93,10 +93,17 @@ def invite(identity: PartyId, roles: list[Role], name: str) -> Invitation:
 
 @transaction.atomic
 def register(
-    platform_id: int, credentials: Credentials, offer: Offer, form: TokenForm, *, is_new: bool
+    platform_id: int,
+    credentials: Credentials,
+    offer: Offer,
+    form: TokenForm,
+    *,
+    is_new: bool,
+    token: str = "",
 ) -> str:
-    """Take over credentials and endpoints; returns the new TOKEN_C.
+    """Take over credentials and endpoints; returns the token that the platform uses from now on.
 
+    That is a new TOKEN_C, or `token`: the TOKEN_B that the hub has sent as initiator.
     MethodNotAllowed (405) when a POST comes to a registered platform or a PUT to an unregistered
     one; InvalidParameters (2001) when a party belongs to another platform. Then nothing changes.
     """
@@ -107,7 +114,24 @@ def register(
     platform = Platform.objects.select_for_update().get(pk=platform_id)
     if platform.is_registered == is_new:
         raise not_allowed(is_registered=platform.is_registered)
-    token = token_urlsafe(32)
+    token = token or token_urlsafe(32)
+    _take_tokens(platform, credentials, offer, form, token)
+    _take_parties(platform, credentials.roles, is_new=is_new)
+    return token
+
+
+@transaction.atomic
+def rotate(
+    platform_id: int, credentials: Credentials, offer: Offer, form: TokenForm, token: str
+) -> None:
+    """Take over tokens and endpoints alone: the platform's parties stay as they are."""
+    platform = Platform.objects.select_for_update().get(pk=platform_id)
+    _take_tokens(platform, credentials, offer, form, token)
+
+
+def _take_tokens(
+    platform: Platform, credentials: Credentials, offer: Offer, form: TokenForm, token: str
+) -> None:
     platform.token_a_hash = None
     platform.token_c_hash = secret_box.token_hash(token)
     platform.token_b_encrypted = secret_box.encrypt(credentials.token)
@@ -120,8 +144,6 @@ def register(
         Endpoint(platform=platform, identifier=identifier, role=role, url=url)
         for (identifier, role), url in offer.endpoints.items()
     )
-    _take_parties(platform, credentials.roles, is_new=is_new)
-    return token
 
 
 def not_allowed(*, is_registered: bool) -> MethodNotAllowed:

@@ -28,6 +28,8 @@ class Switches(
     clientinfo_path: bool = False  # HubClientInfo is offered at /clientinfo/
     enum_repr_in_link: bool = False  # Link: <.../ModuleID.sessions?...>
     hard_coded_https: bool = False  # endpoint and Link URLs say https, though it is http
+    plain_tokens_only: bool = False  # 401 for a token in Base64
+    other_versions: bool = False  # offers 2.1.1 alone
     silent_after_accepted: bool = False  # never posts the result
     result_before_answer: bool = False
     duplicate_result: bool = False

@@ -281,6 +281,8 @@ class Platform:
             elif method == "DELETE":
                 self.faults.clear()
             return web.json_response(self.faults.as_json())
+        if path == "/invitation" and method == "POST":
+            return web.json_response({"token": self.invite(), "versions_url": self.versions_url})
         if path == "/received":
             wanted = {key: value for key, value in query.items() if key in {"module", "method"}}
             return web.json_response(
@@ -368,6 +370,8 @@ class Platform:
 
     def _connection_of(self, authorization: str) -> Connection | None:
         for token, base64_encoded in names.presented_tokens(authorization):
+            if base64_encoded and self.faults.general.plain_tokens_only:
+                continue
             if (connection := self.by_token.get(token)) is not None:
                 return connection
             if token in self.invitations:
@@ -407,7 +411,8 @@ class Platform:
         if message.method != "GET":
             raise MethodNotAllowed("versions knows GET alone.")
         if not message.parts:
-            return Reply([Version(VERSION, self._told(f"{self.url}{BASE}/{VERSION}"))])
+            offered = "2.1.1" if self.faults.of("versions").other_versions else VERSION
+            return Reply([Version(offered, self._told(f"{self.url}{BASE}/{offered}"))])
         endpoints = [
             Endpoint(
                 module, self._told(self.endpoint_url(module, role)), InterfaceRole(role.upper())

@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from hub import onboarding
-from hub.console import invitation
+from hub import onboarding, registration
+from hub.console import connecting, invitation
 from hub.console.tables import (
     AMBER,
     GREEN,
@@ -47,6 +47,10 @@ def status_badge(status: str) -> SafeString:
     """CONNECTED green, OFFLINE amber, PLANNED grey, SUSPENDED red."""
     known = ConnectionStatus(status)
     return badge(status, STATUS_COLOURS[known], STATUS_MEANING[known])
+
+
+def _dialog(title: str, description: str, button: str) -> dict[str, Any]:
+    return {"title": title, "description": description, "form_submit_text": button}
 
 
 def problem_of(platform: Platform) -> str:
@@ -91,8 +95,8 @@ class PlatformAdmin(ReadOnlyTable):
     search_fields = ("name", "parties__party_id", "parties__country_code", "parties__name")
     search_help_text = "Name, country code or party id"
     ordering = ("name", "id")
-    actions_list = ("invite",)
-    actions_detail = ("invite_again",)
+    actions_list = ("invite", "connect")
+    actions_detail = ("invite_again", "renew", "end")
     inlines = (PartyRows, EndpointRows)
     fieldsets = (
         (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_")}),
@@ -161,8 +165,8 @@ class PlatformAdmin(ReadOnlyTable):
         """Which of them there are; never the tokens."""
         held = [
             ("CREDENTIALS_TOKEN_A given out", platform.token_a_hash),
-            ("CREDENTIALS_TOKEN_C given out (its hash is kept)", platform.token_c_hash),
-            ("CREDENTIALS_TOKEN_B received (kept encrypted)", platform.token_b_encrypted),
+            ("its token at this hub (a hash is kept)", platform.token_c_hash),
+            ("the hub's token there (kept encrypted)", platform.token_b_encrypted),
         ]
         return "; ".join(text for text, value in held if value) or "none"
 
@@ -186,9 +190,66 @@ class PlatformAdmin(ReadOnlyTable):
         platform = get_object_or_404(Platform, pk=object_id)
         return invitation.page(request, self.admin_site.each_context(request), platform)
 
+    # --- The hub as initiator of a registration -------------------------------------------------
 
-def _dialog(title: str, description: str, button: str) -> dict[str, Any]:
-    return {"title": title, "description": description, "form_submit_text": button}
+    def has_connect_permission(self, request: HttpRequest) -> bool:
+        """Who may let others in."""
+        return request.user.has_perm("hub.add_platform")
+
+    def has_registered_permission(self, request: HttpRequest, object_id: str) -> bool:
+        """Of a platform that is here."""
+        return (
+            request.user.has_perm("hub.change_platform")
+            and Platform.objects.filter(pk=object_id, registered_at__isnull=False).exists()
+        )
+
+    @action("Connect to a platform", permissions=["connect"], icon="link")
+    def connect(self, request: HttpRequest) -> HttpResponse:
+        """The hub registers itself with a platform that has given out a token."""
+        return connecting.page(request, self.admin_site.each_context(request))
+
+    @action(
+        "Renew credentials",
+        permissions=["registered"],
+        icon="sync_lock",
+        dialog=_dialog(
+            "Renew the credentials?",
+            "The hub PUTs its credentials there: both tokens change, and the platform's endpoints "
+            "and parties are read again.",
+            "Renew",
+        ),
+    )
+    def renew(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """PUT of the hub's credentials."""
+        return self._act(request, object_id, lambda platform: str(registration.update(platform)))
+
+    @action(
+        "End registration",
+        permissions=["registered"],
+        icon="link_off",
+        dialog=_dialog(
+            "End the registration?",
+            "The hub DELETEs its credentials there. No message goes in either direction until "
+            "there is a new registration; the other parties are told.",
+            "End it",
+        ),
+    )
+    def end(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """DELETE of the hub's credentials."""
+        return self._act(request, object_id, registration.end)
+
+    def _act(
+        self, request: HttpRequest, object_id: str, change: Callable[[Platform], str]
+    ) -> HttpResponse:
+        platform = get_object_or_404(Platform, pk=object_id)
+        try:
+            said = change(platform)
+        except registration.CannotConnect as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, platform, f"Credentials: {said}.")
+            messages.success(request, f"{platform}: done ({said}).")
+        return _back(request, reverse("admin:hub_platform_change", args=[platform.pk]))
 
 
 @admin.register(Party)

@@ -1,0 +1,56 @@
+"""Connecting to a platform that has given out a token: the hub registers there (credentials)."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from hub import registration
+from hub.models import Platform
+
+
+class ConnectForm(forms.Form):
+    """Where the other platform is, and what it gave out."""
+
+    versions_url = forms.CharField(
+        label="Versions URL",
+        max_length=255,
+        help_text="Of the other platform, such as https://party.example/ocpi/versions.",
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url"}),
+    )
+    token = forms.CharField(
+        label="CREDENTIALS_TOKEN_A",
+        help_text="What the other platform has given out for the hub. It is dead afterwards.",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+    )
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        required=False,
+        help_text="Of the company. Empty: what it calls itself.",
+        widget=UnfoldAdminTextInputWidget(),
+    )
+
+    def connect(self) -> Platform | None:
+        """The new registration, or None with the reason among the form's errors."""
+        given = self.cleaned_data
+        try:
+            return registration.connect(given["versions_url"], given["token"], given["name"])
+        except registration.CannotConnect as error:
+            self.add_error(None, str(error))
+            return None
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The form; out of its POST the page of the platform, or the form with the reason."""
+    form = ConnectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and (platform := form.connect()) is not None:
+        parties = ", ".join(registration.parties_of(platform))
+        messages.success(request, f"The hub is registered with {platform}: {parties}.")
+        return HttpResponseRedirect(reverse("admin:hub_platform_change", args=[platform.pk]))
+    context |= {"title": "Connect to a platform", "form": form}
+    return TemplateResponse(request, "console/connect.html", context)

@@ -1,0 +1,85 @@
+"""Register with another platform by its CREDENTIALS_TOKEN_A; renew and end that (credentials)."""
+
+import json
+import os
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hub import registration
+from hub.models import Platform
+
+_FROM_ENVIRONMENT = "CREDENTIALS_TOKEN_A"
+
+
+class Command(BaseCommand):
+    help = (
+        "The hub registers itself with another platform, which has given out a token for that. The "
+        "hub has to be running: the other platform calls it during the handshake."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """With whom, and what is to be done."""
+        parser.add_argument("--versions-url", required=True, help="of the other platform")
+        parser.add_argument(
+            "--token",
+            default=os.environ.get(_FROM_ENVIRONMENT, ""),
+            help=f"what the other platform gave out; else ${_FROM_ENVIRONMENT}, unseen by others",
+        )
+        parser.add_argument("--name", default="", help="of the company; else what it calls itself")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--update", action="store_true", help="renew the credentials (PUT)")
+        what.add_argument("--end", action="store_true", help="end the registration (DELETE)")
+        parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it, and say what became of it."""
+        url = options["versions_url"]
+        try:
+            if options["end"]:
+                platform = _registered(url)
+                said = registration.end(platform)
+                self._tell(
+                    options, platform, f"The registration with {platform} has ended: {said}."
+                )
+                return
+            if options["update"]:
+                platform = registration.update(_registered(url))
+                message = f"The credentials of {platform} are renewed."
+            else:
+                if not options["token"]:
+                    raise CommandError(f"--token (or ${_FROM_ENVIRONMENT}) is needed.")
+                name = options["name"].strip()
+                if len(name) > 100:
+                    raise CommandError("--name is longer than 100 characters.")
+                platform = registration.connect(url, options["token"].strip(), name)
+                message = f"The hub is registered with {platform}."
+        except registration.CannotConnect as error:
+            raise CommandError(str(error)) from error
+        self._tell(options, platform, message)
+
+    def _tell(self, options: dict[str, Any], platform: Platform, message: str) -> None:
+        parties = registration.parties_of(platform)
+        modules = sorted(f"{e.identifier} {e.role}" for e in platform.endpoints.all())
+        if options["json"]:
+            told = {
+                "platform": platform.name,
+                "is_registered": Platform.objects.get(pk=platform.pk).is_registered,
+                "parties": parties,
+                "modules": modules,
+            }
+            self.stdout.write(json.dumps(told))
+            return
+        self.stdout.write(message)
+        for title, lines in (("parties", parties), ("modules", modules)):
+            if lines:
+                self.stdout.write(f"  {title}  {', '.join(lines)}")
+
+
+def _registered(versions_url: str) -> Platform:
+    platform = Platform.objects.filter(
+        versions_url=versions_url, registered_at__isnull=False
+    ).first()
+    if platform is None:
+        raise CommandError(f"The hub is registered with nobody at {versions_url}.")
+    return platform
