@@ -25,14 +25,17 @@ from sessions.objects import (
 from simulators import documents
 from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
+from simulators.command_receiver import CommandReceiver
 from simulators.documents import SimulatedSession, Site
 from simulators.figures import REAL_DAY, Day
 from simulators.judgement import judge
-from simulators.messages import Answered, Received, Reply, to_json
+from simulators.kept_objects import KeptObjects
+from simulators.messages import Answered, Received, Reply, moment, to_json
 from simulators.ocpi_platform import Platform
 from simulators.paging import page_of
 from simulators.profile_receiver import ProfileReceiver
 from simulators.recent import Recent
+from tokens.objects import AllowedType, LocationReferences, Token
 
 logger = logging.getLogger(__name__)
 story = logging.getLogger("simulators.story")
@@ -59,7 +62,7 @@ class SiteLimit(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Cpo(Platform):
-    """Locations, Sessions, CDRs and Tariffs as Sender, ChargingProfiles as Receiver."""
+    """Sender of what a CPO owns; Receiver of charging profiles, commands and tokens."""
 
     page_path = "/app/sessions"
 
@@ -88,11 +91,16 @@ class Cpo(Platform):
         self.profiles = ProfileReceiver(self)
         self.on_sessions: Callable[[Sequence[SimulatedSession]], None] = lambda _: None
         self.site_updated = datetime.now(UTC)
+        self.tokens = KeptObjects(Token)
+        # Whether its Location is told to everybody; `publish` begins with it.
+        self.is_published = False
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
         self.serve("locations", sender, {"GET": self._get_locations})
         self.serve("tariffs", sender, {"GET": self._get_tariffs})
         self.serve("sessions", sender, {"GET": self._get_sessions, "PUT": self._put_preferences})
         self.serve("cdrs", sender, {"GET": self._get_cdrs})
+        self.serve("tokens", receiver, self.tokens.handlers())
+        self.serve("commands", receiver, CommandReceiver(self).handlers())
         self.serve(
             "chargingprofiles",
             receiver,
@@ -103,6 +111,41 @@ class Cpo(Platform):
         """Listen, and let the meters run."""
         await super().start()
         self.later(self._run_meters())
+
+    # Roaming ------------------------------------------------------------------------------------
+
+    async def publish(self) -> None:
+        """Broadcast Push of the Location and the Tariff; from now on of each EVSE's status too."""
+        self.is_published = True
+        tariff = documents.tariff(self.party, self.site_updated, self.day)
+        await self._tell("tariffs", "PUT", tariff["id"], tariff)
+        location = documents.location(self.site, self.party, self.site_updated, self._occupied())
+        await self._tell("locations", "PUT", self.site.id, location)
+
+    async def _tell_status(self, evse: Evse) -> None:
+        if self.is_published:
+            status = "AVAILABLE" if self.is_free(evse) else "CHARGING"
+            changed = {"status": status, "last_updated": moment(self.site_updated)}
+            await self._tell("locations", "PATCH", f"{self.site.id}/{evse.uid}", changed)
+
+    async def _tell(self, module: str, method: str, path: str, body: Any) -> None:
+        path = f"{self.party.country_code}/{self.party.party_id}/{path}"
+        await self.push(module, method, path, to=None, body=body)
+
+    async def authorize(self, token: CdrToken) -> PartyId | None:
+        """Real-time authorization, whoever issued the token; None when it may not charge here."""
+        answer = await self.call(
+            "tokens",
+            InterfaceRole.SENDER,
+            "POST",
+            f"{token.uid}/authorize",
+            from_=self.party,
+            query={"type": token.type},
+            body=LocationReferences(self.site.id),
+        )
+        if not answer.is_success or answer.data.get("allowed") != AllowedType.ALLOWED:
+            return None
+        return PartyId.of(answer.data["token"]["country_code"], answer.data["token"]["party_id"])
 
     # Sessions -----------------------------------------------------------------------------------
 
@@ -144,6 +187,7 @@ class Cpo(Platform):
             f", stays until {session.leaves_at:%H:%M}" if session.leaves_at else "",
         )
         await self.push_session(session)
+        await self._tell_status(evse)
         return session
 
     async def end_session(self, session_id: str) -> SimulatedSession:
@@ -164,6 +208,7 @@ class Cpo(Platform):
         )
         await self.push_session(session)
         await self._post_cdr(session)
+        await self._tell_status(session.plug.evse)
         return session
 
     async def push_session(self, session: SimulatedSession) -> Answered | None:
@@ -198,27 +243,31 @@ class Cpo(Platform):
             self.cdr_urls[session.id] = answer.headers["Location"]
 
     async def push(
-        self, module: str, method: str, path: str, *, to: PartyId, body: Any
+        self, module: str, method: str, path: str, *, to: PartyId | None, body: Any
     ) -> Answered | None:
-        """Push to a Receiver; "OCPI messages SHOULD NOT be queued", so a failure is only logged."""
+        """Push to a Receiver, or to all; "SHOULD NOT be queued", so a failure is only logged."""
         try:
             answer = await self.call(
                 module, InterfaceRole.RECEIVER, method, path, to=to, from_=self.party, body=body
             )
         except (aiohttp.ClientError, TimeoutError, LookupError, OcpiError) as error:
-            logger.warning("%s %s to %s: %s", method, module, to, error or type(error).__name__)
+            what = error or type(error).__name__
+            logger.warning("%s %s to %s: %s", method, module, to or "all", what)
             return None
         if not answer.is_success:
             logger.warning(
                 "%s %s to %s: HTTP %s, OCPI %s",
-                method, module, to, answer.http_status, answer.status_code,
+                method, module, to or "all", answer.http_status, answer.status_code,
             )  # fmt: skip
         return answer
 
     def free_evse(self) -> Evse | None:
         """An EVSE without a car, None when there is none."""
-        occupied = self._occupied()
-        return next((evse for evse in self.site.evses if evse.uid not in occupied), None)
+        return next((evse for evse in self.site.evses if self.is_free(evse)), None)
+
+    def is_free(self, evse: Evse) -> bool:
+        """Whether no car stands at this EVSE."""
+        return evse.uid not in self._occupied()
 
     def _occupied(self) -> set[str]:
         return {session.plug.evse.uid for session in self._plugged_in()}

@@ -89,6 +89,9 @@ class Demo:
             leftovers = Leftovers(self.data / "demo" / "sessions.json")
             await leftovers.declare_invalid(cpo)
             cpo.on_sessions = leftovers.keep
+            await emsp.publish()
+            await cpo.publish()
+            story.info("%s has told all parties its Location and Tariff", cpo.name)
             await until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
         finally:
             for platform in platforms:
@@ -174,8 +177,9 @@ async def cars_come(cpo: Cpo, emsp: Emsp, chance: random.Random) -> None:
             # The first driver always asks, so that there is something to see at once.
             asks = arrivals == 0 or chance.random() < DRIVERS_WHO_ASK
             arrivals += 1
-            session, wanted = await _arrive(cpo, evse.uid, arrivals, chance)
-            if asks:
+            arrived = await _arrive(cpo, emsp, evse.uid, arrivals, chance)
+            if arrived is not None and asks:
+                session, wanted = arrived
                 driver = asyncio.create_task(_ask(emsp, session, wanted, chance))
                 drivers.add(driver)
                 driver.add_done_callback(drivers.discard)
@@ -183,8 +187,9 @@ async def cars_come(cpo: Cpo, emsp: Emsp, chance: random.Random) -> None:
 
 
 async def _arrive(
-    cpo: Cpo, evse_uid: str, number: int, chance: random.Random
-) -> tuple[SimulatedSession, Visit]:
+    cpo: Cpo, emsp: Emsp, evse_uid: str, number: int, chance: random.Random
+) -> tuple[SimulatedSession, Visit] | None:
+    """A driver holds a card to the charge point, whose CPO asks who issued it."""
     drawn = cpo.day.visit(datetime.now(UTC), chance)
     car = CARS[number % len(CARS)]
     kilowatts = car.max_amps * car.phases * VOLTS / 1000
@@ -196,6 +201,15 @@ async def _arrive(
         EMSP.country_code, EMSP.party_id, f"DEMO-{number:06}", TokenType.APP_USER,
         f"DE-MSP-C{number:08}",
     )  # fmt: skip
+    emsp.issue(token.uid, token.type, token.contract_id)
+    try:
+        issuer = await cpo.authorize(token)
+    except (OcpiError, aiohttp.ClientError, TimeoutError, LookupError) as error:
+        logger.warning("a driver cannot be authorized: %s", error or type(error).__name__)
+        return None
+    if issuer is None:
+        story.info("a driver is not allowed to charge")
+        return None
     session = await cpo.start_session(evse_uid, token=token, ev=car, stay=drawn.stay)
     return session, Visit(drawn.stay, need)
 

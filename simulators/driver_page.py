@@ -51,12 +51,20 @@ PAGE: Final = """<!doctype html>
   button { font:inherit; font-weight:600; width:100%; padding:.75rem; border:0;
            border-radius:.7rem; background:var(--go); color:var(--go-ink); cursor:pointer; }
   button:disabled { opacity:.55; cursor:default; }
+  button.stop { background:transparent; color:var(--dim); font-weight:400; padding:.6rem 0 0; }
+  select { font:inherit; padding:.45rem .5rem; border-radius:.6rem; border:1px solid var(--line);
+           background:var(--card); color:inherit; max-width:70%; }
   .answer { margin:.8rem 0 0; }
   .answer.no { color:var(--warn); }
   .answer:empty { display:none; }
 </style>
 <main>
   <h1>My charging</h1>
+  <section class="card" id="start" hidden>
+    <label class="field">Free now <select id="place"></select></label>
+    <button type="button">Start charging</button>
+    <p class="answer" role="status"></p>
+  </section>
   <div id="cards" aria-live="polite"></div>
   <p class="dim" id="note">Looking for your sessions …</p>
 </main>
@@ -78,6 +86,7 @@ PAGE: Final = """<!doctype html>
       <label class="field">I need <input type="range" name="energy" min="1" max="60" value="12">
         <output>12 kWh</output></label>
       <button>Send my wishes</button>
+      <button type="button" class="stop">Stop charging</button>
     </form>
     <p class="answer" role="status"></p>
   </section>
@@ -85,7 +94,8 @@ PAGE: Final = """<!doctype html>
 <script>
 "use strict";
 const WORDS = {
-  ACCEPTED: "Agreed. Your car will be ready in time.",
+  ACCEPTED: "Agreed.",
+  REJECTED: "The charge point does not take that.",
   DEPARTURE_REQUIRED: "Please say when you leave.",
   ENERGY_NEED_REQUIRED: "Please say how much energy you need.",
   NOT_POSSIBLE: "That cannot be done in the time there is.",
@@ -105,21 +115,41 @@ function cardFor(s) {
   form.energy.oninput = () => { form.querySelector("output").value = form.energy.value + " kWh"; };
   form.onsubmit = async event => {
     event.preventDefault();
-    const button = form.querySelector("button");
-    button.disabled = true;
     const wish = { profile_type: form.type.value, energy_need: Number(form.energy.value) };
     if (form.departure.value) {
       wish.departure_time = new Date(form.departure.value).toISOString().slice(0, 19) + "Z";
     }
-    try {
-      const path = `app/sessions/${encodeURIComponent(s.id)}/preferences`;
-      const answer = await (await fetch(path, {method: "POST", body: JSON.stringify(wish)})).json();
-      say(card, answer.answer || answer.error);
-    } catch (error) { say(card, "No connection: " + error.message); }
-    button.disabled = false;
+    const path = `app/sessions/${encodeURIComponent(s.id)}/preferences`;
+    await send(form.querySelector("button"), card, "POST", path, wish);
   };
+  form.querySelector(".stop").onclick = event =>
+    send(event.target, card, "DELETE", `app/sessions/${encodeURIComponent(s.id)}`);
   cards.set(s.id, card);
   return card;
+}
+
+async function send(button, card, method, path, wish) {
+  button.disabled = true;
+  try {
+    const body = wish && JSON.stringify(wish);
+    const answer = await (await fetch(path, {method, body})).json();
+    say(card, answer.answer || answer.error);
+  } catch (error) { say(card, "No connection: " + error.message); }
+  button.disabled = false;
+}
+
+const start = document.getElementById("start"), place = document.getElementById("place");
+start.querySelector("button").onclick = event => {
+  const [location_id, evse_uid] = JSON.parse(place.value);
+  send(event.target, start, "POST", "app/sessions", {location_id, evse_uid});
+};
+
+function offer(places) {
+  start.hidden = !places.length;
+  const wanted = places.map(p => new Option(`${p.name || p.location} · ${p.evse}`,
+                                            JSON.stringify([p.location, p.evse])));
+  const same = wanted.map(o => o.value).join() === [...place.options].map(o => o.value).join();
+  if (!same) place.replaceChildren(...wanted);
 }
 
 function say(card, code) {
@@ -174,7 +204,8 @@ function show(s) {
 async function poll() {
   const note = document.getElementById("note");
   try {
-    const sessions = (await (await fetch("app/sessions")).json()).sessions;
+    const {sessions, places} = await (await fetch("app/sessions")).json();
+    offer(places);
     const list = document.getElementById("cards"), wanted = sessions.map(show);
     wanted.forEach((card, i) => {
       if (list.children[i] !== card) list.insertBefore(card, list.children[i] || null); });

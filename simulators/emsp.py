@@ -1,7 +1,8 @@
 """An eMSP: Sessions and CDRs of its drivers, their preferences, a page for them (mod_sessions)."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,25 +10,39 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
+from commands.objects import CommandResult
 from hub.ocpi.datatypes import InterfaceRole, Role, decode, ocpi_now, utc
-from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
+from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError, UnknownToken
 from hub.ocpi.party import PartyId
+from locations.objects import Location
 from sessions.objects import ChargingPreferences, ProfileType
 from simulators.driver_page import PAGE
+from simulators.kept_objects import KeptObjects
 from simulators.kept_sessions import KeptSessions, clock, is_active, owner
 from simulators.messages import Answered, Received, Reply, moment
 from simulators.ocpi_platform import Platform
 from simulators.paging import page_of
 from simulators.profile_commands import ProfileCommands
 from simulators.recent import Recent
+from tariffs.objects import Tariff
+from tokens.objects import LocationReferences
 
 logger = logging.getLogger(__name__)
 story = logging.getLogger("simulators.story")
 
 PARTY: Final = PartyId("DE", "MSP")
 SHOWN_SESSIONS: Final = 12
+APP_TOKEN: Final = "SIM-TOKEN-1"  # noqa: S105 - the uid of a simulated driver's app
+
+
+class StartWish(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /app/sessions: the driver wants to charge here."""
+
+    location_id: str
+    evse_uid: str | None = None
 
 
 @dataclass
@@ -40,7 +55,7 @@ class Asked:
 
 
 class Emsp(Platform):
-    """Sessions and CDRs as Receiver, preferences to the CPO, ChargingProfiles as Sender."""
+    """Sessions, CDRs, Locations, Tariffs as Receiver; Tokens, commands, profiles as Sender."""
 
     page_path = "/"
 
@@ -65,7 +80,16 @@ class Emsp(Platform):
         self.serve("sessions", receiver, self.kept.handlers())
         self.serve("cdrs", receiver, {"GET": self._get_cdr, "POST": self._post_cdr})
         self.serve("chargingprofiles", sender, self.commands.handlers())
-        self.serve("tokens", sender, {"GET": self._get_tokens})
+        self.locations = KeptObjects(Location)
+        self.tariffs = KeptObjects(Tariff)
+        # The uids of its drivers' tokens; an app's own token is always among them.
+        self.tokens: Recent[str, dict[str, Any]] = Recent()
+        self.results: Recent[str, str] = Recent()
+        self.issue(APP_TOKEN, "APP_USER")
+        self.serve("locations", receiver, self.locations.handlers())
+        self.serve("tariffs", receiver, self.tariffs.handlers())
+        self.serve("tokens", sender, {"GET": self._get_tokens, "POST": self._post_authorize})
+        self.serve("commands", sender, {"POST": self._post_result})
 
     async def send_preferences(self, session_id: str, preferences: ChargingPreferences) -> Answered:
         """PUT of the driver's preferences to the CPO of the session."""
@@ -104,19 +128,82 @@ class Emsp(Platform):
 
     # Tokens, Sender -----------------------------------------------------------------------------
 
-    async def _get_tokens(self, message: Received) -> Reply:
-        token = {
+    def issue(self, uid: str, kind: str, contract_id: str | None = None) -> dict[str, Any]:
+        """Give a driver a token."""
+        owner = f"{self.party.country_code}-{self.party.party_id}"
+        self.tokens[uid.upper()] = {
             "country_code": self.party.country_code,
             "party_id": self.party.party_id,
-            "uid": "SIM-TOKEN-1",
-            "type": "APP_USER",
-            "contract_id": f"{self.party.country_code}-{self.party.party_id}-C00000001-X",
+            "uid": uid,
+            "type": kind,
+            "contract_id": contract_id or f"{owner}-C00000001-X",
             "issuer": self.name,
             "valid": True,
             "whitelist": "ALLOWED",
             "last_updated": ocpi_now(),
         }
-        return page_of([token], message, self)
+        return self.tokens[uid.upper()]
+
+    async def publish(self) -> None:
+        """Broadcast Push of all tokens to the CPOs."""
+        for token in list(self.tokens.values()):
+            await self.call(
+                "tokens",
+                InterfaceRole.RECEIVER,
+                "PUT",
+                f"{token['country_code']}/{token['party_id']}/{token['uid']}",
+                from_=self.party,
+                query={"type": token["type"]},
+                body=token,
+            )
+
+    async def _get_tokens(self, message: Received) -> Reply:
+        return page_of(list(self.tokens.values()), message, self)
+
+    async def _post_authorize(self, message: Received) -> Reply:
+        if len(message.parts) != 2 or message.parts[1] != "authorize":
+            raise NotFound("POST is for {token_uid}/authorize.")
+        token = self.tokens.get(message.parts[0].upper())
+        if token is None or token["type"] != message.query.get("type", "RFID"):
+            raise UnknownToken("This is no token of ours.", http_status=HTTPStatus.NOT_FOUND)
+        info: dict[str, Any] = {"allowed": "ALLOWED", "token": token}
+        if message.body:
+            info["location"] = message.read(LocationReferences)
+        return Reply(info)
+
+    # Commands, Sender ---------------------------------------------------------------------------
+
+    async def start_charging(self, location_id: str, evse_uid: str | None = None) -> str:
+        """START_SESSION to the CPO of the Location; returns its CommandResponseType."""
+        wanted = {"token": self.tokens[APP_TOKEN], "location_id": location_id}
+        return await self._command(
+            "START_SESSION", wanted | ({"evse_uid": evse_uid} if evse_uid else {})
+        )
+
+    async def stop_charging(self, session_id: str) -> str:
+        """STOP_SESSION to the CPO of the Session; returns its CommandResponseType."""
+        return await self._command("STOP_SESSION", {"session_id": session_id})
+
+    async def _command(self, command: str, wanted: dict[str, Any]) -> str:
+        command_id = secrets.token_hex(8)
+        url = f"{self.endpoint_url('commands', InterfaceRole.SENDER)}/{command}/{command_id}"
+        answer = await self.call(
+            "commands",
+            InterfaceRole.RECEIVER,
+            "POST",
+            command,
+            from_=self.party,
+            body=wanted | {"response_url": url},
+        )
+        said = str(answer.data["result"]) if answer.is_success else _refusal(answer)
+        story.info("the driver's app sends %s -> %s", command, said)
+        return said
+
+    async def _post_result(self, message: Received) -> Reply:
+        if len(message.parts) != 2:
+            raise InvalidParameters("Nobody has given out this response_url.")
+        self.results[message.parts[1]] = message.read(CommandResult).result
+        return Reply()
 
     # The driver's app ---------------------------------------------------------------------------
 
@@ -129,23 +216,49 @@ class Emsp(Platform):
             return web.Response(text=PAGE, content_type="text/html")
         if parts[:2] == ["app", "sessions"]:
             if len(parts) == 2 and method == "GET":
-                return web.json_response({"sessions": self.shown_sessions()})
+                shown = {"sessions": self.shown_sessions(), "places": self.free_places()}
+                return web.json_response(shown)
+            if len(parts) == 2 and method == "POST":
+                wanted = decode(body, StartWish)
+                return await self._result_of(
+                    self.start_charging(wanted.location_id, wanted.evse_uid)
+                )
+            if len(parts) == 3 and method == "DELETE":
+                return await self._result_of(self.stop_charging(parts[2]))
             if len(parts) == 4 and parts[3] == "preferences" and method == "POST":
                 return await self._submit(parts[2], body)
         return await super().page(method, path, query, body)
 
     async def _submit(self, session_id: str, body: bytes) -> web.Response:
+        async def submit() -> str:
+            await self.send_preferences(session_id, decode(body, ChargingPreferences))
+            return self.asked[session_id.upper()].answer
+
+        return await self._result_of(submit())
+
+    async def _start(self, body: bytes) -> str:
+        wanted = decode(body, StartWish)
+        return await self.start_charging(wanted.location_id, wanted.evse_uid)
+
+    async def _result_of(self, work: Coroutine[Any, Any, str]) -> web.Response:
+        """What the app is told of a wish: the answer, or the reason why there is none."""
         try:
-            preferences = decode(body, ChargingPreferences)
-            answer = await self.send_preferences(session_id, preferences)
+            answer = await work
         except OcpiError as error:
             return web.json_response({"error": error.message}, status=HTTPStatus.BAD_REQUEST)
         except (aiohttp.ClientError, TimeoutError, LookupError) as error:
             text = f"The hub cannot be reached: {error or type(error).__name__}"
             return web.json_response({"error": text}, status=HTTPStatus.BAD_GATEWAY)
-        return web.json_response(
-            {"answer": self.asked[session_id.upper()].answer, "accepted": answer.is_success}
-        )
+        return web.json_response({"answer": answer})
+
+    def free_places(self) -> list[dict[str, str]]:
+        """The EVSEs that the CPOs say are free, by what they pushed."""
+        return [
+            {"location": location["id"], "name": location.get("name", ""), "evse": evse["uid"]}
+            for location in self.locations.objects.values()
+            for evse in location.get("evses") or []
+            if evse["status"] == "AVAILABLE"
+        ]
 
     def shown_sessions(self) -> list[dict[str, Any]]:
         """The sessions as the page shows them: running ones first, the newest on top."""

@@ -157,4 +157,4 @@ def test_an_unknown_switch_is_an_error(cpo: Running[Cpo]) -> None:
 
 def test_an_interface_that_is_not_offered(connected: None, emsp: Running[Emsp]) -> None:
     with pytest.raises(NoMatchingEndpoints):
-        emsp.call("commands", "RECEIVER", "POST", "START_SESSION", body={})
+        emsp.call("locations", "RECEIVER", "PUT", "NL/CPO/L1", body={})

@@ -53,6 +53,8 @@ def test_the_version_details_name_what_is_answered(connected: None, emsp: Runnin
         ("sessions", "SENDER"),
         ("cdrs", "SENDER"),
         ("chargingprofiles", "RECEIVER"),
+        ("tokens", "RECEIVER"),
+        ("commands", "RECEIVER"),
     }
 
 

@@ -79,7 +79,7 @@ def test_a_driver_sees_the_session_and_the_answer(
     departure = moment(session.clock.now() + timedelta(hours=8))
     wish = {"profile_type": "CHEAP", "departure_time": departure, "energy_need": 12}
     status, text = get(emsp.url, path, "POST", json.dumps(wish))
-    assert (status, json.loads(text)) == (200, {"answer": "ACCEPTED", "accepted": True})
+    assert (status, json.loads(text)) == (200, {"answer": "ACCEPTED"})
     (shown,) = json.loads(get(emsp.url, "/app/sessions")[1])["sessions"]
     assert shown["asked"]["energy"] == 12
     assert shown["asked"]["answer"] == "ACCEPTED"
