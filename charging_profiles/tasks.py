@@ -5,6 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from http import HTTPStatus
+from urllib.parse import quote
 
 import msgspec
 from celery import shared_task
@@ -19,7 +20,10 @@ from hub.directory import holder
 from hub.handshake import lenient
 from hub.leases import renewed
 from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, InvalidParameters
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 # Between two attempts at a CPO that refuses connections.
@@ -85,7 +89,8 @@ def _call(command: ProfileCommand) -> outbound.Response:
         headers.TO_COUNTRY_CODE: command.cpo_country_code,
         headers.TO_PARTY_ID: command.cpo_party_id,
     }
-    if command.body:
+    body = bytes(command.body)
+    if body:
         sent["Content-Type"] = "application/json"
     # Refused connections are tried again for at most as long as a new one would take.
     give_up = time.monotonic() + settings.CONNECT_TIMEOUT
@@ -94,9 +99,19 @@ def _call(command: ProfileCommand) -> outbound.Response:
         if left <= 0:
             raise ForwardTimeout(f"{command.cpo} did not answer in time.")
         try:
-            response = outbound.call(
-                command.method, command.path, sent, bytes(command.body), seconds=left
-            )
+            with noted(
+                Kind.COMMAND,
+                command.method,
+                sent,
+                platform,
+                module="chargingprofiles",
+                role=InterfaceRole.RECEIVER,
+                rest=quote(command.session_id_sent, safe=""),
+                body=body,
+            ) as call:
+                response = call.answered(
+                    outbound.call(command.method, command.path, sent, body, seconds=left)
+                )
         except outbound.NotArrived:
             if time.monotonic() + PAUSE > give_up:
                 outbox.wake("hub.still_alive.check_platform", command.cpo_platform_id)

@@ -36,7 +36,16 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.party import PartyId
-from hub.views import JSON, AnswerLater, Exchange, OcpiView, answer, exchange_of, refusal
+from hub.views import (
+    JSON,
+    AnswerLater,
+    Exchange,
+    OcpiView,
+    RelatedAnswer,
+    answer,
+    exchange_of,
+    refusal,
+)
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
@@ -232,7 +241,8 @@ class ProfileResults(OcpiView):
             command.cpo,
             command.correlation_id,
         )
-        response = answer(message=None if is_first else "This result had been received already.")
+        said = answer(message=None if is_first else "This result had been received already.")
+        response = RelatedAnswer(said, command.correlation_id)
         # "any request/response to/from a Functional Module"; the gateway cannot know whose it is.
         response[headers.TO_COUNTRY_CODE] = command.cpo_country_code
         response[headers.TO_PARTY_ID] = command.cpo_party_id

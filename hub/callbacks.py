@@ -63,23 +63,21 @@ def check_method(forwarded: ForwardedUrl, method: str) -> None:
 
 
 def rewrite_response_url(
-    body: bytes, query: str, module: str, forward: Forward
+    body: bytes, query: str, module: str, forward: Forward, correlation_id: str
 ) -> tuple[bytes, str]:
     """Replace the response_url in the body or the query; all other bytes stay."""
     own_body, own_query = body, query
     if b'"response_url"' in body and (found := response_url_in_body(body)) is not None:
-        own_body = with_response_url(body, _response_url(found, module, forward))
+        own = _response_url(found, module, forward, correlation_id)
+        own_body = with_response_url(body, own)
     if (found := split_response_url(query)[0]) is not None:
         rest = split_response_url(query)[1]
-        own_query = "&".join(
-            part
-            for part in (rest, f"response_url={quote(_response_url(found, module, forward))}")
-            if part
-        )
+        own = _response_url(found, module, forward, correlation_id)
+        own_query = "&".join(part for part in (rest, f"response_url={quote(own)}") if part)
     return own_body, own_query
 
 
-def _response_url(target: str, module: str, forward: Forward) -> str:
+def _response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
     check_response_url(target)
     receiver = forward.receiver
     row = ForwardedUrl.objects.create(
@@ -91,6 +89,7 @@ def _response_url(target: str, module: str, forward: Forward) -> str:
         caller_party_id=receiver.identity.party_id,
         owner_country_code=forward.sender.country_code,
         owner_party_id=forward.sender.party_id,
+        correlation_id=correlation_id,
         valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
     )
     return hub_url(row.key)

@@ -11,7 +11,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 
 app = Celery(
     "flexhub",
-    include=["charging_profiles.tasks", "hub.delivery", "hub.still_alive", "hub.upkeep"],
+    include=[
+        "charging_profiles.tasks",
+        "hub.delivery",
+        "hub.record.drain",
+        "hub.still_alive",
+        "hub.upkeep",
+    ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Celery would close a thread's database connection after each task, and a new one costs more than

@@ -20,6 +20,8 @@ from hub.models import Delivery, DeliveryState
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 # Pauses before the second and third attempt; after the third the receiver is given up.
@@ -91,7 +93,19 @@ def _send(delivery: Delivery, platform: PlatformEntry, url: str) -> outbound.Res
             headers.TO_COUNTRY_CODE: delivery.to_country_code,
             headers.TO_PARTY_ID: delivery.to_party_id,
         }
-    return outbound.call(delivery.method, url, sent, delivery.content, seconds=SECONDS)
+    body = delivery.content
+    role = InterfaceRole(delivery.interface_role) if delivery.interface_role else None
+    with noted(
+        Kind.DELIVERY if role else Kind.CALLBACK,
+        delivery.method,
+        sent,
+        platform,
+        module=delivery.module,
+        role=role,
+        rest=delivery.path,
+        body=body,
+    ) as call:
+        return call.answered(outbound.call(delivery.method, url, sent, body, seconds=SECONDS))
 
 
 def _record(delivery: Delivery, response: outbound.Response) -> None:

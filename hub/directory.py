@@ -27,6 +27,7 @@ from hub.models import (
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from hub.record.models import BodyRecording
 
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
@@ -82,6 +83,8 @@ class Directory:
     parties: dict[PartyId, PartyEntry]
     tokens: dict[bytes, Presented] = field(repr=False)
     agreements: dict[tuple[frozenset[PartyId], str], tuple[bool, str]]
+    # Whose messages are recorded with their bodies, and until when (time.time()).
+    recorded_bodies: dict[PartyId, float] = field(default_factory=dict)
     # Headers that were right once: decoding and hashing them again would give the same.
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
 
@@ -95,6 +98,13 @@ class Directory:
                 self._presented[authorization_header] = found
                 return found
         return None
+
+    def records_bodies(self, *parties: PartyId | str | None) -> bool:
+        """Whether the bodies of a message between them are kept now."""
+        if not self.recorded_bodies:
+            return False
+        now = time.time()
+        return any(until > now and who in parties for who, until in self.recorded_bodies.items())
 
     def closed_because(self, one: PartyId, other: PartyId, module: str) -> str | None:
         """Why this pair may not exchange the module; None when it may.
@@ -167,6 +177,10 @@ def load(version: int | None = None) -> Directory:
             (frozenset(agreement.pair), agreement.module): (agreement.is_open, agreement.note)
             for agreement in Agreement.objects.all()
         },
+        recorded_bodies={
+            recording.party: recording.until.timestamp()
+            for recording in BodyRecording.objects.all()
+        },
     )
 
 
@@ -219,6 +233,11 @@ class DirectoryHolder:
         """The last loaded snapshot; touches no database."""
         if self._snapshot is None:
             raise RuntimeError("the directory has not been loaded yet")
+        return self._snapshot
+
+    @property
+    def snapshot_if_loaded(self) -> Directory | None:
+        """For those who need none; touches no database either."""
         return self._snapshot
 
     def refresh(self) -> Directory:

@@ -4,7 +4,8 @@
 2. `_decide`       routing: to whom? (hub/routing.py), with a look into the database where it asks
 3. `_forward`      to another party, within the request, byte for byte (hub/outbound.py); or
    `_answer`       the hub's own answer, from a Django view (hub/views.py)
-4. `_send`         back to the sender, with ids and routing headers; one log line
+4. `_send`         back to the sender, with ids and routing headers; one log line, one note for the
+                   message record (hub/record/)
 
 What is not below /ocpi/ (console, assets) goes straight to Django.
 """
@@ -56,7 +57,9 @@ from hub.ocpi.errors import (
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
-from hub.views import AnswerLater, Exchange
+from hub.record import routed as record
+from hub.record.note import Kind
+from hub.views import AnswerLater, Exchange, RelatedAnswer
 from hub.worker import WebWorker
 from tokens import authorization
 
@@ -108,14 +111,14 @@ class Gateway:
             return
         except OcpiError as error:
             outgoing = _refusal(error)
-            incoming.code = error.code
+            incoming.code, incoming.problem = error.code, error.message
         except Exception:
             logger.exception("unexpected error, request %s", incoming.request_id)
             unexpected = ServerError(
                 "The hub failed unexpectedly; its operator finds the cause in the log."
             )
             outgoing = _refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
-            incoming.code = unexpected.code
+            incoming.code, incoming.problem = unexpected.code, unexpected.message
         await self._send(incoming, outgoing, send)
         if outgoing.sent is not None:
             await self._worker.bridge.run(outgoing.sent)
@@ -127,12 +130,17 @@ class Gateway:
         if path[:2] == ["2.2.1", "via"] and len(path) == 3:
             return await self._via(incoming, path[2])
         if incoming.place is None:
+            if path[:2] == ["2.2.1", "profile-result"]:
+                incoming.kind = Kind.RESULT
             return await self._answer(incoming)
         decision = await self._decide(incoming)
         if isinstance(decision, routing.Forward):
+            incoming.kind = Kind.FORWARD
             return await self._forward_routed(incoming, decision)
         if isinstance(decision, routing.Ask):
+            incoming.kind = Kind.FORWARD
             return await self._ask(incoming, decision)
+        incoming.kind = _kind_of(match_of(incoming), incoming.scope["method"])
         incoming.receiver = decision.receiver
         return await self._answer(incoming)
 
@@ -206,6 +214,7 @@ class Gateway:
                 query,
                 match_of(incoming).module,
                 decision,
+                incoming.correlation_id,
             )
         url = join(decision.endpoint_url, incoming.rest, query)
         response = await self._call(incoming, decision, url)
@@ -263,6 +272,7 @@ class Gateway:
 
     async def _via(self, incoming: Incoming, key: str) -> Outgoing:
         """A URL that the hub has rewritten: a response_url, a next page, a CDR's Location."""
+        incoming.kind = Kind.VIA
         presented = presented_by(incoming)
         forwarded = await self._worker.bridge.run(callbacks.find, key, presented.platform.id)
         callbacks.check_method(forwarded, incoming.scope["method"])
@@ -275,14 +285,16 @@ class Gateway:
         )
         decision = routing.Forward(incoming.sender, entry, forwarded.target)
         incoming.place = Match(forwarded.module, InterfaceRole.SENDER, None, {})
+        incoming.related_id = forwarded.correlation_id
         response = await self._call(incoming, decision, forwarded.target)
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
 
     async def _call(self, incoming: Incoming, decision: routing.Forward, url: str) -> Response:
         platform = decision.receiver.platform
+        began, request_id = time.monotonic(), headers.new_id()
         sent = {
             "Authorization": platform.authorization,
-            headers.REQUEST_ID: headers.new_id(),
+            headers.REQUEST_ID: request_id,
             headers.CORRELATION_ID: incoming.correlation_id,
             **routing_headers(incoming, decision),
         }
@@ -292,9 +304,12 @@ class Gateway:
             response = await self._worker.outbound.call(
                 platform.id, incoming.scope["method"], url, sent, incoming.body
             )
-        except (ConnectionProblem, ForwardTimeout):
-            self._worker.suspect(platform)
+        except HubError as error:
+            record.sent_on(incoming, decision, request_id, began, error, self._worker.directory)
+            if isinstance(error, (ConnectionProblem, ForwardTimeout)):
+                self._worker.suspect(platform)
             raise
+        record.sent_on(incoming, decision, request_id, began, response, self._worker.directory)
         if response.status == HTTPStatus.UNAUTHORIZED:
             # Between the hub and the receiver; passed on, it would speak of the sender's token.
             self._worker.suspect(platform)
@@ -307,7 +322,8 @@ class Gateway:
         """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
         receiver = decision.receiver.identity
         status, body = response.status, response.body
-        incoming.code = envelope.read_answer(body).status_code
+        said = response.said
+        incoming.code, incoming.problem = said.status_code, said.status_message or ""
         passed_on = [
             (name.encode(), response.headers[name].encode("utf-8", "surrogateescape"))
             for name in _PASSED_ON
@@ -315,7 +331,8 @@ class Gateway:
         ]
         if incoming.code is None and not envelope.is_object(body):
             status, body = _in_an_envelope(receiver, response)
-            incoming.code = envelope.read_answer(body).status_code
+            said = envelope.read_answer(body)
+            incoming.code, incoming.problem = said.status_code, said.status_message or ""
             passed_on = [(b"content-type", _JSON)]
         rewritten = await self._rewritten_urls(incoming, decision, url, response)
         return Outgoing(status, body, passed_on + rewritten)
@@ -369,9 +386,12 @@ class Gateway:
         if isinstance(response, AnswerLater):
             sent = response.sent
             response = await self._wait(response)
+        if isinstance(response, RelatedAnswer):
+            incoming.related_id = response.related_id
         outgoing = _of_django(response)
         outgoing.sent = sent
-        incoming.code = envelope.read_answer(outgoing.body).status_code
+        said = envelope.read_answer(outgoing.body)
+        incoming.code, incoming.problem = said.status_code, said.status_message or ""
         return outgoing
 
     async def _wait(self, later: AnswerLater) -> HttpResponseBase:
@@ -415,6 +435,7 @@ class Gateway:
             incoming.request_id,
             incoming.correlation_id,
         )
+        record.received(incoming, outgoing.status, outgoing.body, self._worker.directory)
 
     async def _console(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything that is not OCPI."""
@@ -431,6 +452,14 @@ class Gateway:
             sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
         await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
         await send({"type": "http.response.body", "body": outgoing.body})
+
+
+def _kind_of(place: Match, method: str) -> Kind:
+    """For the record: what the hub answers itself."""
+    if place.module == "chargingprofiles":
+        return Kind.COMMAND
+    is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
+    return Kind.BROADCAST if is_push else Kind.HUB
 
 
 def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:

@@ -19,6 +19,8 @@ from hub.ocpi.errors import (
     UnsupportedVersion,
 )
 from hub.ocpi.modules import CONFIGURATION_MODULES
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 SECONDS = 10.0
 MAX_IDENTIFIER = 64
@@ -91,7 +93,8 @@ def _get(url: str, authorization: str, expected: type[T], what: str) -> T:
         headers.CORRELATION_ID: headers.new_id(),
     }
     try:
-        response = outbound.call("GET", url, sent, seconds=SECONDS)
+        with noted(Kind.HANDSHAKE, "GET", sent, None, module="versions") as call:
+            response = call.answered(outbound.call("GET", url, sent, seconds=SECONDS))
     except HubError as error:
         raise UnableToUseClientApi(f"GET {what} at {url}: {error.message}") from error
     answer = envelope.read_answer(response.body)

@@ -24,6 +24,7 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.modules import Match, NoSuchUrl, WrongMethod, match
 from hub.ocpi.party import PartyId
+from hub.record.note import Kind
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -62,6 +63,10 @@ class Incoming:
     sender: PartyId | None = None
     receiver: PartyId | None = None
     code: int | None = None
+    # For the record: on which way, why not, and as part of whose exchange.
+    kind: Kind = Kind.HUB
+    problem: str = ""
+    related_id: str = ""
 
     def text(self, name: str) -> str:
         """A header's value, "" when absent."""

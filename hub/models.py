@@ -241,6 +241,8 @@ class ForwardedUrl(models.Model):
     caller_party_id = models.CharField(max_length=3)
     owner_country_code = models.CharField(max_length=2)
     owner_party_id = models.CharField(max_length=3)
+    # Of the message that named the URL: what comes on it is part of that exchange.
+    correlation_id = models.CharField(max_length=255, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     valid_until = models.DateTimeField(null=True, blank=True, db_index=True)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from urllib3.poolmanager import PoolManager
 from yarl import URL
 
 from hub import addresses, http_client
+from hub.ocpi import envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 
 logger = logging.getLogger(__name__)
@@ -34,13 +36,18 @@ JSON_TYPE = "application/json"
 REDIRECTS = frozenset({307, 308})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """Another platform's HTTP answer. Header names are found without regard to case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+    @cached_property
+    def said(self) -> envelope.Answer:
+        """Its OCPI envelope, read once however many ask."""
+        return envelope.read_answer(self.body)
 
 
 class NotArrived(ConnectionProblem):

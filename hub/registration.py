@@ -24,6 +24,8 @@ from hub.ocpi import envelope, headers
 from hub.ocpi.configuration import Credentials
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 # A process that died in a handshake leaves its row; no handshake lasts as long as this.
 _LEFT_BEHIND = timedelta(minutes=10)
@@ -245,7 +247,8 @@ def _send(
     if body:
         sent["Content-Type"] = "application/json"
     try:
-        response = outbound.call(method, url, sent, body)
+        with noted(Kind.HANDSHAKE, method, sent, None, module="credentials", body=body) as call:
+            response = call.answered(outbound.call(method, url, sent, body))
     except ConnectionProblem as error:
         raise CannotConnect(f"{method} credentials at {url}: {error.message}") from error
     except HubError as error:

@@ -72,6 +72,12 @@ CALLBACK_VALID_DAYS = env.integer("CALLBACK_VALID_DAYS", 30, least=1)
 PROFILE_RESULT_MAX_WAIT = env.number("PROFILE_RESULT_MAX_WAIT", 600)
 PROFILE_CALLS_PER_RECEIVER = env.integer("PROFILE_CALLS_PER_RECEIVER", 16, least=1)
 
+# --- The message record ------------------------------------------------------------------------
+RECORD_MESSAGES = env.flag("RECORD_MESSAGES", True)
+MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
+# What Prometheus presents at /metrics; see hub/metrics.py for who may read it without.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.
@@ -95,6 +101,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "hub.apps.HubConfig",
+    "hub.record.apps.RecordConfig",
     "locations.apps.LocationsConfig",
     "tariffs.apps.TariffsConfig",
     "sessions.apps.SessionsConfig",

@@ -14,6 +14,8 @@ from hub.models import Platform, PlatformHealth
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import HubError
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 SECONDS = 10.0
@@ -79,7 +81,10 @@ def _problem(platform: PlatformEntry) -> str:
         headers.CORRELATION_ID: headers.new_id(),
     }
     try:
-        response = outbound.call("GET", platform.versions_url, sent, seconds=SECONDS)
+        with noted(Kind.STILL_ALIVE, "GET", sent, platform, module="versions") as call:
+            response = call.answered(
+                outbound.call("GET", platform.versions_url, sent, seconds=SECONDS)
+            )
     except HubError as error:
         return error.message
     if response.status == 200 and envelope.read_answer(response.body).status_code is not None:

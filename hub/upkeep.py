@@ -7,13 +7,15 @@ from django.db import connection
 from django.utils import timezone
 
 from hub.models import Delivery, DeliveryState, DirectoryReader, ForwardedUrl
+from hub.record import partitions
+from hub.record.models import BodyRecording
 
 KEEP_DELIVERIES = timedelta(days=14)
 
 
 @shared_task
 def clean_up() -> None:
-    """Delete ended deliveries of two weeks ago, rewritten URLs past their time, dead readers."""
+    """Delete what is past its time: ended deliveries, messages, rewritten URLs, dead readers."""
     now = timezone.now()
     Delivery.objects.filter(created_at__lt=now - KEEP_DELIVERIES).exclude(
         state=DeliveryState.WAITING
@@ -21,6 +23,9 @@ def clean_up() -> None:
     forget_bodies()
     ForwardedUrl.objects.filter(valid_until__lt=now).delete()
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+    BodyRecording.objects.filter(until__lt=now).delete()
+    partitions.make_ahead()
+    partitions.drop_old()
 
 
 @shared_task

@@ -79,6 +79,14 @@ class AnswerLater(HttpResponse):
         self.sent = sent
 
 
+class RelatedAnswer(HttpResponse):
+    """An answer to a message that belongs to the exchange of another correlation id."""
+
+    def __init__(self, answer: HttpResponse, related_id: str) -> None:
+        super().__init__(answer.content, status=answer.status_code, content_type=JSON)
+        self.related_id = related_id
+
+
 class OcpiView(APIView):
     """A DRF view whose methods get the Exchange and answer in envelopes."""
 

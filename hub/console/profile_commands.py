@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 
 from charging_profiles.models import CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
-from hub.console.documents import address, pretty, without_keys
+from hub.console.documents import address, pretty
 from hub.console.tables import (
     AMBER,
     BLUE,
@@ -22,6 +22,7 @@ from hub.console.tables import (
 )
 from hub.console.tables import span as time_between
 from hub.ocpi import envelope
+from hub.ocpi.masking import without_keys
 
 STATE_COLOURS = {
     CommandState.WAITING: GREY,

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from hub.console.documents import LONGEST, address, masked, pretty
+from hub.console.documents import LONGEST, address, pretty
 from hub.console.tables import duration
+from hub.ocpi.masking import masked
 
 
 def test_a_token_is_masked_wherever_it_stands():

@@ -1,0 +1,172 @@
+"""What is noted of one message: cheap on the hot path, made into a row by the recorder's thread."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from hub.ocpi import masking
+from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+
+_LONGEST_BODY: Final = 20_000
+# A problem's text is searched for what the body names a driver by; longer bodies are not searched.
+_SEARCHED_BYTES: Final = 65_536
+_SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+
+
+class Direction(StrEnum):
+    """Seen from the hub."""
+
+    IN = "IN"
+    OUT = "OUT"
+
+
+class Kind(StrEnum):
+    """On which way through the hub."""
+
+    FORWARD = "forward"
+    VIA = "via"
+    HUB = "hub"
+    BROADCAST = "broadcast"
+    COMMAND = "command"
+    RESULT = "result"
+    DELIVERY = "delivery"
+    CALLBACK = "callback"
+    HANDSHAKE = "handshake"
+    STILL_ALIVE = "still-alive"
+    PULL = "pull"
+
+
+class Note(NamedTuple):
+    """One HTTP request and its answer, as it passed."""
+
+    at: float
+    direction: Direction
+    kind: Kind
+    method: str
+    place: Match | None
+    path: str
+    query: str
+    request_id: str
+    correlation_id: str
+    # The correlation id of the exchange that this message belongs to, where it has one of its own.
+    related_id: str
+    sender: PartyId | str
+    receiver: PartyId | str
+    platform: int | None
+    status: int | None
+    code: int | None
+    seconds: float
+    request_bytes: int
+    answer_bytes: int
+    problem: str
+    bodies: tuple[bytes, bytes] | None = None
+
+
+class Row(NamedTuple):
+    """The columns of `hub_message`, in their order."""
+
+    at: float
+    direction: str
+    kind: str
+    method: str
+    module: str
+    interface_role: str
+    path: str
+    request_id: str
+    correlation_id: str
+    related_id: str
+    sender: str
+    receiver: str
+    platform_id: int | None
+    http_status: int | None
+    ocpi_code: int | None
+    is_failed: bool
+    milliseconds: float
+    request_bytes: int
+    answer_bytes: int
+    problem: str
+    request_body: str
+    answer_body: str
+
+
+def row(note: Note) -> Row:
+    """What is kept: nothing secret, nothing that the table would not take."""
+    place = note.place
+    path = masking.safe_path(note.path, place)
+    if note.query and (query := masking.safe_query(note.query)):
+        path = f"{path}?{query}"
+    module = place.module if place else _configuration_module(path)
+    request_body = answer_body = ""
+    if note.bodies is not None:
+        request_body, answer_body = (
+            _text(masking.masked_body(body, module, _LONGEST_BODY), 2 * _LONGEST_BODY)
+            for body in note.bodies
+        )
+    return Row(
+        note.at,
+        note.direction,
+        note.kind,
+        _text(note.method, 16),
+        _text(module, 64),
+        place.role if place else "",
+        _text(path, 300),
+        _text(note.request_id, 255),
+        _text(note.correlation_id, 255),
+        "" if note.related_id == note.correlation_id else _text(note.related_id, 255),
+        str(note.sender),
+        str(note.receiver),
+        note.platform,
+        _number(note.status),
+        _number(note.code),
+        is_failure(note.status, note.code),
+        note.seconds * 1000,
+        note.request_bytes,
+        note.answer_bytes,
+        _text(note.problem, 300),
+        request_body,
+        answer_body,
+    )
+
+
+def is_failure(status: int | None, code: int | None) -> bool:
+    """Not 1xxx, or nothing said at all and no HTTP success either."""
+    if code is None:
+        return status is None or status >= 300
+    return not 1000 <= code <= 1999 or status is None or status >= 400
+
+
+def cleaned(problem: str, path: str, place: Match | None, body: bytes) -> str:
+    """A problem's text without what the request names a driver by, or what opens something."""
+    if not problem:
+        return ""
+    if len(body) > _SEARCHED_BYTES:
+        return "(the message is not kept: its request was too long to be searched for secrets)"
+    if len(path) > 1:
+        problem = problem.replace(path, masking.safe_path(path, place))
+    return masking.without_secrets(problem, place, body)
+
+
+def named(sent: Mapping[str, str], country_code: str, party_id: str) -> str:
+    """A party out of the routing headers of a request of the hub's; "" when it names none."""
+    code = sent.get(country_code, "")
+    return f"{code}-{sent[party_id]}".upper() if code else ""
+
+
+def _configuration_module(path: str) -> str:
+    """Of a URL that is not routed."""
+    if path.startswith("profile-result"):
+        return "chargingprofiles"
+    last = path.rpartition("/")[2]
+    return {"versions": last, "2.2.1": "versions", "credentials": last, "hubclientinfo": last}.get(
+        last, ""
+    )
+
+
+def _text(text: str, longest: int) -> str:
+    """PostgreSQL has no NUL in a text."""
+    return text[:longest].replace("\0", "")
+
+
+def _number(number: int | None) -> int | None:
+    return number if number is not None and _SMALLEST <= number <= _LARGEST else None

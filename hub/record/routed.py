@@ -1,0 +1,111 @@
+"""What the gateway notes: each message that came in, and each that it sent on to another party.
+
+Called on the hot path: a tuple is made and appended, all else is the recorder's thread's.
+"""
+
+import time
+
+from django.conf import settings
+
+from hub.directory import Directory, Presented
+from hub.incoming import Incoming
+from hub.ocpi.errors import OcpiError
+from hub.ocpi.party import PartyId
+from hub.outbound import Response
+from hub.record.note import Direction, Note, cleaned, is_failure
+from hub.record.recorder import recorder
+from hub.routing import Forward
+
+
+def received(incoming: Incoming, status: int, answer: bytes, directory: Directory) -> None:
+    """A party's request, and what it was answered."""
+    if not settings.RECORD_MESSAGES:
+        return
+    scope, body = incoming.scope, incoming.body
+    sender = incoming.sender or _only_party(incoming.presented)
+    receiver = incoming.receiver or directory.hub
+    path = scope["path"]
+    seconds = time.monotonic() - incoming.started
+    bodies = None
+    if directory.recorded_bodies and directory.records_bodies(sender, receiver):
+        bodies = (body, answer)
+    recorder.add(
+        Note(
+            time.time() - seconds,
+            Direction.IN,
+            incoming.kind,
+            scope["method"],
+            incoming.place,
+            path,
+            scope["query_string"].decode("latin-1"),
+            incoming.request_id,
+            incoming.correlation_id,
+            incoming.related_id,
+            sender,
+            receiver,
+            incoming.presented.platform.id if incoming.presented else None,
+            status,
+            incoming.code,
+            seconds,
+            len(body),
+            len(answer),
+            cleaned(incoming.problem, path, incoming.place, body)
+            if incoming.problem and is_failure(status, incoming.code)
+            else "",
+            bodies,
+        )
+    )
+
+
+def sent_on(
+    incoming: Incoming,
+    decision: Forward,
+    request_id: str,
+    began: float,
+    outcome: Response | OcpiError,
+    directory: Directory,
+) -> None:
+    """The request to the receiver, and what it answered, or why it did not."""
+    if not settings.RECORD_MESSAGES:
+        return
+    scope, body = incoming.scope, incoming.body
+    receiver = decision.receiver.identity
+    seconds = time.monotonic() - began
+    if isinstance(outcome, Response):
+        status, answer, code = outcome.status, outcome.body, outcome.said.status_code
+        problem = (outcome.said.status_message or "") if is_failure(status, code) else ""
+    else:
+        status, answer, code, problem = None, b"", outcome.code, outcome.message
+    bodies = None
+    if directory.recorded_bodies and directory.records_bodies(decision.sender, receiver):
+        bodies = (body, answer)
+    recorder.add(
+        Note(
+            time.time() - seconds,
+            Direction.OUT,
+            incoming.kind,
+            scope["method"],
+            incoming.place,
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            request_id,
+            incoming.correlation_id,
+            incoming.related_id,
+            decision.sender,
+            receiver,
+            decision.receiver.platform.id,
+            status,
+            code,
+            seconds,
+            len(body),
+            len(answer),
+            cleaned(problem, scope["path"], incoming.place, body),
+            bodies,
+        )
+    )
+
+
+def _only_party(presented: Presented | None) -> PartyId | str:
+    """Configuration modules name no party: that of the platform, when it has just one."""
+    parties = presented.platform.parties if presented else ()
+    return parties[0] if len(parties) == 1 else ""

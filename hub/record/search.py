@@ -1,0 +1,154 @@
+"""Searching the record: newest first, page by page, whatever its size."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+
+from hub.ocpi.datatypes import utc
+from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.party import PartyId
+from hub.record.models import Message
+
+LIMIT: Final = 50
+MOST: Final = 500
+_LARGEST: Final = 2**63
+
+
+class WrongCriterion(ValueError):
+    """Says which one, and what it should look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """All of them must fit; None fits everything."""
+
+    party: PartyId | None = None
+    module: str | None = None
+    code: int | None = None
+    kind: str | None = None
+    failed: bool = False
+    correlation_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    # Where the page before ended: its last row's moment and id.
+    before: tuple[datetime, int] | None = None
+    limit: int = LIMIT
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> "Criteria":
+        """Out of a query string; WrongCriterion tells what is wrong."""
+        text = {name: value.strip() for name, value in query.items() if value.strip()}
+        return cls(
+            party=_party(text.get("party")),
+            module=text.get("module", "").lower() or None,
+            code=_number("code", text.get("code"), _LARGEST),
+            kind=text.get("kind"),
+            failed=text.get("failed", "") in {"1", "yes", "true", "on"},
+            correlation_id=text.get("correlation_id"),
+            since=_moment("from", text.get("from")),
+            until=_moment("to", text.get("to")),
+            before=_before(text.get("before")),
+            limit=min(_number("limit", text.get("limit"), _LARGEST) or LIMIT, MOST),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages, and what to ask for the next ones ("" at the end)."""
+
+    messages: list[Message]
+    before: str
+
+
+def search(criteria: Criteria) -> Page:
+    """One more row than asked for tells whether there is a next page."""
+    wanted = criteria.limit + 1
+    parts = [rows.order_by("-at", "-id")[:wanted] for rows in _parts(criteria)]
+    rows = parts[0]
+    if len(parts) > 1:
+        # Each side by its own index: an OR would sort all that either finds.
+        rows = parts[0].union(*parts[1:], all=True).order_by("-at", "-id")[:wanted]
+    found = list(rows)
+    messages = found[: criteria.limit]
+    return Page(messages, _after(messages[-1]) if len(found) == wanted else "")
+
+
+def of_exchange(correlation_id: str) -> QuerySet[Message]:
+    """All messages of one exchange, also those that carry an id of their own, oldest first."""
+    return Message.objects.filter(
+        Q(correlation_id=correlation_id) | Q(related_id=correlation_id) & ~Q(related_id="")
+    ).order_by("at", "id")
+
+
+def _parts(criteria: Criteria) -> Iterator[QuerySet[Message]]:
+    rows = Message.objects.all()
+    if criteria.correlation_id is not None:
+        rows = of_exchange(criteria.correlation_id)
+    equal: dict[str, Any] = {
+        "module": criteria.module,
+        "ocpi_code": criteria.code,
+        "kind": criteria.kind,
+        "at__gte": criteria.since,
+        "at__lt": criteria.until,
+    }
+    rows = rows.filter(**{name: value for name, value in equal.items() if value is not None})
+    if criteria.failed or (criteria.code is not None and not 1000 <= criteria.code <= 1999):
+        rows = rows.filter(is_failed=True)
+    if criteria.before is not None:
+        at, last = criteria.before
+        rows = rows.filter(at__lte=at).exclude(at=at, id__gte=last)
+    if criteria.party is None:
+        yield rows
+    else:
+        party = str(criteria.party)
+        yield rows.filter(sender=party)
+        yield rows.filter(receiver=party).exclude(sender=party)
+
+
+def _after(last: Message) -> str:
+    at = last.at.astimezone(UTC)
+    return f"{int(at.replace(microsecond=0).timestamp())}{at.microsecond:06}.{last.pk}"
+
+
+def _before(text: str | None) -> tuple[datetime, int] | None:
+    if text is None:
+        return None
+    at, _, last = text.partition(".")
+    if not (at.isascii() and at.isdigit() and last.isascii() and last.isdigit()):
+        raise WrongCriterion("before is not what a page before gave.")
+    try:
+        moment = datetime.fromtimestamp(int(at[:-6] or "0"), UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise WrongCriterion("before is not what a page before gave.") from error
+    return moment.replace(microsecond=int(at[-6:])), min(int(last), _LARGEST - 1)
+
+
+def _party(text: str | None) -> PartyId | None:
+    if text is None:
+        return None
+    try:
+        return PartyId.parse(text.replace("*", "-", 1) if "-" not in text else text)
+    except ValueError as error:
+        raise WrongCriterion(f"party {text!r} is not of the form NL-ABC.") from error
+
+
+def _number(name: str, text: str | None, most: int) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) < most):
+        raise WrongCriterion(f"{name} {text!r} is not a number.")
+    return int(text)
+
+
+def _moment(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return utc(datetime.fromisoformat(text))
+    except (ValueError, InvalidParameters) as error:
+        raise WrongCriterion(
+            f"{name} {text!r} is not a time such as 2026-03-01T10:00:00Z."
+        ) from error

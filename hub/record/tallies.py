@@ -1,0 +1,53 @@
+"""What is counted: messages out of their rows, and what happens beside them."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final
+
+from django.db import connection
+
+from hub.ocpi.modules import ROUTES
+from hub.record.note import Row
+from hub.record.recorder import Count
+
+MESSAGES: Final = "messages"
+# Upper bounds of the latency histogram, in seconds; the last bucket has none.
+BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_MODULES: Final = frozenset(
+    {route.module for route in ROUTES} | {"versions", "credentials", "hubclientinfo"}
+)
+# What others invent must not make ever more labels.
+_CODES: Final = range(1000, 5000)
+Key = tuple[str, str]
+
+
+def labels_of(row: Row) -> tuple[str, ...]:
+    """direction, kind, module, code, bucket."""
+    module = row.module if row.module in _MODULES else ("custom" if row.module else "none")
+    code = "none" if row.ocpi_code is None else str(row.ocpi_code)
+    if row.ocpi_code is not None and row.ocpi_code not in _CODES:
+        code = "other"
+    bucket = bisect_left(BOUNDS, row.milliseconds / 1000)
+    return row.direction, row.kind, module, code, str(bucket)
+
+
+def add(rows: Iterable[Row], counts: Iterable[Count]) -> None:
+    """Add to the table, in the transaction of the rows."""
+    sums: dict[Key, tuple[int, float]] = {}
+    for row in rows:
+        key = (MESSAGES, "|".join(labels_of(row)))
+        number, seconds = sums.get(key, (0, 0.0))
+        sums[key] = number + 1, seconds + row.milliseconds / 1000
+    for count in counts:
+        key = (count.name[:40], "|".join(count.labels)[:200])
+        number, seconds = sums.get(key, (0, 0.0))
+        sums[key] = number + count.number, seconds
+    if not sums:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO record_tally AS kept (name, labels, number, seconds) "
+            "VALUES (%s, %s, %s, %s) ON CONFLICT (name, labels) DO UPDATE SET "
+            "number = kept.number + excluded.number, seconds = kept.seconds + excluded.seconds",
+            [(*key, number, seconds) for key, (number, seconds) in sorted(sums.items())],
+        )
