@@ -3,7 +3,8 @@
 transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL keeps the owner.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from urllib.parse import unquote, urlencode
 
 from django.db import transaction
@@ -11,21 +12,27 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub import outbox, routing
-from hub.directory import Directory, holder
-from hub.models import Delivery
+from hub.directory import PartyEntry, holder
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from hub.store import Pushed
-from hub.views import answer, exchange_of
+from hub.store import Kept, Pushed
+from hub.views import Exchange, answer, exchange_of
 
-Keep = Callable[[Pushed], bool]
+Keep = Callable[[Pushed], Kept]
+# No id of an object is longer (types: CiString(36); a CDR's is 39).
+_LONGEST_ID = 39
 
 
 def read(request: Request) -> Pushed:
     """What was asked of a Receiver interface: owner and ids out of the URL, query and body."""
     exchange = exchange_of(request)
     country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
+    for one in ids:
+        if not (one.isascii() and one.isprintable() and len(one) <= _LONGEST_ID):
+            message = f"No object has the id {one[:80]!r}: that is no CiString(36)."
+            raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
     return Pushed(
         method=request.method or "",
         owner=PartyId.of(country_code, party_id),
@@ -38,53 +45,42 @@ def read(request: Request) -> Pushed:
 def push(request: Request, keep: Keep) -> HttpResponse:
     """Keep a push and owe it to its receivers, in one transaction; the answer follows the commit.
 
-    An older update than what is kept is neither stored nor sent on (1000, with a message).
+    "201 - Created when the object has been newly created" (status_codes). An older update than
+    what is kept is neither stored nor sent on (1000, with a message).
     """
     exchange = exchange_of(request)
     pushed = read(request)
-    with transaction.atomic():
-        is_news = keep(pushed)
-        if is_news:
-            path = "/".join(exchange.place.ids.values())
-            spread(
-                exchange.place.module,
-                exchange.caller,
-                pushed,
-                path,
-                exchange.correlation_id,
-                holder.snapshot,
-            )
-    return answer(message=None if is_news else "The hub has a newer version; this one is ignored.")
+    receivers = routing.broadcast_receivers(holder.snapshot, exchange.caller, exchange.place.module)
+    # With nobody to tell there is one write, which is a transaction by itself.
+    with transaction.atomic() if receivers else nullcontext():
+        kept = keep(pushed)
+        if kept and receivers:
+            _spread(exchange, pushed, receivers)
+    return answer(
+        message=None if kept else "The hub has a newer version; this one is ignored.",
+        status=201 if kept is Kept.CREATED else 200,
+    )
 
 
-def spread(
-    module: str,
-    sender: PartyId,
-    pushed: Pushed,
-    path: str,
-    correlation_id: str,
-    directory: Directory,
-) -> None:
-    """Owe a push to every connected party of the opposite role; in the caller's transaction."""
-    receivers = routing.broadcast_receivers(directory, sender, module)
+def _spread(exchange: Exchange, pushed: Pushed, receivers: Iterable[PartyEntry]) -> None:
+    """Owe a push to all of them; in the caller's transaction."""
+    module, hub = exchange.place.module, holder.snapshot.hub
+    path = "/".join(exchange.place.ids.values())
     query = urlencode({name: value for name, value in pushed.query.items() if name == "type"})
-    ordering_key = f"{module}:{pushed.owner}/{pushed.ids[0]}?{query}".upper()
-    outbox.enqueue(
+    outbox.spread(
+        outbox.Broadcast(
+            module=module,
+            method=pushed.method,
+            role=InterfaceRole.RECEIVER,
+            path=f"{path}?{query}" if query else path,
+            body=pushed.body,
+            # All updates of one object and of its parts.
+            ordering_key=f"{module}:{pushed.owner}/{pushed.ids[0]}?{query}".upper(),
+            sender=hub,
+            correlation_id=exchange.correlation_id or headers.new_id(),
+        ),
         [
-            Delivery(
-                receiver_id=receiver.platform.id,
-                ordering_key=ordering_key[:160],
-                module=module,
-                method=pushed.method,
-                interface_role=InterfaceRole.RECEIVER,
-                path=f"{path}?{query}" if query else path,
-                body=pushed.body,
-                from_country_code=directory.hub.country_code,
-                from_party_id=directory.hub.party_id,
-                to_country_code=receiver.country_code,
-                to_party_id=receiver.party_id,
-                correlation_id=correlation_id or headers.new_id(),
-            )
-            for receiver in receivers
-        ]
+            outbox.Addressee(entry.platform.id, entry.country_code, entry.party_id)
+            for entry in receivers
+        ],
     )

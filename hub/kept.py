@@ -23,7 +23,7 @@ from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.routing import Found, LookupKind, Message
-from hub.store import Pushed
+from hub.store import Kept, Pushed
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -38,7 +38,7 @@ Keeper = Callable[[Forwarded], None]
 Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
 
 
-def _for_its_receiver(push: Callable[[Pushed], bool]) -> Keeper:
+def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
     """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
 
     def keep(forwarded: Forwarded) -> None:

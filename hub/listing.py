@@ -1,9 +1,15 @@
-"""GET List: pages of stored documents, joined as they are (transport_and_format, Pagination)."""
+"""GET List: pages of stored documents, joined as they are (transport_and_format, Pagination).
+
+The oldest objects come first, in the order of their row numbers. The Link to the next page says
+behind which row it begins: nothing is skipped or counted again to get there, and an object that
+goes, or comes into the filter, meanwhile shifts no other one out of the crawl. An offset that a
+client has reckoned itself is counted from the first row on, as the text says.
+"""
 
 import time
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
 import psycopg
 from django.conf import settings
@@ -14,96 +20,114 @@ from rest_framework.request import Request
 from hub.ocpi import envelope
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.pagination import Page, page_headers, read_page
-from hub.views import JSON, exchange_of
+from hub.views import JSON, Exchange, exchange_of
+
+_MARK: Final = "after"
 
 
 @dataclass(frozen=True, slots=True)
-class _Survey:
-    """How many rows a filter finds, and the id of each thousandth of them."""
+class _Mark:
+    """Where a page of our own Link begins: `offset` objects of this list end with row `row`."""
 
-    total: int
-    landmarks: tuple[int, ...]
-    valid_until: float
+    offset: int
+    row: int
+    # Whose list and which filter it was: in another one the row has another place.
+    of: int
 
+    @classmethod
+    def read(cls, text: str, page: Page, of: int) -> Self | None:
+        """None for what no Link of this list says."""
+        parts = text.split(".")
+        if len(parts) != 3 or not all(one.isascii() and one.isdigit() for one in parts):
+            return None
+        if len(text) > 60:
+            return None
+        mark = cls(*map(int, parts))
+        return mark if mark.of == of and mark.offset <= page.offset and mark.row < 2**63 else None
 
-_STEP: Final = 1000
-# A survey is kept for a hundred times as long as it took: a short list is counted each time.
-_PATIENCE: Final = 100
-_TOO_QUICK_TO_KEEP: Final = 0.005
-_MOST_SURVEYS: Final = 1000
-_surveys: dict[tuple[str, tuple[Any, ...]], _Survey] = {}
+    def __str__(self) -> str:
+        return f"{self.offset}.{self.row}.{self.of}"
 
 
 def list_page(rows: "models.QuerySet[Any]", request: Request) -> HttpResponse:
     """One page of a GET List: stored documents joined as they are, oldest objects first."""
-    page = read_page(request.query_params)
+    exchange, query = exchange_of(request), request.query_params
+    page = read_page(query)
     if page.date_from is not None:
         rows = rows.filter(last_updated__gte=page.date_from)
     if page.date_to is not None:
         rows = rows.filter(last_updated__lt=page.date_to)
-    survey = _survey(rows)
-    found = _documents(rows, page, survey)
+    of = _list_id(exchange, page)
+    mark = _Mark.read(query.get(_MARK, ""), page, of)
+    found = _documents(rows, page, mark)
     has_next = len(found) > page.limit
-    total = max(survey.total, page.offset + len(found) if found else 0)
-    response = HttpResponse(envelope.success_of_list(found[: page.limit]), content_type=JSON)
-    match = exchange_of(request).place
-    url = f"{settings.BASE_URL}/ocpi/{VERSION}/{match.role.lower()}/{match.module}"
-    for name, value in page_headers(
-        page, total, url, request.query_params, has_next=has_next
-    ).items():
+    shown = found[: page.limit]
+    total = max(_total(rows, is_exact=mark is None), page.offset + len(found) if found else 0)
+    response = HttpResponse(
+        envelope.success_of_list([document for _, document in shown]), content_type=JSON
+    )
+    url = (
+        f"{settings.BASE_URL}/ocpi/{VERSION}/{exchange.place.role.lower()}/{exchange.place.module}"
+    )
+    more = {}
+    if has_next:
+        more = {_MARK: str(_Mark(page.offset + page.limit, shown[-1][0], of))}
+    for name, value in page_headers(page, total, url, query, has_next=has_next, more=more).items():
         response[name] = value
     return response
 
 
-def _survey(rows: "models.QuerySet[Any]") -> _Survey:
-    """Total and landmarks of a list, at most as old as it takes to be cheap."""
-    sql, parameters = rows.order_by("id").values("id").query.sql_with_params()
-    key = (sql, tuple(map(str, parameters)))
-    begun = time.monotonic()
-    known = _surveys.get(key)
-    if known is not None and known.valid_until > begun:
-        return known
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, number FROM (SELECT id, row_number() OVER (ORDER BY id) AS number, "  # noqa: S608 - made by Django
-            f"count(*) OVER () AS total FROM ({sql}) AS seen) AS numbered "
-            f"WHERE number %% {_STEP} = 0 OR number = total ORDER BY id",
-            parameters,
-        )
-        marks = cursor.fetchall()
-    total = marks[-1][1] if marks else 0
-    took = time.monotonic() - begun
-    survey = _Survey(
-        total,
-        tuple(mark for mark, number in marks if number % _STEP == 0),
-        begun + took * _PATIENCE,
-    )
-    _surveys.pop(key, None)
-    if took > _TOO_QUICK_TO_KEEP:
-        if len(_surveys) >= _MOST_SURVEYS:
-            _surveys.pop(next(iter(_surveys)), None)
-        _surveys[key] = survey
-    return survey
+def _list_id(exchange: Exchange, page: Page) -> int:
+    said = f"{exchange.place.module} {exchange.caller} {page.date_from} {page.date_to}"
+    return zlib.crc32(said.encode())
 
 
-def _documents(rows: "models.QuerySet[Any]", page: Page, survey: _Survey) -> Sequence[bytes]:
+def _documents(
+    rows: "models.QuerySet[Any]", page: Page, mark: _Mark | None
+) -> list[tuple[int, bytes]]:
     """The documents of a page and of one more, which tells whether there is a next page.
 
-    From the landmark before the page on: no offset is deeper than a thousand rows. The keys are
-    found first: a document is only read for what is sent.
+    The keys are found first: a document is only read for what is sent.
     """
-    landmark = min(page.offset // _STEP, len(survey.landmarks))
-    if landmark:
-        rows = rows.filter(id__gt=survey.landmarks[landmark - 1])
-    skipped = page.offset - landmark * _STEP
+    skipped = page.offset
+    if mark is not None:
+        rows, skipped = rows.filter(id__gt=mark.row), page.offset - mark.offset
     inner, parameters = (
         rows.order_by("id").values("id")[skipped : skipped + page.limit + 1].query.sql_with_params()
     )
     table = rows.model._meta.db_table
-    statement = f"SELECT document FROM {table} WHERE id IN ({inner}) ORDER BY id"  # noqa: S608 - made by Django
+    statement = f"SELECT id, document FROM {table} WHERE id IN ({inner}) ORDER BY id"  # noqa: S608 - made by Django
     connection.ensure_connection()
     # A cursor with server-side binding can ask for binary results: as text, PostgreSQL would write
-    # each byte of a document as two digits.
-    with psycopg.Cursor(connection.connection) as cursor:
-        found = cursor.execute(statement, parameters, binary=True).fetchall()
-    return [document for (document,) in found]
+    # each byte of a document as two digits. Not prepared: a plan for any offset is a bad one.
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
+    ):
+        return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()
+
+
+# --- X-Total-Count ------------------------------------------------------------------------------
+
+# Who follows our Links misses nothing whatever the total says: counting it again may wait for a
+# hundred times as long as it took.
+_PATIENCE: Final = 100
+_MOST_TOTALS: Final = 1000
+_totals: dict[tuple[str, tuple[str, ...]], tuple[int, float]] = {}
+
+
+def _total(rows: "models.QuerySet[Any]", *, is_exact: bool) -> int:
+    """How many objects a list has; exactly where a client reckons with it (Pagination, NOTE)."""
+    sql, parameters = rows.order_by().values("id").query.sql_with_params()
+    key = (sql, tuple(map(str, parameters)))
+    begun = time.monotonic()
+    total, valid_until = _totals.get(key, (0, 0.0))
+    if not is_exact and valid_until > begun:
+        return total
+    total = rows.order_by().count()
+    _totals.pop(key, None)
+    while len(_totals) >= _MOST_TOTALS:
+        _totals.pop(next(iter(_totals), key), None)
+    ended = time.monotonic()
+    _totals[key] = (total, ended + _PATIENCE * (ended - begun))
+    return total

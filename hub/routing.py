@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -188,11 +189,8 @@ def _sending_party(message: Message) -> PartyId:
         return named_sender(message.from_address, message.platform)
     if len(own) == 1:
         return own[0]
-    ids = message.match.ids
-    if "country_code" in ids:
-        owner = _identity(Address(ids["country_code"], ids["party_id"]), "The URL")
-        if owner in own:
-            return owner
+    if "country_code" in message.match.ids and (owner := _owner(message.match)) in own:
+        return owner
     raise InvalidParameters(
         "OCPI-from-country-code and OCPI-from-party-id are missing, and your platform has several "
         f"parties: {', '.join(map(str, own))}."
@@ -204,6 +202,12 @@ def _identity(address: Address, what: str) -> PartyId:
         return PartyId.of(address.country_code, address.party_id)
     except ValueError as error:
         raise InvalidParameters(f"{what}: {error}.") from error
+
+
+def _owner(place: Match) -> PartyId:
+    """Whose object the URL names; "*" may well be percent-encoded in it."""
+    address = Address(unquote(place.ids["country_code"]), unquote(place.ids["party_id"]))
+    return _identity(address, "The URL")
 
 
 def _to_party(message: Message) -> PartyId | None:
@@ -250,8 +254,7 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
 
 def _for_all(message: Message, sender: PartyId) -> Hub:
     """A Broadcast Push, or a GET of what was broadcast: the hub's own store answers."""
-    ids = message.match.ids
-    owner = _identity(Address(ids["country_code"], ids["party_id"]), "The URL")
+    owner = _owner(message.match)
     if message.method != "GET" and owner != sender:
         raise InvalidParameters(
             f"The URL names {owner}, but OCPI-from is {sender}: only its owner may push an object."

@@ -6,28 +6,42 @@ transport_and_format: Client Owned Object Push, PATCH; each module says who sees
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.utils import timezone
 
+from hub import statements
 from hub.directory import Directory
 from hub.ocpi.datatypes import ConnectionStatus
-from hub.ocpi.errors import InvalidParameters, NotFound
+from hub.ocpi.errors import InvalidParameters, NotFound, UnknownLocation
 from hub.ocpi.party import PartyId
 
 # A clock that runs ahead must not block every later update of the object.
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 # The audience of what was broadcast.
 EVERYBODY: Final = ""
+# The document of what one party alone was told to forget.
+ENDED: Final = b""
+
+
+class Kept(IntEnum):
+    """What has become of a push; falsy when it told nothing new."""
+
+    OLDER = 0
+    CHANGED = 1
+    CREATED = 2
 
 
 class Merged(NamedTuple):
-    """A document with a change in it."""
+    """A document with a change in it; `is_new` when the change is a new part of it."""
 
     document: bytes
     last_updated: datetime
+    is_new: bool = False
 
 
 class StoredObject(models.Model):
@@ -60,6 +74,18 @@ class StoredObject(models.Model):
         return cls._default_manager.filter(**identity)
 
     @classmethod
+    def lock(cls, identity: Mapping[str, str]) -> None:
+        """Wait for other writers of this object; until the transaction ends.
+
+        Taken first by whatever changes it: rows of new variants cannot be locked yet, and writers
+        that lock variants one by one would wait for each other.
+        """
+        statements.run(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            ["/".join((cls._meta.db_table, *(identity[name] for name in cls.IDENTITY)))],
+        )
+
+    @classmethod
     def keep(
         cls,
         identity: Mapping[str, str],
@@ -67,64 +93,103 @@ class StoredObject(models.Model):
         document: bytes,
         last_updated: datetime,
         **more: Any,
-    ) -> bool:
-        """Store a whole object unless what is kept is newer; returns whether it was stored.
+    ) -> Kept:
+        """Store a whole object unless what its audience has is newer.
 
-        What is broadcast ends the older variants that single parties were told. One statement, so
-        that two at once cannot both be the newest. `more` are further columns.
+        What is broadcast ends the older variants that single parties were told. `more` are further
+        columns.
         """
-        own = [identity[name] for name in cls.IDENTITY]
-        columns = {"last_updated": last_updated, "document": document, **more}
-        columns["received_at"] = timezone.now()
-        names = [*cls.IDENTITY, "audience"]
-        table = cls._meta.db_table
-        statement = f"""
-            WITH kept AS (
-                INSERT INTO {table} AS old ({", ".join([*names, *columns])})
-                VALUES ({", ".join(["%s"] * (len(names) + len(columns)))})
-                ON CONFLICT ({", ".join(names)}) DO UPDATE
-                SET {", ".join(f"{name} = EXCLUDED.{name}" for name in columns)}
-                WHERE old.last_updated <= EXCLUDED.last_updated
-                   OR old.last_updated > EXCLUDED.received_at + interval '5 minutes'
-                RETURNING last_updated
-            ), superseded AS (
-                DELETE FROM {table} USING kept
-                WHERE {" AND ".join(f"{table}.{name} = %s" for name in cls.IDENTITY)}
-                  AND %s = '' AND audience <> '' AND {table}.last_updated <= kept.last_updated)
-            SELECT 1 FROM kept
-        """  # noqa: S608 - names of our own tables and columns
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [*own, audience, *columns.values(), *own, audience])
-            return cursor.fetchone() is not None
+        values = {name: identity[name] for name in cls.IDENTITY} | {
+            "audience": audience,
+            "last_updated": last_updated,
+            "document": document,
+            "received_at": timezone.now(),
+            **more,
+        }
+        with transaction.atomic(savepoint=False):
+            cls.lock(identity)
+            found = statements.run(_keep_statement(cls, tuple(values)), values)
+        return (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
 
     @classmethod
     def merge(
         cls, identity: Mapping[str, str], audience: str, change: Callable[[bytes], Merged | None]
-    ) -> bool | None:
-        """Change what is kept, under a lock; None when nothing is, False when it is newer.
+    ) -> Kept | None:
+        """Change what is kept; None when nothing is.
 
-        A change that is broadcast goes into every variant. One for a single party goes into its
-        own variant, which begins as a copy of what was broadcast. `change` makes the new document
-        out of a kept one, or gives None where that is newer.
+        A change that is broadcast goes into every variant that has what it changes. One for a
+        single party goes into its own variant, which begins as a copy of what was broadcast.
+        `change` makes the new document out of a kept one, gives None where that is newer, and
+        raises UnknownLocation where the changed part is not in it.
         """
-        with transaction.atomic():
-            variants = list(cls.named(identity).select_for_update().order_by("id"))
+        with transaction.atomic(savepoint=False):
+            cls.lock(identity)
+            # What was broadcast comes first, and decides whether a broadcast is news.
+            variants = {
+                one.audience: bytes(one.document)
+                for one in cls.named(identity).order_by("audience")
+            }
             if audience != EVERYBODY:
-                own = [one for one in variants if one.audience == audience]
-                variants = own or [one for one in variants if one.audience == EVERYBODY]
-            is_changed = False
-            for one in variants:
-                merged = change(bytes(one.document))
+                document = variants.get(audience) or variants.get(EVERYBODY)
+                merged = change(document) if document else None
                 if merged is None:
-                    continue
-                is_changed = True
-                if one.audience == audience or audience == EVERYBODY:
-                    one.document, one.last_updated = merged.document, merged.last_updated
-                    one.received_at = timezone.now()
-                    one.save(update_fields=["document", "last_updated", "received_at"])
-                else:
-                    cls.keep(identity, audience, merged.document, merged.last_updated)
-            return is_changed if variants else None
+                    return Kept.OLDER if document else None
+                cls.keep(identity, audience, merged.document, merged.last_updated)
+                return Kept.CREATED if merged.is_new else Kept.CHANGED
+            return cls._merge_all(identity, variants, change) if variants else None
+
+    @classmethod
+    def _merge_all(
+        cls,
+        identity: Mapping[str, str],
+        variants: Mapping[str, bytes],
+        change: Callable[[bytes], Merged | None],
+    ) -> Kept:
+        outcome, lacks_part = Kept.OLDER, None
+        for audience, document in variants.items():
+            try:
+                merged = change(document)
+            except UnknownLocation as unknown:
+                lacks_part = unknown
+                continue
+            if merged is not None:
+                cls.named(identity).filter(audience=audience).update(
+                    document=merged.document,
+                    last_updated=merged.last_updated,
+                    received_at=timezone.now(),
+                )
+                outcome = max(outcome, Kept.CREATED if merged.is_new else Kept.CHANGED)
+            elif audience == EVERYBODY:
+                return Kept.OLDER
+        if lacks_part is not None and not outcome:
+            raise lacks_part
+        return outcome
+
+
+@cache
+def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
+    """Insert or replace, guarded by what the audience has: its variant, or what was broadcast."""
+    table, key = kind._meta.db_table, (*kind.IDENTITY, "audience")
+    is_same = " AND ".join(f"kept.{name} = %({name})s::text" for name in kind.IDENTITY)
+    given = (f"%({name})s::text" if name in key else f"%({name})s" for name in names)
+    too_far_ahead = f"%(received_at)s + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
+    return f"""
+        WITH stored AS (
+            INSERT INTO {table} AS old ({", ".join(names)})
+            SELECT {", ".join(given)}
+            WHERE NOT EXISTS (
+                SELECT 1 FROM {table} AS kept WHERE {is_same} AND kept.audience = ''
+                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {too_far_ahead})
+            ON CONFLICT ({", ".join(key)}) DO UPDATE
+            SET {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
+            WHERE old.last_updated <= EXCLUDED.last_updated OR old.last_updated > {too_far_ahead}
+            RETURNING old.xmax = 0 AS is_new
+        ), superseded AS (
+            DELETE FROM {table} AS kept USING stored
+            WHERE {is_same} AND %(audience)s::text = '' AND kept.audience <> ''
+              AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {too_far_ahead}))
+        SELECT is_new FROM stored
+    """  # noqa: S608 - names of our own tables and columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +218,12 @@ def check_ids(pushed: Pushed, sent: msgspec.Struct, key: str = "id") -> None:
 
 def is_older(last_updated: datetime, kept: datetime) -> bool:
     """Whether an update is older than what is kept; a time far ahead guards nothing."""
-    return last_updated < kept <= timezone.now() + FUTURE_TOLERANCE
+    return last_updated < kept and not is_far_ahead(kept)
+
+
+def is_far_ahead(moment: datetime) -> bool:
+    """Whether the clock that it comes from must be wrong."""
+    return moment > timezone.now() + FUTURE_TOLERANCE
 
 
 # --- Who may see what ---------------------------------------------------------------------------
@@ -164,7 +234,8 @@ def shared_with(
 ) -> "models.QuerySet[Any]":
     """What `viewer` may see of what is told to many: its own variants, else what was broadcast.
 
-    Only of owners that may exchange this module with it, and are not suspended.
+    Only of owners that may exchange this module with it, and are not suspended. A variant without
+    a document says that the viewer alone was told of the object's end.
     """
     rows = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
     own = kind._default_manager.filter(audience=str(viewer))
@@ -176,17 +247,21 @@ def shared_with(
             audience=EVERYBODY,
         )
         rows = rows.exclude(pk__in=hidden.values("pk"))
+        rows = rows.exclude(audience=str(viewer), document=ENDED)
     module = kind._meta.app_label.removeprefix("ocpi_")
-    hidden_owners = [
-        str(owner)
-        for owner, entry in directory.parties.items()
-        if owner != viewer
-        and (
-            entry.status == ConnectionStatus.SUSPENDED
-            or directory.closed_because(owner, viewer, module) is not None
+    visible = {
+        str(owner): owner == viewer
+        or (
+            entry.status != ConnectionStatus.SUSPENDED
+            and entry.is_agreed
+            and directory.closed_because(owner, viewer, module) is None
         )
-    ]
-    return rows.exclude(owner__in=hidden_owners) if hidden_owners else rows
+        for owner, entry in directory.parties.items()
+    }
+    if directory.open_by_default:
+        hidden_owners = [owner for owner, may_see in visible.items() if not may_see]
+        return rows.exclude(owner__in=hidden_owners) if hidden_owners else rows
+    return rows.filter(owner__in=[owner for owner, may_see in visible.items() if may_see])
 
 
 def only(rows: "models.QuerySet[Any]", what: str) -> Any:

@@ -10,7 +10,15 @@ from django.db import models
 from hub.ocpi.datatypes import decode, utc
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.patches import Fields, fields_of, partial
-from hub.store import Merged, Pushed, StoredObject, check_ids, is_older
+from hub.store import (
+    Kept,
+    Merged,
+    Pushed,
+    StoredObject,
+    check_ids,
+    is_far_ahead,
+    is_older,
+)
 from locations.objects import EVSE, Connector
 from locations.objects import Location as LocationObject
 
@@ -34,8 +42,8 @@ class Location(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> bool:
-        """Keep a PUT or PATCH of a Location, EVSE or Connector; False when what is kept is newer.
+    def push(cls, pushed: Pushed) -> Kept:
+        """Keep a PUT or PATCH of a Location, EVSE or Connector.
 
         UnknownLocation (2003) when it changes what the hub does not have.
         """
@@ -46,14 +54,12 @@ class Location(StoredObject):
             check_ids(pushed, sent)
             return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
         _check_part(pushed)
-        is_stored = cls.merge(
-            identity, pushed.audience, lambda document: _changed(document, pushed)
-        )
-        if is_stored is None:
+        kept = cls.merge(identity, pushed.audience, lambda document: _changed(document, pushed))
+        if kept is None:
             raise UnknownLocation(
                 f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."
             )
-        return is_stored
+        return kept
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
@@ -87,42 +93,57 @@ def _check_part(pushed: Pushed) -> None:
 
 def _changed(document: bytes, pushed: Pushed) -> Merged | None:
     """The Location with the change in it; None when the changed part is newer already."""
-    changed = _into(fields_of(document), fields_of(pushed.body), pushed, 0)
+    change = _Change(pushed)
+    changed = change.into(fields_of(document))
     if changed is None:
         return None
     merged = msgspec.json.encode(changed)
     whole = decode(merged, LocationObject)
-    return Merged(merged, utc(whole.last_updated))
+    return Merged(merged, utc(whole.last_updated), change.is_new)
 
 
-def _into(parent: Fields, change: Fields, pushed: Pushed, depth: int) -> Fields | None:
-    """The fields of one level with the change in it, and its `last_updated` raised to the change's.
+class _Change:
+    """A PUT or PATCH of a Location, EVSE or Connector on its way into the whole Location."""
 
-    "the Receiver SHALL also set the new `last_updated` value on the parent" (PUT Method).
-    """
-    if depth == len(pushed.ids) - 1:
-        if is_older(_moment(change), _moment(parent)):
-            return None
-        return parent | change if pushed.method == "PATCH" else change
-    name, key = _PARTS[depth]
-    children = _children(parent, name)
-    place = _place(children, key, pushed.ids[depth + 1])
-    if place is not None:
-        new = _into(children[place], change, pushed, depth + 1)
-        if new is None:
-            return None
-        children[place] = new
-    elif pushed.method == "PUT" and depth + 2 == len(pushed.ids):
-        children.append(change)
-    else:
-        raise UnknownLocation(
-            f"The hub has no {_NAMES[depth + 1]} {pushed.ids[depth + 1]!r} of Location "
-            f"{pushed.ids[0]!r} of {pushed.owner}: PUT it first."
-        )
-    return parent | {
-        name: msgspec.Raw(msgspec.json.encode(children)),
-        "last_updated": max(parent, change, key=_moment)["last_updated"],
-    }
+    def __init__(self, pushed: Pushed) -> None:
+        self._pushed = pushed
+        self._fields = fields_of(pushed.body)
+        self._moment = _moment(self._fields)
+        self.is_new = False
+
+    def into(self, parent: Fields, depth: int = 0) -> Fields | None:
+        """The fields of one level with the change in it; None when they are newer.
+
+        "the Receiver SHALL also set the new `last_updated` value on the parent" (PUT Method),
+        unless the parent's is later already, as when an update of another EVSE came before.
+        """
+        ids, method = self._pushed.ids, self._pushed.method
+        if depth == len(ids) - 1:
+            if is_older(self._moment, _moment(parent)):
+                return None
+            return parent | self._fields if method == "PATCH" else self._fields
+        name, key = _PARTS[depth]
+        children = _children(parent, name)
+        place = _place(children, key, ids[depth + 1])
+        if place is not None:
+            new = self.into(children[place], depth + 1)
+            if new is None:
+                return None
+            children[place] = new
+        elif method == "PUT" and depth + 2 == len(ids):
+            self.is_new = True
+            children.append(self._fields)
+        else:
+            raise UnknownLocation(
+                f"The hub has no {_NAMES[depth + 1]} {ids[depth + 1]!r} of Location {ids[0]!r} of "
+                f"{self._pushed.owner}: PUT it first."
+            )
+        return parent | {name: msgspec.Raw(msgspec.json.encode(children))} | self._raised(parent)
+
+    def _raised(self, parent: Fields) -> Fields:
+        moment = _moment(parent)
+        is_later = moment > self._moment and not is_far_ahead(moment)
+        return {"last_updated": (parent if is_later else self._fields)["last_updated"]}
 
 
 def _children(parent: Fields, name: str) -> list[Fields]:

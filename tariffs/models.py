@@ -1,9 +1,11 @@
 """Tariffs as the hub keeps them (mod_tariffs, Flow and Lifecycle)."""
 
-from django.db import models
+from collections.abc import Mapping
+
+from django.db import models, transaction
 
 from hub.ocpi.datatypes import decode, utc
-from hub.store import EVERYBODY, Pushed, StoredObject, check_ids
+from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, check_ids
 from tariffs.objects import Tariff as TariffObject
 
 
@@ -20,18 +22,31 @@ class Tariff(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> bool:
-        """Keep a PUT, or forget on DELETE; False when what is kept is newer."""
+    def push(cls, pushed: Pushed) -> Kept:
+        """Keep a PUT, or forget on DELETE."""
         identity = cls.identity(pushed)
         if pushed.method == "DELETE":
-            variants = cls.named(identity)
-            if pushed.audience != EVERYBODY:
-                variants = variants.filter(audience=pushed.audience)
-            variants.delete()
-            return True
+            cls._forget(identity, pushed.audience)
+            return Kept.CHANGED
         sent = decode(pushed.body, TariffObject)
         check_ids(pushed, sent)
         return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
+
+    @classmethod
+    def _forget(cls, identity: Mapping[str, str], audience: str) -> None:
+        """Forget a Tariff for all, or for one party, to which what was broadcast ends then too.
+
+        "will not be used in future either": also what the hub never had is forgotten, and the
+        others are told.
+        """
+        with transaction.atomic(savepoint=False):
+            cls.lock(identity)
+            if audience == EVERYBODY:
+                cls.named(identity).delete()
+                return
+            cls.named(identity).filter(audience=audience).delete()
+            for kept in cls.named(identity).filter(audience=EVERYBODY):
+                cls.keep(identity, audience, ENDED, kept.last_updated)
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:

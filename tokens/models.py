@@ -9,7 +9,7 @@ from django.db import models
 from hub.ocpi.datatypes import decode, utc
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import last_updated_of, merged, partial
-from hub.store import Merged, Pushed, StoredObject, check_ids, is_older
+from hub.store import Kept, Merged, Pushed, StoredObject, check_ids, is_older
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
 
@@ -38,8 +38,8 @@ class Token(StoredObject):
         return f"token {self.pk} of {self.owner}"
 
     @classmethod
-    def push(cls, pushed: Pushed) -> bool:
-        """Keep a PUT or PATCH; False when what is kept is newer.
+    def push(cls, pushed: Pushed) -> Kept:
+        """Keep a PUT or PATCH.
 
         UnknownToken (2004) when it changes what the hub does not have.
         """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import msgspec
@@ -37,17 +38,24 @@ def read_page(query: Mapping[str, str]) -> Page:
 
 
 def page_headers(
-    page: Page, total: int, url: str, query: Mapping[str, str], *, has_next: bool | None = None
+    page: Page,
+    total: int,
+    url: str,
+    query: Mapping[str, str],
+    *,
+    has_next: bool | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """X-Total-Count, X-Limit and, unless this is the last page, Link with the same filters.
 
-    `has_next` is for who knows better than `total` whether there is another page.
+    `has_next` is for who knows better than `total` whether there is another page; `more` are
+    further parameters of the Link.
     """
     sent = {headers.TOTAL_COUNT: str(total), headers.LIMIT: str(page.limit)}
     after = page.offset + page.limit
     if after < total if has_next is None else has_next:
         filters = {name: query[name] for name in ("date_from", "date_to") if name in query}
-        following = urlencode({"offset": after, "limit": page.limit, **filters})
+        following = urlencode({"offset": after, "limit": page.limit, **filters, **more})
         sent["Link"] = f'<{url}?{following}>; rel="next"'
     return sent
 

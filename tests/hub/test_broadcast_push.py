@@ -73,7 +73,7 @@ def test_a_location_goes_from_the_hub_to_every_opposite_role_and_nobody_else(
 ):
     location = location_of(cpo.simulator.party, f"spread-{to}")
     answer = put(hub, cpo, location, to)
-    assert answer.said == (200, 1000)
+    assert answer.said == (201, 1000)
     assert answer.headers["ocpi-from-party-id"] == "HUB"
     told = [emsp, others[Role.NSP], others[Role.OTHER], others[Role.NAP]]
     for running in told:
@@ -191,7 +191,7 @@ def token_of_emsp(emsp, uid: str) -> bytes:
 def test_an_authorization_goes_to_the_issuer_of_a_known_token(hub, cpo, emsp):
     party = emsp.simulator.party
     path = f"receiver/tokens/{party.country_code}/{party.party_id}/UID1"
-    assert ask(hub, emsp, "PUT", path, to=HUB, body=token_of_emsp(emsp, "UID1")).said == (200, 1000)
+    assert ask(hub, emsp, "PUT", path, to=HUB, body=token_of_emsp(emsp, "UID1")).said == (201, 1000)
     ask(hub, cpo, "POST", "sender/tokens/uid1/authorize")
     assert emsp.simulator.got[-1].path.endswith("/uid1/authorize")
 
