@@ -6,14 +6,14 @@ result later. The row is the truth; jobs and notifications only make it move soo
 
 from datetime import timedelta
 from secrets import token_urlsafe
+from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
 from charging_profiles.objects import ChargingProfileResultType
-from hub import outbox, wakeups
-from hub.leases import LEASE, process_name
+from hub import outbox, statements, wakeups
 from hub.models import Delivery, Platform
 from hub.ocpi.party import PartyId
 from sessions.models import Session
@@ -36,6 +36,10 @@ class CommandState(models.TextChoices):
 
 
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
+# Where those who carry commands listen, and the lock that they share while they do: a connection
+# that is gone holds none, so that a dead worker is never waited for.
+CHANNEL = "flexhub_commands"
+CARRIERS_LOCK = 0x0C91_C0DE
 
 
 def _new_key() -> str:
@@ -107,84 +111,104 @@ class ProfileCommand(models.Model):
         """Who is asked."""
         return PartyId(self.cpo_country_code.upper(), self.cpo_party_id.upper())
 
-    @classmethod
-    def claim(cls, pk: int) -> "ProfileCommand | None":
-        """Take the command for sending; None when another worker has it or it has ended."""
-        now = timezone.now()
-        claimed = cls.objects.filter(
-            models.Q(lease_until__isnull=True) | models.Q(lease_until__lt=now),
-            pk=pk,
-            state__in=UNSENT,
-            answer_by__gt=now,
-        ).update(
-            state=CommandState.SENDING,
-            lease_owner=process_name(),
-            lease_until=now + LEASE,
-            attempts=models.F("attempts") + 1,
+    def add(self) -> bool:
+        """Write the new row and tell who carries commands; False when nobody does just now."""
+        fields = [field for field in self._meta.concrete_fields if not field.primary_key]
+        [(self.pk, _, nobody_carries)] = statements.run(
+            f"""
+            INSERT INTO ocpi_charging_profiles_profilecommand
+                ({", ".join(str(field.column) for field in fields)})
+            VALUES ({", ".join(["%s"] * len(fields))})
+            RETURNING id, pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})
+            """,  # noqa: S608 - names of ours
+            [getattr(self, field.attname) for field in fields],
         )
-        return cls.objects.get(pk=pk) if claimed else None
+        return not nobody_carries
 
-    def record_answer(
+    def answered(
         self,
         state: CommandState,
         http_status: int | None,
         body: bytes,
         timeout: float | None,
         problem: str,
-    ) -> None:
-        """Keep the CPO's own answer (or why there is none), and wake the request that waits.
+    ) -> tuple[str, dict[str, Any]]:
+        """The statement that keeps the CPO's own answer (or why there is none).
 
-        Without a `timeout` of the CPO's, its result is waited for as long as any is.
-        A second answer, of a send that was repeated after a crash, changes nothing.
+        It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
+        as long as any is. A second answer, of a send that was repeated after a crash, changes
+        nothing.
         """
-        with transaction.atomic():
-            row = type(self).objects.select_for_update().get(pk=self.pk)
-            if row.state not in UNSENT:
-                return
-            now = timezone.now()
-            row.state, row.answered_at = state, now
-            row.answer_http_status, row.answer_body = http_status, body
-            row.problem = problem[:300]
-            row.lease_owner, row.lease_until = "", None
-            if state == CommandState.ACCEPTED:
-                longest = settings.PROFILE_RESULT_MAX_WAIT
-                wait = longest if timeout is None else min(max(timeout, 1), longest)
-                row.result_by = now + timedelta(seconds=wait)
-                if row.result:  # It overtook the answer.
-                    row.state = CommandState[f"RESULT_{row.result}"]
-            row.save()
-            wakeups.notify(f"command:{row.pk}")
+        now = timezone.now()
+        longest = settings.PROFILE_RESULT_MAX_WAIT
+        wait = longest if timeout is None else min(max(timeout, 1), longest)
+        return _ANSWERED, {
+            "id": self.pk,
+            "state": state,
+            "now": now,
+            "http_status": http_status,
+            "body": body,
+            "problem": problem[:300],
+            "result_by": now + timedelta(seconds=wait),
+            "payload": wakeups.payload(self.topic, http_status, body),
+        }
+
+    @classmethod
+    def given(cls, key: str, cpo_platform_id: int) -> "ProfileCommand | None":
+        """The command whose result this platform may post; None when that was long ago."""
+        found = statements.rows(
+            cls,
+            f"""
+            SELECT {statements.columns(cls)} FROM ocpi_charging_profiles_profilecommand
+            WHERE key = %s AND cpo_platform_id = %s AND created_at > %s
+            """,  # noqa: S608 - columns of ours
+            (key, cpo_platform_id, timezone.now() - timedelta(days=settings.CALLBACK_VALID_DAYS)),
+        )
+        return found[0] if found else None
+
+    @property
+    def topic(self) -> str:
+        """What is notified when the CPO has answered."""
+        return f"command:{self.pk}"
 
     def record_result(self, result: ChargingProfileResultType, body: bytes) -> bool:
         """Keep what the CPO posted; False when a result was there already (a duplicate)."""
         with transaction.atomic():
-            row = type(self).objects.select_for_update().get(pk=self.pk)
-            if row.result:
-                return False
-            row.result, row.result_body, row.result_at = result, body, timezone.now()
-            if row.state == CommandState.ACCEPTED:
-                row.state = CommandState[f"RESULT_{result}"]
-            elif row.state not in UNSENT:
-                row.is_late = True
-            row.save()
-            row._hand_over_result()
-            return True
+            kept = statements.rows(
+                type(self),
+                _RESULT,
+                {"id": self.pk, "result": result, "body": body, "now": timezone.now()},
+            )
+            if kept and kept[0].is_result_handed_over:
+                kept[0]._enqueue_result()
+        return bool(kept)
 
-    def record_passed_on(self) -> None:
+    @classmethod
+    def passed_on(cls, pk: int) -> None:
         """The FSP has the CPO's answer, so a result may follow it."""
-        with transaction.atomic():
-            row = type(self).objects.select_for_update().get(pk=self.pk)
-            if row.passed_on_at is None:
-                row.passed_on_at = timezone.now()
-                row.save(update_fields=["passed_on_at"])
-            row._hand_over_result()
+        [(result_waits,)] = statements.run(
+            """
+            UPDATE ocpi_charging_profiles_profilecommand
+            SET passed_on_at = coalesce(passed_on_at, %s) WHERE id = %s
+            RETURNING result <> '' AND NOT is_result_handed_over
+            """,
+            (timezone.now(), pk),
+        ) or [(False,)]
+        if result_waits:
+            cls._hand_over_result(pk)
 
-    def _hand_over_result(self) -> None:
-        """Queue the result for the original `response_url`, once, never before the answer."""
-        if self.is_result_handed_over or self.passed_on_at is None or not self.result:
-            return
-        self.is_result_handed_over = True
-        self.save(update_fields=["is_result_handed_over"])
+    @classmethod
+    def _hand_over_result(cls, pk: int) -> None:
+        """Queue the result that came before the answer was passed on, once."""
+        with transaction.atomic():
+            row = cls.objects.select_for_update().get(pk=pk)
+            if not row.is_result_handed_over:
+                row.is_result_handed_over = True
+                row.save(update_fields=["is_result_handed_over"])
+                row._enqueue_result()
+
+    def _enqueue_result(self) -> None:
+        """For the original `response_url`."""
         outbox.enqueue(
             [
                 Delivery(
@@ -209,9 +233,8 @@ class ProfileCommand(models.Model):
         now = timezone.now()
         ended = 0
         for command in cls.objects.filter(state__in=UNSENT, answer_by__lt=now):
-            command.record_answer(
-                CommandState.TIMED_OUT, None, b"", None, f"{command.cpo} did not answer in time."
-            )
+            problem = f"{command.cpo} did not answer in time."
+            statements.run(*command.answered(CommandState.TIMED_OUT, None, b"", None, problem))
             ended += 1
         ended += cls.objects.filter(state=CommandState.ACCEPTED, result_by__lt=now).update(
             state=CommandState.EXPIRED
@@ -220,17 +243,39 @@ class ProfileCommand(models.Model):
         for command in cls.objects.filter(
             passed_on_at__isnull=True, answer_by__lt=now, is_result_handed_over=False
         ).exclude(result=""):
-            command.record_passed_on()
+            cls.passed_on(command.pk)
         return ended
 
     @classmethod
-    def left_behind(cls) -> list[int]:
-        """Commands that a dead worker or a wiped broker dropped, to be queued again."""
+    def left_behind(cls) -> "models.QuerySet[ProfileCommand]":
+        """Commands that a dead worker or a wiped broker dropped, to be carried after all."""
         now = timezone.now()
-        return list(
-            cls.objects.filter(
-                models.Q(state=CommandState.WAITING, created_at__lt=now - timedelta(seconds=1))
-                | models.Q(state=CommandState.SENDING, lease_until__lt=now),
-                answer_by__gt=now,
-            ).values_list("pk", flat=True)
+        return cls.objects.filter(
+            models.Q(state=CommandState.WAITING, created_at__lt=now - timedelta(seconds=1))
+            | models.Q(state=CommandState.SENDING, lease_until__lt=now),
+            answer_by__gt=now,
         )
+
+
+_ANSWERED = f"""
+    WITH answered AS (
+        UPDATE ocpi_charging_profiles_profilecommand SET
+            state = CASE WHEN %(state)s::text = 'ACCEPTED' AND result <> ''
+                         THEN 'RESULT_' || result ELSE %(state)s::text END,
+            answered_at = %(now)s, answer_http_status = %(http_status)s, answer_body = %(body)s,
+            problem = %(problem)s, lease_owner = '', lease_until = NULL,
+            result_by = CASE WHEN %(state)s::text = 'ACCEPTED' THEN %(result_by)s::timestamptz END
+        WHERE id = %(id)s AND state IN ('WAITING', 'SENDING')
+        RETURNING id
+    )
+    SELECT pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
+"""  # noqa: S608 - names of ours
+_RESULT = f"""
+    UPDATE ocpi_charging_profiles_profilecommand SET
+        result = %(result)s::text, result_body = %(body)s, result_at = %(now)s,
+        is_late = state NOT IN ('ACCEPTED', 'WAITING', 'SENDING'),
+        state = CASE WHEN state = 'ACCEPTED' THEN 'RESULT_' || %(result)s::text ELSE state END,
+        is_result_handed_over = passed_on_at IS NOT NULL
+    WHERE id = %(id)s AND result = ''
+    RETURNING {statements.columns(ProfileCommand)}
+"""  # noqa: S608 - names of ours

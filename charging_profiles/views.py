@@ -10,7 +10,6 @@ from functools import partial
 from urllib.parse import quote, unquote
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -126,15 +125,13 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         command.path = f"{command.path}?{query}"
     if len(command.path) > MAX_PATH:
         raise InvalidParameters("The query is too long to be passed on.")
-    with transaction.atomic():
-        command.save()
-        transaction.on_commit(
-            lambda: outbox.wake("charging_profiles.tasks.send_command", command.pk)
-        )
+    if not command.add():
+        outbox.wake("charging_profiles.tasks.carry_commands")
     return AnswerLater(
-        topic=f"command:{command.pk}",
+        topic=command.topic,
+        told=_told,
         resume=partial(_answer_of, command.pk),
-        sent=partial(_passed_on, command.pk),
+        sent=partial(ProfileCommand.passed_on, command.pk),
     )
 
 
@@ -199,6 +196,12 @@ def _hub_answers(result: ChargingProfileResponseType, why: str) -> HttpResponse:
     return answer(ChargingProfileResponse(result=result, timeout=0), message=why)
 
 
+def _told(told: str) -> HttpResponse:
+    """The CPO's own answer as the notification brings it (hub/wakeups.py: payload)."""
+    status, _, body = told.partition("\n")
+    return HttpResponse(body.encode(), status=int(status), content_type=JSON)
+
+
 def _answer_of(pk: int) -> HttpResponse | None:
     """The CPO's own answer as it came, or the hub error that ended the wait; None: not yet."""
     command = ProfileCommand.objects.get(pk=pk)
@@ -214,20 +217,13 @@ def _answer_of(pk: int) -> HttpResponse | None:
     return refusal(error(command.problem))
 
 
-def _passed_on(pk: int) -> None:
-    ProfileCommand.objects.get(pk=pk).record_passed_on()
-
-
 class ProfileResults(OcpiView):
     """The `response_url` that the hub gave the CPO (Sender interface, POST)."""
 
     def post(self, request: Request, key: str) -> HttpResponse:
         """One of the three results. A repetition changes nothing; a late one is passed on."""
         exchange = exchange_of(request)
-        oldest = timezone.now() - timedelta(days=settings.CALLBACK_VALID_DAYS)
-        command = ProfileCommand.objects.filter(
-            key=key, cpo_platform_id=exchange.platform.id, created_at__gt=oldest
-        ).first()
+        command = ProfileCommand.given(key, exchange.platform.id)
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
         routing.check_may_send(holder.snapshot, command.cpo)

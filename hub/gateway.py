@@ -60,6 +60,7 @@ from hub.outbound import Response
 from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
+from hub.wakeups import LOOK_AGAIN
 from hub.worker import WebWorker
 from tokens import authorization
 
@@ -396,12 +397,14 @@ class Gateway:
 
     async def _wait(self, later: AnswerLater) -> HttpResponseBase:
         """Wait without a thread; `resume` ends by itself at the command's deadline."""
-        with self._worker.listener.expect(later.topic) as woken:
+        with self._worker.listener.expect(later.topic) as expected:
             while True:
+                told = await expected.wait(LOOK_AGAIN)
+                if told:
+                    return later.told(told)
                 response = await self._worker.bridge.run(later.resume)
                 if response is not None:
                     return response
-                await _wait_for(woken, 1.0)
 
     # --- 4. Send --------------------------------------------------------------------------------
 
@@ -490,12 +493,3 @@ def _of_django(response: HttpResponseBase) -> Outgoing:
         for cookie in response.cookies.values()
     ]
     return Outgoing(response.status_code, body, sent)
-
-
-async def _wait_for(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-        event.clear()
-    except TimeoutError:
-        return

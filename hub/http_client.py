@@ -165,6 +165,8 @@ class Client:
         headers: Mapping[str, str],
         body: bytes,
         limit: int,
+        *,
+        only_once: bool = False,
     ) -> Answer:
         """Send one request. NotConnected, another OSError, TooLong; the caller bounds the time."""
         request = _head(method, origin, target, headers, body) + body
@@ -175,7 +177,8 @@ class Client:
         try:
             answer = await connection.send(request, limit)
         except ConnectionResetError:
-            if not is_reused or connection.has_begun or method not in _REPEATABLE:
+            is_repeatable = method in _REPEATABLE and not only_once
+            if not is_reused or connection.has_begun or not is_repeatable:
                 raise
             # The other side closed an idle connection just now: a new one for the same request.
             connection = await self._connect(origin)

@@ -66,12 +66,21 @@ class AsyncCaller:
         self._http.close()
 
     async def call(
-        self, receiver: int, method: str, url: str, headers: Mapping[str, str], body: bytes
+        self,
+        receiver: int,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        seconds: float | None = None,
+        only_once: bool = False,
     ) -> Response:
         """Send one message to the platform `receiver`.
 
-        ForwardTimeout (4002) when it does not answer within FORWARD_TIMEOUT; ConnectionProblem
-        (4003) when it cannot be reached, or has too many unanswered messages already.
+        ForwardTimeout (4002) when it does not answer within `seconds` (FORWARD_TIMEOUT);
+        ConnectionProblem (4003) when it cannot be reached, or has too many unanswered messages
+        already. `only_once`: not again over a new connection when a kept-alive one breaks.
         """
         unanswered = self._open.get(receiver, 0)
         if unanswered >= settings.FORWARDS_PER_RECEIVER:
@@ -80,8 +89,8 @@ class AsyncCaller:
             )
         self._open[receiver] = unanswered + 1
         try:
-            async with asyncio.timeout(settings.FORWARD_TIMEOUT):
-                return await self._send(method, url, headers, body)
+            async with asyncio.timeout(seconds or settings.FORWARD_TIMEOUT):
+                return await self._send(method, url, headers, body, only_once)
         except TimeoutError as error:
             raise _timed_out(url) from error
         except http_client.TooLong as error:
@@ -98,15 +107,16 @@ class AsyncCaller:
                 del self._open[receiver]
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, only_once: bool
     ) -> Response:
         target = _url(url)
+        limit = settings.MAX_ANSWER_BYTES
         for _ in range(3):
             origin = http_client.Origin(
                 target.raw_host or "", target.port or 80, target.scheme == "https"
             )
             answer = await self._http.request(
-                method, origin, target.raw_path_qs, headers, body, settings.MAX_ANSWER_BYTES
+                method, origin, target.raw_path_qs, headers, body, limit, only_once=only_once
             )
             if answer.status in REDIRECTS and (
                 moved := _moved(target, answer.headers.get("location", ""))

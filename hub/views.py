@@ -66,15 +66,21 @@ class Exchange:
 class AnswerLater(HttpResponse):
     """An answer that has to wait for something, without holding a thread.
 
-    The gateway calls `resume` (in a thread) whenever `topic` is notified and once a second, until
-    it returns a response; after that response has left, it calls `sent`.
+    A notification of `topic` may carry the answer, which `told` reads; where it does not, and once
+    a second, the gateway calls `resume` (in a thread) until it returns a response. After the
+    response has left, it calls `sent`.
     """
 
     def __init__(
-        self, topic: str, resume: Callable[[], HttpResponse | None], sent: Callable[[], None]
+        self,
+        topic: str,
+        told: Callable[[str], HttpResponse],
+        resume: Callable[[], HttpResponse | None],
+        sent: Callable[[], None],
     ) -> None:
         super().__init__()
         self.topic = topic
+        self.told = told
         self.resume = resume
         self.sent = sent
 

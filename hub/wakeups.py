@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -17,6 +18,10 @@ from django.db import connection
 logger = logging.getLogger(__name__)
 CHANNEL = "flexhub"
 LOOK_AGAIN = 1.0
+# PostgreSQL takes payloads shorter than 8000 bytes.
+_LONGEST = 7_900
+# How many of the last notifications are remembered, for those who begin to wait a moment late.
+_REMEMBERED = 1_000
 
 
 def notify(topic: str) -> None:
@@ -25,19 +30,50 @@ def notify(topic: str) -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, topic])
 
 
+def payload(topic: str, http_status: int | None, body: bytes) -> str:
+    """A notification that carries the answer itself where it fits: nobody need look at the row."""
+    if http_status is None or len(topic) + len(body) > _LONGEST:
+        return topic
+    return f"{topic}\n{http_status}\n{body.decode()}"
+
+
+@dataclass(slots=True)
+class Expected:
+    """What somebody waits for."""
+
+    has_come: asyncio.Event = field(default_factory=asyncio.Event)
+    told: str = ""
+
+    def come(self, told: str) -> None:
+        """It was notified, with what."""
+        self.told = told
+        self.has_come.set()
+
+    async def wait(self, seconds: float) -> str:
+        """What was told; "" when there is nothing but to look, or the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.has_come.wait()
+        except TimeoutError:
+            return ""
+        self.has_come.clear()
+        return self.told
+
+
 class Listener:
     """The one LISTEN connection of a web process."""
 
     def __init__(self, on_directory: Callable[[], None]) -> None:
         self._on_directory = on_directory
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, list[Expected]] = {}
+        self._remembered: dict[str, str] = {}
 
     async def run(self) -> None:
         """Listen until cancelled; connect again whenever the connection is lost."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    autocommit=True, **_parameters()
+                    autocommit=True, **connection_parameters()
                 ) as database:
                     await database.execute(f"LISTEN {CHANNEL}")
                     self._on_directory()
@@ -47,27 +83,35 @@ class Listener:
                 logger.warning("listening for wake-ups: %s; trying again", error)
                 await asyncio.sleep(LOOK_AGAIN)
 
-    def _wake(self, topic: str) -> None:
+    def _wake(self, notified: str) -> None:
+        topic, _, told = notified.partition("\n")
         if topic == "directory":
             self._on_directory()
-        for event in self._waiting.get(topic, ()):
-            event.set()
+            return
+        for expected in self._waiting.get(topic, ()):
+            expected.come(told)
+        self._remembered[topic] = told
+        if len(self._remembered) > _REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
 
     @contextmanager
-    def expect(self, topic: str) -> Iterator[asyncio.Event]:
-        """An event that is set when `topic` is notified from now on."""
-        event = asyncio.Event()
-        self._waiting.setdefault(topic, set()).add(event)
+    def expect(self, topic: str) -> Iterator[Expected]:
+        """What is notified of `topic`, a moment ago or from now on."""
+        expected = Expected()
+        if (told := self._remembered.get(topic)) is not None:
+            expected.come(told)
+        self._waiting.setdefault(topic, []).append(expected)
         try:
-            yield event
+            yield expected
         finally:
             waiting = self._waiting[topic]
-            waiting.discard(event)
+            waiting.remove(expected)
             if not waiting:
                 del self._waiting[topic]
 
 
-def _parameters() -> dict[str, Any]:
+def connection_parameters() -> dict[str, Any]:
+    """What psycopg needs for a connection to Django's database."""
     database: dict[str, Any] = settings.DATABASES["default"]
     return {
         "dbname": database["NAME"],

@@ -167,16 +167,34 @@ def test_a_command_survives_a_broker_that_is_wiped_before_its_job_runs(processes
 def test_commands_that_come_while_there_is_no_broker_are_carried_when_it_is_back(
     processes, cast, pool
 ):
+    processes.kill("profiles")
     processes.valkey.stop()
     assert code(cast.cpo.put_session("AWAY-1", cast.emsp)) == 1000
     answer = pool.submit(cast.emsp.put_profile, "AWAY-1")
     until(cast, lambda: is_written("AWAY-1"))
+    processes.start("profiles")
     assert row("AWAY-1").state == CommandState.WAITING
     processes.valkey.start()
     assert answer.result(PATIENCE).json()["data"] == ACCEPTED
     cast.cpo.post_result(url_given(cast.cpo.asked("AWAY-1")[0]), DONE)
     assert len(cast.emsp.results("AWAY-1", timeout=PATIENCE)) == 1
     assert len(cast.cpo.asked("AWAY-1")) == 1
+
+
+def test_a_job_that_carries_commands_takes_others_without_a_broker(processes, cast, pool):
+    hanging = FirstHangs(Reply(ACCEPTED))
+    for session_id in ("ONE-1", "ONE-2"):
+        cast.cpo.put_session(session_id, cast.emsp)
+    cast.cpo.answers("ONE-1", hanging)
+    answer = pool.submit(cast.emsp.put_profile, "ONE-1")
+    assert hanging.arrived.wait(PATIENCE)
+    processes.valkey.stop()
+    try:
+        assert cast.emsp.put_profile("ONE-2").json()["data"] == ACCEPTED
+        hanging.may_answer.set()
+        assert answer.result(PATIENCE).json()["data"] == ACCEPTED
+    finally:
+        processes.valkey.start()
 
 
 def test_a_result_that_comes_while_there_is_no_broker_is_delivered_when_it_is_back(processes, cast):

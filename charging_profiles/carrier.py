@@ -1,0 +1,338 @@
+"""Carries profile commands to their CPOs: one event loop, many calls open at once.
+
+A Celery job runs one (tasks.py) for as long as commands come, and `LINGER` longer. A command is
+claimed by a lease on its row, so any number of carriers may be at work; whoever writes a row sees
+by their lock that one is (ProfileCommand.add), and then only has to notify it.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import psycopg
+import uvloop
+from django.conf import settings
+from django.utils import timezone
+
+from charging_profiles import authority
+from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
+from charging_profiles.objects import ChargingProfileResponseType
+from hub import outbound, outbox, statements
+from hub.bridge import Bridge
+from hub.directory import Directory, holder
+from hub.handshake import lenient
+from hub.leases import LEASE, process_name
+from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, InvalidParameters
+from hub.ocpi.party import PartyId
+from hub.record.calls import noted
+from hub.record.note import Kind
+from hub.wakeups import connection_parameters
+from sessions.models import Session
+
+logger = logging.getLogger(__name__)
+# Between two attempts to connect.
+PAUSE = 0.2
+# How long a carrier without work waits for more: a job of Celery's costs more than a command.
+LINGER = 2.0
+
+
+class Carrier:
+    """One run of the job."""
+
+    def __init__(self, linger: float = LINGER) -> None:
+        self._linger = linger
+        self._loop = asyncio.get_running_loop()
+        self._is_stopping = False
+        self._to_look = asyncio.Event()
+        # What is claimed, and how much of it is at each CPO: one that hangs must not take all.
+        self._claimed: dict[int, asyncio.Task[None]] = {}
+        self._at_cpo: dict[int, int] = defaultdict(int)
+        self._places: dict[int, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(settings.PROFILE_CALLS_PER_RECEIVER)
+        )
+
+    def look(self) -> None:
+        """From any thread: there may be commands that nobody has notified."""
+        self._loop.call_soon_threadsafe(self._to_look.set)
+
+    def stop(self) -> None:
+        """From any thread: end when what is under way has ended."""
+        self._is_stopping = True
+        self.look()
+
+    async def run(self) -> None:
+        """Until nothing has come for a while."""
+        self._django = Bridge(1)
+        self._outbound = outbound.AsyncCaller()
+        try:
+            async with await _connection() as self._database, await _connection() as listening:
+                await listening.execute(f"LISTEN {CHANNEL}")
+                await listening.execute(f"SELECT pg_advisory_lock_shared({CARRIERS_LOCK})")
+                async with asyncio.TaskGroup() as group:
+                    hearing = group.create_task(self._hear(listening))
+                    renewing = group.create_task(self._renew_leases())
+                    await self._carry_all(group)
+                    await _cancelled(hearing)
+                    await listening.execute(f"SELECT pg_advisory_unlock_shared({CARRIERS_LOCK})")
+                    # Written while the lock was still seen.
+                    await self._claim(group)
+                    while self._claimed:
+                        await asyncio.wait(self._claimed.values())
+                    await _cancelled(renewing)
+        finally:
+            self._outbound.close()
+            await asyncio.to_thread(self._django.close)
+
+    async def _hear(self, listening: psycopg.AsyncConnection[Any]) -> None:
+        async for _ in listening.notifies():
+            self._to_look.set()
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE.total_seconds() / 3)
+            if self._claimed:
+                await self._run(
+                    "UPDATE ocpi_charging_profiles_profilecommand SET lease_until = %s "
+                    "WHERE id = ANY(%s) AND lease_owner = %s",
+                    (timezone.now() + LEASE, list(self._claimed), process_name()),
+                )
+
+    async def _carry_all(self, group: asyncio.TaskGroup) -> None:
+        with _at_work(self):
+            while not self._is_stopping:
+                self._to_look.clear()
+                await self._claim(group)
+                try:
+                    async with asyncio.timeout(self._linger):
+                        await self._to_look.wait()
+                except TimeoutError:
+                    if not self._claimed:
+                        return
+
+    async def _claim(self, group: asyncio.TaskGroup) -> None:
+        """Lease what waits, save for CPOs that have enough, and begin to carry it in its order."""
+        if self._is_stopping:
+            return
+        most = settings.PROFILE_CALLS_PER_RECEIVER
+        now = timezone.now()
+        found = await self._run(
+            _CLAIM,
+            {
+                "owner": process_name(),
+                "until": now + LEASE,
+                "now": now,
+                "full": [cpo for cpo, open_calls in self._at_cpo.items() if open_calls >= most],
+            },
+        )
+        if not found:
+            return
+        names = [field.attname for field in ProfileCommand._meta.concrete_fields]
+        commands = [ProfileCommand.from_db(None, names, row) for row in found]
+        directory = await self._django.run(holder.current)
+        for command in sorted(commands, key=lambda command: command.pk):
+            if command.pk in self._claimed:
+                continue  # Still ours, though its lease could not be renewed in time.
+            self._at_cpo[command.cpo_platform_id] += 1
+            self._claimed[command.pk] = group.create_task(self._carry(command, directory))
+
+    async def _carry(self, command: ProfileCommand, directory: Directory) -> None:
+        cpo = command.cpo_platform_id
+        try:
+            async with self._places[cpo]:
+                recorded = await self._recorded(command, directory)
+            await self._run(*recorded)
+        except psycopg.Error:
+            raise  # Without its database this carrier can do nothing.
+        except Exception:
+            # This command alone: its lease ends, and another carrier tries again.
+            logger.exception("profile command %s could not be carried", command.pk)
+        finally:
+            del self._claimed[command.pk]
+            if self._at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
+                self._to_look.set()  # Others may wait for this place.
+            self._at_cpo[cpo] -= 1
+            if not self._at_cpo[cpo]:
+                del self._at_cpo[cpo], self._places[cpo]
+
+    async def _recorded(
+        self, command: ProfileCommand, directory: Directory
+    ) -> tuple[str, dict[str, Any]]:
+        """Send the command; the statement that records what came of it."""
+        try:
+            response = await self._call(command, directory)
+        except ForwardTimeout as error:
+            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.message)
+        except HubError as error:
+            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.message)
+        answer = _read(response)
+        state = CommandState.REFUSED
+        if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
+            state = CommandState.ACCEPTED
+            session_id = command.session_id
+            if command.method == "PUT" and not command.epoch and session_id is not None:
+                await self._django.run(_put_accepted, session_id, command.fsp)
+        body, problem = response.body, ""
+        if not envelope.is_object(body):
+            problem = (
+                f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
+            )
+            body = envelope.failure(HubError(problem))
+        timeout = answer.timeout if answer else None
+        return command.answered(state, response.status, body, timeout, problem)
+
+    async def _call(self, command: ProfileCommand, directory: Directory) -> outbound.Response:
+        """One call, repeated while the CPO certainly did not get it and the sender still waits."""
+        platform = directory.platforms.get(command.cpo_platform_id)
+        if platform is None or not platform.is_registered:
+            raise ConnectionProblem(f"{command.cpo} is not connected.")
+        sent = {
+            "Authorization": platform.authorization,
+            headers.REQUEST_ID: headers.new_id(),
+            headers.CORRELATION_ID: command.correlation_id,
+            headers.FROM_COUNTRY_CODE: command.fsp_country_code,
+            headers.FROM_PARTY_ID: command.fsp_party_id,
+            headers.TO_COUNTRY_CODE: command.cpo_country_code,
+            headers.TO_PARTY_ID: command.cpo_party_id,
+        }
+        body = bytes(command.body)
+        if body:
+            sent["Content-Type"] = "application/json"
+        # Refused connections are tried again for at most as long as a new one would take.
+        give_up = time.monotonic() + settings.CONNECT_TIMEOUT
+        while True:
+            left = (command.answer_by - timezone.now()).total_seconds()
+            if left <= 0:
+                raise ForwardTimeout(f"{command.cpo} did not answer in time.")
+            try:
+                with noted(
+                    Kind.COMMAND,
+                    command.method,
+                    sent,
+                    platform,
+                    module="chargingprofiles",
+                    role=InterfaceRole.RECEIVER,
+                    rest=quote(command.session_id_sent, safe=""),
+                    body=body,
+                ) as call:
+                    response = call.answered(
+                        await self._outbound.call(
+                            platform.id,
+                            command.method,
+                            command.path,
+                            sent,
+                            body,
+                            seconds=left,
+                            only_once=True,
+                        )
+                    )
+            except outbound.NotArrived:
+                if time.monotonic() + PAUSE > give_up:
+                    check = "hub.still_alive.check_platform"
+                    await self._django.run(outbox.wake, check, platform.id)
+                    raise
+                await asyncio.sleep(PAUSE)
+            else:
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    raise ConnectionProblem(f"{command.cpo} refuses the hub's credentials.")
+                return response
+
+    async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
+        async with self._database.cursor(binary=True) as cursor:
+            await cursor.execute(query, parameters, prepare=True)
+            return await cursor.fetchall() if cursor.description else []
+
+
+# A row is free when nobody has it, or who had it is dead. No ORDER BY: that would tempt PostgreSQL
+# to walk through all commands there ever were.
+_CLAIM = f"""
+    UPDATE ocpi_charging_profiles_profilecommand
+    SET state = 'SENDING', lease_owner = %(owner)s, lease_until = %(until)s, attempts = attempts + 1
+    WHERE id IN (
+        SELECT id FROM ocpi_charging_profiles_profilecommand
+        WHERE state IN ('WAITING', 'SENDING') AND (lease_until IS NULL OR lease_until < %(now)s)
+          AND answer_by > %(now)s AND cpo_platform_id <> ALL(%(full)s::bigint[])
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING {statements.columns(ProfileCommand)}
+"""  # noqa: S608 - names of ours
+
+
+_lock = threading.Lock()
+_carriers: set[Carrier] = set()
+
+
+@contextmanager
+def _at_work(carrier: Carrier) -> Iterator[None]:
+    with _lock:
+        _carriers.add(carrier)
+    try:
+        yield
+    finally:
+        with _lock:
+            _carriers.discard(carrier)
+
+
+def carry(linger: float) -> None:
+    """Carry what waits and what comes, unless this process does so already."""
+    with _lock:
+        for carrier in _carriers:
+            carrier.look()
+        if _carriers:
+            return
+
+    async def run() -> None:
+        await Carrier(linger).run()
+
+    uvloop.run(run())
+
+
+def stop() -> None:
+    """This process is to end."""
+    with _lock:
+        for carrier in _carriers:
+            carrier.stop()
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _connection() -> psycopg.AsyncConnection[Any]:
+    return await psycopg.AsyncConnection.connect(autocommit=True, **connection_parameters())
+
+
+def _put_accepted(session_id: int, fsp: PartyId) -> None:
+    """Only for who was not the session's FSP yet when the command came (epoch 0)."""
+    session = Session.objects.filter(pk=session_id).first()
+    if session is not None:
+        authority.current().put_accepted(session, fsp)
+
+
+class _Answered(msgspec.Struct):
+    """ChargingProfileResponse as real CPOs send it: some leave out how long they need."""
+
+    result: ChargingProfileResponseType
+    timeout: float | None = None
+
+
+def _read(response: outbound.Response) -> _Answered | None:
+    """The ChargingProfileResponse, also out of a list of one; None when there is none."""
+    answer = response.said
+    if response.status >= 300 or not answer.is_success:
+        return None
+    try:
+        return lenient(bytes(answer.data), _Answered, InvalidParameters)
+    except InvalidParameters as error:
+        logger.warning("answer to a profile command: %s", error.message)
+        return None
