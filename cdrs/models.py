@@ -31,6 +31,7 @@ class Cdr(StoredObject):
         indexes = [
             models.Index(fields=["audience", "id"], name="cdr_by_emsp"),
             models.Index(fields=["last_updated"], name="cdr_by_last_updated"),
+            models.Index(fields=["received_at"], name="cdr_by_age"),
         ]
 
     @classmethod

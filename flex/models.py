@@ -228,7 +228,10 @@ class PreferenceCopy(models.Model):
     class Meta:
         verbose_name = "charging preferences"
         verbose_name_plural = "charging preferences"
-        indexes = [models.Index(fields=["session", "-received_at"], name="preference_latest")]
+        indexes = [
+            models.Index(fields=["session", "-received_at"], name="preference_latest"),
+            models.Index(fields=["received_at"], name="preference_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.profile_type} until {self.departure_time or 'open'}"

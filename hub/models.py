@@ -358,6 +358,22 @@ class OneTimePassword(models.Model):
         return f"one-time password of {self.user_id}"
 
 
+class Erasure(models.Model):
+    """That the data of one driver were erased: who did it, when, what; never whose they were."""
+
+    erased_at = models.DateTimeField(default=timezone.now, db_index=True)
+    erased_by = models.CharField(max_length=150)
+    emsp = models.CharField("eMSP", max_length=6)
+    # Keyed with the hub's secret: shows that a token was meant to whoever has that token.
+    token_hash = models.CharField(max_length=64)
+    are_cdrs_deleted = models.BooleanField("CDRs deleted")
+    counts = models.JSONField(default=dict)
+    left = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"a driver of {self.emsp}, {self.erased_at:%Y-%m-%d}"
+
+
 def callback_valid_until(days: int) -> datetime:
     """When a rewritten callback URL ends."""
     return timezone.now() + timedelta(days=days)

@@ -18,6 +18,15 @@ def token_hash(credentials_token: str) -> bytes:
     return hashlib.sha256(credentials_token.encode()).digest()
 
 
+def keyed_hash(text: str, purpose: str) -> str:
+    """64 hexadecimal digits that only who has the key can make out of the text, one purpose apart.
+
+    A token's uid has too few values for a hash without a key: trying all of them is quick.
+    """
+    key = hmac.digest(settings.ENCRYPTION_KEY.encode(), purpose.encode(), "sha256")
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
 @cache
 def _box(key: str) -> Fernet:
     derived = hmac.digest(key.encode(), b"flexhub credentials tokens", "sha256")

@@ -78,6 +78,19 @@ MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
 # What Prometheus presents at /metrics; see hub/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
+# --- How long what is stored is kept, in days; 0: for ever (hub/retention.py) ---------------------
+# Billing: what CPOs and eMSPs may have to prove to a tax office, ten years in many countries.
+CDRS_KEPT_DAYS = env.integer("CDRS_KEPT_DAYS", 3653)
+# Long enough for a dispute about a bill; what a driver did is told for no longer than that.
+SESSIONS_KEPT_DAYS = env.integer("SESSIONS_KEPT_DAYS", 180)
+PREFERENCES_KEPT_DAYS = env.integer("PREFERENCES_KEPT_DAYS", 180)
+PROFILE_COMMANDS_KEPT_DAYS = env.integer("PROFILE_COMMANDS_KEPT_DAYS", 180)
+# Only Tokens that are not valid any more: every CPO has long heard of it.
+TOKENS_KEPT_DAYS = env.integer("TOKENS_KEPT_DAYS", 365)
+# After its expiry_date nothing can be cancelled.
+RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
+DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
+
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.

@@ -3,29 +3,28 @@
 from datetime import timedelta
 
 from celery import shared_task
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from hub.models import Delivery, DeliveryState, DirectoryReader, ForwardedUrl
+from hub import retention
+from hub.models import DirectoryReader, ForwardedUrl
 from hub.record import partitions
 from hub.record.models import BodyRecording
-
-KEEP_DELIVERIES = timedelta(days=14)
 
 
 @shared_task
 def clean_up() -> None:
-    """Delete what is past its time: ended deliveries, messages, rewritten URLs, dead readers."""
+    """Delete what is past its time: stored objects, messages, rewritten URLs, logins, readers."""
     now = timezone.now()
-    Delivery.objects.filter(created_at__lt=now - KEEP_DELIVERIES).exclude(
-        state=DeliveryState.WAITING
-    ).delete()
+    retention.forget()
     forget_bodies()
     ForwardedUrl.objects.filter(valid_until__lt=now).delete()
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
     BodyRecording.objects.filter(until__lt=now).delete()
     partitions.make_ahead()
     partitions.drop_old()
+    call_command("clearsessions")
 
 
 @shared_task

@@ -65,7 +65,10 @@ class Session(models.Model):
                 Upper("country_code"), Upper("party_id"), Upper("session_id"), name="session_once"
             )
         ]
-        indexes = [models.Index(Upper("session_id"), name="session_by_id")]
+        indexes = [
+            models.Index(Upper("session_id"), name="session_by_id"),
+            models.Index(fields=["created_at"], name="session_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.session_id}"

@@ -44,7 +44,13 @@ SIDEBAR = {
                 _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
             ],
         },
-        {"title": "Access", "items": [_table("Operators", "badge", "auth_user")]},
+        {
+            "title": "Access",
+            "items": [
+                _table("Operators", "badge", "auth_user"),
+                _table("Erasures", "person_off", "hub_erasure"),
+            ],
+        },
     ],
 }
 # Teal, by unfold's names of shades.

@@ -14,6 +14,7 @@ from hub.models import (
     Delivery,
     DeliveryState,
     Endpoint,
+    Erasure,
     Party,
     Platform,
     PlatformHealth,
@@ -270,6 +271,14 @@ def fill() -> None:
         preferences(kept, 5)
         preferences(kept, 9, "" if number == 1 else "ACCEPTED", cpo_http_status=200 + 204 * number)
         FspAssignment.of(kept)
+    Erasure.objects.create(
+        erased_by="operator",
+        emsp="DE-MSP",
+        token_hash=secret_box.keyed_hash("DE-MSP 1", "erased tokens"),
+        are_cdrs_deleted=False,
+        counts={"sessions": 3, "tokens": 1, "CDRs": 2},
+        left={"running sessions": 1},
+    )
     first = Session.objects.get(session_id="S-00000")
     commands(first, scsp, cpo)
     deliveries(first, scsp)

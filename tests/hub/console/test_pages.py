@@ -10,11 +10,20 @@ from django.urls import reverse
 
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
-from hub.models import Agreement, Delivery, Party, Platform
+from hub.models import Agreement, Delivery, Erasure, Party, Platform
 from sessions.models import Session
 from tests.hub.console import rows
 
-READ_ONLY = (Platform, Party, Delivery, Session, ProfileCommand, PreferenceCopy, FspAssignment)
+READ_ONLY = (
+    Platform,
+    Party,
+    Delivery,
+    Session,
+    ProfileCommand,
+    PreferenceCopy,
+    FspAssignment,
+    Erasure,
+)
 EDITABLE = (Agreement, FlexAgreement)
 pytestmark = pytest.mark.usefixtures("filled")
 
@@ -121,6 +130,7 @@ AT_A_GLANCE = (
     (Agreement, ("DE-MSP and FR-BDS", "contract ended on 1 March", "This is an open hub")),
     (FlexAgreement, ("NL-SCS", "NL-CPO", "any")),
     (FspAssignment, ("NL-SCS", "acts", "agreement")),
+    (Erasure, ("DE-MSP", "3 sessions", "2 CDRs", "under a pseudonym")),
 )
 
 
