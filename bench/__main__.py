@@ -1,26 +1,36 @@
-"""`script/bench relay [--quick] [--only PART] [--out FILE]`."""
+"""`script/bench NAME [options]`: what is measured, one file for each name."""
 
 import argparse
-import os
-from pathlib import Path
+import sys
+from typing import Protocol
 
-from bench import relay
-from bench.programs import PROJECT
+from bench import faults, relay
 
 
-def main() -> None:
-    """One sub-command for each benchmark."""
+class Bench(Protocol):
+    """What a file of this folder offers to be called by its name."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Say which options there are."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Measure, print; the exit code."""
+
+
+BENCHES: dict[str, Bench] = {"relay": relay, "faults": faults}
+
+
+def main() -> int:
+    """Each benchmark says which options it takes, and runs with them."""
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("relay", help=relay.__doc__)
-    one.add_argument("--quick", action="store_true", help="a look: few and short rounds")
-    one.add_argument("--only", action="append", choices=relay.PARTS, help="may be repeated")
-    one.add_argument("--out", type=Path, help="file for the figures; in FLEXHUB_DATA otherwise")
+    for name, bench in BENCHES.items():
+        bench.add_arguments(commands.add_parser(name, help=(bench.__doc__ or "").splitlines()[0]))
     options = parser.parse_args()
-    data = Path(os.environ.get("FLEXHUB_DATA") or PROJECT / ".data")
-    out = options.out or data / f"bench-{options.command}.json"
-    relay.run(tuple(options.only or relay.PARTS), out.resolve(), quick=options.quick)
+    return BENCHES[options.command].run(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

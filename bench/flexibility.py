@@ -58,7 +58,7 @@ async def _measure(
     try:
         for platform in platforms:
             await platform.start()
-        await asyncio.gather(*(_join(env, platform) for platform in platforms))
+        await asyncio.gather(*(join_hub(env, platform) for platform in platforms))
         cpo, scsp = parties.cpo.party, parties.scsp.party
         await asyncio.to_thread(
             _manage, env, "grant_mandate", "--scsp", str(scsp), "--cpo", str(cpo)
@@ -84,7 +84,7 @@ async def _measure(
             await platform.stop()
 
 
-async def _join(env: dict[str, str], platform: Platform) -> None:
+async def join_hub(env: dict[str, str], platform: Platform) -> None:
     """Invitation and handshake, as for everybody."""
     party, role = platform.roles[0]
     told = await asyncio.to_thread(

@@ -91,8 +91,8 @@ class Program:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
-    def family_cpu_seconds(self) -> float:
-        """The same with all processes below it that live now."""
+    def family(self) -> dict[int, int]:
+        """All processes below it that live now, and itself: process id and CPU ticks."""
         parents, used = {}, {}
         for entry in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # ended meanwhile
@@ -104,7 +104,11 @@ class Program:
             members = {pid for pid, parent in parents.items() if parent in family}
             grew = not members <= family
             family |= members
-        return sum(used.get(pid, 0) for pid in family) / _TICKS
+        return {pid: used.get(pid, 0) for pid in family}
+
+    def family_cpu_seconds(self) -> float:
+        """The same with all processes below it that live now."""
+        return sum(self.family().values()) / _TICKS
 
     def peak_megabytes(self) -> float:
         """The most memory that it has held (VmHWM)."""
@@ -144,3 +148,9 @@ def free_port() -> int:
 def load_average() -> float:
     """The machine's load over the last minute: other work blurs what is measured."""
     return os.getloadavg()[0]
+
+
+def results_file(name: str, given: Path | None) -> Path:
+    """Where the figures behind a table go."""
+    data = Path(os.environ.get("FLEXHUB_DATA") or PROJECT / ".data")
+    return (given or data / f"bench-{name}.json").resolve()

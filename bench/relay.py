@@ -1,5 +1,6 @@
 """`script/bench relay`: forwarding, slow parties and the flexibility journey, in one run."""
 
+import argparse
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 from bench import figures, flexibility, forwarding, slow_parties
 from bench.figures import Figure
-from bench.programs import MEASURED_CORE, OTHER_CORE, load_average
+from bench.programs import MEASURED_CORE, OTHER_CORE, load_average, results_file
 from bench.setting import setting
 
 # A load average above this at the start means that others use the machine.
@@ -18,8 +19,18 @@ QUIET = 0.7
 PARTS = ("forwarding", "slow", "flexibility")
 
 
-def run(parts: tuple[str, ...], out: Path, *, quick: bool) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be asked for."""
+    parser.add_argument("--quick", action="store_true", help="a look: few and short rounds")
+    parser.add_argument("--only", action="append", choices=PARTS, help="may be repeated")
+    parser.add_argument("--out", type=Path, help="file for the figures; in FLEXHUB_DATA otherwise")
+
+
+def run(options: argparse.Namespace) -> int:
     """Measure, print the table, write the figures behind it."""
+    parts: tuple[str, ...] = tuple(options.only or PARTS)
+    quick: bool = options.quick
+    out = results_file("relay", options.out)
     lines: list[Figure] = []
     raw: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -61,3 +72,4 @@ def run(parts: tuple[str, ...], out: Path, *, quick: bool) -> None:
         f"{figures.table(lines)}\n\n{raw['cores']} cores, {pinned}; load average "
         f"{raw['load_before']:.1f} before, {raw['load_after']:.1f} after. Figures: {out}\n"
     )
+    return 0

@@ -29,7 +29,8 @@ class Environment:
                 return Path(path).read_text().strip()
             except OSError as error:
                 raise ImproperlyConfigured(f"{name}_FILE: {error}") from error
-        value = os.environ.get(name, self._services.get(name, default))
+        # An empty variable is one that is not set, as for the runner.
+        value = os.environ.get(name) or self._services.get(name, default)
         if value is None:
             raise ImproperlyConfigured(
                 f"{name} is not set. script/server sets it; see README, 'Run it for real'."

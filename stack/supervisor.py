@@ -9,7 +9,7 @@ from stack.processes import Child, log
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 30.0
-WELL_AFTER = 60.0  # seconds without an end, then the next delay is the first one again
+WELL_AFTER = 10.0  # seconds without an end, then the next delay is the first one again
 
 
 class Supervisor:
