@@ -45,6 +45,7 @@ class PlatformEntry:
     versions_url: str
     endpoints: dict[tuple[str, InterfaceRole], str]
     parties: tuple[PartyId, ...]
+    pushes_per_second: float | None = None
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -147,6 +148,7 @@ def load(version: int | None = None) -> Directory:
             versions_url=platform.versions_url,
             endpoints=endpoints.get(platform.pk, {}),
             parties=tuple(hosted.get(platform.pk, ())),
+            pushes_per_second=platform.pushes_per_second,
         )
         platforms[platform.pk] = entry
         for digest, is_token_a in (

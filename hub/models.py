@@ -3,10 +3,11 @@
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
+from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
-from django.db.models.functions import Concat, Greatest, Least, Upper
+from django.db.models.functions import Concat, Greatest, Least, Now, Upper
 from django.utils import timezone
 
 from hub import secret_box
@@ -38,6 +39,15 @@ class Platform(models.Model):
         help_text="How the hub writes its credentials token to this platform. Set at registration.",
     )
     versions_url = models.CharField(max_length=255, blank=True)
+    pushes_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Most pushes a second that the hub sends here; empty: PUSHES_PER_SECOND.",
+    )
+    is_replayed_to = models.BooleanField(
+        default=False,
+        help_text="When it is back after being OFFLINE, the hub PUTs the current state to it.",
+    )
     invited_at = models.DateTimeField(default=timezone.now)
     registered_at = models.DateTimeField(null=True, blank=True)
 
@@ -317,8 +327,6 @@ class Delivery(models.Model):
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(default=timezone.now)
-    lease_owner = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -344,6 +352,34 @@ class Delivery(models.Model):
     def content(self) -> bytes:
         """The body that is sent, its own or the broadcast's."""
         return bytes(self.body if self.shared is None else self.shared.body)
+
+
+class DrainLease(models.Model):
+    """Who drains a shard of the receivers, and until when.
+
+    `fence` is raised at every take-over: what a former holder still wants to write says an older
+    one, and is refused.
+    """
+
+    shard = models.PositiveSmallIntegerField(primary_key=True)
+    fence = models.BigIntegerField(default=0)
+    owner = models.CharField(max_length=64, blank=True)
+    lease_until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"shard {self.shard}: {self.owner}, fence {self.fence}"
+
+    @staticmethod
+    def shard_of(receiver: int) -> int:
+        """Which shard's drain carries what goes to this platform."""
+        shards: int = settings.DELIVERY_SHARDS
+        return receiver % shards
+
+    @classmethod
+    def held(cls) -> set[int]:
+        """The shards that somebody drains now."""
+        held = cls.objects.filter(lease_until__gt=Now())
+        return set(held.values_list("shard", flat=True))
 
 
 class OneTimePassword(models.Model):

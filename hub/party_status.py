@@ -30,11 +30,7 @@ def is_away(platform_id: int, problem: str) -> None:
             Party.objects.filter(platform_id=platform_id, status=ConnectionStatus.CONNECTED),
             ConnectionStatus.OFFLINE,
         )
-        dropped = Delivery.objects.filter(
-            models.Q(lease_until__isnull=True) | models.Q(lease_until__lt=timezone.now()),
-            receiver=platform_id,
-            state=DeliveryState.WAITING,
-        ).update(
+        dropped = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
             state=DeliveryState.DROPPED,
             outcome=f"the receiver is OFFLINE: {problem}"[:300],
             ended_at=timezone.now(),

@@ -91,6 +91,24 @@ TOKENS_KEPT_DAYS = env.integer("TOKENS_KEPT_DAYS", 365)
 RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
 
+# --- Deliveries: pushes that the hub owes --------------------------------------------------------
+# Receivers are divided into so many shards, each drained by one job at a time.
+DELIVERY_SHARDS = env.integer("DELIVERY_SHARDS", 4, least=1)
+# Objects of one receiver that are on their way to it at the same time.
+DELIVERY_LANES = env.integer("DELIVERY_LANES", 10, least=1)
+# Open calls of one drain; beyond half of them each receiver only has its even part of the rest.
+DELIVERY_OPEN_CALLS = env.integer("DELIVERY_OPEN_CALLS", 1000, least=2)
+DELIVERY_TIMEOUT = env.number("DELIVERY_TIMEOUT", 10)
+# A row that has waited longer is dropped: "OCPI messages SHOULD NOT be queued".
+DELIVERY_MAX_AGE = env.number("DELIVERY_MAX_AGE", 120)
+# The longest pause that a receiver's Retry-After is granted.
+DELIVERY_MAX_PAUSE = env.number("DELIVERY_MAX_PAUSE", 30)
+# Pushes a second to one platform; 0: no limit. A platform may have a limit of its own.
+PUSHES_PER_SECOND = env.integer("PUSHES_PER_SECOND", 0)
+# Broadcasts are refused with 3000 while more rows wait, or while deliveries are this late.
+BACKLOG_MAX_ROWS = env.integer("BACKLOG_MAX_ROWS", 200_000, least=1)
+BACKLOG_MAX_SECONDS = env.number("BACKLOG_MAX_SECONDS", 30)
+
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.

@@ -75,7 +75,7 @@ class RunningHub:
             thread.join(0.01)
         self._stack.enter_context(
             start_worker(
-                app, pool="threads", concurrency=8, queues=QUEUES, perform_ping_check=False
+                app, pool="threads", concurrency=16, queues=QUEUES, perform_ping_check=False
             )
         )
         return self

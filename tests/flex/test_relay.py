@@ -47,6 +47,7 @@ def test_the_fsp_gets_the_session_as_a_put_from_the_cpo(cast):
 def test_after_a_patch_the_fsp_gets_the_whole_session(cast):
     agree(cast.scsp, cpo=cast.cpo)
     cast.cpo.put_session("REL-2", cast.emsp, x_own={"a": 1})
+    cast.scsp.wait_for("REL-2")
     patch = {"kwh": 7.5, "last_updated": LATER}
     cast.cpo.send("PATCH", cast.cpo.session_path("REL-2"), patch, to=cast.emsp)
     second = cast.scsp.wait_for("REL-2", count=2)[1]
@@ -139,6 +140,7 @@ def test_an_agreement_made_meanwhile_counts_from_the_next_update(cast):
 def test_the_end_of_the_session_is_given_too(cast):
     agree(cast.scsp, cpo=cast.cpo)
     cast.cpo.put_session("REL-12", cast.emsp)
+    cast.scsp.wait_for("REL-12")
     patch = {"status": "COMPLETED", "last_updated": LATER}
     cast.cpo.send("PATCH", cast.cpo.session_path("REL-12"), patch, to=cast.emsp)
     assert cast.scsp.wait_for("REL-12", count=2)[1].json()["status"] == "COMPLETED"

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hub import delivery, outbox, party_status
 from hub.leases import LEASE
-from hub.models import Delivery, MessageBody, Party
+from hub.models import Delivery, DrainLease, MessageBody, Party
 from hub.ocpi.datatypes import Role
 from simulators.testing import Running
 from tests.hub.newcomer import Newcomer
@@ -49,16 +49,26 @@ def _push(running, path: str = "1", key: str = "key", **changes) -> Delivery:
     return Delivery.objects.create(**(values | changes))
 
 
-def _deliver(row: Delivery) -> Delivery:
-    delivery.deliver(row.receiver_id, row.ordering_key)
+def _wake(*rows: Delivery) -> None:
+    """Wake the drains of these rows, if nobody drains them now."""
+    for shard in {DrainLease.shard_of(row.receiver_id) for row in rows}:
+        outbox.wake("hub.delivery.drain", shard)
+
+
+def _state(row: Delivery) -> str:
     row.refresh_from_db()
+    return row.state
+
+
+def _deliver(row: Delivery) -> Delivery:
+    """Let a drain carry it, and wait until it has ended."""
+    _wake(row)
+    until(lambda: _state(row) != "WAITING")
     return row
 
 
-def _attempt(row: Delivery) -> Delivery:
-    """The next attempt, as if its pause were over."""
-    Delivery.objects.filter(pk=row.pk).update(not_before=timezone.now())
-    return _deliver(row)
+def _status(running) -> str:
+    return Party.objects.get(party_id=running.simulator.party.party_id).status
 
 
 def test_a_push_arrives_with_all_headers_and_byte_for_byte(hub, emsp):
@@ -79,8 +89,7 @@ def test_a_push_arrives_with_all_headers_and_byte_for_byte(hub, emsp):
 def test_pushes_of_one_key_arrive_in_the_order_in_which_they_were_written(hub, emsp):
     rows = [_push(emsp, str(number)) for number in range(10)]
     outbox.enqueue([])
-    for row in rows:
-        outbox.wake("hub.delivery.deliver", row.receiver_id, row.ordering_key)
+    _wake(*rows)
     emsp.wait_for(lambda: len(emsp.simulator.got) >= 10)
     assert [m.parts[-1] for m in emsp.simulator.got] == [str(number) for number in range(10)]
 
@@ -121,20 +130,18 @@ def test_an_unreachable_receiver_is_tried_again_within_seconds_then_offline(hub,
     party = emsp.simulator.party
     emsp.set_faults(gone=True)
     row = _push(emsp)
-    for attempt in (1, 2):
-        row = _attempt(row)
-        assert (row.state, row.attempts) == ("WAITING", attempt)
-        pause = row.not_before - timezone.now()
-        assert timedelta(0) < pause <= timedelta(seconds=10)
-        assert Party.objects.get(party_id=party.party_id).status == "CONNECTED"
-    waiting = [_push(emsp, "later"), _push(emsp, "other", key="another key")]
-    row = _attempt(row)
-    assert (row.state, row.attempts) == ("FAILED", 3)
-    assert Party.objects.get(party_id=party.party_id).status == "OFFLINE"
-    for dropped in waiting:
-        dropped.refresh_from_db()
-        assert dropped.state == "DROPPED"
-        assert "OFFLINE" in dropped.outcome
+    waiting = [_push(emsp, str(number), key=str(number)) for number in range(20)]
+    _wake(row)
+    tried = Delivery.objects.filter(receiver=row.receiver_id, attempts=2)
+    probe = until(tried.first)
+    assert (probe.state, _status(emsp)) == ("WAITING", "CONNECTED")
+    assert timedelta(0) < probe.not_before - timezone.now() <= timedelta(seconds=3)
+    until(lambda: _status(emsp) == "OFFLINE")
+    states = [_state(one) for one in (row, *waiting)]
+    assert sorted(set(states)) == ["DROPPED", "FAILED"]
+    assert states.count("FAILED") == 1
+    for one in (row, *waiting):
+        assert one.attempts == 3 if one.state == "FAILED" else "OFFLINE" in one.outcome
     cpo.wait_for(
         lambda: [
             m.json()["status"]
@@ -144,68 +151,29 @@ def test_an_unreachable_receiver_is_tried_again_within_seconds_then_offline(hub,
     )
 
 
-def test_a_retry_that_succeeds_leaves_everything_well(hub, emsp):
+def test_a_retry_that_succeeds_leaves_everything_well_and_nothing_overtakes(hub, emsp):
     emsp.set_faults(gone=True)
-    row = _deliver(_push(emsp))
-    emsp.clear_faults()
-    row = _attempt(row)
-    assert (row.state, row.attempts) == ("DELIVERED", 2)
-    assert Party.objects.get(party_id=emsp.simulator.party.party_id).status == "CONNECTED"
-
-
-def test_nothing_overtakes_a_push_that_waits_for_its_retry(hub, emsp):
-    emsp.set_faults(gone=True)
-    first = _deliver(_push(emsp, "first"))
+    first = _push(emsp, "first")
+    _wake(first)
+    until(lambda: first.refresh_from_db() or first.attempts == 1)
     emsp.clear_faults()
     second = _deliver(_push(emsp, "second"))
-    assert second.state == "WAITING"
-    assert not emsp.simulator.got
-    _attempt(first)
+    assert (_state(first), first.attempts) == ("DELIVERED", 2)
+    assert (second.state, second.attempts) == ("DELIVERED", 1)
     assert [m.parts[-1] for m in emsp.simulator.got] == ["first", "second"]
-
-
-def test_a_row_that_another_worker_holds_is_left_alone_until_its_lease_ends(hub, emsp):
-    held = timezone.now() + LEASE
-    row = _push(emsp, lease_owner="another", lease_until=held)
-    assert _deliver(row).state == "WAITING"
-    assert not emsp.simulator.got
-    Delivery.objects.filter(pk=row.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert _deliver(row).state == "DELIVERED"
-
-
-def test_a_worker_whose_lease_was_taken_over_does_not_write_the_outcome(hub, emsp):
-    row = _push(emsp)
-
-    def takes_over(message):
-        Delivery.objects.filter(pk=row.pk).update(lease_owner="another")
-        return raw()
-
-    async def says(message):
-        return await asyncio.to_thread(takes_over, message)
-
-    emsp.simulator.says = says
-    assert _deliver(row).state == "WAITING"
-    assert row.lease_owner == "another"
+    assert _status(emsp) == "CONNECTED"
 
 
 def test_the_sweep_wakes_a_worker_for_what_nobody_carries(hub, emsp):
-    old = timezone.now() - timedelta(seconds=5)
-    lost = _push(emsp, "lost", key="a", created_at=old)
-    dead = _push(emsp, "dead", key="b", lease_owner="dead", lease_until=old)
-    done = _push(emsp, "done", key="c", created_at=old, state="DELIVERED")
-    not_due = _push(emsp, "soon", key="d", created_at=old, not_before=timezone.now() + LEASE)
+    lost = _push(emsp, "lost", key="a")
+    done = _push(emsp, "done", key="c", state="DELIVERED")
+    not_due = _push(emsp, "soon", key="d", not_before=timezone.now() + LEASE)
     delivery.sweep()
-
-    def ended():
-        for row in (lost, dead):
-            row.refresh_from_db()
-        return lost.state == dead.state == "DELIVERED"
-
-    until(ended)
-    assert {m.parts[-1] for m in emsp.simulator.got} == {"lost", "dead"}
-    for row, state in ((done, "DELIVERED"), (not_due, "WAITING")):
-        row.refresh_from_db()
-        assert row.state == state
+    until(lambda: _state(lost) == "DELIVERED")
+    assert [m.parts[-1] for m in emsp.simulator.got] == ["lost"]
+    assert _state(done) == "DELIVERED"
+    assert _state(not_due) == "WAITING"
+    not_due.delete()
 
 
 def test_a_receiver_that_unregistered_gets_nothing(hub):
@@ -223,6 +191,7 @@ def test_a_receiver_that_unregistered_gets_nothing(hub):
         body=b"{}",
         correlation_id="c",
     )
+    delivery.sweep()
     assert _deliver(row).state == "DROPPED"
     assert not newcomer.stranger.got
 
@@ -245,8 +214,7 @@ def test_a_slow_receiver_does_not_delay_another_one(hub, emsp):
     emsp.simulator.says = hangs
     slow = [_push(emsp, str(number), key=str(number)) for number in range(4)]
     quick = [_push(other, str(number), key=str(number)) for number in range(4)]
-    for row in (*slow, *quick):
-        outbox.wake("hub.delivery.deliver", row.receiver_id, row.ordering_key)
+    _wake(*slow, *quick)
     try:
         other.wait_for(lambda: len(other.simulator.got) == 4, timeout=6)
     finally:

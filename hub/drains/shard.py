@@ -1,0 +1,242 @@
+"""A shard of the receivers as its drain sees it in the database: lease, claims, marks.
+
+One job at a time holds a shard. What it has claimed is in its memory alone: the committed lease is
+the claim, and a row stays WAITING until it is marked, so that whoever takes over begins with it.
+"""
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+import psycopg
+
+from hub.drains.merging import Push, Route
+from hub.leases import LEASE, process_name
+from hub.models import DeliveryState
+from hub.wakeups import connection_parameters
+
+# The holder stops sending this long before its lease ends for others.
+MARGIN: Final = 1.0
+ROWS_AT_ONCE: Final = 2000
+BYTES_AT_ONCE: Final = 16_000_000
+# Each statement finds its rows by an index, whatever the planner was last told of their number.
+_SETUP: Final = (
+    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
+    "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
+)
+_TAKE: Final = """
+INSERT INTO hub_drainlease AS held (shard, fence, owner, lease_until)
+VALUES (%(shard)s, 1, %(owner)s, now() + %(lease)s)
+ON CONFLICT (shard) DO UPDATE
+SET fence = held.fence + 1, owner = excluded.owner, lease_until = excluded.lease_until
+WHERE held.lease_until <= now()
+RETURNING fence
+"""
+_RENEW: Final = """
+UPDATE hub_drainlease SET lease_until = now() + %(lease)s
+WHERE shard = %(shard)s AND fence = %(fence)s
+"""
+_CLAIM: Final = """
+SELECT id, receiver_id, ordering_key, module, interface_role, path, from_country_code,
+       from_party_id, to_country_code, to_party_id, method, body, shared_id, correlation_id,
+       attempts, extract(epoch FROM not_before - now())::float8,
+       extract(epoch FROM now() - created_at)::float8,
+       (SELECT max(version) FROM hub_directoryversion)
+FROM (
+    SELECT row.*, sum(octet_length(coalesce(shared.body, row.body))) OVER (ORDER BY row.id) AS total
+    FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[]) AS asked (receiver, room)
+    CROSS JOIN LATERAL (
+        SELECT * FROM hub_delivery
+        WHERE receiver_id = asked.receiver AND state = 'WAITING' AND id <> ALL(%(held)s::bigint[])
+        ORDER BY id LIMIT asked.room
+    ) AS row
+    LEFT JOIN hub_messagebody AS shared ON shared.id = row.shared_id
+    WHERE EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
+) AS found
+WHERE total <= %(bytes)s
+ORDER BY id LIMIT %(rows)s
+"""
+_MARK: Final = """
+WITH lease AS MATERIALIZED (
+    SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
+), done AS (
+    DELETE FROM hub_delivery USING lease WHERE id = ANY(%(done)s::bigint[]) AND state = 'WAITING'
+), changed AS (
+    UPDATE hub_delivery
+    SET state = mark.state, outcome = mark.outcome, attempts = mark.attempts,
+        not_before = CASE WHEN mark.state = 'WAITING' THEN now() + mark.pause ELSE not_before END,
+        ended_at = CASE WHEN mark.state = 'WAITING' THEN NULL ELSE now() END
+    FROM lease, unnest(%(ids)s::bigint[], %(states)s::text[], %(outcomes)s::text[],
+                       %(attempts)s::int[], %(pauses)s::interval[])
+                AS mark (id, state, outcome, attempts, pause)
+    WHERE hub_delivery.id = mark.id AND hub_delivery.state = 'WAITING'
+)
+SELECT fence FROM lease
+"""
+
+
+class LeaseLost(Exception):
+    """Another drain has taken the shard over, or may do so at any moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of one row. WAITING is another attempt after `pause` seconds."""
+
+    push: Push
+    state: DeliveryState
+    outcome: str
+    attempts: int
+    pause: float = 0.0
+
+    @property
+    def is_forgotten(self) -> bool:
+        """A broadcast that has arrived leaves the table; the record of messages has it."""
+        return self.push.is_broadcast and self.state == DeliveryState.DELIVERED
+
+
+class Shard:
+    """`async with Shard(number) as shard`: its connection; `take` the lease before anything."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.fence = 0
+        self._held_until = 0.0
+        # Of broadcasts, since their rows come in several claims; the rows hold them on.
+        self._bodies: dict[int, bytes] = {}
+
+    async def __aenter__(self) -> Self:
+        self._database = await psycopg.AsyncConnection.connect(
+            autocommit=True, **connection_parameters()
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._database.close()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else can have taken it over yet, by this machine's clock."""
+        return time.monotonic() < self._held_until
+
+    async def take(self) -> bool:
+        """Get the lease; False while another drain has it."""
+        asked = time.monotonic()
+        await self._database.execute("SET synchronous_commit = on")
+        found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
+        # Only a take-over has to survive a crash of the database: a lost mark repeats a call.
+        await self._database.execute(_SETUP)
+        if found is None:
+            return False
+        self.fence = found[0]
+        self._held_until = asked + LEASE.total_seconds() - MARGIN
+        return True
+
+    async def renew(self) -> None:
+        """Keep the lease; LeaseLost when it has a newer fence."""
+        asked = time.monotonic()
+        done = await self._database.execute(_RENEW, self._lease())
+        if not done.rowcount:
+            raise LeaseLost
+        self._held_until = asked + LEASE.total_seconds() - MARGIN
+
+    async def release(self) -> None:
+        """Let others take it at once."""
+        self._held_until = 0.0
+        await self._database.execute(_RENEW, {**self._lease(), "lease": timedelta(0)})
+
+    def _lease(self) -> dict[str, Any]:
+        return {
+            "shard": self.number,
+            "fence": self.fence,
+            "owner": process_name(),
+            "lease": LEASE,
+        }
+
+    async def claim(
+        self, rooms: Mapping[int, int], held: Collection[int]
+    ) -> tuple[list[Push], int]:
+        """The oldest waiting rows of these receivers, each up to its room, without those held.
+
+        And the version of the directory that they go by.
+        """
+        asked = time.monotonic()
+        found = await self._database.execute(
+            _CLAIM,
+            {
+                **self._lease(),
+                "receivers": list(rooms),
+                "rooms": list(rooms.values()),
+                "held": list(held),
+                "rows": ROWS_AT_ONCE,
+                "bytes": BYTES_AT_ONCE,
+            },
+            binary=True,
+        )
+        rows = await found.fetchall()
+        bodies = await self._shared({row[12] for row in rows if row[12] is not None})
+        pushes = [
+            Push(
+                id=row[0],
+                platform_id=row[1],
+                ordering_key=row[2],
+                route=Route(row[3], row[4], row[5], (row[6], row[7]), (row[8], row[9])),
+                method=row[10],
+                body=row[11] if row[12] is None else bodies[row[12]],
+                correlation_id=row[13],
+                attempts=row[14],
+                due=asked + row[15],
+                created=asked - row[16],
+                is_broadcast=row[12] is not None,
+            )
+            for row in rows
+        ]
+        return pushes, rows[0][17] if rows else 0
+
+    async def _shared(self, ids: set[int]) -> dict[int, bytes]:
+        if sum(map(len, self._bodies.values())) > BYTES_AT_ONCE:
+            self._bodies.clear()
+        if missing := list(ids - self._bodies.keys()):
+            found = await self._database.execute(
+                "SELECT id, body FROM hub_messagebody WHERE id = ANY(%s::bigint[])",
+                [missing],
+                binary=True,
+            )
+            self._bodies.update(await found.fetchall())
+        return self._bodies
+
+    async def has_waiting(self, receivers: Sequence[int]) -> bool:
+        """Whether anything waits for these; asked after the lease was given back."""
+        found = await self._database.execute(
+            "SELECT EXISTS (SELECT FROM unnest(%s::bigint[]) AS asked (receiver) WHERE EXISTS ("
+            "SELECT FROM hub_delivery WHERE receiver_id = asked.receiver AND state = 'WAITING'))",
+            [list(receivers)],
+        )
+        row = await found.fetchone()
+        return row is not None and bool(row[0])
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        """Write what became of rows; LeaseLost, and nothing written, after a take-over."""
+        changed = [mark for mark in marks if not mark.is_forgotten]
+        done = await self._database.execute(
+            _MARK,
+            {
+                **self._lease(),
+                "done": [mark.push.id for mark in marks if mark.is_forgotten],
+                "ids": [mark.push.id for mark in changed],
+                "states": [mark.state.value for mark in changed],
+                "outcomes": [mark.outcome[:300] for mark in changed],
+                "attempts": [mark.attempts for mark in changed],
+                "pauses": [f"{mark.pause} s" for mark in changed],
+            },
+        )
+        if await done.fetchone() is None:
+            raise LeaseLost
