@@ -113,15 +113,10 @@ class ProfileCommand(models.Model):
 
     def add(self) -> bool:
         """Write the new row and tell who carries commands; False when nobody does just now."""
-        fields = [field for field in self._meta.concrete_fields if not field.primary_key]
         [(self.pk, _, nobody_carries)] = statements.run(
-            f"""
-            INSERT INTO ocpi_charging_profiles_profilecommand
-                ({", ".join(str(field.column) for field in fields)})
-            VALUES ({", ".join(["%s"] * len(fields))})
-            RETURNING id, pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})
-            """,  # noqa: S608 - names of ours
-            [getattr(self, field.attname) for field in fields],
+            f"{statements.insert_into(type(self))} RETURNING id, "
+            f"pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})",
+            statements.values(self),
         )
         return not nobody_carries
 
@@ -185,27 +180,11 @@ class ProfileCommand(models.Model):
 
     @classmethod
     def passed_on(cls, pk: int) -> None:
-        """The FSP has the CPO's answer, so a result may follow it."""
-        [(result_waits,)] = statements.run(
-            """
-            UPDATE ocpi_charging_profiles_profilecommand
-            SET passed_on_at = coalesce(passed_on_at, %s) WHERE id = %s
-            RETURNING result <> '' AND NOT is_result_handed_over
-            """,
-            (timezone.now(), pk),
-        ) or [(False,)]
-        if result_waits:
-            cls._hand_over_result(pk)
-
-    @classmethod
-    def _hand_over_result(cls, pk: int) -> None:
-        """Queue the result that came before the answer was passed on, once."""
+        """The FSP has the CPO's answer: a result may follow it, and does if it is there already."""
         with transaction.atomic():
-            row = cls.objects.select_for_update().get(pk=pk)
-            if not row.is_result_handed_over:
-                row.is_result_handed_over = True
-                row.save(update_fields=["is_result_handed_over"])
-                row._enqueue_result()
+            found = statements.rows(cls, _PASSED_ON, {"id": pk, "now": timezone.now()})
+            if found and found[0].is_result_handed_over:
+                found[0]._enqueue_result()
 
     def _enqueue_result(self) -> None:
         """For the original `response_url`."""
@@ -269,6 +248,12 @@ _ANSWERED = f"""
         RETURNING id
     )
     SELECT pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
+"""  # noqa: S608 - names of ours
+_PASSED_ON = f"""
+    UPDATE ocpi_charging_profiles_profilecommand
+    SET passed_on_at = coalesce(passed_on_at, %(now)s), is_result_handed_over = result <> ''
+    WHERE id = %(id)s AND NOT is_result_handed_over
+    RETURNING {statements.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
 _RESULT = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET

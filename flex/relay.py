@@ -12,7 +12,7 @@ import msgspec
 from django.db import transaction
 
 from flex.models import FspAssignment, PreferenceCopy
-from hub import outbox
+from hub import outbox, statements
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.models import Delivery
@@ -84,18 +84,20 @@ def preferences_put(forwarded: Forwarded) -> None:
         return
     answer = envelope.read_answer(forwarded.response.body)
     with transaction.atomic():
-        PreferenceCopy.objects.create(
-            session=session,
-            document=forwarded.body,
-            profile_type=preferences.profile_type,
-            departure_time=departure_time,
-            energy_need=_column_kwh(preferences.energy_need),
-            discharge_allowed=preferences.discharge_allowed,
-            kwh_at_receipt=_column_kwh(session.object.kwh),
-            cpo_http_status=forwarded.response.status,
-            cpo_status_code=answer.status_code,
-            cpo_answer=_answer_text(answer),
-            correlation_id=forwarded.correlation_id,
+        statements.insert(
+            PreferenceCopy(
+                session=session,
+                document=forwarded.body,
+                profile_type=preferences.profile_type,
+                departure_time=departure_time,
+                energy_need=_column_kwh(preferences.energy_need),
+                discharge_allowed=preferences.discharge_allowed,
+                kwh_at_receipt=_column_kwh(session.object.kwh),
+                cpo_http_status=forwarded.response.status,
+                cpo_status_code=answer.status_code,
+                cpo_answer=_answer_text(answer),
+                correlation_id=forwarded.correlation_id,
+            )
         )
         assignment = FspAssignment.of(session)
         if assignment is not None and assignment.fsp not in {None, session.emsp}:

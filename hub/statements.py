@@ -32,6 +32,27 @@ def rows(model: type[Row], query: str, parameters: Parameters = ()) -> list[Row]
     return [model.from_db(None, names, row) for row in run(query, parameters)]
 
 
+def insert(row: models.Model) -> None:
+    """Write a new row whose primary key the database gives."""
+    query = f"{insert_into(type(row))} RETURNING {row._meta.pk.column}"
+    [(row.pk,)] = run(query, values(row))
+
+
+@cache
+def insert_into(model: type[models.Model]) -> str:
+    """The beginning of a statement that writes `values(row)`."""
+    names = [str(field.column) for field in _given(model)]
+    return (
+        f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) "  # noqa: S608 - names of ours
+        f"VALUES ({', '.join(['%s'] * len(names))})"
+    )
+
+
+def values(row: models.Model) -> list[Any]:
+    """What `insert_into` writes."""
+    return [getattr(row, field.attname) for field in _given(type(row))]
+
+
 @cache
 def columns(model: type[models.Model], table: str = "") -> str:
     """All columns of a model, in the order in which `rows` reads them."""
@@ -42,3 +63,13 @@ def columns(model: type[models.Model], table: str = "") -> str:
 @cache
 def _attributes(model: type[models.Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
+
+
+@cache
+def _given(model: type[models.Model]) -> list[Any]:
+    """The fields that a new row brings along."""
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, (models.AutoField, models.BigAutoField))
+    ]
