@@ -13,6 +13,7 @@ app = Celery(
     "flexhub",
     include=[
         "charging_profiles.tasks",
+        "hub.conformance.check",
         "hub.delivery",
         "hub.record.drain",
         "hub.still_alive",

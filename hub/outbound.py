@@ -202,8 +202,9 @@ def call(
     body: bytes = b"",
     *,
     seconds: float | None = None,
+    follow: bool = True,
 ) -> Response:
-    """Send one message and wait, in a job or a view.
+    """Send one message and wait, in a job or a view; without `follow` a redirect is the answer.
 
     NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
     ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT).
@@ -225,12 +226,18 @@ def call(
                     stream=True,
                 ) as answer,
             ):
-                if answer.status_code in REDIRECTS and (
-                    moved := _moved(URL(target, encoded=True), answer.headers.get("Location", ""))
+                if (
+                    follow
+                    and answer.status_code in REDIRECTS
+                    and (
+                        moved := _moved(
+                            URL(target, encoded=True), answer.headers.get("Location", "")
+                        )
+                    )
                 ):
                     target = str(moved)
                     continue
-                if 300 <= answer.status_code < 400:
+                if follow and 300 <= answer.status_code < 400:
                     raise HubError("The receiver redirects to another host.")
                 response = Response(
                     answer.status_code,

@@ -132,6 +132,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "hub.apps.HubConfig",
+    "hub.conformance.apps.ConformanceConfig",
     "hub.record.apps.RecordConfig",
     "locations.apps.LocationsConfig",
     "tariffs.apps.TariffsConfig",
@@ -251,6 +252,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
+    "hub.conformance.*": {"queue": "upkeep"},
     "hub.delivery.*": {"queue": "deliveries"},
     "hub.still_alive.*": {"queue": "upkeep"},
     "hub.upkeep.*": {"queue": "upkeep"},
@@ -277,6 +279,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hub.upkeep.forget_bodies",
         "schedule": 60.0,
         "options": {"expires": 60},
+    },
+    "checks of parties left behind": {
+        "task": "hub.conformance.check.sweep",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
 }

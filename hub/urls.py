@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from charging_profiles.views import ProfileCommands, ProfileResults
+from hub.conformance.results import CheckResults
 from hub.credentials import CredentialsView
 from hub.health import health
 from hub.hub_client_info import HubClientInfo
@@ -39,6 +40,7 @@ urlpatterns = [
         ProfileCommands.as_view(),
     ),
     re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
+    re_path(r"^ocpi/2\.2\.1/check-result/(?P<key>[^/]+)/?$", CheckResults.as_view()),
     *(
         re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
         for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")

@@ -9,7 +9,7 @@ from hub.ocpi.modules import Match
 # Credentials tokens, and what a driver is known by.
 _SECRET: Final = frozenset({"contract_id", "visual_number", "auth_id", "group_id", "token"})
 # The unguessable part of a URL that the hub has given out.
-_KEY: Final = re.compile(r"(/(?:profile-result|via)(?:/|%2F))[\w-]+", re.IGNORECASE)
+_KEY: Final = re.compile(r"(/(?:profile-result|check-result|via)(?:/|%2F))[\w-]+", re.IGNORECASE)
 _NAMED: Final = re.compile(
     rb'"(?:uid|contract_id|visual_number|auth_id|group_id|token)"\s*:\s*"((?:[^"\\]|\\.){1,100})"'
 )

@@ -1,0 +1,1 @@
+"""Checking a connected party against the text: a script of calls, a finding for each rule."""

@@ -1,0 +1,111 @@
+"""What a CPO answers to charging profile requests (mod_charging_profiles, Receiver Interface)."""
+
+import time
+from collections.abc import Iterator
+
+from charging_profiles.objects import (
+    ChargingProfileResponse,
+    ChargingProfileResponseType,
+    ProfileResult,
+)
+from hub.conformance.findings import Finding, Rule
+from hub.conformance.immediate import judge_response
+from hub.conformance.lists import first_page, items_of
+from hub.conformance.models import AwaitedResult
+from hub.conformance.probe import Call, Probe, below
+from hub.ocpi.datatypes import InterfaceRole, as_document, decode
+from hub.ocpi.errors import OcpiError
+
+RESPONSE = Rule(
+    "profiles.response",
+    "mod_charging_profiles, ChargingProfileResponse Object",
+    "GET for an unknown session is answered at once with result and timeout",
+    "Answer with data: {result, timeout (seconds)}, status_code 1000.",
+)
+UNKNOWN = Rule(
+    "profiles.unknown-session",
+    "mod_charging_profiles, ChargingProfileResponseType",
+    "The result for an unknown session is UNKNOWN_SESSION (or REJECTED, NOT_SUPPORTED, TOO_OFTEN)",
+    "Look the session up before you accept the request.",
+)
+RESULT = Rule(
+    "profiles.result",
+    "mod_charging_profiles, Flow",
+    "After ACCEPTED the result is posted to the response_url, within the timeout",
+    "POST {result, profile} to exactly the response_url, query included, with the credentials token "
+    "of the hub, before the timeout of your answer is over; also when the EVSE says nothing "
+    "(result UNKNOWN or REJECTED).",
+)
+RULES = (RESPONSE, UNKNOWN, RESULT)
+LONGEST_WAIT = 60.0
+LOOK_AGAIN = 0.2
+_REFUSALS = frozenset(
+    one for one in ChargingProfileResponseType if one is not ChargingProfileResponseType.ACCEPTED
+)
+
+
+def check(probe: Probe) -> Iterator[Finding]:
+    """GET of the active profile changes nothing; with `push` also that of a session there is."""
+    url = probe.endpoint("chargingprofiles", InterfaceRole.RECEIVER)
+    if url is None:
+        for rule in RULES:
+            yield rule.not_tried("the party offers no chargingprofiles RECEIVER")
+        return
+    call, _ = _ask(probe, url, probe.mark)
+    yield from judge_response(call, ChargingProfileResponse, RESPONSE, UNKNOWN, _REFUSALS)
+    if not probe.push:
+        yield RESULT.not_tried("asks a charge point: only with --push")
+        return
+    session = _active_session(probe)
+    if session is None:
+        yield RESULT.not_tried("the party shows the hub no ACTIVE session")
+        return
+    call, response_url = _ask(probe, url, session)
+    yield _judge_result(call, response_url)
+
+
+def _ask(probe: Probe, url: str, session: str) -> tuple[Call, str]:
+    response_url = probe.response_url()
+    query = {"duration": "900", "response_url": response_url}
+    return probe.get(below(url, session), "chargingprofiles", query, is_single=True), response_url
+
+
+def _active_session(probe: Probe) -> str | None:
+    url = probe.endpoint("sessions", InterfaceRole.SENDER)
+    items = items_of(first_page(probe, "sessions", url)) if url else []
+    active = (str(item["id"]) for item in items if item.get("status") == "ACTIVE" and "id" in item)
+    return next(active, None)
+
+
+def _judge_result(call: Call, response_url: str) -> Finding:
+    try:
+        data = call.data[0] if isinstance(call.data, list) and call.data else call.data
+        response = decode(as_document(data), ChargingProfileResponse)
+    except OcpiError:
+        return RESULT.judge(False, call)
+    if response.result != ChargingProfileResponseType.ACCEPTED:
+        return RESULT.not_tried(f"the answer was {response.result}, so no result follows")
+    began = time.monotonic()
+    came = _wait(response_url.rpartition("/")[2], min(response.timeout, LONGEST_WAIT))
+    took = time.monotonic() - began
+    if came is None:
+        if response.timeout > LONGEST_WAIT:
+            return RESULT.not_tried(f"no result within {LONGEST_WAIT:g} s; timeout is longer")
+        return RESULT.failed(call, f"no result within the timeout of {response.timeout} s")
+    try:
+        result = decode(came, ProfileResult)
+    except OcpiError as error:
+        return RESULT.failed(call, f"the result is none: {error.message}")
+    return RESULT.passed(call, f"result {result.result} after {took:.1f} s")
+
+
+def _wait(key: str, seconds: float) -> bytes | None:
+    """The result's body; the row is looked at until it has one."""
+    deadline = time.monotonic() + seconds
+    while True:
+        body = AwaitedResult.objects.filter(key=key).values_list("body", flat=True).first()
+        if body is not None:
+            return bytes(body)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(LOOK_AGAIN)
