@@ -378,6 +378,9 @@ class Cpo(Platform):
         if not message.parts:
             return page_of([location], message, self)
         found: Any = location
+        is_exact = message.parts[0] == self.site.id
+        if self.faults.of("locations").case_sensitive_ids and not is_exact:
+            raise NotFound("There is no such Location.")
         if message.parts[0].upper() != self.site.id.upper():
             raise NotFound("There is no such Location.")
         for key, list_name in zip(message.parts[1:], ("evses", "connectors"), strict=False):

@@ -38,6 +38,7 @@ from simulators.connection import Connection
 from simulators.faults import Faults, Switches
 from simulators.known_clients import KnownClients
 from simulators.messages import Answered, Handler, Received, Reply
+from simulators.spoiling import is_moved_away, spoil_body, spoil_headers, spoil_reply
 
 logger = logging.getLogger(__name__)
 
@@ -321,19 +322,23 @@ class Platform:
             return web.Response(
                 status=500, text="<h1>Internal Server Error</h1>", content_type="text/html"
             )
+        if is_moved_away(message, switches):
+            return web.Response(status=404, text="<h1>Not Found</h1>", content_type="text/html")
         if switches.not_an_envelope:
             return web.json_response({"detail": "Validation failed"}, status=422)
         if switches.wrong_json:
             return web.Response(body=b'{"status_code": 1000, "da', content_type="application/json")
         reply = await self._reply_to(message)
-        if switches.data_as_list and isinstance(reply.data, dict | msgspec.Struct | str):
-            reply.data = [reply.data]
-        if switches.big_answer:
-            reply.message = "x" * switches.big_answer
+        spoil_reply(reply, switches)
+        if switches.html_errors and reply.http_status >= 400:
+            return web.Response(
+                status=reply.http_status, text="<h1>An error</h1>", content_type="text/html"
+            )
+        sent = self._answer_headers(message, switches) | reply.headers
         response = web.Response(
-            body=reply.body(),
+            body=spoil_body(reply.body(), switches),
             status=reply.http_status,
-            headers=self._answer_headers(message, switches) | reply.headers,
+            headers=spoil_headers(sent, reply, switches),
             content_type="application/json",
         )
         if reply.afterwards is not None:
@@ -398,6 +403,8 @@ class Platform:
 
     def _authorize(self, message: Received) -> None:
         connection = message.connection
+        if connection is None and self.faults.of(message.module).any_token:
+            return
         if connection is None:
             raise NotAuthenticated("The Authorization header names no known credentials token.")
         is_invitation = connection.accepts in self.invitations
@@ -419,7 +426,13 @@ class Platform:
             )
             for module, role in self._modules
         ]
-        return Reply(VersionDetails(VERSION, endpoints))
+        switches = self.faults.of("versions")
+        if switches.no_credentials_endpoint:
+            endpoints = [one for one in endpoints if one.identifier != "credentials"]
+        if switches.clientinfo_renamed:
+            for endpoint in endpoints:
+                endpoint.identifier = endpoint.identifier.removeprefix("hub")
+        return Reply(VersionDetails(VERSION, endpoints * (1 + switches.doubled_endpoints)))
 
     def _told(self, url: str) -> str:
         if self.faults.of("versions").hard_coded_https:

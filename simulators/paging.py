@@ -1,7 +1,7 @@
 """Paginated answers of a Sender interface (transport_and_format, Pagination)."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -18,16 +18,26 @@ MAX_PAGE = 50
 
 def page_of(documents: Sequence[dict[str, Any]], message: Received, platform: "Platform") -> Reply:
     """The page that the query asks for: `date_from` inclusive, `date_to` exclusive."""
+    switches = platform.faults.of(message.module)
     begin, end = _moment(message, "date_from"), _moment(message, "date_to")
+    if switches.ignores_dates:
+        begin = end = None
+    if switches.dates_off_by_one:
+        step = timedelta(milliseconds=1)
+        begin, end = begin and begin + step, end and end + step
     matching = [
         document
         for document in documents
         if (begin is None or _updated(document) >= begin)
         and (end is None or _updated(document) < end)
     ]
-    matching.sort(key=lambda document: str(document["last_updated"]))
+    matching.sort(key=lambda document: str(document["last_updated"]), reverse=switches.newest_first)
     offset, limit = _number(message, "offset", 0), _number(message, "limit", MAX_PAGE)
-    limit = min(limit, MAX_PAGE)
+    limit = MAX_PAGE if switches.ignores_limit else min(limit, MAX_PAGE)
+    if switches.ignores_offset:
+        offset = 0
+    if switches.wrong_objects:
+        matching = [document | {"country_code": "NLD"} for document in matching]
     sent = {headers.TOTAL_COUNT: str(len(matching)), headers.LIMIT: str(MAX_PAGE)}
     if offset + limit < len(matching):
         query = dict(message.query) | {"offset": str(offset + limit), "limit": str(limit)}

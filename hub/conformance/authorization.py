@@ -16,7 +16,8 @@ BASE64 = Rule(
     "authorization.base64",
     CHAPTER,
     "A credentials token in Base64 is taken",
-    "Decode what follows 'Token ' with Base64 before you compare it; plain tokens are of OCPI 2.1.1 "
+    "Decode what follows 'Token ' with Base64 before you compare it; plain tokens are of "
+    "OCPI 2.1.1 "
     "and of some 2.2 systems.",
 )
 MISSING = Rule(
@@ -37,7 +38,8 @@ OBJECT = Rule(
     "credentials.get",
     "credentials, GET Method",
     "GET credentials gives the Credentials object",
-    "Answer with the token that the hub uses with you, the URL of your versions endpoint, and roles.",
+    "Answer with the token that the hub uses with you, the URL of your versions endpoint, "
+    "and roles.",
 )
 ROLES = Rule(
     "credentials.roles",

@@ -32,7 +32,8 @@ RESULT = Rule(
     "profiles.result",
     "mod_charging_profiles, Flow",
     "After ACCEPTED the result is posted to the response_url, within the timeout",
-    "POST {result, profile} to exactly the response_url, query included, with the credentials token "
+    "POST {result, profile} to exactly the response_url, query included, with the "
+    "credentials token "
     "of the hub, before the timeout of your answer is over; also when the EVSE says nothing "
     "(result UNKNOWN or REJECTED).",
 )

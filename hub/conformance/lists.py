@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -128,6 +129,10 @@ def _filters(module: str) -> dict[str, str]:
 def _check_list(probe: Probe, module: str, url: str) -> Iterator[Finding]:
     page = first_page(probe, module, url)
     is_list = page.is_success and isinstance(page.data, list)
+    if module == "sessions" and page.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # An SCSP offers this interface for the drivers' preferences alone.
+        yield PAGE.not_tried("it takes charging preferences, and has no Sessions itself", module)
+        return
     yield PAGE.judge(is_list, page, subject=module)
     if not is_list:
         return

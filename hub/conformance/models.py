@@ -84,8 +84,9 @@ class ConformanceCheck(models.Model):
         self.problem = problem[:300]
         self.ended_at = timezone.now()
         self.save()
-        kept = ConformanceCheck.of(self.identity).values_list("pk", flat=True)[:KEPT]
-        ConformanceCheck.of(self.identity).exclude(pk__in=list(kept)).delete()
+        ended = ConformanceCheck.of(self.identity).filter(ended_at__isnull=False)
+        kept = [self.pk, *ended.values_list("pk", flat=True)[:KEPT]]
+        ended.exclude(pk__in=kept).delete()
 
 
 def _new_key() -> str:

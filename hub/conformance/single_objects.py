@@ -25,7 +25,8 @@ UNKNOWN = Rule(
     "objects.unknown",
     "status_codes",
     "GET of an object that does not exist: HTTP 404 with an envelope",
-    "Answer HTTP 404 with {status_code: 2000 or 2003, status_message, timestamp}; not HTTP 200 with "
+    "Answer HTTP 404 with {status_code: 2000 or 2003, status_message, timestamp}; not HTTP "
+    "200 with "
     "empty data, not HTTP 500.",
 )
 RULES = (FOUND, CASE, UNKNOWN)

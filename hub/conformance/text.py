@@ -14,9 +14,10 @@ def report(check: ConformanceCheck) -> str:
     seconds = 0.0
     if check.ended_at and check.began_at:
         seconds = (check.ended_at - check.began_at).total_seconds()
+    when = f"{check.created_at:%Y-%m-%d %H:%M} UTC"
     lines = [
-        f"{check.identity} ({check.platform}), checked at {check.created_at:%Y-%m-%d %H:%M} UTC "
-        f"in {seconds:.1f} s: {check.summary}.",
+        f"{check.identity} ({check.platform}), checked at {when} in {seconds:.1f} s:",
+        f"{check.summary}.",
     ]
     by_outcome: dict[Outcome, list[Finding]] = {outcome: [] for outcome in Outcome}
     for finding in check.all_findings:

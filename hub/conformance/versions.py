@@ -35,7 +35,8 @@ CREDENTIALS = Rule(
     "versions.credentials",
     CHAPTER,
     "The version details name the credentials endpoint",
-    'Add {"identifier": "credentials", "role": "SENDER", "url": ..}: without it nobody can register '
+    'Add {"identifier": "credentials", "role": "SENDER", "url": ..}: without it nobody can '
+    "register "
     "or rotate tokens.",
 )
 ONCE = Rule(
@@ -55,7 +56,8 @@ SCHEME = Rule(
     "versions.scheme",
     CHAPTER,
     "URLs are absolute, with the scheme under which the party is reached",
-    "Build URLs from your public base URL (a setting, or X-Forwarded-Proto and Host of your proxy), "
+    "Build URLs from your public base URL (a setting, or X-Forwarded-Proto and Host of "
+    "your proxy), "
     "not from a hard-coded scheme.",
 )
 RULES = (LIST, OURS, DETAILS, CREDENTIALS, ONCE, KNOWN, SCHEME)

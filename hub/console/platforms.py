@@ -8,10 +8,12 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub import onboarding, registration
-from hub.console import connecting, invitation
+from hub.conformance.check import CannotCheck
+from hub.console import conformance, connecting, invitation
 from hub.console.tables import (
     AMBER,
     GREEN,
@@ -99,7 +101,7 @@ class PlatformAdmin(ReadOnlyTable):
     actions_detail = ("invite_again", "renew", "end")
     inlines = (PartyRows, EndpointRows)
     fieldsets = (
-        (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_")}),
+        (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_", "checks_")}),
         (
             "Connection",
             {
@@ -113,7 +115,7 @@ class PlatformAdmin(ReadOnlyTable):
             },
         ),
     )
-    readonly_fields = ("status_", "last_heard", "checked", "problem_", "credentials")
+    readonly_fields = ("status_", "last_heard", "checked", "problem_", "checks_", "credentials")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
         """With what the list shows of others: three queries in all."""
@@ -152,6 +154,13 @@ class PlatformAdmin(ReadOnlyTable):
     def problem_(self, platform: Platform) -> str:
         """Why it is away."""
         return problem_of(platform)
+
+    @column("conformance")
+    def checks_(self, platform: Platform) -> SafeString | None:
+        """The last check of each of its parties."""
+        parties = dict.fromkeys(party.identity for party in platform.parties.all())
+        found = [(who, conformance.latest(who)) for who in parties]
+        return format_html_join(mark_safe("<br>"), "{}: {}", (f for f in found if f[1])) or None
 
     @column("registered", ordering="registered_at")
     def registered_(self, platform: Platform) -> SafeString | str | None:
@@ -263,12 +272,12 @@ class PartyAdmin(ReadOnlyTable):
     search_help_text = "Country code, party id or name"
     ordering = ("country_code", "party_id", "role")
     actions_row = ("suspend", "resume", "agree")
-    actions_detail = ("suspend", "resume", "agree")
+    actions_detail = ("check_party", "suspend", "resume", "agree")
     fieldsets = (
         (None, {"fields": ("identity_", "role", "name", "status_", "agreed", "last_updated")}),
-        ("Where", {"fields": ("platform", "problem_", "business_details")}),
+        ("Where", {"fields": ("platform", "problem_", "last_check", "business_details")}),
     )
-    readonly_fields = ("identity_", "status_", "agreed", "problem_")
+    readonly_fields = ("identity_", "status_", "agreed", "problem_", "last_check")
 
     @column("party", ordering="country_code")
     def identity_(self, party: Party) -> str:
@@ -292,7 +301,12 @@ class PartyAdmin(ReadOnlyTable):
         """Whether the operator wants it here."""
         return badge("yes", GREEN) if party.is_agreed else badge("not yet", AMBER)
 
-    # --- Suspend, resume, agree: the whole party, whatever its roles ----------------------------
+    @column("last conformance check")
+    def last_check(self, party: Party) -> SafeString | None:
+        """What it said, and when."""
+        return conformance.latest(party.identity)
+
+    # --- Check, suspend, resume, agree: the whole party, whatever its roles ---------------------
 
     def _is(self, object_id: str | None, **conditions: Any) -> bool:
         """In lists there is no row in question; on its page only what fits is offered."""
@@ -313,6 +327,22 @@ class PartyAdmin(ReadOnlyTable):
     def has_agree_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Of those that came uninvited."""
         return request.user.has_perm("hub.change_party") and self._is(object_id, is_agreed=False)
+
+    def has_check_permission(self, request: HttpRequest, object_id: str) -> bool:
+        """Of those that are here."""
+        return request.user.has_perm("hub.change_party") and self._is(
+            object_id, platform__registered_at__isnull=False
+        )
+
+    @action("Check", permissions=["check"], icon="fact_check", dialog=conformance.DIALOG)
+    def check_party(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Against the text; its page fills as soon as a worker has done it."""
+        party = get_object_or_404(Party, pk=object_id)
+        try:
+            return _back(request, conformance.start(party.identity, form))
+        except CannotCheck as error:
+            messages.error(request, str(error))
+            return _back(request, reverse("admin:hub_party_change", args=[party.pk]))
 
     @action(
         "Suspend",

@@ -9,6 +9,7 @@ from hub.ocpi.modules import Match
 # Credentials tokens, and what a driver is known by.
 _SECRET: Final = frozenset({"contract_id", "visual_number", "auth_id", "group_id", "token"})
 # The unguessable part of a URL that the hub has given out.
+_OURS: Final = frozenset({"via", "profile-result", "check-result"})
 _KEY: Final = re.compile(r"(/(?:profile-result|check-result|via)(?:/|%2F))[\w-]+", re.IGNORECASE)
 _NAMED: Final = re.compile(
     rb'"(?:uid|contract_id|visual_number|auth_id|group_id|token)"\s*:\s*"((?:[^"\\]|\\.){1,100})"'
@@ -104,7 +105,7 @@ def _unrouted(path: str) -> str:
     if below == "2.2.1" or below.removeprefix("2.2.1/") in _CONFIGURATION:
         return below
     parts = below.split("/")
-    if parts[0] == "2.2.1" and len(parts) > 1 and parts[1] in {"via", "profile-result"}:
+    if parts[0] == "2.2.1" and len(parts) > 1 and parts[1] in _OURS:
         return f"{parts[1]}/{HIDDEN}"
     return "…"
 

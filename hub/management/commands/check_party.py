@@ -13,7 +13,8 @@ from hub.management.parties import add_party, party_of
 
 class Command(BaseCommand):
     help = (
-        "Call a connected party as the text has it, and say for each rule whether it holds. It only "
+        "Call a connected party as the text has it, and say for each rule whether it "
+        "holds. It only "
         "reads, and asks for what does not exist. Exit code 1 when a rule has failed."
     )
 
