@@ -1,5 +1,6 @@
 """Types and enums that several chapters share (types, version_information_endpoint)."""
 
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -194,11 +195,18 @@ def decode(body: bytes, expected: type[T]) -> T:
     return value
 
 
+# Two threads that need a Struct's fields for the first time at once crash msgspec 0.22.
+_building = threading.Lock()
+
+
 @cache
 def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
     """A Decoder; what is not an object of ours, such as a plain dict, keeps its floats."""
     is_ours = isinstance(expected, type) and issubclass(expected, msgspec.Struct)
-    return msgspec.json.Decoder(expected, dec_hook=_number, float_hook=Decimal if is_ours else None)
+    with _building:
+        return msgspec.json.Decoder(
+            expected, dec_hook=_number, float_hook=Decimal if is_ours else None
+        )
 
 
 def _number(expected: type, value: Any) -> Any:

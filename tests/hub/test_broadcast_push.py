@@ -5,46 +5,10 @@ import json
 import pytest
 
 from hub.ocpi.datatypes import Role
-from hub.ocpi.party import PartyId
 from locations.models import Location
+from tests.hub.pushing import HUB, location_of
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.running_hub import new_party
-
-HUB = PartyId("NL", "HUB")
-
-
-def location_of(party: PartyId, location_id: str, **more) -> dict:
-    """A minimal Location with one EVSE."""
-    return {
-        "country_code": party.country_code,
-        "party_id": party.party_id,
-        "id": location_id,
-        "publish": True,
-        "address": "F.Rooseveltlaan 3A",
-        "city": "Gent",
-        "country": "BEL",
-        "coordinates": {"latitude": "51.047599", "longitude": "3.729944"},
-        "time_zone": "Europe/Brussels",
-        "evses": [
-            {
-                "uid": "3256",
-                "status": "AVAILABLE",
-                "connectors": [
-                    {
-                        "id": "1",
-                        "standard": "IEC_62196_T2",
-                        "format": "CABLE",
-                        "power_type": "AC_3_PHASE",
-                        "max_voltage": 220,
-                        "max_amperage": 16,
-                        "last_updated": "2026-01-01T00:00:00Z",
-                    }
-                ],
-                "last_updated": "2026-01-01T00:00:00Z",
-            }
-        ],
-        "last_updated": "2026-01-01T00:00:00Z",
-    } | more
 
 
 def put(hub, cpo, location: dict, to=HUB, rest: str = ""):

@@ -1,0 +1,108 @@
+"""Pushes of one Location at once: none is lost, none waits forever."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from locations.models import Location
+from tests.hub.pushing import T1, T2, evse_of, location_of
+from tests.hub.strangers import until
+
+THREADS = 8
+
+
+@pytest.fixture
+def at_once() -> Iterator:
+    """Runs calls in threads that start together."""
+    with ThreadPoolExecutor(THREADS) as pool:
+
+        def run(*calls):
+            barrier = Barrier(len(calls))
+
+            def one(call):
+                barrier.wait(10)
+                return call()
+
+            return [found.result(30) for found in [pool.submit(one, call) for call in calls]]
+
+        yield run
+
+
+def moment(number: int) -> str:
+    return f"2026-01-02T00:00:{number:02}Z"
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_of_puts_of_one_new_location_at_once_the_newest_stays(owner, emsp, at_once, number):
+    location_id = f"new {number}"
+    bodies = [
+        location_of(owner.party, location_id, city=str(one), last_updated=moment(one))
+        for one in range(THREADS)
+    ]
+    answers = at_once(*(lambda body=body: owner.put(location_id, body=body) for body in bodies))
+    assert {one.code for one in answers} == {1000}
+    assert sum(one.status == 201 for one in answers) == 1
+    assert owner.kept(location_id) == bodies[-1]
+    # They are sent on in the order in which they were stored; an older one that came later is not.
+    told = until(
+        lambda: (found := owner.heard(emsp, location_id)) and _is_last(found[-1]) and found
+    )
+    moments = [message.json()["last_updated"] for message in told]
+    assert moments == sorted(moments)
+
+
+def _is_last(message) -> bool:
+    return message.json()["last_updated"] == moment(THREADS - 1)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_patches_of_different_evses_at_once_are_all_kept(owner, emsp, at_once, number):
+    location_id = f"evses {number}"
+    uids = [str(one) for one in range(THREADS)]
+    evses = [evse_of(uid) for uid in uids]
+    owner.put(location_id, body=location_of(owner.party, location_id, evses=evses))
+    body = {"status": "CHARGING", "last_updated": T2}
+    answers = at_once(*(lambda uid=uid: owner.patch(location_id, uid, body=body) for uid in uids))
+    assert {one.said for one in answers} == {(200, 1000)}
+    assert {one["status"] for one in owner.kept(location_id)["evses"]} == {"CHARGING"}
+    assert len(owner.told(emsp, location_id, 1 + THREADS))
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_patch_during_a_put_comes_before_or_after_it(owner, at_once, number):
+    location_id = f"during {number}"
+    owner.put(location_id, body=location_of(owner.party, location_id))
+    put = location_of(owner.party, location_id, city="Put", last_updated=T2)
+    patch = {"status": "CHARGING", "last_updated": T2}
+    at_once(
+        lambda: owner.put(location_id, body=put),
+        lambda: owner.patch(location_id, "3256", body=patch),
+    )
+    kept = owner.kept(location_id)
+    assert kept["city"] == "Put"
+    assert kept["evses"][0]["status"] in {"CHARGING", "AVAILABLE"}
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_directed_and_broadcast_pushes_at_once_end_and_the_newest_counts(
+    owner, emsp, at_once, number
+):
+    location_id = f"both {number}"
+    owner.put(location_id, body=location_of(owner.party, location_id), to=emsp)
+    broadcast, directed = (
+        location_of(owner.party, location_id, city=city, last_updated=moment(at))
+        for city, at in (("All", 2), ("Emsp", 1))
+    )
+    answers = at_once(
+        lambda: owner.put(location_id, body=broadcast),
+        lambda: owner.put(location_id, body=directed, to=emsp),
+        lambda: owner.patch(location_id, body={"name": "N", "last_updated": T1}),
+        lambda: owner.patch(location_id, body={"name": "N", "last_updated": T1}, to=emsp),
+        lambda: owner.put(location_id, body=broadcast),
+        lambda: owner.put(location_id, body=directed, to=emsp),
+    )
+    assert {one.code for one in answers} <= {1000}
+    assert owner.kept(location_id, viewer=emsp)["city"] == "All"
+    assert Location.objects.filter(object_id=location_id.upper()).count() == 1
