@@ -1,14 +1,27 @@
 """CDRs as the hub keeps them, each with its eMSP's answer (mod_cdrs, Flow and Lifecycle)."""
 
+import string
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+from urllib.parse import quote
+
 import msgspec
-from django.db import models
+from django.conf import settings
+from django.db import connection, models
+from django.utils import timezone
 
 from cdrs.objects import CDR
+from hub.forwarded import InOneMoment
 from hub.ocpi import envelope
-from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.datatypes import Id39, decode, utc
+from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.store import StoredObject
+
+# How much longer than the call itself a process may need before it counts as dead.
+GRACE: Final = timedelta(seconds=5)
 
 
 class Cdr(StoredObject):
@@ -40,43 +53,116 @@ class Cdr(StoredObject):
         return cls.objects.filter(models.Q(owner=str(viewer)) | models.Q(audience=str(viewer)))
 
     @classmethod
-    def known_answer(cls, owner: PartyId, emsp: PartyId, body: bytes) -> Response | None:
-        """The eMSP's answer to the same CDR, when it has taken it before."""
-        cdr_id = cls.id_in(body)
-        if cdr_id is None:
+    def at(cls, owner: PartyId, emsp: PartyId, body: bytes) -> "Cdr | None":
+        """The CDR of this id, when that eMSP has taken one."""
+        head = _head(body)
+        if head is None:
             return None
-        kept = cls.named(identity(owner, cdr_id)).filter(audience=str(emsp))
-        known = kept.first()
-        if known is None or not _is_same(bytes(known.document), body):
-            return None
-        found = {"content-type": "application/json"}
-        if known.answer_location:
-            found["location"] = known.answer_location
-        return Response(known.answer_status, found, bytes(known.answer_body))
-
-    @staticmethod
-    def id_in(body: bytes) -> str | None:
-        """The id of a CDR; None when it is none, which is for its receiver to say."""
-        try:
-            return msgspec.json.decode(body, type=_Named).id
-        except msgspec.DecodeError:
-            return None
+        return cls.named(identity(owner, head.id)).filter(audience=str(emsp)).first()
 
     @classmethod
     def taken(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
-        """Keep a CDR that its eMSP has accepted; InvalidParameters when it is none of `owner`."""
+        """Keep a CDR that its eMSP has accepted; InvalidParameters when it is no CDR."""
         if not envelope.is_accepted(response.status, response.body):
             return
         sent = decode(body, CDR)
-        cls.keep(
-            identity(owner, sent.id),
-            str(emsp),
-            body,
-            utc(sent.last_updated),
-            answer_status=response.status,
-            answer_body=response.body,
-            answer_location=response.headers.get("location", "")[:2048],
+        location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
+        cls.objects.bulk_create(
+            [
+                cls(
+                    **identity(owner, sent.id),
+                    audience=str(emsp),
+                    document=body,
+                    last_updated=utc(sent.last_updated),
+                    answer_status=response.status,
+                    answer_body=response.body,
+                    answer_location=quote(location, safe=string.punctuation)[:2048],
+                )
+            ],
+            ignore_conflicts=True,
         )
+
+    def answer_again(self, body: bytes) -> Response:
+        """The eMSP's answer to the same CDR; InvalidParameters (2001) for another of its id."""
+        if not _is_same(bytes(self.document), body):
+            raise InvalidParameters(
+                f"{self.audience} has taken another CDR of this id already, and a CDR cannot be "
+                "changed or replaced once sent: send a Credit CDR, then a CDR with a new id."
+            )
+        found = {"content-type": "application/json"}
+        if self.answer_location:
+            found["location"] = self.answer_location
+        return Response(self.answer_status, found, bytes(self.answer_body))
+
+
+class Posting(models.Model):
+    """A CDR that is on its way to its eMSP: the same one, sent again meanwhile, waits for it.
+
+    The row ends with the answer; after a process that died, at `until`.
+    """
+
+    owner = models.CharField(max_length=6)
+    object_id = models.CharField(max_length=39)
+    emsp = models.CharField(max_length=6)
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "object_id", "emsp"], name="posting_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.owner} {self.object_id} to {self.emsp}"
+
+    @classmethod
+    def begin(cls, owner: PartyId, emsp: PartyId, body: bytes) -> Response | None:
+        """Take the CDR on its way, or give the answer that is known already.
+
+        InOneMoment while the same CDR is on its way. InvalidParameters (2001) for somebody else's
+        CDR, and for one that would replace another. What names no CDR is left to its receiver.
+        """
+        head = _head(body)
+        if head is None:
+            return None
+        head.check_owner(owner)
+        known = Cdr.at(owner, emsp, body)
+        if known is None:
+            cls._claim(owner, emsp, head.id)
+            # Another process may have ended between the look and the claim.
+            known = Cdr.at(owner, emsp, body)
+            if known is not None:
+                cls.end(owner, emsp, body)
+        return known and known.answer_again(body)
+
+    @classmethod
+    def _claim(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> None:
+        now = timezone.now()
+        until = now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {cls._meta.db_table} AS old (owner, object_id, emsp, until) "  # noqa: S608 - our own table
+                "VALUES (%s, %s, %s, %s) ON CONFLICT (owner, object_id, emsp) "
+                "DO UPDATE SET until = EXCLUDED.until WHERE old.until < %s RETURNING 1",
+                [str(owner), cdr_id.upper(), str(emsp), until, now],
+            )
+            if cursor.fetchone() is None:
+                raise InOneMoment
+
+    @classmethod
+    def end(cls, owner: PartyId, emsp: PartyId, body: bytes) -> None:
+        """It is not on its way any more: answered, or its outcome will never be known."""
+        if (head := _head(body)) is not None:
+            cls.objects.filter(
+                owner=str(owner), object_id=head.id.upper(), emsp=str(emsp)
+            ).delete()
+
+    @classmethod
+    def answered(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
+        """Keep what was accepted; then who waits may look at it."""
+        try:
+            Cdr.taken(owner, emsp, body, response)
+        finally:
+            cls.end(owner, emsp, body)
 
 
 def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:
@@ -84,10 +170,38 @@ def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:
     return {"owner": str(owner), "object_id": cdr_id.upper()}
 
 
-class _Named(msgspec.Struct):
-    id: str
+class _Head(msgspec.Struct):
+    """What tells one CDR from another."""
+
+    id: Id39
+    country_code: str = ""
+    party_id: str = ""
+
+    def check_owner(self, sender: PartyId) -> None:
+        """Refuse (2001) a CDR that names another CPO than its sender; it may name none."""
+        for name, expected in sender._asdict().items():
+            value = getattr(self, name)
+            if value and value.upper() != expected:
+                raise InvalidParameters(
+                    f"{name} of the CDR is {value[:40]!r}, but OCPI-from is {sender}: "
+                    "a CPO sends its own CDRs alone."
+                )
+
+
+def _head(body: bytes) -> _Head | None:
+    """None when it is no CDR, which is for its receiver to say."""
+    try:
+        return decode(body, _Head)
+    except OcpiError:
+        return None
+
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def _is_same(one: bytes, other: bytes) -> bool:
     """Whether two JSON texts say the same; their order of fields and their spaces say nothing."""
-    return one == other or bool(msgspec.json.decode(one) == msgspec.json.decode(other))
+    try:
+        return one == other or bool(_decode(one) == _decode(other))
+    except msgspec.DecodeError:
+        return False  # A number in it that nobody can compare.

@@ -6,5 +6,5 @@ from cdrs.views import CdrsSender, KeptCdr
 
 urlpatterns = [
     re_path(r"^sender/cdrs/?$", CdrsSender.as_view()),
-    re_path(r"^cdr/(?P<owner>[^/]+)/(?P<cdr_id>[^/]+)/?$", KeptCdr.as_view()),
+    re_path(r"^cdr/(?P<owner>[^/]+)/(?P<cdr_id>[\s\S]+)$", KeptCdr.as_view()),
 ]

@@ -9,8 +9,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from cdrs.models import Cdr
+from hub.directory import holder
 from hub.listing import list_page
-from hub.ocpi.party import PartyId
+from hub.routing import check_may_send
 from hub.store import only
 from hub.views import OcpiView, answer_document, exchange_of
 
@@ -30,11 +31,12 @@ class KeptCdr(OcpiView):
         """The CDR as it was accepted; only for its CPO and its eMSP."""
         kept = Cdr.objects.none()
         for viewer in exchange_of(request).platform.parties:
+            check_may_send(holder.snapshot, viewer)
             kept = kept | Cdr.visible_to(viewer)
         found = kept.filter(owner=owner.upper(), object_id=cdr_id.upper())
         return answer_document(bytes(only(found, f"CDR {cdr_id!r}").document))
 
 
-def own_path(owner: PartyId, cdr_id: str) -> str:
+def own_path(cdr: Cdr) -> str:
     """The path of a KeptCdr."""
-    return f"/ocpi/2.2.1/cdr/{owner}/{quote(cdr_id, safe='')}"
+    return f"/ocpi/2.2.1/cdr/{cdr.owner}/{quote(cdr.object_id, safe='')}"

@@ -19,3 +19,7 @@ class Forwarded:
     query: str
     correlation_id: str
     response: Response
+
+
+class InOneMoment(Exception):
+    """The same message is on its way already: its outcome will be known in a moment."""

@@ -23,7 +23,7 @@ from django.http.response import HttpResponseBase
 
 from hub import callbacks, kept, routing
 from hub.directory import Presented
-from hub.forwarded import Forwarded
+from hub.forwarded import Forwarded, InOneMoment
 from hub.incoming import (
     Incoming,
     Receive,
@@ -69,6 +69,9 @@ logger = logging.getLogger("hub.messages")
 _JSON: Final = b"application/json"
 # What of a receiver's answer is passed on; all else is between the two connections.
 _PASSED_ON: Final = ("content-type", "x-total-count", "x-limit", "retry-after")
+
+# Between two looks at what the same message, sent a moment ago, became.
+_MOMENT: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -200,25 +203,27 @@ class Gateway:
     async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
         incoming.receiver = decision.receiver.identity
         query = incoming.scope["query_string"].decode("latin-1")
-        check = kept.check(incoming.place, incoming.scope["method"])
-        if check is not None:
-            known = await self._worker.bridge.run(
-                check, decision.sender, incoming.receiver, match_of(incoming), incoming.body
+        if (known := await self._known(incoming, decision)) is not None:
+            return await self._outgoing_of(
+                incoming, decision, join(decision.endpoint_url, incoming.rest, query), known
             )
-            if known is not None:
-                url = join(decision.endpoint_url, incoming.rest, query)
-                return await self._outgoing_of(incoming, decision, url, known)
-        if b'"response_url"' in incoming.body or "response_url=" in query:
-            incoming.body, query = await self._worker.bridge.run(
-                callbacks.rewrite_response_url,
-                incoming.body,
-                query,
-                match_of(incoming).module,
-                decision,
-                incoming.correlation_id,
-            )
-        url = join(decision.endpoint_url, incoming.rest, query)
-        response = await self._call(incoming, decision, url)
+        try:
+            if b'"response_url"' in incoming.body or "response_url=" in query:
+                incoming.body, query = await self._worker.bridge.run(
+                    callbacks.rewrite_response_url,
+                    incoming.body,
+                    query,
+                    match_of(incoming).module,
+                    decision,
+                    incoming.correlation_id,
+                )
+            url = join(decision.endpoint_url, incoming.rest, query)
+            response = await self._call(incoming, decision, url)
+        except OcpiError:
+            if (undo := kept.undo(incoming.place, incoming.scope["method"])) is not None:
+                receiver = decision.receiver.identity
+                await self._worker.bridge.run(undo, decision.sender, receiver, incoming.body)
+            raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
             await self._worker.bridge.run(
@@ -235,6 +240,20 @@ class Gateway:
                 ),
             )
         return await self._outgoing_of(incoming, decision, url, response)
+
+    async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
+        """The answer that is known without asking the receiver; None when it has to be asked."""
+        check = kept.check(incoming.place, incoming.scope["method"])
+        if check is None:
+            return None
+        receiver, place = decision.receiver.identity, match_of(incoming)
+        while True:
+            try:
+                return await self._worker.bridge.run(
+                    check, decision.sender, receiver, place, incoming.body
+                )
+            except InOneMoment:
+                await asyncio.sleep(_MOMENT)
 
     async def _ask(self, incoming: Incoming, decision: routing.Ask) -> Outgoing:
         """Ask all who may know a Token; the first ALLOWED, else the answer that says most."""
@@ -357,7 +376,10 @@ class Gateway:
             )
             if own is None:
                 own = await self._worker.bridge.run(
-                    kept.own_location, decision.sender, incoming.body
+                    kept.own_location,
+                    decision.sender,
+                    decision.receiver.identity,
+                    incoming.body,
                 )
             if own is not None:
                 rewritten.append((b"location", own.encode("latin-1")))

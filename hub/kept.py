@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from django.conf import settings
 
-from cdrs.models import Cdr, identity
+from cdrs.models import Cdr, Posting
 from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
@@ -36,6 +36,7 @@ RECEIVER: Final = InterfaceRole.RECEIVER
 
 Keeper = Callable[[Forwarded], None]
 Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
+Undo = Callable[[PartyId, PartyId, bytes], None]
 
 
 def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
@@ -64,7 +65,9 @@ def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
 def _cdr_posted(forwarded: Forwarded) -> None:
     _kept_or_logged(
         forwarded,
-        lambda: Cdr.taken(forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response),
+        lambda: Posting.answered(
+            forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response
+        ),
     )
 
 
@@ -84,16 +87,14 @@ def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
         )
 
 
-def _known_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> Response | None:
-    return Cdr.known_answer(sender, receiver, body)
+def _begin_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> Response | None:
+    return Posting.begin(sender, receiver, body)
 
 
-def own_location(sender: PartyId, body: bytes) -> str | None:
+def own_location(sender: PartyId, receiver: PartyId, body: bytes) -> str | None:
     """Where the hub itself shows a CDR whose eMSP told no URL of it; None when it has none."""
-    cdr_id = Cdr.id_in(body)
-    if cdr_id is None or not Cdr.named(identity(sender, cdr_id)).exists():
-        return None
-    return f"{settings.BASE_URL}{own_path(sender, cdr_id)}"
+    known = Cdr.at(sender, receiver, body)
+    return known and f"{settings.BASE_URL}{own_path(known)}"
 
 
 _location, _tariff, _token = map(_for_its_receiver, (Location.push, Tariff.push, Token.push))
@@ -110,10 +111,15 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("cdrs", RECEIVER, "POST"): _cdr_posted,
     ("commands", RECEIVER, "POST"): command_posted,
 }
-# Asked before a message is forwarded: raises what refuses it, or gives the answer known already.
+# Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
+# InOneMoment to be asked again.
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
-    ("cdrs", RECEIVER, "POST"): _known_cdr,
+    ("cdrs", RECEIVER, "POST"): _begin_cdr,
+}
+# Run when a message that was let through by its check has got no answer.
+_UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
+    ("cdrs", RECEIVER, "POST"): Posting.end,
 }
 LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
@@ -129,6 +135,13 @@ def check(match: Match | None, method: str) -> Check | None:
     if match is None or match.route is None:
         return None
     return _CHECKS.get((match.module, match.role, method))
+
+
+def undo(match: Match | None, method: str) -> Undo | None:
+    """What to run when no answer came after the check: (sender, receiver, body)."""
+    if match is None or match.route is None:
+        return None
+    return _UNDO.get((match.module, match.role, method))
 
 
 def keeper(match: Match | None, method: str) -> Keeper | None:
