@@ -27,6 +27,8 @@ class Reservation(models.Model):
 
     @classmethod
     def holders(cls, emsp: PartyId, reservation_id: str) -> tuple[PartyId, ...]:
-        """The CPOs at which this eMSP has a reservation of this id."""
+        """The CPOs at which this eMSP has a reservation of this id; running ones go first."""
         found = cls.objects.filter(emsp=str(emsp), reservation_id=reservation_id.upper())
-        return tuple(map(PartyId.parse, found.order_by("cpo").values_list("cpo", flat=True)))
+        running = found.filter(expiry_date__gt=timezone.now())
+        names = (running if running.exists() else found).order_by("cpo")
+        return tuple(map(PartyId.parse, names.values_list("cpo", flat=True)))

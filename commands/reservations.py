@@ -6,7 +6,8 @@ from commands.models import Reservation
 from commands.objects import CommandResponseType, CommandType
 from hub.forwarded import Forwarded
 from hub.ocpi import envelope
-from hub.ocpi.datatypes import DateTime, Id36, utc
+from hub.ocpi.datatypes import DateTime, Id36, decode, utc
+from hub.ocpi.errors import OcpiError
 
 
 class _Reserved(msgspec.Struct):
@@ -22,16 +23,17 @@ def command_posted(forwarded: Forwarded) -> None:
     """Keep a RESERVE_NOW that its CPO has accepted; other commands leave nothing behind."""
     if forwarded.match.ids["command"].upper() != CommandType.RESERVE_NOW:
         return
-    answer = envelope.read_answer(forwarded.response.body)
+    answered = envelope.read_answer(forwarded.response.body).data_as(_Answered)
+    if answered is None or answered.result != CommandResponseType.ACCEPTED:
+        return
     try:
-        accepted = msgspec.json.decode(answer.data, type=_Answered).result
-        reserved = msgspec.json.decode(forwarded.body, type=_Reserved)
-    except msgspec.DecodeError:
-        return  # Neither an acceptance nor a reservation: nothing that could be cancelled.
-    if accepted == CommandResponseType.ACCEPTED:
-        Reservation.objects.update_or_create(
-            emsp=str(forwarded.sender),
-            cpo=str(forwarded.receiver),
-            reservation_id=reserved.reservation_id.upper(),
-            defaults={"expiry_date": utc(reserved.expiry_date)},
-        )
+        reserved = decode(forwarded.body, _Reserved)
+        expiry_date = utc(reserved.expiry_date)
+    except OcpiError:
+        return  # The CPO took it; but nothing in it could be cancelled by its id.
+    Reservation.objects.update_or_create(
+        emsp=str(forwarded.sender),
+        cpo=str(forwarded.receiver),
+        reservation_id=reserved.reservation_id.upper(),
+        defaults={"expiry_date": expiry_date},
+    )

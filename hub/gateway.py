@@ -52,7 +52,6 @@ from hub.ocpi.errors import (
     OcpiError,
     ServerError,
     UnknownReceiver,
-    UnknownToken,
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
@@ -167,14 +166,14 @@ class Gateway:
             check_json(incoming.body)
 
     async def _authenticate(self, incoming: Incoming) -> Presented:
-        authorization = incoming.text("authorization")
-        if not authorization:
+        credentials_token = incoming.text("authorization")
+        if not credentials_token:
             raise NotAuthenticated("The Authorization header is missing: 'Token <Base64 of it>'.")
-        presented = self._worker.directory.authenticate(authorization)
+        presented = self._worker.directory.authenticate(credentials_token)
         if presented is None:
             # Its handshake may have ended in another process a moment ago.
             directory = await self._worker.newer_directory()
-            presented = directory.authenticate(authorization)
+            presented = directory.authenticate(credentials_token)
         if presented is None:
             raise NotAuthenticated("Nobody at this hub has this credentials token.")
         return presented
@@ -256,39 +255,16 @@ class Gateway:
                 await asyncio.sleep(_MOMENT)
 
     async def _ask(self, incoming: Incoming, decision: routing.Ask) -> Outgoing:
-        """Ask all who may know a Token; the first ALLOWED, else the answer that says most."""
+        """Ask all who may know a Token; what says most is passed on as its eMSP's answer."""
         query = incoming.scope["query_string"].decode("latin-1")
 
-        async def ask(forward: routing.Forward) -> tuple[routing.Forward, str, Response]:
+        async def ask(forward: routing.Forward) -> authorization.Answered:
             url = join(forward.endpoint_url, incoming.rest, query)
-            return forward, url, await self._call(incoming, forward, url)
+            return authorization.Answered(forward, url, await self._call(incoming, forward, url))
 
-        asked = [asyncio.create_task(ask(forward)) for forward in decision.forwards]
-        best, said_most = None, authorization.Verdict.UNKNOWN
-        try:
-            for answered in asyncio.as_completed(asked, timeout=settings.AUTHORIZE_TIMEOUT):
-                try:
-                    forward, url, response = await answered
-                except (ConnectionProblem, ForwardTimeout, HubError) as error:
-                    logger.info("asked who issued a token: %s", error.message)
-                    continue
-                verdict = authorization.verdict(response)
-                if verdict < said_most:
-                    best, said_most = (forward, url, response), verdict
-                if verdict is authorization.Verdict.ALLOWED:
-                    break
-        except TimeoutError:
-            logger.info("not every eMSP said in time whether it issued a token")
-        finally:
-            for task in asked:
-                task.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
-        if best is None:
-            raise UnknownToken(
-                f"None of {len(asked)} eMSPs knows this Token.", http_status=HTTPStatus.NOT_FOUND
-            )
-        incoming.receiver = best[0].receiver.identity
-        return await self._outgoing_of(incoming, *best)
+        answered = await authorization.ask_all(decision.forwards, ask)
+        incoming.receiver = answered.forward.receiver.identity
+        return await self._outgoing_of(incoming, *answered)
 
     async def _via(self, incoming: Incoming, key: str) -> Outgoing:
         """A URL that the hub has rewritten: a response_url, a next page, a CDR's Location."""

@@ -180,8 +180,9 @@ def presented_by(incoming: Incoming) -> Presented:
 
 
 def quiet_path(path: str) -> str:
-    """The path for the log; keys of rewritten URLs are secrets."""
-    return path if len(path) < 30 else "/".join(path.split("/")[:4]) + "/…"
+    """The path for the log; keys of rewritten URLs and uids of tokens are secrets."""
+    parts = path.split("/")
+    return path if len(parts) <= 4 else "/".join(parts[:4]) + "/…"
 
 
 def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, str]:

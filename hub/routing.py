@@ -135,6 +135,8 @@ def decide(message: Message, directory: Directory, found: Found | None = None) -
     if place.role == _RECEIVER and place.module in BROADCAST:
         # "or that it needs to be broadcasted if the destination cannot be determined".
         return _for_all(message, sender)
+    if place.role == _RECEIVER and place.module == "sessions":
+        _check_owner(message, sender)
     if found is not None and not found.parties and place.module == "tokens":
         return _ask_issuers(message, directory, sender)
     receiver = _receiver_by_content(message, sender, found)
@@ -254,12 +256,19 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
 
 def _for_all(message: Message, sender: PartyId) -> Hub:
     """A Broadcast Push, or a GET of what was broadcast: the hub's own store answers."""
-    owner = _owner(message.match)
-    if message.method != "GET" and owner != sender:
+    if message.method != "GET":
+        _check_owner(message, sender)
+    else:
+        _owner(message.match)
+    return Hub(sender, None)
+
+
+def _check_owner(message: Message, sender: PartyId) -> None:
+    """Refuse (2001) an object that is not the sender's, where the hub has to say whom it is for."""
+    if (owner := _owner(message.match)) != sender:
         raise InvalidParameters(
             f"The URL names {owner}, but OCPI-from is {sender}: only its owner may push an object."
         )
-    return Hub(sender, None)
 
 
 def broadcast_receivers(
@@ -289,23 +298,27 @@ def broadcast_receivers(
 
 
 def _opposite(roles: frozenset[Role], module: str) -> frozenset[Role] | None:
-    as_cpo = Role.CPO in roles and module != "tokens"
-    if as_cpo or (Role.CPO in roles and not roles & _EMSP_LIKE):
-        return _TOLD_BY_CPO[module]
+    if Role.CPO in roles and (told := _TOLD_BY_CPO.get(module)) is not None:
+        return told
     return frozenset({Role.CPO}) if roles & _EMSP_LIKE else None
 
 
 _EMSP_LIKE: Final = frozenset({Role.EMSP, Role.OTHER})
+# Tokens are their eMSP's: a CPO has none to tell.
 _TOLD_BY_CPO: Final = {
     "locations": frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP}),
     "tariffs": frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP}),
-    "tokens": frozenset({Role.EMSP, Role.NSP, Role.OTHER}),
 }
 
 
 def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask:
     """Everybody who may have issued a token that the hub does not know."""
     own = directory.parties.get(sender)
+    if own is not None and Role.CPO not in own.roles:
+        raise UnknownReceiver(
+            f"OCPI-to is missing, and {sender} is no CPO: only CPOs have all eMSPs asked. Name the "
+            "eMSP in OCPI-to."
+        )
     forwards = tuple(
         Forward(sender, entry, endpoint)
         for identity, entry in directory.parties.items()
@@ -339,6 +352,11 @@ def _receiver_by_content(
         return emsp
     if (kind := _lookup_kind(place)) is not None:
         return Lookup(kind, sender)
+    if place.module in {"sessions", "cdrs"} and place.role == _RECEIVER:
+        raise UnknownReceiver(
+            "OCPI-to is missing, and the body has no cdr_token with the country_code and party_id "
+            "of an eMSP that would say whom it is for."
+        )
     is_list = place.role == _SENDER and place.module in LISTED and not place.ids
     raise UnknownReceiver(
         f"OCPI-to is missing, and this {message.method} on {place.module} does not say whom it is "

@@ -62,6 +62,8 @@ CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 5)
 FORWARD_TIMEOUT = env.number("FORWARD_TIMEOUT", 30)
 # How long the eMSPs may take to say whether they issued a Token that the hub does not know.
 AUTHORIZE_TIMEOUT = env.number("AUTHORIZE_TIMEOUT", 10)
+# How many of them are asked at the same time.
+AUTHORIZE_AT_ONCE = env.integer("AUTHORIZE_AT_ONCE", 100, least=1)
 # Unanswered forwarded messages to one platform, per web process: more are refused with 4003.
 FORWARDS_PER_RECEIVER = env.integer("FORWARDS_PER_RECEIVER", 1500, least=1)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)

@@ -18,6 +18,7 @@ def session_parties(message: Message, sender: PartyId) -> Found:
     session_id = unquote(message.match.ids["session_id"])
     what = f"session {session_id!r}"
     if message.match.role == InterfaceRole.RECEIVER:
+        # routing has seen that the URL names the sender as the owner.
         pushed = Session.objects.owned(sender, session_id)
         return Found(tuple({session.emsp for session in pushed}), what)
     own = Session.objects.named(session_id).filter(

@@ -1,17 +1,32 @@
-"""Real-time authorization of a Token that only its eMSP knows (mod_tokens, POST Method).
+"""Real-time authorization of a Token whose eMSP the hub does not know (mod_tokens, POST Method).
 
 The hub asks every eMSP that the agreements allow (ocpi/ocpi#420), and passes on the answer that
 says most; "When the eMSP does not know the Token, the eMSP SHALL respond with .. 404".
 """
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
+from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
+from django.conf import settings
 
 from hub.ocpi import envelope
-from hub.ocpi.errors import NotEnoughInformation
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    ForwardTimeout,
+    HubError,
+    NotEnoughInformation,
+    UnknownToken,
+)
 from hub.outbound import Response
+from hub.routing import Forward
 from tokens.objects import AllowedType
+
+logger = logging.getLogger(__name__)
 
 
 class Verdict(IntEnum):
@@ -21,6 +36,14 @@ class Verdict(IntEnum):
     KNOWN = 1
     NEEDS_LOCATION = 2
     UNKNOWN = 3
+
+
+class Answered(NamedTuple):
+    """Who was asked at which URL, and what it said."""
+
+    forward: Forward
+    url: str
+    response: Response
 
 
 class _Allowed(msgspec.Struct):
@@ -34,8 +57,62 @@ def verdict(response: Response) -> Verdict:
         return Verdict.NEEDS_LOCATION
     if response.status >= 300 or not answer.is_success:
         return Verdict.UNKNOWN
-    try:
-        allowed = msgspec.json.decode(answer.data, type=_Allowed).allowed
-    except msgspec.DecodeError:
+    info = answer.data_as(_Allowed)
+    if info is None:
         return Verdict.UNKNOWN
-    return Verdict.ALLOWED if allowed == AllowedType.ALLOWED else Verdict.KNOWN
+    return Verdict.ALLOWED if info.allowed == AllowedType.ALLOWED else Verdict.KNOWN
+
+
+async def ask_all(
+    forwards: Sequence[Forward], ask: Callable[[Forward], Awaitable[Answered]]
+) -> Answered:
+    """The first ALLOWED at once, else what says most within AUTHORIZE_TIMEOUT.
+
+    UnknownToken (HTTP 404, 2004) when nobody knows the Token; ForwardTimeout (4002) or
+    ConnectionProblem (4003) when nobody has answered at all.
+    """
+    at_once = asyncio.Semaphore(settings.AUTHORIZE_AT_ONCE)
+
+    async def ask_one(forward: Forward) -> Answered:
+        async with at_once:
+            return await ask(forward)
+
+    asked = [asyncio.create_task(ask_one(forward)) for forward in forwards]
+    best, said_most = None, Verdict.UNKNOWN
+    unknown = failed = 0
+    try:
+        for next_one in asyncio.as_completed(asked, timeout=settings.AUTHORIZE_TIMEOUT):
+            try:
+                answered = await next_one
+            except HubError as error:
+                logger.info("asked whether it issued a token: %s", error.message)
+                failed += 1
+                continue
+            said = verdict(answered.response)
+            unknown += said is Verdict.UNKNOWN
+            if said < said_most:
+                best, said_most = answered, said
+            if said is Verdict.ALLOWED:
+                break
+    except TimeoutError:
+        logger.info("not every eMSP said in time whether it issued a token")
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    if best is None:
+        raise _nobody(len(asked), unknown, failed)
+    return best
+
+
+def _nobody(asked: int, unknown: int, failed: int) -> HubError | UnknownToken:
+    """Why nobody authorizes the Token: unknown only if somebody has said so."""
+    if unknown:
+        silent = f"; {asked - unknown} did not answer" if asked > unknown else ""
+        return UnknownToken(
+            f"{unknown} of {asked} eMSPs do not know this Token{silent}.",
+            http_status=HTTPStatus.NOT_FOUND,
+        )
+    if failed < asked:
+        return ForwardTimeout(f"None of {asked} eMSPs said in time whether it knows this Token.")
+    return ConnectionProblem(f"None of {asked} eMSPs could be asked for this Token.")

@@ -74,6 +74,10 @@ class Token(StoredObject):
 
 
 def _check(pushed: Pushed, identity: Mapping[str, str], sent: msgspec.Struct) -> None:
+    uid = sent.uid  # type: ignore[attr-defined]  # a Token, or a part of one
+    if uid is not msgspec.UNSET and uid.upper() != identity["object_id"]:
+        # Without the two: what is refused may be logged.
+        raise InvalidParameters("uid in the body is not the one in the URL.")
     check_ids(pushed, sent, "uid")
     named = sent.type  # type: ignore[attr-defined]  # a Token, or a part of one
     if named not in {msgspec.UNSET, identity["type"]}:

@@ -1,7 +1,7 @@
 """The response format around every answer (transport_and_format, Response format)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -9,6 +9,7 @@ from hub.ocpi.datatypes import check_json, ocpi_now
 from hub.ocpi.errors import NotJson, OcpiError
 
 SUCCESS = 1000
+T = TypeVar("T")
 
 
 class Answer(msgspec.Struct):
@@ -26,6 +27,19 @@ class Answer(msgspec.Struct):
     def is_success(self) -> bool:
         """1xxx: the receiver accepted what it was sent."""
         return self.status_code is not None and 1000 <= self.status_code <= 1999
+
+    def data_as(self, expected: type[T]) -> T | None:
+        """`data` read as this; also out of a list of one, as some send it. None for all else."""
+        for shape in (expected, list[expected]):  # type: ignore[valid-type]
+            try:
+                found: Any = msgspec.json.decode(self.data, type=shape)
+            except msgspec.DecodeError:
+                continue
+            if not isinstance(found, list):
+                return found  # type: ignore[no-any-return]
+            if len(found) == 1:
+                return found[0]  # type: ignore[no-any-return]
+        return None
 
 
 _decode_answer = msgspec.json.Decoder(Answer).decode
