@@ -67,9 +67,9 @@ class Cdr(StoredObject):
             return
         sent = decode(body, CDR)
         location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
-        cls.objects.bulk_create(
+        Cdr.objects.bulk_create(
             [
-                cls(
+                Cdr(
                     **identity(owner, sent.id),
                     audience=str(emsp),
                     document=body,
@@ -132,7 +132,7 @@ class Posting(models.Model):
             known = Cdr.at(owner, emsp, body)
             if known is not None:
                 cls.end(owner, emsp, body)
-        return known and known.answer_again(body)
+        return None if known is None else known.answer_again(body)
 
     @classmethod
     def _claim(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> None:
@@ -152,9 +152,7 @@ class Posting(models.Model):
     def end(cls, owner: PartyId, emsp: PartyId, body: bytes) -> None:
         """It is not on its way any more: answered, or its outcome will never be known."""
         if (head := _head(body)) is not None:
-            cls.objects.filter(
-                owner=str(owner), object_id=head.id.upper(), emsp=str(emsp)
-            ).delete()
+            cls.objects.filter(owner=str(owner), object_id=head.id.upper(), emsp=str(emsp)).delete()
 
     @classmethod
     def answered(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:

@@ -33,7 +33,7 @@ def session_pushed(forwarded: Forwarded) -> None:
     if not envelope.is_accepted(forwarded.response.status, forwarded.response.body):
         return
     ids = forwarded.match.ids
-    owner = PartyId(ids["country_code"].upper(), ids["party_id"].upper())
+    owner = PartyId(unquote(ids["country_code"]).upper(), unquote(ids["party_id"]).upper())
     if owner != forwarded.sender:
         return  # An eMSP that passes a CPO's Session on to its SCSP tells nothing new.
     session_id = unquote(ids["session_id"])

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from django.conf import settings
 from django.http.response import HttpResponseBase
 
 from hub import callbacks, kept, routing

@@ -53,7 +53,7 @@ def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
             method=forwarded.method,
             owner=forwarded.sender,
             ids=tuple(ids),
-            query=dict(parse_qsl(forwarded.query)),
+            query=dict(parse_qsl(forwarded.query, keep_blank_values=True)),
             body=forwarded.body,
             audience=str(forwarded.receiver),
         )
@@ -94,7 +94,7 @@ def _begin_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) ->
 def own_location(sender: PartyId, receiver: PartyId, body: bytes) -> str | None:
     """Where the hub itself shows a CDR whose eMSP told no URL of it; None when it has none."""
     known = Cdr.at(sender, receiver, body)
-    return known and f"{settings.BASE_URL}{own_path(known)}"
+    return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
 
 
 _location, _tariff, _token = map(_for_its_receiver, (Location.push, Tariff.push, Token.push))

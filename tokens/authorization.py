@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 from django.conf import settings
 
-from hub.ocpi import envelope
 from hub.ocpi.errors import (
     ConnectionProblem,
     ForwardTimeout,
@@ -52,7 +51,7 @@ class _Allowed(msgspec.Struct):
 
 def verdict(response: Response) -> Verdict:
     """What this answer to an authorization request says."""
-    answer = envelope.read_answer(response.body)
+    answer = response.said
     if answer.status_code == NotEnoughInformation.code:
         return Verdict.NEEDS_LOCATION
     if response.status >= 300 or not answer.is_success:

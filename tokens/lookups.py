@@ -12,7 +12,7 @@ def token_issuer(message: Message, sender: PartyId) -> Found:
     """For real-time authorization: who issued the Token, among those that the sender may see."""
     seen = tokens_for(sender).filter(
         object_id=unquote(message.match.ids["token_uid"]).upper(),
-        type=token_type(dict(parse_qsl(message.query))),
+        type=token_type(dict(parse_qsl(message.query, keep_blank_values=True))),
     )
     owners = sorted(set(seen.values_list("owner", flat=True)))
     return Found(tuple(map(PartyId.parse, owners)), "a Token of this uid and type")

@@ -4,23 +4,31 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('ocpi_cdrs', '0001_initial'),
+        ("ocpi_cdrs", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Posting',
+            name="Posting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('owner', models.CharField(max_length=6)),
-                ('object_id', models.CharField(max_length=39)),
-                ('emsp', models.CharField(max_length=6)),
-                ('until', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("owner", models.CharField(max_length=6)),
+                ("object_id", models.CharField(max_length=39)),
+                ("emsp", models.CharField(max_length=6)),
+                ("until", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('owner', 'object_id', 'emsp'), name='posting_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("owner", "object_id", "emsp"), name="posting_once"
+                    )
+                ],
             },
         ),
     ]

@@ -47,7 +47,7 @@ class DeliveryAdmin(ReadOnlyTable):
     fieldsets = (
         (None, {"fields": ("push", "receiver", "from_", "to_", "state_", "outcome")}),
         ("Attempts", {"fields": ("attempts", "created_at", "not_before", "ended_at", "took")}),
-        ("Message", {"fields": ("address_", "ordering_key", "correlation_id", "body_")}),
+        ("Message", {"fields": ("address_", "correlation_id", "body_")}),
     )
     readonly_fields = ("push", "from_", "to_", "state_", "took", "address_", "body_")
 
@@ -84,6 +84,8 @@ class DeliveryAdmin(ReadOnlyTable):
     @column("to the address")
     def address_(self, delivery: Delivery) -> str:
         """Below an endpoint of the receiver, or a callback's URL without its query."""
+        if delivery.module == "tokens":
+            return f"tokens {delivery.interface_role}: {delivery.path.rpartition('/')[0]}/•••"
         if delivery.interface_role:
             return f"{delivery.module} {delivery.interface_role}: {delivery.path}"
         return address(delivery.path)

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from hub.directory import Directory, PlatformEntry
 from hub.drains.merging import Call, Push
-from hub.ocpi import envelope, headers
+from hub.ocpi import envelope, headers, masking
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.ocpi.modules import Match, match
 from hub.ocpi.party import PartyId
 from hub.outbound import AsyncCaller, Response
 from hub.record.calls import noted
@@ -67,7 +68,7 @@ class Carrier:
         if url is None:
             return _unwanted(f"the receiver offers no {call.last.route.module}")
         try:
-            return _read(await self._send(call, platform, url))
+            return _read(await self._send(call, platform, url), call)
         except (ConnectionProblem, ForwardTimeout) as error:
             return Outcome(Verdict.NO_ANSWER, error.message)
         except (HubError, ValueError) as error:
@@ -138,16 +139,26 @@ def _headers(push: Push, platform: PlatformEntry) -> dict[str, str]:
     return sent
 
 
-def _read(response: Response) -> Outcome:
+def _read(response: Response, call: Call) -> Outcome:
     """The receiver has answered: taken, refused for good, or not now."""
     answer = response.said
     text = f"HTTP {response.status}, OCPI {answer.status_code}"
     if envelope.is_accepted(response.status, response.body):
         return Outcome(Verdict.TAKEN, text)
-    text = f"{text}: {answer.status_message or 'no message'}"
+    said = masking.without_secrets(answer.status_message or "no message", _place(call), call.body)
+    text = f"{text}: {said}"
     if response.status in _BUSY:
         return Outcome(Verdict.BUSY, text, _pause(response.headers.get("retry-after", "")))
     return Outcome(Verdict.REFUSED, text, is_doubtful=response.status == HTTPStatus.UNAUTHORIZED)
+
+
+def _place(call: Call) -> Match | None:
+    """What the URL of a Token's push names: its uid is a secret."""
+    route = call.last.route
+    if route.module != "tokens":
+        return None
+    path = route.path.partition("?")[0]
+    return match(route.module, InterfaceRole(route.interface_role), path, call.method)
 
 
 def _pause(retry_after: str) -> float | None:
