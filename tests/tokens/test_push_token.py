@@ -72,6 +72,7 @@ def test_a_token_goes_from_the_hub_to_every_cpo_and_to_nobody_else(
 def test_an_emsp_invalidates_a_token_as_in_the_text(hub, cpo, emsp):
     changes = json.loads((EXAMPLES / "token_patch_example.json").read_text())
     put(hub, emsp, token(emsp.simulator.party, "INVALID", last_updated="2018-01-01T00:00:00Z"))
+    until(lambda: pushes(cpo, "INVALID"))
     assert patch(hub, emsp, "INVALID", changes).said == (200, 1000)
     messages = until(lambda: len(m := pushes(cpo, "INVALID")) == 2 and m)
     assert (messages[1].method, messages[1].json()) == ("PATCH", changes)

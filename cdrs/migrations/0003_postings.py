@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ocpi_cdrs", "0001_initial"),
+        ("ocpi_cdrs", "0002_by_age"),
     ]
 
     operations = [
