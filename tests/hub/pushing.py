@@ -111,7 +111,12 @@ class Owner:
 
     def told(self, receiver: Running[Stranger], object_id: str, count: int) -> list[Received]:
         """What `receiver` was sent of an object; waits for so many messages."""
-        return until(lambda: len(found := self.heard(receiver, object_id)) >= count and found)
+
+        def found() -> list[Received]:
+            heard = self.heard(receiver, object_id)
+            return heard if len(heard) >= count else []
+
+        return until(found)
 
     def heard(self, receiver: Running[Stranger], object_id: str) -> list[Received]:
         """What `receiver` has been sent of an object so far."""

@@ -1,6 +1,7 @@
 """Who gets a Broadcast Push, how, and when (transport_and_format, Broadcast Push)."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.hub.pushing import HUB, T1, T2, T3, Owner, location_of, tariff_of
 from tests.hub.strangers import OFFERS, Stranger, ask, raw, routing, send, token_of, until
 from tests.running_hub import new_party
 
-MODULES = {"locations": location_of, "tariffs": tariff_of}
+MODULES: dict[str, Callable[..., dict]] = {"locations": location_of, "tariffs": tariff_of}
 
 
 @pytest.fixture(scope="module")
