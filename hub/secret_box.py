@@ -49,3 +49,17 @@ def decrypt(ciphertext: bytes) -> str:
             "A stored credentials token cannot be decrypted: ENCRYPTION_KEY (or secret.key in "
             "FLEXHUB_DATA) is not the one it was stored with."
         ) from error
+
+
+def fingerprint(key: str) -> str:
+    """By which two keys can be compared without showing them."""
+    return hmac.digest(key.encode(), b"flexhub key fingerprint", "sha256").hex()[:16]
+
+
+def opens(key: str, ciphertext: bytes) -> bool:
+    """Whether it was encrypted with this key."""
+    try:
+        _box(key).decrypt(ciphertext)
+    except InvalidToken:
+        return False
+    return True
