@@ -36,6 +36,10 @@ class Switches(
     clientinfo_moved: bool = False  # served at /clientinfo/, but named /hubclientinfo
     any_token: bool = False  # answers whoever asks
     html_errors: bool = False  # every HTTP error is a framework's page
+    nan_is_json: bool = False  # as Python's own parser has it
+    http_422: bool = False  # for wrong parameters, in place of HTTP 200 and 2001
+    foreign_objects: bool = False  # lists have objects of somebody else
+    overflows: bool = False  # 500 for an offset that no database takes
     always_200: bool = False  # OCPI errors, but never an HTTP one
     unknown_is_empty: bool = False  # what is not there is null, with success
     odd_timestamp: bool = False  # +00:00

@@ -329,7 +329,7 @@ class Platform:
         if switches.wrong_json:
             return web.Response(body=b'{"status_code": 1000, "da', content_type="application/json")
         reply = await self._reply_to(message)
-        spoil_reply(reply, switches)
+        spoil_reply(reply, message, switches)
         if switches.html_errors and reply.http_status >= 400:
             return web.Response(
                 status=reply.http_status, text="<h1>An error</h1>", content_type="text/html"

@@ -36,6 +36,8 @@ def page_of(documents: Sequence[dict[str, Any]], message: Received, platform: "P
     limit = MAX_PAGE if switches.ignores_limit else min(limit, MAX_PAGE)
     if switches.ignores_offset:
         offset = 0
+    if switches.foreign_objects:
+        matching = [document | {"party_id": "ZZZ"} for document in matching]
     if switches.wrong_objects:
         matching = [document | {"country_code": "NLD"} for document in matching]
     sent = {headers.TOTAL_COUNT: str(len(matching)), headers.LIMIT: str(MAX_PAGE)}

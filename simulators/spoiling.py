@@ -19,8 +19,14 @@ _ANSWERED = {
 }
 
 
-def spoil_reply(reply: Reply, switches: Switches) -> None:
+def spoil_reply(reply: Reply, message: Received, switches: Switches) -> None:
     """What is said."""
+    if switches.nan_is_json and message.body == b"NaN":
+        reply.http_status = 200
+    if switches.http_422 and reply.http_status == 200 and reply.status_code == 2001:
+        reply.http_status = 422
+    if switches.overflows and len(message.query.get("offset", "")) > 18:
+        reply.data, reply.http_status, reply.status_code = None, 500, 3000
     if switches.data_as_list and isinstance(reply.data, dict | msgspec.Struct | str):
         reply.data = [reply.data]
     if switches.big_answer:

@@ -19,13 +19,13 @@ from hub.ocpi.errors import OcpiError
 RESPONSE = Rule(
     "profiles.response",
     "mod_charging_profiles, ChargingProfileResponse Object",
-    "GET for an unknown session is answered at once with result and timeout",
+    "GET of the profile of an unknown session is answered at once with result and timeout",
     "Answer with data: {result, timeout (seconds)}, status_code 1000.",
 )
 UNKNOWN = Rule(
     "profiles.unknown-session",
     "mod_charging_profiles, ChargingProfileResponseType",
-    "The result for an unknown session is UNKNOWN_SESSION (or REJECTED, NOT_SUPPORTED, TOO_OFTEN)",
+    "GET of the profile of an unknown session is UNKNOWN_SESSION (or another refusal)",
     "Look the session up before you accept the request.",
 )
 RESULT = Rule(
@@ -87,26 +87,29 @@ def _judge_result(call: Call, response_url: str) -> Finding:
     if response.result != ChargingProfileResponseType.ACCEPTED:
         return RESULT.not_tried(f"the answer was {response.result}, so no result follows")
     began = time.monotonic()
-    came = _wait(response_url.rpartition("/")[2], min(response.timeout, LONGEST_WAIT))
+    key, _, query = response_url.rpartition("/")[2].partition("?")
+    came = _wait(key, min(response.timeout, LONGEST_WAIT))
     took = time.monotonic() - began
     if came is None:
         if response.timeout > LONGEST_WAIT:
             return RESULT.not_tried(f"no result within {LONGEST_WAIT:g} s; timeout is longer")
         return RESULT.failed(call, f"no result within the timeout of {response.timeout} s")
     try:
-        result = decode(came, ProfileResult)
+        result = decode(came.content, ProfileResult)
     except OcpiError as error:
         return RESULT.failed(call, f"the result is none: {error.message}")
+    if came.query != query:
+        return RESULT.failed(call, f"posted without the query of the response_url (?{query})")
     return RESULT.passed(call, f"result {result.result} after {took:.1f} s")
 
 
-def _wait(key: str, seconds: float) -> bytes | None:
-    """The result's body; the row is looked at until it has one."""
+def _wait(key: str, seconds: float) -> AwaitedResult | None:
+    """The result; its row is looked at until it has one."""
     deadline = time.monotonic() + seconds
     while True:
-        body = AwaitedResult.objects.filter(key=key).values_list("body", flat=True).first()
-        if body is not None:
-            return bytes(body)
+        row = AwaitedResult.objects.filter(key=key, body__isnull=False).first()
+        if row is not None:
+            return row
         if time.monotonic() > deadline:
             return None
         time.sleep(LOOK_AGAIN)

@@ -123,22 +123,22 @@ def findings_of(probe: Probe) -> list[Finding]:
     """What each chapter finds; a rule that none has spoken of was not tried."""
     found: list[Finding] = []
     for chapter in CHAPTERS:
-        reason = "the party has nothing to try it on"
-        if probe.is_unreachable:
-            reason = "the party cannot be reached"
-        elif probe.is_over:
-            reason = "the check's time is over"
-        else:
+        if not (probe.is_unreachable or probe.is_over):
             found += chapter.check(probe)
-        spoken = {finding.rule for finding in found}
-        found += [rule.not_tried(reason) for rule in chapter.rules if rule.id not in spoken]
-    return found
+    if probe.is_unreachable:
+        found = [transport.IN_TIME.failed(probe.calls[0])]
+        reason = "the party cannot be reached"
+    else:
+        reason = "the check's time is over" if probe.is_over else "the party offers nothing for it"
+    spoken = {finding.rule for finding in found}
+    rules = [rule for chapter in CHAPTERS for rule in chapter.rules]
+    return [*found, *(rule.not_tried(reason) for rule in rules if rule.id not in spoken)]
 
 
 def _probe(check: ConformanceCheck, directory: Directory, seconds: float) -> Probe:
     def response_url() -> str:
         row = AwaitedResult.objects.create(platform_id=check.platform_id)
-        return f"{settings.BASE_URL}{RESULTS_PATH}/{row.key}"
+        return f"{settings.BASE_URL}{RESULTS_PATH}/{row.key}?check={check.pk}"
 
     return Probe(
         directory.platforms[check.platform_id],

@@ -19,7 +19,7 @@ RESPONSE = Rule(
 UNKNOWN = Rule(
     "commands.unknown-session",
     "mod_commands, CommandResponseType",
-    "The result for an unknown session is UNKNOWN_SESSION (or REJECTED, NOT_SUPPORTED)",
+    "STOP_SESSION of an unknown session is UNKNOWN_SESSION (or REJECTED, NOT_SUPPORTED)",
     "Look the session up before you accept the command.",
 )
 RULES = (RESPONSE, UNKNOWN)

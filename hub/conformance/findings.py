@@ -26,6 +26,8 @@ class Finding(msgspec.Struct, omit_defaults=True, kw_only=True):
     subject: str = ""
     sent: str = ""
     came: str = ""
+    # To find it in the party's own log.
+    request_id: str = ""
     # What to change; of a rule that was not tried, why not.
     advice: str = ""
 
@@ -71,5 +73,6 @@ class Rule:
             subject=subject,
             sent=call.asked if call else "",
             came=came,
+            request_id=call.request_id if call else "",
             advice=advice,
         )

@@ -45,6 +45,13 @@ VALID = Rule(
     "The objects are valid",
     "Correct the named field; optional fields without a value are left out or null.",
 )
+OWNED = Rule(
+    "lists.owners",
+    "transport_and_format, Client Owned Object Pull",
+    "The objects belong to the party's own roles",
+    "Send your own objects, with the country_code and party_id of one of your roles; others ignore "
+    "the rest.",
+)
 TOTAL = Rule(
     "lists.total",
     CHAPTER,
@@ -99,7 +106,7 @@ ORDER = Rule(
     "Sort by creation, ascending: newest first, each new object moves all pages while somebody "
     "reads them.",
 )
-RULES = (PAGE, VALID, TOTAL, LIMIT, LAST, LIMITED, OFFSET, LINK, FROM, TO, ORDER)
+RULES = (PAGE, VALID, OWNED, TOTAL, LIMIT, LAST, LIMITED, OFFSET, LINK, FROM, TO, ORDER)
 
 
 def check(probe: Probe) -> Iterator[Finding]:
@@ -137,6 +144,7 @@ def _check_list(probe: Probe, module: str, url: str) -> Iterator[Finding]:
     if not is_list:
         return
     yield _valid(module, page)
+    yield _owned(probe, module, page)
     total, limit = _number(page, headers.TOTAL_COUNT), _number(page, headers.LIMIT)
     count = len(page.data)
     yield TOTAL.judge(
@@ -177,6 +185,17 @@ def _valid(module: str, page: Call) -> Finding:
     return VALID.passed(page, f"{len(items)} objects", module)
 
 
+def _owned(probe: Probe, module: str, page: Call) -> Finding:
+    owners = {
+        f"{item.get('country_code')}-{item.get('party_id')}".upper() for item in items_of(page)
+    }
+    strangers = sorted(owners - {str(party) for party in probe.platform.parties})
+    if not owners:
+        return OWNED.not_tried("the list is empty", module)
+    what = f"objects of {', '.join(strangers[:5])}" if strangers else ""
+    return OWNED.judge(not strangers, page, what, module)
+
+
 def _last(probe: Probe, module: str, url: str, page: Call, total: int) -> Finding:
     last = probe.get(url, module, {**_filters(module), "offset": str(total - 1)})
     first, then = _number(page, headers.LIMIT), _number(last, headers.LIMIT)
@@ -197,11 +216,14 @@ def _limited(probe: Probe, module: str, url: str) -> Finding:
 
 def _offset(probe: Probe, module: str, url: str, page: Call, total: int) -> Finding:
     behind = probe.get(url, module, {**_filters(module), "offset": str(total + 1000)})
-    if not behind.is_success or items_of(behind):
-        return OFFSET.judge(False, behind, f"{len(items_of(behind))} objects", module)
+    # More than a database's integers hold.
+    huge = probe.get(url, module, {**_filters(module), "offset": "9" * 30})
+    for call in (behind, huge):
+        if (call.status or 0) >= 500 or items_of(call):
+            return OFFSET.judge(False, call, f"{len(items_of(call))} objects", module)
     items = items_of(page)
     if len(items) < 2:
-        return OFFSET.passed(behind, "an empty list behind the end", module)
+        return OFFSET.judge(behind.status is not None, behind, "no objects behind the end", module)
     second = probe.get(url, module, {**_filters(module), "offset": "1", "limit": "1"})
     found = items_of(second)
     is_second = bool(found) and _key(found[0]) == _key(items[1])

@@ -38,7 +38,7 @@ class ConformanceCheck(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.identity}: {self.summary}"
+        return f"{self.identity} on {self.created_at:%d %b at %H:%M}"
 
     @property
     def identity(self) -> PartyId:
@@ -99,7 +99,14 @@ class AwaitedResult(models.Model):
     key = models.CharField(max_length=32, primary_key=True, default=_new_key)
     platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    # Some drop it when they call back.
+    query = models.CharField(max_length=100, blank=True)
     body = models.BinaryField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.key[:6]}…"
+
+    @property
+    def content(self) -> bytes:
+        """The body; empty until one was posted."""
+        return bytes(self.body or b"")

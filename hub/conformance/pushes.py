@@ -12,13 +12,13 @@ NAME = "Flexhub conformance check, not real"
 KEPT = Rule(
     "push.kept",
     "transport_and_format, Client Owned Object Push",
-    "What was PUT is given back by GET",
+    "An object that was PUT is given back by GET",
     "Keep the object under {country_code}/{party_id}/{id} of its owner and serve it there by GET.",
 )
 CASE = Rule(
     "push.case",
     "types, CiString",
-    "It is found without regard to case",
+    "An object that was PUT is found without regard to case",
     "Compare country_code, party_id and the object's id without case.",
 )
 PATCH = Rule(

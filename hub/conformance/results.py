@@ -17,5 +17,7 @@ class CheckResults(OcpiView):
         rows = AwaitedResult.objects.filter(key=key, platform_id=exchange.platform.id)
         if not rows.exists():
             raise NotFound("This response_url was not given to your platform.")
-        rows.filter(body__isnull=True).update(body=exchange.body)
+        rows.filter(body__isnull=True).update(
+            body=exchange.body, query=request.META.get("QUERY_STRING", "")[:100]
+        )
         return answer()

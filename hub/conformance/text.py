@@ -9,8 +9,8 @@ from hub.conformance.models import ConformanceCheck
 WIDTH = 110
 
 
-def report(check: ConformanceCheck) -> str:
-    """What failed in full; what passed and what was not tried in a line each."""
+def report(check: ConformanceCheck, *, is_full: bool = False) -> str:
+    """What failed, with all that is known; what passed in a line each, unless `is_full`."""
     seconds = 0.0
     if check.ended_at and check.began_at:
         seconds = (check.ended_at - check.began_at).total_seconds()
@@ -19,18 +19,28 @@ def report(check: ConformanceCheck) -> str:
         f"{check.identity} ({check.platform}), checked at {when} in {seconds:.1f} s:",
         f"{check.summary}.",
     ]
-    by_outcome: dict[Outcome, list[Finding]] = {outcome: [] for outcome in Outcome}
-    for finding in check.all_findings:
-        by_outcome[finding.outcome].append(finding)
-    for finding in by_outcome[Outcome.FAILED]:
+    found = check.all_findings
+    for finding in (one for one in found if one.outcome is Outcome.FAILED):
         lines += ["", f"FAILED  {_title(finding)}", *_details(finding)]
-    if by_outcome[Outcome.NOT_TRIED]:
-        lines += ["", "NOT TRIED"]
-        lines += [f"  {_title(one)}: {one.advice}" for one in by_outcome[Outcome.NOT_TRIED]]
-    if by_outcome[Outcome.PASSED]:
+    passed = [one for one in found if one.outcome is Outcome.PASSED]
+    if passed:
         lines += ["", "PASSED"]
-        lines += [f"  {_title(one)}" for one in by_outcome[Outcome.PASSED]]
+        for finding in passed:
+            lines += [f"  {_title(finding)}", *(_details(finding) if is_full else ())]
+    lines += _not_tried([one for one in found if one.outcome is Outcome.NOT_TRIED])
     return "\n".join(lines) + "\n"
+
+
+def _not_tried(findings: list[Finding]) -> list[str]:
+    """One paragraph for each reason."""
+    titles: dict[str, list[str]] = {}
+    for finding in findings:
+        reason = f"[{finding.subject}] {finding.advice}" if finding.subject else finding.advice
+        titles.setdefault(reason, []).append(finding.title)
+    lines = ["", "NOT TRIED"] if titles else []
+    for reason, named in titles.items():
+        lines += [f"  {reason}", *(f"    {title}" for title in named)]
+    return lines
 
 
 def _title(finding: Finding) -> str:
@@ -43,6 +53,7 @@ def _details(finding: Finding) -> Iterator[str]:
         ("text", finding.chapter),
         ("sent", finding.sent),
         ("came", finding.came),
+        ("request", f"X-Request-ID {finding.request_id}" if finding.request_id else ""),
         ("change", finding.advice),
     ):
         if value:

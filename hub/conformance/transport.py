@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from hub.conformance.findings import Finding, Rule
+from hub.conformance.lists import first_page
 from hub.conformance.probe import Call, Probe, below
+from hub.conformance.versions import details_url
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 
@@ -18,6 +20,8 @@ ROUTING = "transport_and_format, Message Routing Headers"
 CODES = "status_codes"
 SLOW_SECONDS: Final = 5.0
 LARGE_BYTES: Final = 2_000_000
+# Python's own parser takes the second.
+NO_JSON: Final = (b'{"broken', b"NaN")
 _DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", re.ASCII).fullmatch
 
 ENVELOPE = Rule(
@@ -60,7 +64,7 @@ ECHOED = Rule(
 ECHOED_ON_ERRORS = Rule(
     "transport.ids-on-errors",
     IDS,
-    "They come back in answers with an HTTP error as well",
+    "X-Request-ID and X-Correlation-ID come back with an HTTP error as well",
     "Set the headers where all answers pass (a middleware), also for 400, 401, 404 and 405.",
 )
 SWAPPED = Rule(
@@ -96,6 +100,13 @@ NO_ENDPOINT = Rule(
     "A URL that is no endpoint: HTTP 404",
     "Answer HTTP 404 with an envelope below your OCPI base URL.",
 )
+REFUSED = Rule(
+    "transport.refusals",
+    CODES,
+    "What OCPI refuses is refused with HTTP 200 and a 2xxx code, not with an HTTP error",
+    "Answer HTTP 200 with status_code 2001 to well-formed requests with a wrong parameter; your "
+    "framework's own validation (400, 422) has to be turned into that.",
+)
 IN_TIME = Rule(
     "transport.in-time",
     CODES,
@@ -110,15 +121,16 @@ SIZE = Rule(
 )
 RULES = (
     ENVELOPE, ERRORS, TIMESTAMP, LIST_OF_ONE, CONTENT_TYPE, ECHOED, ECHOED_ON_ERRORS, SWAPPED,
-    UNROUTED, SLASH, NOT_JSON, NO_ENDPOINT, IN_TIME, SIZE,
+    UNROUTED, SLASH, NOT_JSON, NO_ENDPOINT, REFUSED, IN_TIME, SIZE,
 )  # fmt: skip
 
 
 def check(probe: Probe) -> Iterator[Finding]:
     """A wrong body, a wrong URL, then a look back at everything."""
     yield _check_not_json(probe)
-    url = below(probe.platform.versions_url.rpartition("/")[0], "2.2.1", "flexhub-check")
-    wrong = probe.call("GET", url, "versions", note="no such endpoint")
+    yield _check_refused(probe)
+    base = details_url(probe) or probe.platform.versions_url
+    wrong = probe.call("GET", below(base, "flexhub-check"), "versions", note="no such endpoint")
     yield NO_ENDPOINT.judge(wrong.status == 404, wrong)
 
     answered = [call for call in probe.calls if call.status is not None]
@@ -201,11 +213,23 @@ def _check_not_json(probe: Probe) -> Finding:
         ("tokens", sender, "POST", (probe.mark, "authorize")),
     ):
         if (url := probe.endpoint(module, role)) is not None:
-            call = probe.call(
-                method, below(url, *path), module, body=b'{"broken', note='body: {"broken'
-            )
-            return NOT_JSON.judge(call.status == 400, call)
+            calls = [
+                probe.call(method, below(url, *path), module, body=body, note=f"body {body!r}")
+                for body in NO_JSON
+            ]
+            wrong = [call for call in calls if call.status not in {400, None}]
+            return NOT_JSON.judge(not wrong, (wrong or calls)[0])
     return NOT_JSON.not_tried("the party offers no interface that takes a body")
+
+
+def _check_refused(probe: Probe) -> Finding:
+    for module in ("locations", "tariffs", "tokens", "cdrs", "sessions"):
+        url = probe.endpoint(module, InterfaceRole.SENDER)
+        if url is not None and first_page(probe, module, url).is_success:
+            query = {"date_from": "2000-01-01T00:00:00Z", "limit": "many"}
+            call = probe.get(url, module, query)
+            return REFUSED.judge(call.status == 200, call)
+    return REFUSED.not_tried("the party has no list that can be read")
 
 
 def _has_timestamp(call: Call) -> bool:

@@ -91,6 +91,15 @@ def check(probe: Probe) -> Iterator[Finding]:
     )
 
 
+def details_url(probe: Probe) -> str | None:
+    """What GET versions named for 2.2.1."""
+    listed = probe.get(probe.platform.versions_url, "versions").data
+    entries = listed if isinstance(listed, list) else []
+    found = (e.get("url") for e in entries if isinstance(e, dict) and e.get("version") == VERSION)
+    url = next(found, None)
+    return url if isinstance(url, str) and not _is_odd(probe, url) else None
+
+
 def details_of(probe: Probe, url: str) -> Call:
     """GET details; with the scheme of the versions URL where the named one cannot be called."""
     call = probe.get(url, "versions", is_single=True)

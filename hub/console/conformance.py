@@ -61,7 +61,7 @@ def latest(party: PartyId) -> SafeString | None:
     if check is None:
         return None
     address = reverse("admin:conformance_conformancecheck_change", args=[check.pk])
-    return format_html('<a href="{}">{}</a> {} ago', address, verdict(check), ago(check.created_at))
+    return format_html('<a href="{}">{}</a> {}', address, verdict(check), ago(check.created_at))
 
 
 def verdict(check: ConformanceCheck) -> SafeString:

@@ -14,6 +14,7 @@ from hub.conformance.check import CHAPTERS
 from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import AwaitedResult, ConformanceCheck
 from hub.conformance.text import report
+from hub.conformance.transport import NO_JSON
 from sessions.objects import CdrToken, TokenType
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
@@ -111,6 +112,10 @@ AT_A_CPO: list[tuple[dict[str, Any], str, str]] = [
     ({"unknown_is_empty": True}, "objects.unknown", "HTTP 200, OCPI 1000"),
     ({"module": "tariffs", "big_answer": 2_100_000}, "transport.size", " bytes"),
     ({"module": "tariffs", "hang_up": True}, "transport.in-time", "without an answer"),
+    ({"nan_is_json": True}, "transport.not-json", "HTTP 200"),
+    ({"http_422": True}, "transport.refusals", "HTTP 422"),
+    ({"foreign_objects": True}, "lists.owners", "-ZZZ"),
+    ({"overflows": True}, "lists.offset", "HTTP 500"),
     ({"case_sensitive_ids": True}, "objects.case", "HTTP 404"),
     ({"wrong_objects": True}, "lists.objects", "$.country_code"),
     ({"no_paging_headers": True}, "lists.total", "absent"),
@@ -181,9 +186,9 @@ def test_a_party_that_is_gone_is_one_sentence(hub):
     running = hub.join(Cpo(new_party()))
     running.stop()
     found = findings(running)
-    assert failed(found) == {}
-    assert {one.outcome for one in found} == {Outcome.NOT_TRIED}
-    assert any("connection refused" in one.advice for one in found)
+    assert set(failed(found)) == {"transport.in-time"}
+    assert "connection refused" in found[0].came
+    assert {one.outcome for one in found[1:]} == {Outcome.NOT_TRIED}
 
 
 # --- With push ------------------------------------------------------------------------------------
@@ -202,12 +207,18 @@ def test_a_result_that_is_never_posted_is_found(operator):
     assert "no result within the timeout of 1 s" in found["profiles.result"].came
 
 
+def test_a_result_whose_query_is_dropped_is_found(operator):
+    operator.set_faults(module="chargingprofiles", drop_callback_query=True)
+    found = failed(findings(operator, push=True))
+    assert "without the query" in found["profiles.result"].came
+
+
 def test_nothing_is_pushed_unless_asked(operator, provider):
     for running in (operator, provider):
         before = len(running.received())
         findings(running)
         sent = running.received()[before:]
-        bodies = [m for m in sent if m.body and not m.body.startswith(b'{"broken')]
+        bodies = [m for m in sent if m.body not in {b"", *NO_JSON}]
         assert {m.parts[0] for m in bodies} <= {"STOP_SESSION"}
         assert {m.method for m in sent} <= {"GET", "POST", "PUT"}
         assert all("HUB-CHECK" in m.path for m in sent if m.method == "PUT")
@@ -220,7 +231,7 @@ def test_what_is_pushed_is_marked_and_ends(operator, provider):
     (*_, sent) = (
         message.json()
         for message in operator.received(module="tokens", method="PUT")
-        if not message.body.startswith(b'{"broken')
+        if message.body not in NO_JSON
     )
     assert sent["uid"].startswith("HUB-CHECK")
     assert (sent["valid"], sent["whitelist"]) == (False, "NEVER")

@@ -13,9 +13,9 @@ from hub.management.parties import add_party, party_of
 
 class Command(BaseCommand):
     help = (
-        "Call a connected party as the text has it, and say for each rule whether it "
-        "holds. It only "
-        "reads, and asks for what does not exist. Exit code 1 when a rule has failed."
+        "Call a connected party as the text has it, and say for each rule whether it holds. It "
+        "only reads, and asks for what does not exist. Exit code 1 when a rule has failed; with "
+        "-v 2 what was sent is shown for rules that hold, too."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,6 +50,6 @@ class Command(BaseCommand):
             }
             self.stdout.write(json.dumps(told))
         else:
-            self.stdout.write(report(check), ending="")
+            self.stdout.write(report(check, is_full=options["verbosity"] > 1), ending="")
         if check.failed:
             raise CommandError(f"{check.failed} rules have failed.", returncode=1)
