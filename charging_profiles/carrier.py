@@ -150,7 +150,7 @@ class Carrier:
         try:
             async with self._places[cpo]:
                 recorded = await self._recorded(command, directory)
-            await self._run(*recorded)
+            command.count_ended(await self._run(*recorded))
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:

@@ -4,6 +4,7 @@ mod_charging_profiles, Flow: the CPO answers at once whether it will try, and po
 result later. The row is the truth; jobs and notifications only make it move sooner.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from secrets import token_urlsafe
 from typing import Any
@@ -16,6 +17,7 @@ from charging_profiles.objects import ChargingProfileResultType
 from hub import outbox, statements, wakeups
 from hub.models import Delivery, Platform
 from hub.ocpi.party import PartyId
+from hub.record import counters
 from sessions.models import Session
 
 
@@ -132,7 +134,7 @@ class ProfileCommand(models.Model):
 
         It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
         as long as any is. A second answer, of a send that was repeated after a crash, changes
-        nothing.
+        nothing. What the statement returns is for `count_ended`.
         """
         now = timezone.now()
         longest = settings.PROFILE_RESULT_MAX_WAIT
@@ -176,7 +178,16 @@ class ProfileCommand(models.Model):
             )
             if kept and kept[0].is_result_handed_over:
                 kept[0]._enqueue_result()
+        if kept and kept[0].state == f"RESULT_{result}":
+            counters.command_ended(kept[0].method, kept[0].state)
         return bool(kept)
+
+    @staticmethod
+    def count_ended(answered: Iterable[tuple[Any, ...]]) -> None:
+        """For /metrics: an answer was written, unless there was one; ACCEPTED is no end yet."""
+        for method, state, *_ in answered:
+            if state != CommandState.ACCEPTED:
+                counters.command_ended(method, state)
 
     @classmethod
     def passed_on(cls, pk: int) -> None:
@@ -213,11 +224,12 @@ class ProfileCommand(models.Model):
         ended = 0
         for command in cls.objects.filter(state__in=UNSENT, answer_by__lt=now):
             problem = f"{command.cpo} did not answer in time."
-            statements.run(*command.answered(CommandState.TIMED_OUT, None, b"", None, problem))
+            statement = command.answered(CommandState.TIMED_OUT, None, b"", None, problem)
+            cls.count_ended(statements.run(*statement))
             ended += 1
-        ended += cls.objects.filter(state=CommandState.ACCEPTED, result_by__lt=now).update(
-            state=CommandState.EXPIRED
-        )
+        expired = statements.run(_EXPIRED, {"now": now})
+        cls.count_ended(expired)
+        ended += len(expired)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(
             passed_on_at__isnull=True, answer_by__lt=now, is_result_handed_over=False
@@ -245,10 +257,14 @@ _ANSWERED = f"""
             problem = %(problem)s, lease_owner = '', lease_until = NULL,
             result_by = CASE WHEN %(state)s::text = 'ACCEPTED' THEN %(result_by)s::timestamptz END
         WHERE id = %(id)s AND state IN ('WAITING', 'SENDING')
-        RETURNING id
+        RETURNING method, state
     )
-    SELECT pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
+    SELECT method, state, pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
 """  # noqa: S608 - names of ours
+_EXPIRED = """
+    UPDATE ocpi_charging_profiles_profilecommand SET state = 'EXPIRED'
+    WHERE state = 'ACCEPTED' AND result_by < %(now)s RETURNING method, state
+"""
 _PASSED_ON = f"""
     UPDATE ocpi_charging_profiles_profilecommand
     SET passed_on_at = coalesce(passed_on_at, %(now)s), is_result_handed_over = result <> ''

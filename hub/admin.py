@@ -3,6 +3,7 @@
 from hub.console import (
     accounts,
     agreements,
+    body_recordings,
     charging,
     conformance,
     deliveries,
@@ -15,6 +16,7 @@ from hub.console import (
 __all__ = (
     "accounts",
     "agreements",
+    "body_recordings",
     "charging",
     "conformance",
     "deliveries",

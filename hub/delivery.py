@@ -19,6 +19,7 @@ from hub.directory import holder
 from hub.drains.drain import Drain
 from hub.drains.shard import LeaseLost, Shard
 from hub.models import Delivery, DeliveryState, DrainLease
+from hub.record import counters
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +54,13 @@ def sweep() -> None:
     known = holder.current().platforms
     for receiver in outbox.receivers_waiting():
         if receiver not in known:
-            Delivery.objects.filter(receiver=receiver, state=DeliveryState.WAITING).update(
+            waiting = Delivery.objects.filter(receiver=receiver, state=DeliveryState.WAITING)
+            dropped = waiting.update(
                 state=DeliveryState.DROPPED,
                 outcome="the receiver is not registered any more",
                 ended_at=timezone.now(),
             )
+            counters.delivery_ended(receiver, DeliveryState.DROPPED, dropped)
         elif (shard := DrainLease.shard_of(receiver)) not in held:
             held.add(shard)
             outbox.wake_drain(shard)

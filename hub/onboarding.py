@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from secrets import token_urlsafe
 
 import msgspec
@@ -24,6 +25,7 @@ from hub.ocpi.configuration import Credentials, CredentialsRole
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.errors import InvalidParameters, MethodNotAllowed
 from hub.ocpi.party import PartyId
+from hub.record import counters
 
 
 class CannotInvite(ValueError):
@@ -242,11 +244,12 @@ def unregister(platform_id: int) -> None:
     platform.endpoints.all().delete()
     parties = list(platform.parties.select_for_update())
     _withdraw(parties, timezone.now())
-    Delivery.objects.filter(receiver=platform, state=DeliveryState.WAITING).update(
+    dropped = Delivery.objects.filter(receiver=platform, state=DeliveryState.WAITING).update(
         state=DeliveryState.DROPPED,
         outcome="the receiver has unregistered",
         ended_at=timezone.now(),
     )
+    transaction.on_commit(partial(counters.delivery_ended, platform_id, "DROPPED", dropped))
     party_status.push(parties)
 
 
@@ -261,7 +264,7 @@ def suspend(identity: PartyId) -> bool:
         return False
     parties.update(is_withdrawn=False)
     party_status.change(parties, ConnectionStatus.SUSPENDED)
-    Delivery.objects.filter(
+    dropped = Delivery.objects.filter(
         receiver=first.platform_id,
         state=DeliveryState.WAITING,
         to_country_code__iexact=identity.country_code,
@@ -269,6 +272,7 @@ def suspend(identity: PartyId) -> bool:
     ).update(
         state=DeliveryState.DROPPED, outcome="the receiver is SUSPENDED", ended_at=timezone.now()
     )
+    transaction.on_commit(partial(counters.delivery_ended, first.platform_id, "DROPPED", dropped))
     return True
 
 

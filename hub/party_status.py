@@ -14,6 +14,7 @@ from hub.ocpi import headers
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from hub.record import counters
 
 logger = logging.getLogger(__name__)
 MODULE = "hubclientinfo"
@@ -35,6 +36,7 @@ def is_away(platform_id: int, problem: str) -> None:
             outcome=f"the receiver is OFFLINE: {problem}"[:300],
             ended_at=timezone.now(),
         )
+    counters.delivery_ended(platform_id, DeliveryState.DROPPED, dropped)
     if changed or dropped:
         logger.warning(
             "platform %s is OFFLINE (%s); %s waiting pushes dropped", platform_id, problem, dropped

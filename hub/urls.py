@@ -11,6 +11,7 @@ from hub.conformance.results import CheckResults
 from hub.credentials import CredentialsView
 from hub.health import health
 from hub.hub_client_info import HubClientInfo
+from hub.metrics import metrics
 from hub.ocpi.errors import HubError, NotFound
 from hub.versions import Details, Versions
 from hub.views import refusal
@@ -48,6 +49,8 @@ urlpatterns = [
     re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
+    path("metrics", metrics),
+    path("admin/", include("hub.console.urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(url="/admin/")),
 ]

@@ -31,6 +31,13 @@ SIDEBAR = {
             ],
         },
         {
+            "title": "Record",
+            "items": [
+                {"title": "Messages", "icon": "forum", "link": reverse_lazy("messages")},
+                _table("Bodies kept", "visibility", "record_bodyrecording"),
+            ],
+        },
+        {
             "title": "Charging",
             "items": [
                 _table("Sessions", "ev_station", "ocpi_sessions_session"),

@@ -1,12 +1,14 @@
 """What became of deliveries, written in batches: nothing that waits behind them waits for that."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from hub.drains.merging import Push
 from hub.drains.shard import Mark, Shard
 from hub.models import DeliveryState
+from hub.record import counters
 
 # What came within this time shares a statement.
 GATHER: Final = 0.005
@@ -41,4 +43,16 @@ class Marks:
             marks, self._gathered = self._gathered, []
             if marks:
                 await self._shard.mark(marks)
+                _count(marks)
                 self._forget(mark.push for mark in marks if mark.state != DeliveryState.WAITING)
+
+
+def _count(marks: Iterable[Mark]) -> None:
+    """For /metrics."""
+    for (platform_id, state), number in Counter(
+        (mark.push.platform_id, mark.state) for mark in marks
+    ).items():
+        if state == DeliveryState.WAITING:
+            counters.delivery_retried(platform_id, number)
+        else:
+            counters.delivery_ended(platform_id, state, number)

@@ -41,6 +41,8 @@ class Criteria:
     def read(cls, query: Mapping[str, str]) -> "Criteria":
         """Out of a query string; WrongCriterion tells what is wrong."""
         text = {name: value.strip() for name, value in query.items() if value.strip()}
+        if odd := [name for name, value in text.items() if "\0" in value]:
+            raise WrongCriterion(f"{odd[0]} has a NUL in it.")
         return cls(
             party=_party(text.get("party")),
             module=text.get("module", "").lower() or None,

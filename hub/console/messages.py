@@ -1,0 +1,84 @@
+"""Messages: the record's page for operators, one exchange as a ladder, and the same as JSON."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+
+from hub import ladder
+from hub.console.tables import GREEN, RED, badge
+from hub.ocpi.modules import ROUTES
+from hub.record.models import Message
+from hub.record.note import Kind
+from hub.record.search import Criteria, Page, WrongCriterion, search
+
+_MODULES = sorted({route.module for route in ROUTES} | {"credentials", "hubclientinfo", "versions"})
+_FIELDS = ("party", "module", "code", "kind", "failed", "correlation_id", "from", "to")
+
+
+def _check(request: HttpRequest) -> None:
+    if not request.user.has_perm("record.view_message"):
+        raise PermissionDenied
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Search, newest first."""
+    _check(request)
+    found, problem = Page([], ""), ""
+    try:
+        found = search(Criteria.read(request.GET.dict()))
+    except WrongCriterion as error:
+        problem = str(error)
+    asked = {name: request.GET.get(name, "").strip() for name in _FIELDS}
+    context = {
+        **admin.site.each_context(request),
+        "title": "Messages",
+        "rows": [(message, _outcome(message)) for message in found.messages],
+        "next": urlencode({**{k: v for k, v in asked.items() if v}, "before": found.before})
+        if found.before
+        else "",
+        "is_later_page": "before" in request.GET,
+        "problem": problem,
+        "asked": asked,
+        "modules": _MODULES,
+        "kinds": [kind.value for kind in Kind],
+    }
+    return TemplateResponse(request, "console/messages.html", context)
+
+
+def _outcome(message: Message) -> str:
+    return badge(ladder.outcome(message), RED if message.is_failed else GREEN)
+
+
+def exchange(request: HttpRequest) -> HttpResponse:
+    """One exchange as a ladder: `?correlation_id=`."""
+    _check(request)
+    correlation_id = request.GET.get("correlation_id", "").strip()
+    context = {
+        **admin.site.each_context(request),
+        "title": "One exchange",
+        "correlation_id": correlation_id,
+        "ladder": ladder.of(correlation_id) if correlation_id else None,
+    }
+    return TemplateResponse(request, "console/exchange.html", context)
+
+
+def api(request: HttpRequest) -> HttpResponse:
+    """The same search as JSON: `before` of an answer asks for the next page."""
+    user = request.user
+    if not (user.is_active and user.is_staff and user.has_perm("record.view_message")):
+        return JsonResponse({"error": "Log in at the console as an operator first."}, status=403)
+    if request.method != "GET":
+        return JsonResponse({"error": "Only GET works here."}, status=405, headers={"Allow": "GET"})
+    try:
+        found = search(Criteria.read(request.GET.dict()))
+    except WrongCriterion as error:
+        return JsonResponse({"error": str(error)}, status=400)
+    return JsonResponse({"messages": list(map(_told, found.messages)), "before": found.before})
+
+
+def _told(message: Message) -> dict[str, Any]:
+    return {field.attname: getattr(message, field.attname) for field in Message._meta.fields}

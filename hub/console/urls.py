@@ -1,0 +1,12 @@
+"""Pages of the console that are no table of django.contrib.admin."""
+
+from django.contrib import admin
+from django.urls import path
+
+from hub.console import messages
+
+urlpatterns = [
+    path("messages/", admin.site.admin_view(messages.page), name="messages"),
+    path("messages/exchange/", admin.site.admin_view(messages.exchange), name="exchange"),
+    path("api/messages", messages.api, name="api-messages"),
+]
