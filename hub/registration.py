@@ -53,8 +53,13 @@ class _Side:
         return url
 
 
-def connect(versions_url: str, token_a: str, name: str = "") -> Platform:
-    """Register with a platform. CannotConnect leaves everything as it was."""
+def connect(
+    versions_url: str, token_a: str, name: str = "", invited: Platform | None = None
+) -> Platform:
+    """Register with a platform. CannotConnect leaves everything as it was.
+
+    `invited` is a platform that was to register itself here: its parties come by this way instead.
+    """
     known = Platform.objects.filter(versions_url=versions_url, registered_at__isnull=False).first()
     if known is not None:
         raise CannotConnect(
@@ -63,7 +68,7 @@ def connect(versions_url: str, token_a: str, name: str = "") -> Platform:
         )
     side = _look_at(versions_url, token_a)
     credentials_url = side.credentials_url
-    platform = _one_that_left(versions_url) or _new_platform(versions_url, name)
+    platform = invited or _one_that_left(versions_url) or _new_platform(versions_url, name)
     was_known = platform.parties.exists()
     try:
         with _token_b(platform) as token_b:
@@ -88,8 +93,7 @@ def connect(versions_url: str, token_a: str, name: str = "") -> Platform:
 
 def update(platform: Platform) -> Platform:
     """Renew tokens, endpoints and parties by PUT. CannotConnect leaves the old ones in force."""
-    _must_be_registered(platform)
-    side = _look_at(platform.versions_url, platform.token_b, TokenForm(platform.token_form))
+    side = _look_at(platform.versions_url, _own_token(platform), TokenForm(platform.token_form))
     credentials_url = side.credentials_url
     with _token_b(platform) as token_b:
         theirs = _exchange("PUT", credentials_url, side.authorization, token_b)
@@ -109,11 +113,11 @@ def update(platform: Platform) -> Platform:
 
 def end(platform: Platform) -> str:
     """Unregister by DELETE; returns what the other side said. CannotConnect changes nothing."""
-    _must_be_registered(platform)
+    token = _own_token(platform)
     endpoint = platform.endpoints.filter(identifier="credentials").first()
     if endpoint is None:
         raise CannotConnect(f"{platform.name} has no credentials endpoint.")
-    authorization = _authorization(platform.token_b, TokenForm(platform.token_form))
+    authorization = _authorization(token, TokenForm(platform.token_form))
     status, answer = _send("DELETE", endpoint.url, authorization)
     # It does not know the hub (any more): then there is nothing left to end over there.
     knows_nothing = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
@@ -269,9 +273,14 @@ def _authorization(token: str, form: TokenForm) -> str:
     return headers.authorization(token, base64_encoded=form == TokenForm.BASE64)
 
 
-def _must_be_registered(platform: Platform) -> None:
+def _own_token(platform: Platform) -> str:
+    """What the hub writes to a platform that it is registered with."""
     if not platform.is_registered:
         raise CannotConnect(f"The hub is not registered with {platform.name}: connect first.")
+    try:
+        return platform.token_b
+    except secret_box.WrongKey as error:
+        raise CannotConnect(str(error)) from error
 
 
 def parties_of(platform: Platform) -> list[str]:

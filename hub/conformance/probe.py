@@ -14,7 +14,10 @@ from hub.directory import PlatformEntry
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
+from hub.ocpi.masking import without_keys
 from hub.ocpi.party import PartyId
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 CONFIGURATION: Final = frozenset({"versions", "credentials", "hubclientinfo"})
 # Marks everything that a check makes up, so that nobody takes it for real.
@@ -87,7 +90,8 @@ class Call:
     @property
     def asked(self) -> str:
         """For people."""
-        return f"{self.method} {self.url}" + (f" ({self.note})" if self.note else "")
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.method} {without_keys(self.url)}{note}"
 
     @property
     def said(self) -> str:
@@ -215,7 +219,10 @@ class Probe:
         if began > self._ends_at:
             return Call(method, url, module, *ids, note, problem="the check's time is over")
         try:
-            answer = outbound.call(method, url, sent, body, seconds=self.seconds, follow=False)
+            with noted(Kind.CHECK, method, sent, self.platform, module=module, body=body) as call:
+                answer = call.answered(
+                    outbound.call(method, url, sent, body, seconds=self.seconds, follow=False)
+                )
         except HubError as error:
             took = round((time.monotonic() - began) * 1000)
             return Call(method, url, module, *ids, note, milliseconds=took, problem=error.message)

@@ -35,22 +35,26 @@ class ConnectForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
     )
 
-    def connect(self) -> Platform | None:
+    def connect(self, invited: Platform | None) -> Platform | None:
         """The new registration, or None with the reason among the form's errors."""
         given = self.cleaned_data
         try:
-            return registration.connect(given["versions_url"], given["token"], given["name"])
+            return registration.connect(
+                given["versions_url"], given["token"], given["name"], invited
+            )
         except registration.CannotConnect as error:
             self.add_error(None, str(error))
             return None
 
 
-def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def page(request: HttpRequest, context: dict[str, Any], invited: Platform | None) -> HttpResponse:
     """The form; out of its POST the page of the platform, or the form with the reason."""
-    form = ConnectForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and (platform := form.connect()) is not None:
+    form = ConnectForm(request.POST or None, initial={"name": invited.name if invited else ""})
+    platform = form.connect(invited) if request.method == "POST" and form.is_valid() else None
+    if platform is not None:
         parties = ", ".join(registration.parties_of(platform))
         messages.success(request, f"The hub is registered with {platform}: {parties}.")
         return HttpResponseRedirect(reverse("admin:hub_platform_change", args=[platform.pk]))
-    context |= {"title": "Connect to a platform", "form": form}
+    title = f"Connect to {invited}" if invited else "Connect to a platform"
+    context |= {"title": title, "form": form}
     return TemplateResponse(request, "console/connect.html", context)

@@ -98,7 +98,7 @@ class PlatformAdmin(ReadOnlyTable):
     search_help_text = "Name, country code or party id"
     ordering = ("name", "id")
     actions_list = ("invite", "connect")
-    actions_detail = ("invite_again", "renew", "end")
+    actions_detail = ("invite_again", "connect_invited", "renew", "end")
     inlines = (PartyRows, EndpointRows)
     fieldsets = (
         (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_", "checks_")}),
@@ -215,7 +215,13 @@ class PlatformAdmin(ReadOnlyTable):
     @action("Connect to a platform", permissions=["connect"], icon="link")
     def connect(self, request: HttpRequest) -> HttpResponse:
         """The hub registers itself with a platform that has given out a token."""
-        return connecting.page(request, self.admin_site.each_context(request))
+        return connecting.page(request, self.admin_site.each_context(request), None)
+
+    @action("Connect instead", permissions=["invite"], icon="link", url_path="connect-instead")
+    def connect_invited(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """One that was invited gives out a token itself."""
+        platform = get_object_or_404(Platform, pk=object_id)
+        return connecting.page(request, self.admin_site.each_context(request), platform)
 
     @action(
         "Renew credentials",

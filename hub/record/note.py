@@ -35,6 +35,7 @@ class Kind(StrEnum):
     HANDSHAKE = "handshake"
     STILL_ALIVE = "still-alive"
     PULL = "pull"
+    CHECK = "check"
 
 
 class Note(NamedTuple):

@@ -64,7 +64,8 @@ def host(hub) -> Host:
 
 @pytest.fixture
 def operator(hub):
-    return User.objects.create(username="connector", is_staff=True, is_superuser=True)
+    rights = {"is_staff": True, "is_superuser": True}
+    return User.objects.get_or_create(username="connector", defaults=rights)[0]
 
 
 def nothing_is_here(host: Host) -> bool:
@@ -251,6 +252,35 @@ def test_once_is_enough(host):
 def test_a_registration_that_the_other_side_made_is_known_too(hub):
     other = hub.join(Stranger(Role.CPO))
     assert "registered with Stranger" in refused(Host(hub, other))
+
+
+def test_a_party_that_was_invited_may_give_out_a_token_instead(hub, host, client, operator):
+    invitation = onboarding.invite(host.party, [Role.CPO], "Invited").token
+    assert "belongs to another platform" in refused(host)
+    client.force_login(operator)
+    invited = Platform.objects.get(parties__party_id=host.party.party_id)
+    address = reverse("admin:hub_platform_connect_invited", args=[invited.pk])
+    page = client.get(reverse("admin:hub_platform_change", args=[invited.pk]))
+    assert address in page.content.decode()
+    assert f"Connect to {invited}" in client.get(address).content.decode()
+    told = run(
+        "connect_platform", "--versions-url", host.url, "--token", host.token(),
+        "--invited", str(host.party), "--name", "Invited",
+    )  # fmt: skip
+    assert told.startswith("The hub is registered with Invited.")
+    assert Platform.objects.get(parties__party_id=host.party.party_id).pk == invited.pk
+    assert hub.http("GET", "/ocpi/versions", invitation).status_code == 401
+    with pytest.raises(CommandError, match="is not invited"):
+        run("connect_platform", "--versions-url", "http://127.0.0.1/", "--token", "t",
+            "--invited", str(host.party))  # fmt: skip
+
+
+def test_a_token_that_cannot_be_decrypted_is_said(host):
+    platform = host.connect()
+    with changed_setting("ENCRYPTION_KEY", "another key"):
+        for change in (registration.update, registration.end):
+            with pytest.raises(registration.CannotConnect, match="cannot be decrypted"):
+                change(platform)
 
 
 # --- Update and end -------------------------------------------------------------------------------

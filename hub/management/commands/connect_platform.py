@@ -7,7 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub import registration
+from hub.management.parties import named_party
 from hub.models import Platform
+from hub.ocpi.party import PartyId
 
 _FROM_ENVIRONMENT = "CREDENTIALS_TOKEN_A"
 
@@ -27,6 +29,12 @@ class Command(BaseCommand):
             help=f"what the other platform gave out; else ${_FROM_ENVIRONMENT}, unseen by others",
         )
         parser.add_argument("--name", default="", help="of the company; else what it calls itself")
+        parser.add_argument(
+            "--invited",
+            type=named_party,
+            metavar="NL-ABC",
+            help="a party that was invited: it comes by this way instead",
+        )
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--update", action="store_true", help="renew the credentials (PUT)")
         what.add_argument("--end", action="store_true", help="end the registration (DELETE)")
@@ -52,7 +60,8 @@ class Command(BaseCommand):
                 name = options["name"].strip()
                 if len(name) > 100:
                     raise CommandError("--name is longer than 100 characters.")
-                platform = registration.connect(url, options["token"].strip(), name)
+                invited = _invited(options["invited"]) if options["invited"] else None
+                platform = registration.connect(url, options["token"].strip(), name, invited)
                 message = f"The hub is registered with {platform}."
         except registration.CannotConnect as error:
             raise CommandError(str(error)) from error
@@ -74,6 +83,17 @@ class Command(BaseCommand):
         for title, lines in (("parties", parties), ("modules", modules)):
             if lines:
                 self.stdout.write(f"  {title}  {', '.join(lines)}")
+
+
+def _invited(party: PartyId) -> Platform:
+    platform = Platform.objects.filter(
+        parties__country_code__iexact=party.country_code,
+        parties__party_id__iexact=party.party_id,
+        registered_at__isnull=True,
+    ).first()
+    if platform is None:
+        raise CommandError(f"{party} is not invited, or registered already.")
+    return platform
 
 
 def _registered(versions_url: str) -> Platform:
