@@ -11,14 +11,14 @@ from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import outbox, routing
+from hub import outbox, pushers, routing
 from hub.directory import PartyEntry, holder
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
 from hub.store import Kept, Pushed
-from hub.views import Exchange, answer, exchange_of
+from hub.views import answer, exchange_of
 
 Keep = Callable[[Pushed], Kept]
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
@@ -55,17 +55,19 @@ def push(request: Request, keep: Keep) -> HttpResponse:
     with transaction.atomic() if receivers else nullcontext():
         kept = keep(pushed)
         if kept and receivers:
-            _spread(exchange, pushed, receivers)
+            path = "/".join(exchange.place.ids.values())
+            spread(exchange.place.module, pushed, path, exchange.correlation_id, receivers)
+    pushers.note(exchange.caller, exchange.place.module)
     return answer(
         message=None if kept else "The hub has a newer version; this one is ignored.",
         status=201 if kept is Kept.CREATED else 200,
     )
 
 
-def _spread(exchange: Exchange, pushed: Pushed, receivers: Iterable[PartyEntry]) -> None:
+def spread(
+    module: str, pushed: Pushed, path: str, correlation_id: str, receivers: Iterable[PartyEntry]
+) -> None:
     """Owe a push to all of them; in the caller's transaction."""
-    module, hub = exchange.place.module, holder.snapshot.hub
-    path = "/".join(exchange.place.ids.values())
     query = urlencode({name: value for name, value in pushed.query.items() if name == "type"})
     outbox.spread(
         outbox.Broadcast(
@@ -76,8 +78,8 @@ def _spread(exchange: Exchange, pushed: Pushed, receivers: Iterable[PartyEntry])
             body=pushed.body,
             # All updates of one object and of its parts.
             ordering_key=f"{module}:{pushed.owner}/{pushed.ids[0]}?{query}".upper(),
-            sender=hub,
-            correlation_id=exchange.correlation_id or headers.new_id(),
+            sender=holder.snapshot.hub,
+            correlation_id=correlation_id or headers.new_id(),
         ),
         [
             outbox.Addressee(entry.platform.id, entry.country_code, entry.party_id)

@@ -145,12 +145,18 @@ def split_response_url(query: str) -> tuple[str | None, str]:
     return "&".join(theirs), "&".join(part for part in (before[1:], *ours) if part)
 
 
+def next_page(link: str) -> str | None:
+    """The URL of the next page out of a Link header, as it stands there."""
+    found = _NEXT.search(link)
+    return None if found is None else found.group(1)
+
+
 def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forward) -> str | None:
     """The Link header with a next page that works through the hub; None without a next page."""
-    found = _NEXT.search(link)
-    if found is None:
+    url = next_page(link)
+    if url is None:
         return None
-    target = _target(found.group(1), asked, "Link", forward)
+    target = _target(url, asked, "Link", forward)
     if target is None:
         return None
     if len(target) > _MAX_TARGET:
@@ -172,7 +178,7 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
 def _target(url: str, asked: str, what: str, forward: Forward) -> str | None:
     """The absolute URL that a receiver's header names; None when nobody could call it."""
     try:
-        target = _mended(urljoin(asked, url), asked) if what == "Link" else urljoin(asked, url)
+        target = mended(urljoin(asked, url), asked) if what == "Link" else urljoin(asked, url)
         # As it came, also where its bytes are no text.
         target = quote(target.encode("utf-8", "surrogateescape"), safe=string.punctuation)
         addresses.check_url(target, what)
@@ -182,7 +188,7 @@ def _target(url: str, asked: str, what: str, forward: Forward) -> str | None:
     return target
 
 
-def _mended(link: str, asked: str) -> str:
+def mended(link: str, asked: str) -> str:
     """A Link that can be called: real ones name https on an http port, or an enum in the path."""
     page, own = urlsplit(link), urlsplit(asked)
     if page.netloc == own.netloc and page.scheme != own.scheme:

@@ -15,6 +15,7 @@ from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from flex import relay
+from hub import pushers
 from hub.forwarded import Forwarded
 from hub.ocpi import envelope
 from hub.ocpi.datatypes import InterfaceRole
@@ -58,6 +59,7 @@ def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
             audience=str(forwarded.receiver),
         )
         _kept_or_logged(forwarded, lambda: push(pushed))
+        pushers.note(forwarded.sender, forwarded.match.module)
 
     return keep
 

@@ -13,6 +13,8 @@ from django.utils import timezone
 from hub import secret_box
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from hub.pulls import Pull as Pull
+from hub.pulls import PullRule as PullRule
 
 
 class TokenForm(models.TextChoices):
@@ -37,6 +39,13 @@ class Platform(models.Model):
         choices=TokenForm,
         default=TokenForm.BASE64,
         help_text="How the hub writes its credentials token to this platform. Set at registration.",
+    )
+    pull_rule = models.CharField(
+        "pull its lists",
+        max_length=11,
+        choices=PullRule,
+        default=PullRule.WHEN_SILENT,
+        help_text="Whether the hub fetches Locations, Tariffs and Tokens itself (hub/pull.py).",
     )
     versions_url = models.CharField(max_length=255, blank=True)
     pushes_per_second = models.FloatField(

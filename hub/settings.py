@@ -111,6 +111,20 @@ PUSHES_PER_SECOND = env.integer("PUSHES_PER_SECOND", 0)
 BACKLOG_MAX_ROWS = env.integer("BACKLOG_MAX_ROWS", 200_000, least=1)
 BACKLOG_MAX_SECONDS = env.number("BACKLOG_MAX_SECONDS", 30)
 
+# --- Fetching the lists of parties that do not push -----------------------------------------------
+PULL_EVERY = env.number("PULL_EVERY", 3600)
+# A party that has pushed a module within this many days is not asked for it (see also the console).
+PULL_SILENT_DAYS = env.number("PULL_SILENT_DAYS", 7)
+# So often the whole list is read again, which also finds the Tariffs that are gone.
+PULL_FULL_DAYS = env.number("PULL_FULL_DAYS", 7)
+PULL_LIMIT = env.integer("PULL_LIMIT", 500, least=1)
+# Between two pages of one platform.
+PULL_PAUSE = env.number("PULL_PAUSE", 0.1)
+# First pulls are spread over this many seconds, later ones over a tenth of PULL_EVERY.
+PULL_SPLAY = env.number("PULL_SPLAY", 30)
+# What changed so long before the last one is asked for again: an owner's clock, and its commits.
+PULL_OVERLAP = env.number("PULL_OVERLAP", 600)
+
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.
@@ -256,6 +270,7 @@ CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
     "hub.conformance.*": {"queue": "upkeep"},
     "hub.delivery.*": {"queue": "deliveries"},
+    "hub.pull.*": {"queue": "pulls"},
     "hub.still_alive.*": {"queue": "upkeep"},
     "hub.upkeep.*": {"queue": "upkeep"},
 }
@@ -271,6 +286,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hub.delivery.sweep",
         "schedule": 1.0,
         "options": {"expires": 5},
+    },
+    "lists that are due": {
+        "task": "hub.pull.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 10, "queue": "upkeep"},
     },
     "still-alive check": {
         "task": "hub.still_alive.check_quiet_platforms",

@@ -3,7 +3,8 @@
 transport_and_format: Client Owned Object Push, PATCH; each module says who sees what.
 """
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -42,6 +43,14 @@ class Merged(NamedTuple):
     document: bytes
     last_updated: datetime
     is_new: bool = False
+
+
+class Whole(NamedTuple):
+    """A whole object: the values of its kind's IDENTITY in upper case, and what is kept of it."""
+
+    identity: tuple[str, ...]
+    document: bytes
+    last_updated: datetime
 
 
 class StoredObject(models.Model):
@@ -110,6 +119,91 @@ class StoredObject(models.Model):
             cls.lock(identity)
             found = statements.run(_keep_statement(cls, tuple(values)), values)
         return (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
+
+    @classmethod
+    def keep_changed(cls, objects: Sequence[Whole]) -> list[Whole]:
+        """Store those for everybody that are new, or say something else than what is kept.
+
+        Each identity once. Two statements for all, in the caller's transaction; the second is
+        guarded as in `keep`, so that a push of the same moment is not overwritten.
+        """
+        known = cls._known(objects)
+        now = timezone.now()
+        changed = [one for one in objects if _says_more(one, known.get(one.identity), now)]
+        same_moment = [
+            one
+            for one in changed
+            if (kept := known.get(one.identity)) is not None and kept[0] == one.last_updated
+        ]
+        if same_moment:
+            said_already = cls._said_already(same_moment)
+            changed = [one for one in changed if one.identity not in said_already]
+        if not changed:
+            return []
+        table, names = cls._meta.db_table, ", ".join(cls.IDENTITY)
+        types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
+        changed.sort(key=lambda one: one.identity)  # One order of locks for all.
+        for one in changed:
+            if one.identity in known:  # What is new nobody can merge a change into.
+                cls.lock(dict(zip(cls.IDENTITY, one.identity, strict=True)))
+        statement = f"""
+            WITH kept AS (
+                INSERT INTO {table} AS old
+                    ({names}, audience, last_updated, document, received_at)
+                SELECT {names}, '', last_updated, document, %s
+                FROM unnest({types}, %s::timestamptz[], %s::bytea[])
+                     AS sent ({names}, last_updated, document)
+                ON CONFLICT ({names}, audience) DO UPDATE
+                SET last_updated = EXCLUDED.last_updated, document = EXCLUDED.document,
+                    received_at = EXCLUDED.received_at
+                WHERE old.last_updated <= EXCLUDED.last_updated
+                   OR old.last_updated > EXCLUDED.received_at + interval '5 minutes'
+                RETURNING {names}, last_updated
+            ), superseded AS (
+                DELETE FROM {table} AS variant USING kept
+                WHERE ({", ".join(f"variant.{name}" for name in cls.IDENTITY)})
+                    = ({", ".join(f"kept.{name}" for name in cls.IDENTITY)})
+                  AND variant.audience <> '' AND variant.last_updated < kept.last_updated)
+            SELECT {names} FROM kept
+        """  # noqa: S608 - names of our own table and columns
+        kept_now = set(
+            statements.run(
+                statement,
+                [
+                    now,
+                    *_columns(changed),
+                    [one.last_updated for one in changed],
+                    [one.document for one in changed],
+                ],
+            )
+        )
+        return [one for one in changed if one.identity in kept_now]
+
+    @classmethod
+    def _known(
+        cls, objects: Sequence[Whole], what: str = "md5(document)"
+    ) -> dict[tuple[str, ...], tuple[datetime, Any]]:
+        """`last_updated` of what is kept of each, and its document or what is computed of it."""
+        names = ", ".join(cls.IDENTITY)
+        types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
+        found = statements.run(
+            f"SELECT {names}, last_updated, {what} FROM {cls._meta.db_table} "  # noqa: S608 - names of our own
+            f"JOIN unnest({types}) AS sent ({names}) USING ({names}) WHERE audience = ''",
+            _columns(objects),
+        )
+        return {row[:-2]: row[-2:] for row in found}
+
+    @classmethod
+    def _said_already(cls, objects: Sequence[Whole]) -> set[tuple[str, ...]]:
+        """Those that are kept with the same content, if in other bytes: a PATCH rewrites them."""
+        known = cls._known(objects, "document")
+        return {
+            one.identity
+            for one in objects
+            if one.identity in known
+            and msgspec.json.decode(bytes(known[one.identity][1]))
+            == msgspec.json.decode(one.document)
+        }
 
     @classmethod
     def merge(
@@ -190,6 +284,20 @@ def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
               AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {too_far_ahead}))
         SELECT is_new FROM stored
     """  # noqa: S608 - names of our own tables and columns
+
+
+def _says_more(one: Whole, kept: tuple[datetime, str] | None, now: datetime) -> bool:
+    """Whether an object may differ from what is kept: of this moment, with which MD5."""
+    if kept is None:
+        return True
+    moment, digest = kept
+    if one.last_updated == moment:
+        return hashlib.md5(one.document, usedforsecurity=False).hexdigest() != digest
+    return one.last_updated > moment or moment > now + FUTURE_TOLERANCE
+
+
+def _columns(objects: Sequence[Whole]) -> list[list[str]]:
+    return [list(column) for column in zip(*(one.identity for one in objects), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

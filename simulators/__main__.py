@@ -25,6 +25,8 @@ SIMULATORS: dict[str, type[Cpo] | type[Emsp] | type[Scsp]] = {
     "emsp": Emsp,
     "scsp": Scsp,
 }
+# Whose list can be made long enough for pages.
+LISTS = {"cpo": "locations", "emsp": "tokens"}
 
 
 def arguments() -> argparse.Namespace:
@@ -44,6 +46,10 @@ def arguments() -> argparse.Namespace:
         one.add_argument("--plain", action="store_true", help="write tokens without Base64")
         one.add_argument("--memory", type=Path, help="file that keeps the registration")
         one.add_argument("--speed-up", type=float, default=1.0)
+        if kind in LISTS:
+            one.add_argument(
+                f"--{LISTS[kind]}", type=int, default=1, help="so many are in its Sender list"
+            )
     demo = kinds.add_parser("demo", help="all three at a hub, and cars that come and go")
     demo.add_argument("--hub-versions-url", required=True)
     demo.add_argument("--speed-up", type=float, default=float(os.environ.get("DEMO_SPEED", "120")))
@@ -65,6 +71,8 @@ def arguments() -> argparse.Namespace:
 
 async def run_one(options: argparse.Namespace, stop: asyncio.Event) -> None:
     """One party: register or go on with an earlier registration, then serve until stopped."""
+    length = LISTS.get(options.kind)
+    more = {} if length is None else {length: getattr(options, length)}
     platform: Platform = SIMULATORS[options.kind](
         PartyId.of(options.country_code, options.party_id),
         speed_up=options.speed_up,
@@ -72,6 +80,7 @@ async def run_one(options: argparse.Namespace, stop: asyncio.Event) -> None:
         host=options.host,
         port=options.port,
         public_url=options.public_url,
+        **more,
     )
     await platform.start()
     try:

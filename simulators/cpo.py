@@ -74,6 +74,7 @@ class Cpo(Platform):
         speed_up: float = 1.0,
         push_every: timedelta = timedelta(minutes=15),
         day: Day = REAL_DAY,
+        locations: int = 1,
         name: str = "Simulated CPO",
         more_roles: Iterable[tuple[PartyId, Role]] = (),
         **listen: Any,
@@ -81,6 +82,8 @@ class Cpo(Platform):
         super().__init__([(party, Role.CPO), *more_roles], name=name, **listen)
         self.party = party
         self.site = site or Site()
+        # Beside the site whose EVSEs charge: empty ones, so that the list has pages.
+        self.more_sites = [Site(f"LOC{n}", f"Site {n}") for n in range(2, locations + 1)]
         self.speed_up = speed_up
         self.push_every = push_every
         self.day = day
@@ -90,7 +93,7 @@ class Cpo(Platform):
         self.preferences: Recent[str, ChargingPreferences] = Recent()
         self.profiles = ProfileReceiver(self)
         self.on_sessions: Callable[[Sequence[SimulatedSession]], None] = lambda _: None
-        self.site_updated = datetime.now(UTC)
+        self.site_updated = self.started_at = datetime.now(UTC)
         self.tokens = KeptObjects(Token)
         # Whether its Location is told to everybody; `publish` begins with it.
         self.is_published = False
@@ -375,13 +378,15 @@ class Cpo(Platform):
 
     async def _get_locations(self, message: Received) -> Reply:
         location = documents.location(self.site, self.party, self.site_updated, self._occupied())
+        more = [
+            documents.location(site, self.party, self.started_at, set()) for site in self.more_sites
+        ]
         if not message.parts:
-            return page_of([location], message, self)
-        found: Any = location
-        is_exact = message.parts[0] == self.site.id
-        if self.faults.of("locations").case_sensitive_ids and not is_exact:
-            raise NotFound("There is no such Location.")
-        if message.parts[0].upper() != self.site.id.upper():
+            return page_of([*more, location], message, self)
+        wanted = message.parts[0].upper()
+        found: Any = next((one for one in (location, *more) if one["id"].upper() == wanted), None)
+        is_exact = found is not None and message.parts[0] == found["id"]
+        if found is None or (self.faults.of("locations").case_sensitive_ids and not is_exact):
             raise NotFound("There is no such Location.")
         for key, list_name in zip(message.parts[1:], ("evses", "connectors"), strict=False):
             field = "uid" if list_name == "evses" else "id"

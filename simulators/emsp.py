@@ -64,6 +64,7 @@ class Emsp(Platform):
         party: PartyId = PARTY,
         *,
         speed_up: float = 1.0,
+        tokens: int = 1,
         name: str = "Simulated eMSP",
         more_roles: Iterable[tuple[PartyId, Role]] = (),
         **listen: Any,
@@ -86,6 +87,8 @@ class Emsp(Platform):
         self.tokens: Recent[str, dict[str, Any]] = Recent()
         self.results: Recent[str, str] = Recent()
         self.issue(APP_TOKEN, "APP_USER")
+        for number in range(2, tokens + 1):
+            self.issue(f"SIM-CARD-{number}", "RFID")
         self.serve("locations", receiver, self.locations.handlers())
         self.serve("tariffs", receiver, self.tariffs.handlers())
         self.serve("tokens", sender, {"GET": self._get_tokens, "POST": self._post_authorize})

@@ -58,6 +58,9 @@ class Switches(
     timeout: int = 0  # so many seconds in answers to commands and charging profiles
     no_timeout: bool = False  # in answers to commands and charging profiles
     accepts_unknown_sessions: bool = False
+    no_link: bool = False  # a list's pages have no Link, X-Total-Count alone
+    looping_link: bool = False  # a page's Link leads to the page itself
+    bad_object: bool = False  # the first object of each page is not valid
     silent_after_accepted: bool = False  # never posts the result
     result_before_answer: bool = False
     duplicate_result: bool = False

@@ -41,11 +41,15 @@ def page_of(documents: Sequence[dict[str, Any]], message: Received, platform: "P
     if switches.wrong_objects:
         matching = [document | {"country_code": "NLD"} for document in matching]
     sent = {headers.TOTAL_COUNT: str(len(matching)), headers.LIMIT: str(MAX_PAGE)}
-    if offset + limit < len(matching):
-        query = dict(message.query) | {"offset": str(offset + limit), "limit": str(limit)}
+    if offset + limit < len(matching) and not switches.no_link:
+        following = offset if switches.looping_link else offset + limit
+        query = dict(message.query) | {"offset": str(following), "limit": str(limit)}
         url = platform.page_url(message.module, message.interface)
         sent["Link"] = f'<{url}?{urlencode(query)}>; rel="next"'
-    return Reply(matching[offset : offset + limit], headers=sent)
+    page = matching[offset : offset + limit]
+    if switches.bad_object and page:
+        page = [page[0] | {"last_updated": "yesterday"}, *page[1:]]
+    return Reply(page, headers=sent)
 
 
 def _updated(document: dict[str, Any]) -> datetime:

@@ -23,7 +23,7 @@ from stack.supervisor import Supervisor
 from stack.valkey import Valkey
 
 READY_SECONDS = 60
-WORKERS = {"profiles": 4, "deliveries": 32, "upkeep": 8}  # group and queue: threads
+WORKERS = {"profiles": 4, "deliveries": 32, "pulls": 8, "upkeep": 8}  # group and queue: threads
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop", "--http", "httptools"]
 WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
 WEB += ["--log-level", "warning", "--fd"]

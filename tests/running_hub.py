@@ -30,7 +30,7 @@ from simulators.scsp import Scsp
 from simulators.testing import Running
 
 P = TypeVar("P", bound=Platform)
-QUEUES = "profiles,deliveries,upkeep"
+QUEUES = "profiles,deliveries,pulls,upkeep"
 _numbers = count(1)
 
 

@@ -8,12 +8,14 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from hub import onboarding, registration
+from hub import onboarding, outbox, registration
 from hub.conformance.check import CannotCheck
 from hub.console import conformance, connecting, invitation
+from hub.console.pulls import PullRows
 from hub.console.tables import (
     AMBER,
     GREEN,
@@ -30,6 +32,7 @@ from hub.directory import wait_until_confirmed
 from hub.models import Endpoint, Party, Platform
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
+from hub.pulls import Pull
 
 STATUS_COLOURS = {
     ConnectionStatus.CONNECTED: GREEN,
@@ -90,7 +93,7 @@ class EndpointRows(ReadOnlyRows):
 
 @admin.register(Platform)
 class PlatformAdmin(ReadOnlyTable):
-    """One row a connection."""
+    """One row a connection. What an operator may change is whether its lists are pulled."""
 
     list_display = ("name", "parties_", "status_", "last_heard", "problem_", "registered_")
     list_filter = ("parties__status", "parties__role")
@@ -98,8 +101,8 @@ class PlatformAdmin(ReadOnlyTable):
     search_help_text = "Name, country code or party id"
     ordering = ("name", "id")
     actions_list = ("invite", "connect")
-    actions_detail = ("invite_again", "connect_invited", "renew", "end")
-    inlines = (PartyRows, EndpointRows)
+    actions_detail = ("invite_again", "connect_invited", "renew", "end", "pull_now")
+    inlines = (PartyRows, EndpointRows, PullRows)
     fieldsets = (
         (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_", "checks_")}),
         (
@@ -114,8 +117,25 @@ class PlatformAdmin(ReadOnlyTable):
                 )
             },
         ),
+        ("Client Owned Object Pull", {"fields": ("pull_rule",)}),
     )
-    readonly_fields = ("status_", "last_heard", "checked", "problem_", "checks_", "credentials")
+    readonly_fields = (
+        "name",
+        "status_",
+        "last_heard",
+        "checked",
+        "problem_",
+        "checks_",
+        "versions_url",
+        "token_form",
+        "credentials",
+        "invited_at",
+        "registered_at",
+    )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """For `pull_rule` alone: all else is read only."""
+        return request.user.has_perm("hub.change_platform")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
         """With what the list shows of others: three queries in all."""
@@ -265,6 +285,34 @@ class PlatformAdmin(ReadOnlyTable):
             self.log_change(request, platform, f"Credentials: {said}.")
             messages.success(request, f"{platform}: done ({said}).")
         return _back(request, reverse("admin:hub_platform_change", args=[platform.pk]))
+
+    # --- Pulling --------------------------------------------------------------------------------
+
+    def has_pull_now_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Of platforms with a list."""
+        return request.user.has_perm("hub.change_platform") and (
+            object_id is None or Pull.objects.filter(platform=int(object_id)).exists()
+        )
+
+    @action(
+        "Pull now",
+        permissions=["pull_now"],
+        icon="download",
+        url_path="pull-now",
+        dialog=_dialog(
+            "Read its lists now?",
+            "The hub fetches the platform's Locations, Tariffs and Tokens, whatever the rule says.",
+            "Pull",
+        ),
+    )
+    def pull_now(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Have all its lists read."""
+        Pull.objects.filter(platform=int(object_id)).update(
+            is_requested=True, due_at=timezone.now()
+        )
+        outbox.wake("hub.pull.take_turn", int(object_id))
+        messages.success(request, "The hub reads its lists now.")
+        return _back(request, reverse("admin:hub_platform_change", args=[object_id]))
 
 
 @admin.register(Party)

@@ -67,7 +67,7 @@ class HubProcesses(RunningHub):
             self._stack.callback(listening.close)
             descriptor = listening.fileno()
             self._add(f"web-{number}", env, [*WEB, str(descriptor)], descriptor)
-        for name, queues in (("profiles", "profiles"), ("deliveries", "deliveries,upkeep")):
+        for name, queues in (("profiles", "profiles"), ("deliveries", "deliveries,pulls,upkeep")):
             options = ["--pool=threads", "-c", "8", "-Q", queues, "-n", f"{name}@%h"]
             options += ["--without-gossip", "--without-mingle"]
             self._add(name, env, [*CELERY, "worker", *options])

@@ -9,12 +9,19 @@ from datetime import timedelta
 import pytest
 import redis
 import requests
+from aiohttp import web
 from django.utils import timezone
 
 from charging_profiles.models import CommandState, ProfileCommand
+from hub import pull
 from hub.models import Delivery, DeliveryState
+from hub.ocpi.datatypes import Role
+from hub.pulls import Pull, PullState
+from locations.models import Location
 from simulators.messages import Received, Reply
 from tests.flows.processes import HubProcesses
+from tests.hub.lists import Lists, location
+from tests.hub.strangers import Stranger
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
 # Each wait ends as soon as it can; on a machine that is busy with other tests that may be late.
@@ -224,3 +231,28 @@ def test_a_delivery_survives_the_worker_that_carries_it(processes, cast):
     }
     assert len(deliveries("GIVE-1")) == 1
     assert len(cast.emsp.got("GIVE-1", method="POST")) == 2
+
+
+def test_a_pull_goes_on_where_its_worker_was_killed(processes, cast):
+    cpo = processes.join(Stranger(Role.CPO, listens=False))
+    party = cpo.simulator.party
+    lists = Lists(cpo.simulator, locations=[location(party, f"L{number}") for number in range(6)])
+    arrived, may_answer = threading.Event(), threading.Event()
+
+    async def second_page_hangs(message: Received) -> web.Response:
+        page = lists.say(message)
+        if message.query["offset"] == "2" and not arrived.is_set():
+            arrived.set()
+            await asyncio.to_thread(may_answer.wait, 2 * PATIENCE)
+        return page
+
+    cpo.simulator.says = second_page_hangs
+    (wanted,) = pull.request(party, ["locations"])
+    assert arrived.wait(PATIENCE)
+    processes.kill("deliveries")
+    processes.start("deliveries")
+    until(cast, lambda: Pull.objects.get(pk=wanted.pk).state == PullState.FINISHED)
+    may_answer.set()
+    assert lists.offsets() == [0, 2, 2, 4]
+    assert Pull.objects.get(pk=wanted.pk).stored == 6
+    assert Location.objects.filter(owner=str(party)).count() == 6

@@ -1,0 +1,187 @@
+"""What a pulled page's objects are to the hub: kept, and told to others like a push.
+
+transport_and_format, Client Owned Object Pull, GET List: "all the pages together is the new truth".
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from hub import broadcasts, routing
+from hub.directory import Directory
+from hub.foreign_list import Page
+from hub.ocpi import headers
+from hub.ocpi.datatypes import Role, decode, utc
+from hub.ocpi.errors import OcpiError
+from hub.ocpi.party import PartyId
+from hub.pulls import Pull
+from hub.store import EVERYBODY, Pushed, StoredObject, Whole
+from locations.models import Location
+from locations.objects import Location as LocationObject
+from tariffs.models import Tariff
+from tariffs.objects import Tariff as TariffObject
+from tokens.models import Token
+from tokens.objects import Token as TokenObject
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A module whose lists are pulled, and the roles whose parties have one."""
+
+    model: type[StoredObject]
+    expected: type[msgspec.Struct]
+    key: str
+    roles: frozenset[Role]
+
+
+_CPO: Final = frozenset({Role.CPO})
+KINDS: Final[Mapping[str, Kind]] = {
+    "tariffs": Kind(Tariff, TariffObject, "id", _CPO),
+    "locations": Kind(Location, LocationObject, "id", _CPO),
+    "tokens": Kind(Token, TokenObject, "uid", frozenset({Role.EMSP, Role.OTHER})),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """One valid object of the page, with what names it as its owner spells it."""
+
+    whole: Whole
+    owner: PartyId
+    segments: tuple[str, str, str]
+    query: dict[str, str]
+
+
+def keep(pull: Pull, page: Page, directory: Directory) -> None:
+    """Keep what is news and owe it to others, in the caller's transaction; counts in `pull`.
+
+    The first run tells nobody: what was there before the party came is no change.
+    """
+    kind = KINDS[pull.module]
+    own = directory.platforms[pull.platform_id].parties
+    found: dict[tuple[str, ...], _Object] = {}
+    for place, item in enumerate(page.items):
+        one = _read(bytes(item), kind, pull, place)
+        if one is None:
+            pull.bad += 1
+        elif one.owner not in own:
+            pull.foreign += 1
+        elif (
+            twin := found.get(one.whole.identity)
+        ) is None or twin.whole.last_updated <= one.whole.last_updated:
+            pull.unchanged += twin is not None
+            found[one.whole.identity] = one
+        else:
+            pull.unchanged += 1
+    if not found:
+        return
+    news = kind.model.keep_changed([one.whole for one in found.values()])
+    pull.stored += len(news)
+    pull.unchanged += len(found) - len(news)
+    latest = max(one.whole.last_updated for one in found.values())
+    pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
+    if pull.date_from is None and pull.module == "tariffs":
+        _mark_as_seen(kind, [one.whole for one in found.values()], pull)
+    if not pull.is_first:
+        for whole in news:
+            _tell(pull.module, "PUT", found[whole.identity], page.correlation_id, directory)
+
+
+def _read(document: bytes, kind: Kind, pull: Pull, place: int) -> _Object | None:
+    """A valid object; None, and a log line with its id and field, for another."""
+    try:
+        sent = decode(document, kind.expected)
+        owner = PartyId.of(sent.country_code, sent.party_id)  # type: ignore[attr-defined]
+        key: str = getattr(sent, kind.key)
+        moment = utc(sent.last_updated)  # type: ignore[attr-defined]
+    except (OcpiError, ValueError) as error:
+        logger.warning("%s: %s is skipped: %s", pull, _name(document, pull.module, place), error)
+        return None
+    if "\0" in key:
+        logger.warning("%s: object %s of a page is skipped: its id contains NUL", pull, place)
+        return None
+    query = {"type": sent.type.value} if pull.module == "tokens" else {}  # type: ignore[attr-defined]
+    return _Object(
+        Whole((str(owner), key.upper(), *query.values()), document, moment),
+        owner,
+        (sent.country_code, sent.party_id, key),  # type: ignore[attr-defined]
+        query,
+    )
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+
+
+def _name(document: bytes, module: str, place: int) -> str:
+    """How the log names an object: a Token's uid would let its reader charge."""
+    if module != "tokens":
+        try:
+            if found := msgspec.json.decode(document, type=_Named).id:
+                return repr(found[:40])
+        except (msgspec.DecodeError, RecursionError):
+            pass  # Then by its place in the page.
+    return f"object {place} of a page"
+
+
+def _tell(
+    module: str, method: str, one: _Object, correlation_id: str, directory: Directory
+) -> None:
+    """Owe it to everybody of the opposite role, as if its owner had pushed it."""
+    pushed = Pushed(
+        method=method,
+        owner=one.owner,
+        ids=(one.segments[2],),
+        query=one.query,
+        body=one.whole.document if method == "PUT" else b"",
+    )
+    path = "/".join(quote(segment, safe="") for segment in one.segments)
+    receivers = routing.broadcast_receivers(directory, one.owner, module)
+    broadcasts.spread(module, pushed, path, correlation_id, receivers)
+
+
+# --- What is gone --------------------------------------------------------------------------------
+
+
+def _mark_as_seen(kind: Kind, objects: list[Whole], pull: Pull) -> None:
+    """A full run notes which Tariffs it has met, so that its end finds those that are gone."""
+    kind.model._default_manager.filter(
+        owner__in={one.identity[0] for one in objects},
+        object_id__in=[one.identity[1] for one in objects],
+        audience=EVERYBODY,
+        received_at__lt=pull.begun_at,
+    ).update(received_at=pull.begun_at)
+
+
+def remove_gone(pull: Pull, directory: Directory) -> None:
+    """At the end of a whole full run: forget the party's Tariffs that its list has no more.
+
+    Tariffs alone can be deleted in OCPI. Not where an object of the list could not be read, which
+    may be the very one; nor where the list was empty, which is rather a fault than the truth.
+    """
+    own = Tariff.objects.filter(owner=str(pull.identity), audience=EVERYBODY)
+    if pull.module != "tariffs" or pull.bad or not own.filter(received_at__gte=pull.begun_at):
+        return
+    gone = own.filter(received_at__lt=pull.begun_at)
+    correlation_id = headers.new_id()
+    for tariff in gone.select_for_update().order_by("id"):
+        sent = msgspec.json.decode(bytes(tariff.document), type=_Owned)
+        segments = (sent.country_code, sent.party_id, sent.id)
+        whole = Whole((tariff.owner, tariff.object_id), b"", tariff.last_updated)
+        tariff.delete()
+        pull.removed += 1
+        if not pull.is_first:
+            one = _Object(whole, pull.identity, segments, {})
+            _tell(pull.module, "DELETE", one, correlation_id, directory)
+
+
+class _Owned(msgspec.Struct):
+    country_code: str
+    party_id: str
+    id: str

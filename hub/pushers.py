@@ -1,0 +1,24 @@
+"""Who pushes what by itself, and so need not be asked for it (hub/pull.py)."""
+
+import time
+from typing import Final
+
+from django.utils import timezone
+
+from hub.ocpi.party import PartyId
+from hub.pulls import Pull
+
+# A note is good to the day: a process writes it once in ten minutes, whatever a party pushes.
+_WRITTEN_EVERY: Final = 600.0
+_written: dict[tuple[PartyId, str], float] = {}
+
+
+def note(party: PartyId, module: str) -> None:
+    """This party has pushed an object of this module."""
+    now = time.monotonic()
+    if _written.get((party, module), 0.0) > now:
+        return
+    Pull.objects.filter(
+        country_code=party.country_code, party_id=party.party_id, module=module
+    ).update(pushed_at=timezone.now())
+    _written[party, module] = now + _WRITTEN_EVERY

@@ -1,0 +1,561 @@
+"""The hub fetches the lists of parties that do not push (Client Owned Object Pull, Pagination)."""
+
+import asyncio
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from hub import pull
+from hub.models import Delivery, Party, Platform, PullRule
+from hub.ocpi.datatypes import Role
+from hub.ocpi.party import PartyId
+from hub.pulls import Pull, PullState
+from locations.models import Location
+from simulators.testing import Running
+from tariffs.models import Tariff
+from tests.hub.lists import Lists, location, page_of, tariff, token
+from tests.hub.strangers import SENDER, Stranger, ask, raw, until
+from tests.running_hub import new_party
+from tokens.models import Token
+
+HUB = PartyId("NL", "HUB")
+LATER = "2026-02-01T00:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _quick(settings) -> None:
+    settings.PULL_PAUSE = 0.001
+    # No list is due by itself while a test asks for one.
+    settings.PULL_SPLAY = 1e6
+
+
+@pytest.fixture
+def source(hub) -> Running[Stranger]:
+    """A CPO of its own for each test."""
+    return hub.join(Stranger(Role.CPO, listens=False))
+
+
+@pytest.fixture
+def listener(hub) -> Running[Stranger]:
+    """An eMSP that is told what changes."""
+    return hub.join(Stranger(Role.EMSP, listens=False))
+
+
+def run(running: Running[Stranger], module: str = "locations", *, full: bool = False) -> Pull:
+    """A whole run, as an operator may ask for it."""
+    (row,) = pull.request(running.simulator.party, [module], full=full)
+    until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
+    return Pull.objects.get(pk=row.pk)
+
+
+def row_of(running: Running[Stranger], module: str = "locations") -> Pull:
+    return Pull.objects.get(party_id=running.simulator.party.party_id, module=module)
+
+
+def kept(model, running: Running[Stranger]) -> list[str]:
+    rows = model.objects.filter(owner=str(running.simulator.party)).order_by("id")
+    return [json.loads(bytes(row.document)).get("id") for row in rows]
+
+
+def told(running: Running[Stranger], owner: Running[Stranger], module: str = "locations") -> list:
+    party = owner.simulator.party.party_id
+    return [m for m in running.simulator.got if m.module == module and m.parts[1] == party]
+
+
+def five(running: Running[Stranger]) -> list[dict]:
+    return [location(running.simulator.party, f"L{number}") for number in range(5)]
+
+
+# --- What becomes of a list ----------------------------------------------------------------------
+
+
+def test_the_first_pull_stores_all_pages_and_tells_nobody(hub, source, listener):
+    lists = Lists(source.simulator, locations=five(source))
+    row = run(source)
+    assert (row.state, row.pages, row.stored, row.last_error) == (PullState.FINISHED, 3, 5, "")
+    assert not Delivery.objects.filter(path__contains=f"/{source.simulator.party.party_id}/")
+    assert kept(Location, source) == ["L0", "L1", "L2", "L3", "L4"]
+    assert lists.offsets() == [0, 2, 4]
+    assert "date_from" not in lists.asked[0].query
+    for message in lists.asked:
+        assert message.from_party == HUB
+        assert message.to_party == source.simulator.party
+        assert message.headers["X-Request-ID"]
+    assert not told(listener, source)
+
+
+def test_later_only_what_changed_is_asked_for_and_is_told_like_a_push(hub, source, listener):
+    documents = five(source)
+    lists = Lists(source.simulator, locations=documents)
+    run(source)
+    documents[3] |= {"city": "Brugge", "last_updated": LATER}
+    lists.asked.clear()
+    row = run(source)
+    # The latest `last_updated` that was seen, less the overlap.
+    assert lists.asked[0].query["date_from"] == "2025-12-31T23:50:00Z"
+    assert (row.stored, row.unchanged) == (1, 4)
+    (message,) = until(lambda: told(listener, source))
+    assert json.loads(message.body) == documents[3]
+    assert message.method == "PUT"
+    assert message.parts == (*source.simulator.party, "L3")
+    assert message.from_party == HUB
+    assert message.to_party == listener.simulator.party
+    run(source)
+    assert lists.asked[-1].query["date_from"] == "2026-01-31T23:50:00Z"
+    assert len(told(listener, source)) == 1
+
+
+def test_other_content_of_the_same_time_is_news_and_other_bytes_are_none(hub, source, listener):
+    documents = five(source)[:2]
+    Lists(source.simulator, locations=documents)
+    run(source)
+    documents[0] |= {"city": "Brugge"}
+    documents[1] = dict(reversed(documents[1].items()))
+    row = run(source)
+    assert (row.stored, row.unchanged) == (1, 1)
+    (message,) = until(lambda: told(listener, source))
+    assert message.parts[-1] == "L0"
+
+
+def test_what_the_hub_has_newer_stays(hub, source, listener):
+    lists = Lists(source.simulator, locations=five(source)[:1])
+    run(source)
+    party = source.simulator.party
+    path = f"receiver/locations/{party.country_code}/{party.party_id}/L0"
+    newer = location(party, "L0", city="Pushed", last_updated=LATER)
+    assert ask(hub, source, "PUT", path, to=HUB, body=json.dumps(newer).encode()).code == 1000
+    assert lists.documents["locations"][0]["city"] == "Gent"
+    row = run(source, full=True)
+    assert (row.stored, row.unchanged) == (0, 1)
+    found = Location.objects.get(owner=str(party))
+    assert json.loads(bytes(found.document))["city"] == "Pushed"
+
+
+def test_objects_of_parties_elsewhere_are_not_taken(hub, source, listener):
+    stranger = location(new_party(), "L0")
+    Lists(source.simulator, locations=[stranger, *five(source)[:1]])
+    row = run(source)
+    assert (row.stored, row.foreign) == (1, 1)
+    assert not Location.objects.filter(owner=f"XX-{stranger['party_id']}").exists()
+
+
+def test_an_object_that_is_not_valid_is_skipped_and_named(hub, source, caplog):
+    documents = five(source)
+    documents[1]["coordinates"] = {"latitude": "x"}
+    with caplog.at_level(logging.WARNING, logger="hub.pulled"):
+        Lists(source.simulator, locations=documents)
+        row = run(source)
+    assert (row.state, row.stored, row.bad) == (PullState.FINISHED, 4, 1)
+    (line,) = [record.getMessage() for record in caplog.records if "skipped" in record.getMessage()]
+    assert "'L1'" in line
+    assert "$.coordinates" in line
+
+
+def test_an_object_twice_in_a_page_counts_once_the_newer(hub, source):
+    twice = [
+        location(source.simulator.party, "l0", city=city, last_updated=moment)
+        for city, moment in (("New", LATER), ("Old", "2026-01-01T00:00:00Z"))
+    ]
+    Lists(source.simulator, locations=twice)
+    row = run(source)
+    assert (row.stored, row.unchanged) == (1, 1)
+    found = Location.objects.get(owner=str(source.simulator.party))
+    assert json.loads(bytes(found.document))["city"] == "New"
+
+
+def test_tokens_come_from_emsps_and_no_uid_is_logged(hub, caplog):
+    emsp = hub.join(Stranger(Role.EMSP, listens=False))
+    cpo = hub.join(Stranger(Role.CPO, listens=False))
+    party = emsp.simulator.party
+    documents = [token(party, "SECRET1"), token(party, "SECRET2", valid="x"), token(party, "A/B")]
+    Lists(emsp.simulator, tokens=documents)
+    with caplog.at_level(logging.INFO):
+        row = run(emsp, "tokens")
+    assert (row.stored, row.bad) == (2, 1)
+    assert "SECRET" not in caplog.text
+    assert Token.objects.filter(owner=str(party), type="APP_USER").count() == 2
+    documents[2] |= {"valid": False, "last_updated": LATER}
+    run(emsp, "tokens")
+    (message,) = until(lambda: told(cpo, emsp, "tokens"))
+    assert message.parts[-1] == "A/B"
+    assert message.query["type"] == "APP_USER"
+
+
+def test_a_single_object_instead_of_a_list_is_taken(hub, source):
+    Lists(source.simulator).answers = lambda message: raw(
+        json.dumps({"status_code": 1000, "data": five(source)[0]}).encode()
+    )
+    assert run(source).stored == 1
+
+
+# --- Links as real parties write them ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("total", [True, False])
+def test_a_link_that_leads_back_is_not_followed_for_ever(hub, source, total):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.total = total
+    lists.link = lambda message, following: f"{source.url}{message.path}?offset=2&limit=500"
+    row = run(source)
+    assert row.state == PullState.FINISHED
+    # X-Total-Count tells that there is more, and our own counting where.
+    assert row.stored == (5 if total else 4)
+    assert ("leads back" in row.last_error) is not total
+    assert row.pages <= 4
+
+
+def test_without_link_the_hub_counts_on(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.link = lambda message, following: None
+    row = run(source)
+    assert (row.stored, row.last_error) == (5, "")
+    assert lists.offsets() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://{netloc}", "http://cpo.internal:8080/behind/the/proxy"]
+)
+def test_a_link_to_elsewhere_is_followed_at_the_host_that_was_asked(hub, source, origin):
+    lists = Lists(source.simulator, locations=five(source))
+    netloc = source.url.partition("//")[2]
+    lists.link = lambda message, following: (
+        following and f"{origin.format(netloc=netloc)}{message.path}?offset={following}"
+    )
+    assert run(source).stored == 5
+
+
+def test_a_list_that_goes_on_and_on_with_the_same_page_ends(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.total = False
+    lists.answers = lambda message: page_of(
+        five(source)[:2],
+        Link=f"<{source.url}{message.path}?offset={int(message.query['offset']) + 2}>; rel=next",
+    )
+    row = run(source)
+    assert (row.pages, row.stored) == (2, 2)
+    assert "leads back" in row.last_error
+
+
+def test_an_empty_page_ends_the_list_whatever_its_link_says(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.total = False
+    lists.link = lambda message, following: (
+        f"{source.url}{message.path}?offset={int(message.query['offset']) + 2}"
+    )
+    row = run(source)
+    assert (row.pages, row.stored, row.last_error) == (4, 5, "")
+
+
+def test_a_list_shorter_than_it_says_is_read_from_the_same_time_again(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.answers = lambda message: page_of([] if len(lists.asked) > 1 else five(source)[:2],
+                                            X_Total_Count="5")  # fmt: skip
+    row = run(source)
+    assert row.last_error == "the list ended after 2 of 5 objects"
+    lists.answers = lambda message: None
+    lists.asked.clear()
+    assert run(source).stored == 3
+    assert "date_from" not in lists.asked[0].query
+
+
+# --- What goes wrong, and goes on ----------------------------------------------------------------
+
+
+def test_a_run_goes_on_where_it_broke_off(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.answers = lambda message: raw(b"", 500) if message.query["offset"] == "2" else None
+    (row,) = pull.request(source.simulator.party, ["locations"])
+    row = until(lambda: Pull.objects.filter(pk=row.pk, failures=1).first())
+    assert (row.state, row.stored, row.pages) == (PullState.RUNNING, 2, 1)
+    assert "HTTP 500" in row.last_error
+    assert row.due_at > timezone.now()
+    lists.answers = lambda message: None
+    lists.asked.clear()
+    row = run(source)
+    assert (row.state, row.stored, row.pages, row.last_error) == (PullState.FINISHED, 5, 3, "")
+    assert lists.offsets() == [2, 4]
+
+
+def test_a_page_read_twice_changes_nothing(hub, source, listener):
+    lists = Lists(source.simulator, locations=five(source))
+    run(source)
+    # As if the process had died between the answer and the commit.
+    Pull.objects.filter(pk=row_of(source).pk).update(
+        next_url=f"{source.url}{lists.asked[1].path}?offset=2&limit=500", state=PullState.RUNNING
+    )
+    row = run(source)
+    assert (row.stored, row.state) == (5, PullState.FINISHED)
+    assert kept(Location, source) == ["L0", "L1", "L2", "L3", "L4"]
+    assert not told(listener, source)
+
+
+def test_a_page_whose_url_has_run_out_begins_the_list_anew(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    refuses = [True]
+    lists.answers = lambda message: (
+        raw(b'{"status_code":2001}') if message.query["offset"] == "2" and refuses else None
+    )
+    (row,) = pull.request(source.simulator.party, ["locations"])
+    until(lambda: Pull.objects.filter(pk=row.pk, failures=1, next_url="").exists())
+    refuses.clear()
+    row = run(source)
+    assert (row.stored, row.unchanged) == (3, 2)
+    assert kept(Location, source) == ["L0", "L1", "L2", "L3", "L4"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_party_that_asks_to_wait_is_waited_for(hub, source, status):
+    lists = Lists(source.simulator, locations=five(source))
+    lists.answers = lambda message: raw(b"", status, Retry_After="3000")
+    (row,) = pull.request(source.simulator.party, ["locations"])
+    row = until(lambda: Pull.objects.filter(pk=row.pk, failures=1).first())
+    assert timedelta(minutes=45) < row.due_at - timezone.now() < timedelta(minutes=51)
+    assert not pull.take_turn(row.platform_id)
+    assert len(lists.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [(b'{"status_code":2000}', 200), (b"", 401), (b"", 404)])
+def test_a_list_that_is_refused_is_given_up_until_it_is_due_again(hub, source, answer):
+    lists = Lists(source.simulator)
+    lists.answers = lambda message: raw(*answer)
+    row = run(source)
+    assert row.state == PullState.FAILED
+    assert row.last_error
+    assert row.due_at > timezone.now() + timedelta(minutes=50)
+    assert len(lists.asked) == 1
+
+
+def test_a_party_that_never_answers_well_is_given_up_after_some_times(hub, source):
+    lists = Lists(source.simulator)
+    lists.answers = lambda message: raw(b"<h1>Oops</h1>")
+    (row,) = pull.request(source.simulator.party, ["locations"])
+    for failures in (1, 2, 3, 4):
+        until(lambda n=failures: Pull.objects.filter(pk=row.pk, failures=n, lease_until=None))
+        Pull.objects.filter(pk=row.pk).update(due_at=timezone.now())
+        pull.take_turn(row.platform_id)
+    row = row_of(source)
+    assert (row.state, row.is_requested, len(lists.asked)) == (PullState.FAILED, False, 5)
+
+
+def test_a_silent_party_holds_nobody_up_and_is_not_asked_while_it_is_away(hub, source, settings):
+    settings.FORWARD_TIMEOUT = 1.0
+    Lists(source.simulator, locations=five(source))
+    dead = hub.join(Stranger(Role.CPO, listens=False))
+    (row,) = pull.request(dead.simulator.party, ["locations"])
+    dead.set_faults(gone=True)
+    Pull.objects.filter(pk=row.pk).update(due_at=timezone.now())
+    assert run(source).stored == 5
+    Party.objects.filter(platform=row.platform_id).update(status="OFFLINE")
+    until(lambda: pull.take_turn(row.platform_id) or row_of(dead).due_at > timezone.now())
+    with pytest.raises(pull.NothingToPull, match="is OFFLINE"):
+        pull.request(dead.simulator.party, ["locations"])
+
+
+@pytest.fixture
+def no_deliveries(hub):
+    """The database takes no delivery of Locations while this is open."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE hub_delivery ADD CONSTRAINT none CHECK (module <> 'locations') NOT VALID"
+        )
+
+    def take_again() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE hub_delivery DROP CONSTRAINT IF EXISTS none")
+
+    yield take_again
+    take_again()
+
+
+def test_what_is_kept_and_what_is_owed_are_written_together(hub, source, listener, no_deliveries):
+    documents = five(source)[:1]
+    Lists(source.simulator, locations=documents)
+    run(source)
+    documents[0] |= {"city": "Brugge", "last_updated": LATER}
+    (row,) = pull.request(source.simulator.party, ["locations"])
+    until(lambda: Pull.objects.filter(pk=row.pk, failures=1).exists())
+    found = Location.objects.get(owner=str(source.simulator.party))
+    assert json.loads(bytes(found.document))["city"] == "Gent"
+    no_deliveries()
+    run(source)
+    until(lambda: told(listener, source))
+    assert len(told(listener, source)) == 1
+
+
+# --- Whose lists, and when -----------------------------------------------------------------------
+
+
+def _sweep(platform_id: int) -> None:
+    """By the clock, when all lists of the platform are due, until they are read."""
+    pull.sweep()
+    due = Pull.objects.filter(platform=platform_id)
+    due.update(due_at=timezone.now(), woken_at=None)
+    pull.sweep()
+    until(lambda: not Pull.objects.due(timezone.now()).filter(pk__in=due))
+    until(lambda: not due.filter(lease_until__gt=timezone.now()))
+
+
+def _platform(running: Running[Stranger]) -> Platform:
+    return Party.objects.filter(party_id=running.simulator.party.party_id)[0].platform
+
+
+def _rules(hub, running: Running[Stranger], rule: PullRule) -> None:
+    Platform.objects.filter(pk=_platform(running).pk).update(pull_rule=rule)
+
+
+def test_a_new_party_is_pulled_by_itself_according_to_its_role(hub):
+    cpo = hub.join(Stranger(Role.CPO, listens=False))
+    other = hub.join(Stranger(Role.OTHER, listens=False))
+    scsp = hub.join(Stranger(Role.SCSP, listens=False))
+    half = hub.join(Stranger(Role.CPO, listens=False, offers=[("tariffs", SENDER)]))
+    found = {}
+    for running in (cpo, other, scsp, half):
+        lists = Lists(running.simulator)
+        _sweep(_platform(running).pk)
+        found[running] = {message.module for message in lists.asked}
+    assert found == {
+        cpo: {"locations", "tariffs"},
+        other: {"tokens"},
+        scsp: set(),
+        half: {"tariffs"},
+    }
+
+
+def test_each_cpo_of_a_platform_is_asked_for_its_own(hub):
+    second = new_party()
+    both = hub.join(Stranger(Role.CPO, more=[(second, Role.CPO)], listens=False))
+    first = both.simulator.party
+    lists = Lists(both.simulator)
+    lists.answers = lambda message: page_of([location(message.to_party, "L1")])
+    _sweep(_platform(both).pk)
+    asked = [m.to_party for m in lists.asked if m.module == "locations"]
+    assert sorted(asked) == sorted([first, second])
+    for party in (first, second):
+        assert Location.objects.filter(owner=str(party), object_id="L1").exists()
+
+
+def test_who_pushes_is_not_asked_unless_the_operator_says_always(hub, source):
+    lists = Lists(source.simulator, locations=five(source), tariffs=[])
+    platform = _platform(source)
+    _sweep(platform.pk)
+    party = source.simulator.party
+    path = f"receiver/locations/{party.country_code}/{party.party_id}/L9"
+    body = json.dumps(location(party, "L9")).encode()
+    assert ask(hub, source, "PUT", path, to=HUB, body=body).code == 1000
+    assert row_of(source).pushed_at > timezone.now() - timedelta(minutes=1)
+    for rule, module, expected in (
+        (PullRule.WHEN_SILENT, "locations", False),
+        (PullRule.WHEN_SILENT, "tariffs", True),
+        (PullRule.ALWAYS, "locations", True),
+        (PullRule.NEVER, "locations", False),
+    ):
+        _rules(hub, source, rule)
+        lists.asked.clear()
+        _sweep(platform.pk)
+        assert (module in {message.module for message in lists.asked}) is expected, rule
+    long_ago = timezone.now() - timedelta(days=8)
+    _rules(hub, source, PullRule.WHEN_SILENT)
+    Pull.objects.filter(platform=platform).update(pushed_at=long_ago)
+    lists.asked.clear()
+    _sweep(platform.pk)
+    assert "locations" in {message.module for message in lists.asked}
+
+
+def test_after_a_run_the_next_is_due_by_the_schedule_and_not_at_the_same_moment_for_all(
+    hub, source, settings
+):
+    settings.PULL_EVERY = 1000.0
+    Lists(source.simulator)
+    due = {run(source, module).due_at for module in ("locations", "tariffs")}
+    seconds = [(moment - timezone.now()).total_seconds() for moment in due]
+    assert len(due) == 2
+    assert all(850 < value < 1001 for value in seconds)
+
+
+def test_a_platform_is_asked_one_page_at_a_time(hub):
+    running = hub.join(Stranger(Role.CPO, more=[(new_party(), Role.CPO)], listens=False))
+    open_now, most = [], []
+    lists = Lists(running.simulator)
+
+    async def slowly(message):
+        open_now.append(message)
+        most.append(len(open_now))
+        await asyncio.sleep(0.05)
+        open_now.remove(message)
+        return lists.say(message)
+
+    running.simulator.says = slowly
+    platform = _platform(running).pk
+    pull.sweep()
+    Pull.objects.filter(platform=platform).update(due_at=timezone.now())
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(pull.take_turn, [platform] * 4))
+    until(lambda: len(most) == 4)
+    assert set(most) == {1}
+
+
+# --- What is gone --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def priced(hub, source) -> Lists:
+    """Three Tariffs, read once."""
+    documents = [tariff(source.simulator.party, f"T{number}") for number in range(3)]
+    lists = Lists(source.simulator, tariffs=documents)
+    run(source, "tariffs")
+    return lists
+
+
+def test_a_tariff_that_a_full_list_has_no_more_is_deleted_and_that_is_told(
+    hub, source, listener, priced
+):
+    del priced.documents["tariffs"][1]
+    assert run(source, "tariffs").removed == 0
+    assert kept(Tariff, source) == ["T0", "T1", "T2"]
+    row = run(source, "tariffs", full=True)
+    assert (row.removed, row.unchanged) == (1, 2)
+    assert kept(Tariff, source) == ["T0", "T2"]
+    (message,) = until(lambda: told(listener, source, "tariffs"))
+    assert (message.method, message.parts[-1], message.body) == ("DELETE", "T1", b"")
+
+
+def test_no_tariff_is_deleted_because_of_a_list_that_is_broken(hub, source, priced):
+    documents = priced.documents["tariffs"]
+    documents[1] |= {"currency": 7}
+    assert run(source, "tariffs", full=True).removed == 0
+    del documents[1]
+    priced.answers = lambda message: page_of(documents, X_Total_Count="3")
+    assert run(source, "tariffs", full=True).removed == 0
+    priced.answers = lambda message: page_of([])
+    assert run(source, "tariffs", full=True).removed == 0
+    assert kept(Tariff, source) == ["T0", "T1", "T2"]
+
+
+def test_a_location_that_is_gone_stays(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    run(source)
+    del lists.documents["locations"][1:]
+    assert run(source, full=True).removed == 0
+    assert len(kept(Location, source)) == 5
+
+
+def test_now_and_then_the_whole_list_is_read_again(hub, source):
+    lists = Lists(source.simulator, locations=five(source))
+    row = run(source)
+    Pull.objects.filter(pk=row.pk).update(full_finished_at=timezone.now() - timedelta(days=8))
+    run(source)
+    assert "date_from" not in lists.asked[-1].query
+    run(source)
+    assert "date_from" in lists.asked[-1].query
+
+
+def test_a_time_ahead_of_the_hubs_clock_hides_nothing_that_comes_after(hub, source):
+    ahead = location(source.simulator.party, "L1", last_updated="2099-01-01T00:00:00Z")
+    Lists(source.simulator, locations=[ahead])
+    assert run(source).high_water_mark < timezone.now()
+    assert run(source).date_from < datetime.now(UTC)
