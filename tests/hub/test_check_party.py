@@ -261,7 +261,7 @@ def test_the_command_prints_what_an_engineer_needs(operator):
     assert " 0 failed" in told.splitlines()[1]
     operator.set_faults(case_sensitive_ids=True)
     out = StringIO()
-    with pytest.raises(CommandError, match="1 rules have failed") as caught:
+    with pytest.raises(CommandError, match="1 rule has failed") as caught:
         call_command("check_party", *party, stdout=out)
     assert caught.value.returncode == 1
     for text in (

@@ -52,4 +52,5 @@ class Command(BaseCommand):
         else:
             self.stdout.write(report(check, is_full=options["verbosity"] > 1), ending="")
         if check.failed:
-            raise CommandError(f"{check.failed} rules have failed.", returncode=1)
+            verb = "rule has" if check.failed == 1 else "rules have"
+            raise CommandError(f"{check.failed} {verb} failed.", returncode=1)
