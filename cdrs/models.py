@@ -12,6 +12,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from cdrs.objects import CDR
+from hub import pseudonyms
 from hub.forwarded import InOneMoment
 from hub.ocpi import envelope
 from hub.ocpi.datatypes import Id39, decode, utc
@@ -84,7 +85,7 @@ class Cdr(StoredObject):
 
     def answer_again(self, body: bytes) -> Response:
         """The eMSP's answer to the same CDR; InvalidParameters (2001) for another of its id."""
-        if not _is_same(bytes(self.document), body):
+        if not self._is(body):
             raise InvalidParameters(
                 f"{self.audience} has taken another CDR of this id already, and a CDR cannot be "
                 "changed or replaced once sent: send a Credit CDR, then a CDR with a new id."
@@ -93,6 +94,14 @@ class Cdr(StoredObject):
         if self.answer_location:
             found["location"] = self.answer_location
         return Response(self.answer_status, found, bytes(self.answer_body))
+
+    def _is(self, body: bytes) -> bool:
+        """Whether it is this CDR; one whose driver was erased is compared without its driver."""
+        kept = bytes(self.document)
+        if pseudonyms.is_of_nobody(kept):
+            decode(body, CDR)
+            body = pseudonyms.without_driver(body, PartyId.parse(self.audience))
+        return _is_same(kept, body)
 
 
 class Posting(models.Model):

@@ -20,7 +20,7 @@ from hub import secret_box
 from hub.models import Delivery, DeliveryState, Erasure
 from hub.ocpi.masking import HIDDEN, hint
 from hub.ocpi.party import PartyId
-from hub.pseudonyms import Bill, without_driver
+from hub.pseudonyms import answer_without_driver, without_driver
 from hub.record.models import Message
 from sessions.models import Session
 from sessions.objects import SessionStatus
@@ -211,8 +211,9 @@ class Eraser:
         for start in range(0, 0 if self.dry else len(rows), CHUNK):
             chunk = list(Cdr.objects.select_for_update().filter(pk__in=rows[start : start + CHUNK]))
             for cdr in chunk:
-                bill = Bill(bytes(cdr.document), bytes(cdr.answer_body))
-                cdr.document, cdr.answer_body = without_driver(bill, self.driver.emsp)
+                bill, answer = bytes(cdr.document), bytes(cdr.answer_body)
+                cdr.answer_body = answer_without_driver(answer, bill, self.driver.emsp)
+                cdr.document = without_driver(bill, self.driver.emsp)
             Cdr.objects.bulk_update(chunk, ["document", "answer_body"])
 
     # --- Is it this driver? ---------------------------------------------------------------------

@@ -3,7 +3,7 @@
 A CDR is a record of a bill, which many laws want kept when a driver's data have to go.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from hub import secret_box
 from hub.ocpi.party import PartyId
 
 Raw = msgspec.Raw
+_PREFIX: Final = "erased-"
 Fields = dict[str, Any]
 # Signed meter values name the uid inside (OCMF: ID), and no signature outlives its text.
 _LEFT_OUT: Final = ("authorization_reference", "remark", "signed_data")
@@ -25,13 +26,6 @@ _HOME: Final = {
 _HOME_LEFT_OUT: Final = ("name", "postal_code", "state")
 
 
-class Bill(NamedTuple):
-    """A CDR and its eMSP's answer to it."""
-
-    document: bytes
-    answer: bytes
-
-
 class _Bearer(msgspec.Struct):
     """CdrToken: whatever else its sender writes into it speaks of the driver too."""
 
@@ -42,14 +36,18 @@ class _Bearer(msgspec.Struct):
     contract_id: str
 
 
-def without_driver(bill: Bill, emsp: PartyId) -> Bill:
+class _Charged(msgspec.Struct):
+    cdr_token: _Bearer
+
+
+def without_driver(document: bytes, emsp: PartyId) -> bytes:
     """The same bill of nobody known; fields that do not speak of the driver keep their bytes.
 
     Pseudonyms are keyed: the same ones for all bills of a driver, found again by who has the key.
     """
-    fields: Fields = dict(msgspec.json.decode(bill.document, type=dict[str, Raw]))
-    bearer = msgspec.json.decode(fields["cdr_token"], type=_Bearer)
-    names = {name.upper(): pseudonym(emsp, name) for name in (bearer.uid, bearer.contract_id)}
+    fields: Fields = dict(msgspec.json.decode(document, type=dict[str, Raw]))
+    bearer = _bearer(document)
+    names = _names(bearer, emsp)
     bearer.uid, bearer.contract_id = names[bearer.uid.upper()], names[bearer.contract_id.upper()]
     fields["cdr_token"] = bearer
     for name in _LEFT_OUT:
@@ -60,23 +58,39 @@ def without_driver(bill: Bill, emsp: PartyId) -> Bill:
         place = msgspec.json.decode(fields["cdr_location"], type=dict[str, Raw]) | _HOME
         kept = place.keys() - set(_HOME_LEFT_OUT)
         fields["cdr_location"] = {name: place[name] for name in place if name in kept}
-    return Bill(msgspec.json.encode(fields), _answer(bill.answer, names))
+    return msgspec.json.encode(fields)
 
 
-def pseudonym(emsp: PartyId, name: str) -> str:
-    """What stands for a uid or contract_id; both have at most 36 characters."""
-    return f"erased-{secret_box.keyed_hash(f'{emsp} {name.upper()}', 'pseudonyms')[:29]}"
-
-
-def _answer(answer: bytes, names: dict[str, str]) -> bytes:
-    """It may repeat the CDR, or name its driver in words."""
+def answer_without_driver(answer: bytes, document: bytes, emsp: PartyId) -> bytes:
+    """An eMSP's answer to the CDR: it may repeat it, or name its driver in words."""
     try:
         fields: Fields = dict(msgspec.json.decode(answer, type=dict[str, Raw]))
     except msgspec.DecodeError:
         return b""
+    names = _names(_bearer(document), emsp)
     for name in fields.keys() - {"timestamp", "status_code"}:
         fields[name] = _renamed(fields[name], names)
     return msgspec.json.encode(fields)
+
+
+def is_of_nobody(document: bytes) -> bool:
+    """Whether it is a CDR that a pseudonym stands in."""
+    return _PREFIX.encode() in document and _bearer(document).uid.startswith(_PREFIX)
+
+
+def _bearer(document: bytes) -> _Bearer:
+    return msgspec.json.decode(document, type=_Charged).cdr_token
+
+
+def _names(bearer: _Bearer, emsp: PartyId) -> dict[str, str]:
+    """What stands for each name of the driver, which is in upper case here."""
+    return {name.upper(): _pseudonym(emsp, name) for name in (bearer.uid, bearer.contract_id)}
+
+
+def _pseudonym(emsp: PartyId, name: str) -> str:
+    """A uid and a contract_id have at most 36 characters."""
+    keyed = secret_box.keyed_hash(f"{emsp} {name.upper()}", "pseudonyms")
+    return f"{_PREFIX}{keyed[: 36 - len(_PREFIX)]}"
 
 
 def _renamed(raw: Raw, names: dict[str, str]) -> Any:

@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from cdrs.models import Posting
 from hub import retention
 from hub.models import DirectoryReader, ForwardedUrl
 from hub.record import partitions
@@ -21,6 +22,7 @@ def clean_up() -> None:
     forget_bodies()
     ForwardedUrl.objects.filter(valid_until__lt=now).delete()
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+    Posting.objects.filter(until__lt=now - timedelta(days=1)).delete()
     BodyRecording.objects.filter(until__lt=now).delete()
     partitions.make_ahead()
     partitions.drop_old()

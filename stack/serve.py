@@ -175,7 +175,8 @@ class Runner:
         child = Child(
             name,
             [sys.executable, *arguments],
-            env=self.env | ({"FLEXHUB_WORKER": name} if group == "web" else {}),
+            # PGAPPNAME: pg_stat_activity tells whose each connection is.
+            env=self.env | {"FLEXHUB_WORKER": name, "PGAPPNAME": f"flexhub-{name}"},
             cwd=self.settings.project,
             fds=[] if fd is None else [fd],
             # The demo ends its own parties; the others are made to be killed at any moment.

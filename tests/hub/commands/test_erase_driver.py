@@ -18,6 +18,7 @@ from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.models import Delivery, Erasure, MessageBody
 from hub.ocpi.datatypes import decode
+from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.masking import hint
 from hub.ocpi.party import PartyId
 from hub.record.models import Message
@@ -188,6 +189,18 @@ def test_what_else_speaks_of_the_driver_in_a_bill():
     assert b'"count":1.50' in document
     for text in (TOKEN_UID, "JANSEN"):
         assert text not in texts()
+
+
+def test_a_bill_that_is_sent_again_is_known_and_brings_nobody_back(driver):
+    kept = Cdr.objects.get()
+    body, answer = bytes(kept.document), bytes(kept.answer_body)
+    erase("--yes")
+    kept.refresh_from_db()
+    assert kept.answer_again(body).body == answer
+    assert kept.answer_again(body.replace(b": ", b":")).status == 201
+    other = msgspec.json.decode(body) | {"total_energy": 99}
+    with pytest.raises(InvalidParameters, match="another CDR of this id"):
+        kept.answer_again(msgspec.json.encode(other))
 
 
 def test_cdrs_deleted_on_demand(driver):
