@@ -30,6 +30,17 @@ WEB += ["--log-level", "warning", "--fd"]
 CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
 
 
+def worker(group: str) -> list[str]:
+    """The arguments of a worker that serves one queue; deploy/ has the same."""
+    options = ["--pool=threads", "-c", str(WORKERS[group]), "-Q", group, "-n", f"{group}@%h"]
+    return [*CELERY, "worker", *options, "--without-gossip", "--without-mingle"]
+
+
+def beat(folder: Path) -> list[str]:
+    """Those of the one process that gives jobs out by the clock."""
+    return [*CELERY, "beat", "-s", str(folder / "beat-schedule"), "--pidfile="]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the environment says about this start."""
@@ -152,12 +163,9 @@ class Runner:
         for number in range(1, settings.web_workers + 1):
             command = [*WEB, str(listener.fileno())]
             self._add("web", f"web-{number}", command, fd=listener.fileno())
-        for group, threads in WORKERS.items():
-            options = ["--pool=threads", "-c", str(threads), "-Q", group, "-n", f"{group}@%h"]
-            options += ["--without-gossip", "--without-mingle"]
-            self._add("workers", group, [*CELERY, "worker", *options])
-        schedule = settings.folder / "beat-schedule"
-        self._add("beat", "beat", [*CELERY, "beat", "-s", str(schedule), "--pidfile="])
+        for group in WORKERS:
+            self._add("workers", group, worker(group))
+        self._add("beat", "beat", beat(settings.folder))
         self._await_web(listener)
         if settings.demo:
             url = f"{self._address(listener)}/ocpi/versions"
