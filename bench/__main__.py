@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import faults, relay
+from bench import delivery, faults, relay
 
 
 class Bench(Protocol):
@@ -19,7 +19,7 @@ class Bench(Protocol):
         """Measure, print; the exit code."""
 
 
-BENCHES: dict[str, Bench] = {"relay": relay, "faults": faults}
+BENCHES: dict[str, Bench] = {"relay": relay, "delivery": delivery, "faults": faults}
 
 
 def main() -> int:

@@ -138,6 +138,22 @@ def served(
             yield program, port
 
 
+def run_to_end(env: dict[str, str], *arguments: str, told: str = "") -> str:
+    """Run one of the hub's own commands to its end; what it wrote."""
+    done = subprocess.run(  # noqa: S603 - our own commands, no shell
+        [sys.executable, *arguments],
+        env={**os.environ, **env},
+        cwd=PROJECT,
+        input=told,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
 def free_port() -> int:
     """A port that is free now, for programs that cannot be handed a socket."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -1,9 +1,7 @@
 """What the forwarding benchmarks share: receiver, hub with its parties, and bare hop."""
 
 import json
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import load
-from bench.programs import OTHER_CORE, PROJECT, Program, served
+from bench.programs import OTHER_CORE, Program, run_to_end, served
 from hub.ocpi import headers
 from hub.ocpi.party import PartyId
 from stack.postgres import Postgres
@@ -79,7 +77,7 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
             "REDIS_URL": valkey.start(),
             "FLEXHUB_DATA": str(data),
         }
-        _run(env, "manage.py", "migrate", "--no-input")
+        run_to_end(env, "manage.py", "migrate", "--no-input")
         target = f"http://127.0.0.1:{receiver_port}"
         parties = {CPO: 0, EMSP: 0, SLOW: SLOW_MILLISECONDS} | dict.fromkeys(
             HANGING, hang_milliseconds
@@ -92,7 +90,7 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
             }
             for party, milliseconds in parties.items()
         ]
-        tokens = json.loads(_run(env, "-m", "bench.join", told=json.dumps(asked)))
+        tokens = json.loads(run_to_end(env, "-m", "bench.join", told=json.dumps(asked)))
         hub, hub_port = stack.enter_context(served("hub.asgi:application", folder, env))
         bare, bare_port = stack.enter_context(
             served("bench.bare_hop:application", folder, {"BENCH_TARGET": target})
@@ -100,19 +98,3 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
         yield Setting(
             folder, receiver_port, target, hub, hub_port, bare, bare_port, tokens[str(CPO)]
         )
-
-
-def _run(env: dict[str, str], *arguments: str, told: str = "") -> str:
-    """Run one of the hub's own commands to its end; what it wrote."""
-    done = subprocess.run(  # noqa: S603 - our own commands, no shell
-        [sys.executable, *arguments],
-        env={**os.environ, **env},
-        cwd=PROJECT,
-        input=told,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip()[-500:]}")
-    return done.stdout

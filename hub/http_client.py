@@ -8,6 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, cast
 
 import httptools
@@ -147,13 +148,19 @@ class _Connection(asyncio.Protocol):
             waiting.set_exception(error)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the system's certificates takes longer than many messages: once a process."""
+    return ssl.create_default_context()
+
+
 class Client:
     """Connections by origin; made in the event loop."""
 
     def __init__(self, connect_seconds: float) -> None:
         self._connect_seconds = connect_seconds
         self._idle: dict[Origin, deque[_Connection]] = {}
-        self._tls = ssl.create_default_context()
+        self._tls = _tls()
         self._loop = asyncio.get_running_loop()
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 

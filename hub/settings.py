@@ -95,7 +95,7 @@ DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
 
 # --- Deliveries: pushes that the hub owes --------------------------------------------------------
 # Receivers are divided into so many shards, each drained by one job at a time.
-DELIVERY_SHARDS = env.integer("DELIVERY_SHARDS", 4, least=1)
+DELIVERY_SHARDS = env.integer("DELIVERY_SHARDS", 2, least=1)
 # Objects of one receiver that are on their way to it at the same time.
 DELIVERY_LANES = env.integer("DELIVERY_LANES", 10, least=1)
 # Open calls of one drain; beyond half of them each receiver only has its even part of the rest.

@@ -34,9 +34,12 @@ from hub.ocpi.datatypes import ConnectionStatus
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
 ATTEMPTS: Final = len(PAUSES) + 1
-# A drain looks for new rows this often, and ends when it has found none for a moment.
+# A drain looks for new rows this often; when it has found none for a moment less often, and then
+# it ends: until then its connections are kept.
 LOOK_EVERY: Final = 0.02
-IDLE: Final = 1.0
+MOMENT: Final = 1.0
+LOOK_AT_LEAST_EVERY: Final = 0.1
+IDLE: Final = 5.0
 # Looking takes at most this part of its time.
 LOOKING: Final = 0.25
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
@@ -112,21 +115,19 @@ class Drain:
     async def _in_django(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await self._loop.run_in_executor(self._django, function, *arguments)
 
-    def _know(self) -> bool:
-        """Take over this process's snapshot of the directory; whether it is another one."""
-        if self._directory is holder.snapshot:
-            return False
-        self._directory = holder.snapshot
-        self._mine = [
-            one
-            for one in self._directory.platforms
-            if DrainLease.shard_of(one) == self._shard.number
-        ]
-        return True
+    def _know(self) -> None:
+        """Which receivers are this shard's, by this process's snapshot of the directory."""
+        if self._directory is not holder.snapshot:
+            self._directory = holder.snapshot
+            self._mine = [
+                one
+                for one in self._directory.platforms
+                if DrainLease.shard_of(one) == self._shard.number
+            ]
 
-    async def _look_at_directory(self) -> bool:
+    async def _look_at_directory(self) -> None:
         await self._in_django(holder.refresh)
-        return self._know()
+        self._know()
 
     async def _renew(self) -> None:
         was_held = self._shard.is_held
@@ -155,8 +156,9 @@ class Drain:
                 busy_at = now
             elif now - busy_at > IDLE:
                 return
+            pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(LOOK_EVERY, (now - began) / LOOKING)):
+                async with asyncio.timeout(max(pause, (now - began) / LOOKING)):
                     await self._look.wait()
 
     async def _claim(self) -> None:
@@ -268,9 +270,12 @@ class Drain:
         """One call, and what becomes of its rows."""
         began = time.monotonic()
         try:
-            outcome = await self._carrier.carry(call, holder.snapshot)
-            if outcome.is_doubtful and await self._look_at_directory():
-                outcome = await self._carrier.carry(call, holder.snapshot)
+            directory = holder.snapshot
+            outcome = await self._carrier.carry(call, directory)
+            if outcome.is_doubtful:
+                await self._look_at_directory()
+                if holder.snapshot is not directory:
+                    outcome = await self._carrier.carry(call, holder.snapshot)
         except (psycopg.Error, DatabaseError):
             raise
         except Exception:

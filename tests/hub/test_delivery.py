@@ -3,16 +3,22 @@
 import asyncio
 import threading
 from datetime import timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
-from hub import delivery, outbox, party_status
+from hub import delivery, outbox, party_status, upkeep
+from hub.backlog import backlog
+from hub.drains.shard import LeaseLost, Mark, Shard
 from hub.leases import LEASE
-from hub.models import Delivery, DrainLease, MessageBody, Party
+from hub.models import Delivery, DeliveryState, DrainLease, MessageBody, Party, Platform
 from hub.ocpi.datatypes import Role
+from hub.ocpi.errors import ServerError
+from hub.ocpi.party import PartyId
 from simulators.testing import Running
 from tests.hub.newcomer import Newcomer
 from tests.hub.strangers import CUSTOM, RECEIVER, Stranger, ask, raw, until
@@ -260,3 +266,289 @@ def test_a_broadcast_is_one_body_and_a_row_for_each_receiver(hub, emsp):
         assert message.headers["OCPI-from-party-id"] == cpo.party_id
     assert MessageBody.objects.count() == before + 1
     assert outbox.spread(broadcast, []) == 0
+
+
+def _broadcast(method: str, path: str, body: bytes, module: str = "locations") -> outbox.Broadcast:
+    return outbox.Broadcast(
+        module=module,
+        method=method,
+        role=RECEIVER,
+        path=path,
+        body=body,
+        ordering_key=path[:11],
+        sender=PartyId("NL", "HUB"),
+        correlation_id=str(uuid4()),
+    )
+
+
+def _addressee(running) -> outbox.Addressee:
+    return outbox.Addressee(_platform(running), *running.simulator.party)
+
+
+def _waiting(running) -> int:
+    return Delivery.objects.filter(receiver=_platform(running), state="WAITING").count()
+
+
+class Gate:
+    """Holds every answer back until it is opened."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+
+    async def __call__(self, message):
+        await asyncio.to_thread(self.is_open.wait, 30)
+        return raw()
+
+
+def test_what_waits_for_a_slow_receiver_is_merged_and_its_rows_are_gone(hub, emsp):
+    gate = emsp.simulator.says = Gate()
+    updates = [
+        _broadcast("PUT", "NL/CPO/LOC1", b'{"a":1.50,"b":1}'),
+        _broadcast("PATCH", "NL/CPO/LOC1", b'{"b":2}'),
+        _broadcast("PATCH", "NL/CPO/LOC1", b'{"b":3}'),
+        _broadcast("PATCH", "NL/CPO/LOC1", b'{"c":null}'),
+    ]
+    outbox.spread(updates[0], [_addressee(emsp)])
+    emsp.wait_for(lambda: emsp.simulator.got)
+    for update in updates[1:]:
+        outbox.spread(update, [_addressee(emsp)])
+    # Whoever claims these has claimed the others too.
+    outbox.spread(_broadcast("PUT", "NL/CPO/LOC2", b"{}"), [_addressee(emsp)])
+    emsp.wait_for(lambda: len(emsp.simulator.got) == 2)
+    gate.is_open.set()
+    emsp.wait_for(lambda: len(emsp.simulator.got) == 3)
+    assert [(m.method, m.body) for m in emsp.simulator.got] == [
+        ("PUT", b'{"a":1.50,"b":1}'),
+        ("PUT", b"{}"),
+        ("PATCH", b'{"b":3,"c":null}'),
+    ]
+    until(lambda: not _waiting(emsp))
+    assert not Delivery.objects.filter(receiver=_platform(emsp)).exists()
+    assert emsp.simulator.got[2].headers["X-Correlation-ID"] == updates[3].correlation_id
+
+
+def test_a_body_that_nobody_needs_any_more_is_forgotten(hub, emsp):
+    gate = emsp.simulator.says = Gate()
+    outbox.spread(_broadcast("PUT", "NL/CPO/BODY", b'{"needed": 1}'), [_addressee(emsp)])
+    emsp.wait_for(lambda: emsp.simulator.got)
+    upkeep.forget_bodies()
+    bodies = MessageBody.objects.filter(body=b'{"needed": 1}')
+    assert bodies.count() == 1
+    gate.is_open.set()
+    until(lambda: not _waiting(emsp))
+    upkeep.forget_bodies()
+    assert not bodies.exists()
+
+
+def test_objects_of_one_receiver_are_on_their_way_at_once(hub, emsp):
+    gate = emsp.simulator.says = Gate()
+    rows = [_push(emsp, str(number), key=str(number)) for number in range(12)]
+    _wake(*rows)
+    emsp.wait_for(lambda: len(emsp.simulator.got) == 10)
+    gate.is_open.set()
+    until(lambda: {_state(row) for row in rows} == {"DELIVERED"})
+    assert {m.parts[-1] for m in emsp.simulator.got} == {str(number) for number in range(12)}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receiver_that_asks_for_a_pause_gets_it_and_then_everything_in_order(hub, emsp, status):
+    answers = iter([raw(b"", status, Retry_After="1")])
+    emsp.simulator.says = lambda message: next(answers, raw())
+    first, second = _push(emsp, "first"), _push(emsp, "second")
+    _wake(first)
+    until(lambda: _state(second) == "DELIVERED")
+    refused, again, after = emsp.simulator.got
+    assert [m.parts[-1] for m in (refused, again, after)] == ["first", "first", "second"]
+    assert again.at - refused.at >= timedelta(seconds=1)
+    assert (_state(first), first.attempts) == ("DELIVERED", 1)
+    assert _status(emsp) == "CONNECTED"
+
+
+def test_an_endless_pause_is_cut_short(hub, emsp, settings):
+    settings.DELIVERY_MAX_PAUSE = 0.1
+    answers = iter([raw(b"", 503, Retry_After="Fri, 01 Jan 2100 00:00:00 GMT")])
+    emsp.simulator.says = lambda message: next(answers, raw())
+    assert _deliver(_push(emsp)).state == "DELIVERED"
+
+
+def test_a_busy_receiver_that_names_no_time_is_tried_like_one_that_is_away(hub, emsp):
+    emsp.simulator.says = lambda message: raw(b"", 503)
+    row = _deliver(_push(emsp))
+    assert (row.state, row.attempts) == ("REFUSED", 3)
+    assert _status(emsp) == "CONNECTED"
+
+
+def test_what_has_waited_too_long_is_dropped(hub, emsp, settings):
+    gate = emsp.simulator.says = Gate()
+    first, second = _push(emsp, "first"), _push(emsp, "second")
+    _wake(first)
+    emsp.wait_for(lambda: emsp.simulator.got)
+    settings.DELIVERY_MAX_AGE = 0.1
+    until(lambda: _state(second) == "DROPPED")
+    assert "too long" in second.outcome
+    gate.is_open.set()
+    until(lambda: _state(first) == "DELIVERED")
+
+
+def test_a_platform_may_have_a_rate_of_its_own(hub, emsp):
+    Platform.objects.filter(pk=_platform(emsp)).update(pushes_per_second=4)
+    rows = [_push(emsp, str(number), key=str(number)) for number in range(9)]
+    _wake(*rows)
+    emsp.wait_for(lambda: len(emsp.simulator.got) == 9)
+    times = [m.at for m in emsp.simulator.got]
+    assert times[-1] - times[0] >= timedelta(seconds=0.9)
+
+
+def test_an_offline_receiver_that_answers_is_checked(hub, emsp):
+    Party.objects.filter(party_id=emsp.simulator.party.party_id).update(status="OFFLINE")
+    assert _deliver(_push(emsp)).state == "DELIVERED"
+    until(lambda: _status(emsp) == "CONNECTED")
+
+
+def test_a_token_that_changed_under_way_is_looked_up_again(hub, emsp):
+    platforms = Platform.objects.filter(pk=_platform(emsp))
+
+    async def says(message):
+        if len(emsp.simulator.got) > 1:
+            return raw()
+        await asyncio.to_thread(platforms.update, name="Stranger, renamed")
+        return raw(b"", 401)
+
+    emsp.simulator.says = says
+    row = _deliver(_push(emsp))
+    assert (row.state, row.outcome) == ("DELIVERED", "HTTP 200, OCPI 1000")
+
+
+# --- Leases ------------------------------------------------------------------------------------
+
+# Shards that no receiver falls into: nobody else drains them.
+_shards = count(900)
+# No platform, so that no drain looks for its rows.
+NOBODY = 2**40
+
+
+def _expire(shard: int) -> None:
+    DrainLease.objects.filter(shard=shard).update(lease_until=timezone.now())
+
+
+def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub, emsp):
+    number = next(_shards)
+    row = _push(emsp, receiver_id=NOBODY)
+    rooms = {NOBODY: 5}
+
+    async def take_over():
+        async with Shard(number) as old, Shard(number) as new:
+            assert await old.take()
+            assert not await new.take()
+            (push,), _ = await old.claim(rooms, [])
+            assert push.id == row.pk
+            await asyncio.to_thread(_expire, number)
+            assert await new.take()
+            assert new.fence == old.fence + 1
+            assert (await old.claim(rooms, []))[0] == []
+            with pytest.raises(LeaseLost):
+                await old.mark([Mark(push, DeliveryState.DELIVERED, "late", 1)])
+            with pytest.raises(LeaseLost):
+                await old.renew()
+            assert await asyncio.to_thread(_state, row) == "WAITING"
+            (again,), _ = await new.claim(rooms, [])
+            assert (await new.claim(rooms, [again.id]))[0] == []
+            await new.mark([Mark(again, DeliveryState.DELIVERED, "in time", 1)])
+            await old.release()
+            assert not await old.take()
+            await new.release()
+            assert await old.take()
+
+    asyncio.run(take_over())
+    assert (_state(row), row.outcome) == ("DELIVERED", "in time")
+
+
+def test_what_a_dead_drain_had_claimed_is_carried_by_the_next(hub, emsp):
+    shard = DrainLease.shard_of(_platform(emsp))
+    until(lambda: shard not in DrainLease.held())
+    row = _push(emsp)
+
+    async def die():
+        async with Shard(shard) as dying:
+            assert await dying.take()
+            (push,), _ = await dying.claim({row.receiver_id: 5}, [])
+            assert push.id == row.pk
+
+    asyncio.run(die())
+    delivery.sweep()
+    assert _state(row) == "WAITING"
+    assert not emsp.simulator.got
+    _expire(shard)
+    until(lambda: delivery.sweep() or _state(row) == "DELIVERED")
+    assert len(emsp.simulator.got) == 1
+
+
+def test_a_drain_that_lost_its_lease_ends_and_sends_nothing_more(hub, emsp, caplog):
+    gate = emsp.simulator.says = Gate()
+    first = _push(emsp, "first")
+    _wake(first)
+    emsp.wait_for(lambda: emsp.simulator.got)
+    shard = DrainLease.shard_of(first.receiver_id)
+    lease = DrainLease.objects.filter(shard=shard)
+    lease.update(fence=F("fence") + 1, owner="another", lease_until=timezone.now() + LEASE)
+    # The first drain hears of it when it renews, and says so.
+    until(lambda: f"shard {shard} was taken over" in caplog.text)
+    second = _push(emsp, "second")
+    gate.is_open.set()
+    assert (_state(first), _state(second)) == ("WAITING", "WAITING")
+    _expire(shard)
+    until(lambda: delivery.sweep() or _state(second) == "DELIVERED")
+    assert [m.parts[-1] for m in emsp.simulator.got] == ["first", "first", "second"]
+
+
+# --- Backpressure ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh_backlog():
+    backlog.__init__()
+    yield
+    backlog.__init__()
+
+
+def _refused(emsp) -> dict[str, str]:
+    with pytest.raises(ServerError, match="no broadcasts for the moment") as refusal:
+        outbox.spread(_broadcast("PUT", "NL/CPO/BUSY", b"{}"), [_addressee(emsp)])
+    assert refusal.value.code == 3000
+    return refusal.value.headers
+
+
+def test_a_broadcast_is_refused_while_too_much_waits(hub, emsp, settings, fresh_backlog):
+    settings.BACKLOG_MAX_ROWS = 2 + Delivery.objects.filter(state="WAITING").count()
+    for number in range(2):
+        _push(emsp, str(number), not_before=timezone.now() + LEASE)
+    assert _refused(emsp) == {"Retry-After": "5"}
+    Delivery.objects.filter(receiver=_platform(emsp)).delete()
+    backlog.__init__()
+    assert outbox.spread(_broadcast("PUT", "NL/CPO/BUSY", b"{}"), [_addressee(emsp)]) == 1
+    # What this process writes counts before it looks again.
+    outbox.spread(_broadcast("PUT", "NL/CPO/BUSY", b"{}"), [_addressee(emsp)])
+    _refused(emsp)
+
+
+def test_a_broadcast_is_refused_while_nobody_delivers(hub, emsp, fresh_backlog):
+    row = _push(emsp, receiver_id=NOBODY, created_at=timezone.now() - timedelta(minutes=1))
+    _expire(DrainLease.shard_of(NOBODY))
+    assert "nobody has delivered" in _reason(emsp)
+    row.delete()
+
+
+def test_one_slow_receiver_keeps_no_broadcast_of_others_away(hub, emsp, fresh_backlog):
+    gate = emsp.simulator.says = Gate()
+    row = _push(emsp, created_at=timezone.now() - timedelta(minutes=1))
+    _wake(row)
+    emsp.wait_for(lambda: emsp.simulator.got)
+    outbox.spread(_broadcast("PUT", "NL/CPO/SLOW", b"{}"), [_addressee(emsp)])
+    gate.is_open.set()
+    until(lambda: not _waiting(emsp))
+
+
+def _reason(emsp) -> str:
+    with pytest.raises(ServerError) as refusal:
+        outbox.spread(_broadcast("PUT", "NL/CPO/BUSY", b"{}"), [_addressee(emsp)])
+    return refusal.value.message
