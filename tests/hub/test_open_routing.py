@@ -160,7 +160,7 @@ def test_without_to_each_message_goes_to_whom_its_content_names_or_is_refused(hu
     assert message.to_party == receiver.party
 
 
-NOBODYS = (
+NOBODYS: tuple[tuple[str, str, str, dict | None], ...] = (
     ("emsp", "GET", "sender/locations/NONE", None),
     ("emsp", "PUT", "sender/sessions/NONE/charging_preferences", {"profile_type": "FAST"}),
     ("cpo", "GET", "receiver/sessions/{owner}/NONE", None),
