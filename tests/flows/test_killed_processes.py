@@ -3,15 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import redis
 import requests
 from aiohttp import web
+from django.db import connection, transaction
 from django.utils import timezone
 
+from cdrs.models import Cdr, Posting
 from charging_profiles.models import CommandState, ProfileCommand
 from hub import pull
 from hub.models import Delivery, DeliveryState
@@ -19,13 +21,17 @@ from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
 from locations.models import Location
 from simulators.messages import Received, Reply
+from simulators.testing import Running
 from tests.flows.processes import HubProcesses
 from tests.hub.lists import Lists, location
-from tests.hub.strangers import Stranger
+from tests.hub.strangers import Reply as Answer
+from tests.hub.strangers import Stranger, ask, raw
+from tests.minimal import as_json, cdr, token
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
 # Each wait ends as soon as it can; on a machine that is busy with other tests that may be late.
 PATIENCE = 45
+GONE = (requests.ConnectionError, OSError)
 DONE = {"result": "ACCEPTED"}
 
 
@@ -256,3 +262,76 @@ def test_a_pull_goes_on_where_its_worker_was_killed(processes, cast):
     assert lists.offsets() == [0, 2, 2, 4]
     assert Pull.objects.get(pk=wanted.pk).stored == 6
     assert Location.objects.filter(owner=str(party)).count() == 6
+
+
+# --- CDRs and commands in the web process (mod_cdrs, mod_commands) --------------------------------
+
+
+@pytest.fixture(scope="module")
+def strangers(processes: HubProcesses) -> tuple[Running[Stranger], Running[Stranger]]:
+    """A CPO and an eMSP that offer every module."""
+    return processes.join(Stranger(Role.CPO)), processes.join(Stranger(Role.EMSP))
+
+
+def posted(emsp) -> list[bytes]:
+    return [message.body for message in emsp.simulator.got if message.method == "POST"]
+
+
+def is_writing() -> bool:
+    """Whether the hub waits for the table of CDRs, which the test holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_locks WHERE relation = 'ocpi_cdrs_cdr'::regclass AND NOT granted"
+        )
+        return cursor.fetchone() is not None
+
+
+def test_a_cdr_whose_hub_died_between_the_emsps_answer_and_its_own_write_can_be_sent_again(
+    processes, strangers
+):
+    cpo, emsp = strangers
+    body = as_json(cdr(cpo.simulator.party, emsp.simulator.party, "KILLED"))
+    emsp.simulator.says = lambda message: raw(status=201)
+
+    def post() -> Answer:
+        return ask(processes, cpo, "POST", "receiver/cdrs", body=body)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE ocpi_cdrs_cdr IN SHARE ROW EXCLUSIVE MODE")
+            answer: Future[Answer] = pool.submit(post)
+            emsp.wait_for(is_writing, PATIENCE)
+            processes.kill("web-1")
+        with pytest.raises(GONE):
+            answer.result(PATIENCE)
+    assert posted(emsp) == [body]
+    assert not Cdr.objects.filter(object_id="KILLED").exists()
+    processes.start("web-1")
+    # The hub waits until the dead process could not be at it any more: shorten that.
+    Posting.objects.filter(object_id="KILLED").update(until=timezone.now())
+    for _ in range(2):
+        again = post()
+        assert again.said == (201, 1000)
+        assert again.headers["location"].startswith(processes.url)
+    assert posted(emsp) == [body] * 2
+    assert Cdr.objects.filter(object_id="KILLED").count() == 1
+    assert not Posting.objects.exists()
+
+
+def test_a_result_comes_through_after_the_hub_was_killed_and_started_again(processes, strangers):
+    cpo, emsp = strangers
+    start = {
+        "response_url": f"{emsp.simulator.endpoint_url('commands', 'sender')}/START_SESSION/7",
+        "token": token(emsp.simulator.party, "APP-7", type="APP_USER"),
+        "location_id": "LOC1",
+    }
+    path = "receiver/commands/START_SESSION"
+    assert ask(processes, emsp, "POST", path, to=cpo, body=as_json(start)).code == 1000
+    url = cpo.simulator.got[-1].json()["response_url"]
+    for name in ("web-1", "web-2"):
+        processes.kill(name)
+        processes.start(name)
+    result = b'{"result":"ACCEPTED"}'
+    assert ask(processes, cpo, "POST", url, body=result).code == 1000
+    assert emsp.simulator.got[-1].body == result
+    assert emsp.simulator.got[-1].parts == ("START_SESSION", "7")

@@ -63,7 +63,7 @@ def test_the_fsp_gets_those_of_its_assignments_while_they_last(listed, hub):
 
 def test_the_documents_are_those_that_the_cpo_sent(listed):
     document = listed.cpo.session("BYTES", listed.emsp)
-    body = f" {json.dumps(document)[:-1]},\t\"x\": 1.500 }}".encode()
+    body = f' {json.dumps(document)[:-1]},\t"x": 1.500 }}'.encode()
     listed.cpo.send("PUT", listed.cpo.session_path("BYTES"), body, to=listed.emsp)
     assert body in get(listed.emsp).content
 
