@@ -125,7 +125,10 @@ def served(
     """An ASGI application on the runner's own socket under its uvicorn command, and its port."""
     with listen("127.0.0.1", 0) as listening:
         port: int = listening.getsockname()[1]
-        arguments = [application if part == "hub.asgi:application" else part for part in WEB]
+        # Other hops have a stock uvicorn.
+        other = {"hub.asgi:application": application, "hub.answers:Protocol": "httptools"}
+        is_hub = application in other
+        arguments = [part if is_hub else other.get(part, part) for part in WEB]
         program = Program(
             application.partition(":")[0],
             [sys.executable, *arguments, str(listening.fileno())],

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
-from django.db.models.functions import Concat, Greatest, Least, Now, Upper
+from django.db.models.functions import Concat, Greatest, Least, Upper
 from django.utils import timezone
 
-from hub import secret_box
+from hub import secret_box, statements
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
 from hub.pulls import Pull as Pull
@@ -387,8 +387,8 @@ class DrainLease(models.Model):
     @classmethod
     def held(cls) -> set[int]:
         """The shards that somebody drains now."""
-        held = cls.objects.filter(lease_until__gt=Now())
-        return set(held.values_list("shard", flat=True))
+        held = "SELECT shard FROM hub_drainlease WHERE lease_until > statement_timestamp()"
+        return {shard for (shard,) in statements.run(held)}
 
 
 class OneTimePassword(models.Model):

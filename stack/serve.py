@@ -24,7 +24,8 @@ from stack.valkey import Valkey
 
 READY_SECONDS = 60
 WORKERS = {"profiles": 4, "deliveries": 32, "pulls": 8, "upkeep": 8}  # group and queue: threads
-WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop", "--http", "httptools"]
+WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop"]
+WEB += ["--http", "hub.answers:Protocol"]  # uvicorn's httptools, and one write an answer
 WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
 WEB += ["--log-level", "warning", "--fd"]
 CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
