@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, relay
+from bench import delivery, faults, record, relay
 
 
 class Bench(Protocol):
@@ -19,7 +19,12 @@ class Bench(Protocol):
         """Measure, print; the exit code."""
 
 
-BENCHES: dict[str, Bench] = {"relay": relay, "delivery": delivery, "faults": faults}
+BENCHES: dict[str, Bench] = {
+    "relay": relay,
+    "delivery": delivery,
+    "faults": faults,
+    "record": record,
+}
 
 
 def main() -> int:

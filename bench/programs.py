@@ -120,7 +120,7 @@ class Program:
 
 @contextmanager
 def served(
-    application: str, folder: Path, env: Mapping[str, str] | None = None
+    application: str, folder: Path, env: Mapping[str, str] | None = None, name: str = ""
 ) -> Iterator[tuple[Program, int]]:
     """An ASGI application on the runner's own socket under its uvicorn command, and its port."""
     with listen("127.0.0.1", 0) as listening:
@@ -130,7 +130,7 @@ def served(
         is_hub = application in other
         arguments = [part if is_hub else other.get(part, part) for part in WEB]
         program = Program(
-            application.partition(":")[0],
+            name or application.partition(":")[0],
             [sys.executable, *arguments, str(listening.fileno())],
             folder,
             env={**(env or {}), "PORT": str(port), "FLEXHUB_WORKER": "web-1"},

@@ -33,6 +33,7 @@ class Setting:
     bare: Program
     bare_port: int
     token: str
+    env: dict[str, str]
 
     def to_hub(self, module: str, to: PartyId, object_id: str, body: bytes) -> bytes:
         """A PUT of the CPO to a party through the hub."""
@@ -96,5 +97,5 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
             served("bench.bare_hop:application", folder, {"BENCH_TARGET": target})
         )
         yield Setting(
-            folder, receiver_port, target, hub, hub_port, bare, bare_port, tokens[str(CPO)]
+            folder, receiver_port, target, hub, hub_port, bare, bare_port, tokens[str(CPO)], env
         )

@@ -22,8 +22,11 @@ from hub import outbound
 from hub.callbacks import mended, next_page
 from hub.directory import PartyEntry
 from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
+from hub.record.calls import noted
+from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 MAX_URL: Final = 2048
@@ -86,7 +89,7 @@ def with_query(url: str, **changes: str) -> str:
     return parts._replace(query=urlencode(query)).geturl()
 
 
-def read(url: str, party: PartyEntry, hub: PartyId) -> Page:
+def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> Page:
     """GET one page FROM the hub TO the party; PageFailed, or PageRefused."""
     correlation_id = headers.new_id()
     sent = {
@@ -99,7 +102,10 @@ def read(url: str, party: PartyEntry, hub: PartyId) -> Page:
         headers.TO_PARTY_ID: party.party_id,
     }
     try:
-        response = outbound.call("GET", url, sent)
+        with noted(
+            Kind.PULL, "GET", sent, party.platform, module=module, role=InterfaceRole.SENDER
+        ) as call:
+            response = call.answered(outbound.call("GET", url, sent))
     except HubError as error:
         raise PageFailed(error.message) from error
     answer = envelope.read_answer(response.body)

@@ -175,7 +175,7 @@ def _read_on(pull: Pull, until: float) -> None:
             pull.next_url = foreign_list.first_url(endpoint, pull.date_from)
         visited.add(pull.next_url)
         try:
-            page = foreign_list.read(pull.next_url, party, directory.hub)
+            page = foreign_list.read(pull.next_url, pull.module, party, directory.hub)
             is_over = _commit(pull, page, directory, visited, repeats=page.digest == digest)
         except PageRefused as error:
             _refused(pull, error)

@@ -12,8 +12,9 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from charging_profiles.models import ProfileCommand
-from hub import onboarding, party_status, statements
-from hub.models import Delivery
+from hub import onboarding, outbox, party_status, statements
+from hub.models import Delivery, DrainLease, Party
+from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from hub.record.drain import drain
 from hub.record.models import Tally
@@ -21,7 +22,7 @@ from hub.record.recorder import Recorder, recorder
 from hub.record.tallies import BOUNDS
 from tests.hub.console import rows
 from tests.hub.recording import empty, note, recorded
-from tests.hub.strangers import ask
+from tests.hub.strangers import CUSTOM, Stranger, ask, raw, until
 from tests.running_hub import changed_setting
 
 TOKEN = "a token for Prometheus"
@@ -147,20 +148,44 @@ def test_deliveries_that_wait_and_their_age_are_told_by_receiver(client):
 
 
 def _push(receiver, state="WAITING", **changes) -> None:
-    Delivery.objects.create(
-        receiver=receiver,
-        ordering_key="k",
-        module="locations",
-        method="PUT",
-        interface_role="RECEIVER",
-        path="NL/CPO/L1",
-        body=b"{}",
-        correlation_id="c",
-        state=state,
-        to_country_code="NL",
-        to_party_id="SCS",
-        **changes,
-    )
+    values = {
+        "ordering_key": "k",
+        "module": "locations",
+        "method": "PUT",
+        "interface_role": "RECEIVER",
+        "path": "NL/CPO/L1",
+        "body": b"{}",
+        "correlation_id": "c",
+        "to_country_code": "NL",
+        "to_party_id": "SCS",
+    }
+    Delivery.objects.create(receiver=receiver, state=state, **(values | changes))
+
+
+def test_what_a_drain_carries_is_counted_by_receiver(hub, client):
+    taker, refuser = (hub.join(Stranger(Role.EMSP, listens=False)) for _ in range(2))
+    refuser.simulator.says = lambda message: raw(b"<html>", 500)
+    for running in (taker, refuser):
+        party = running.simulator.party
+        receiver = Party.objects.get(party_id=party.party_id).platform
+        _push(receiver, module=CUSTOM, to_country_code=party[0], to_party_id=party[1])
+        outbox.wake_drain(DrainLease.shard_of(receiver.pk))
+    until(lambda: not Delivery.objects.filter(module=CUSTOM, state="WAITING").exists())
+
+    def counted() -> bool:
+        recorded()
+        found = of("flexhub_deliveries_total", samples(hub.http("GET", "/metrics").text))
+        names = {(labels[0].partition(" ")[0], labels[1]): n for labels, n in found.items()}
+        return all(
+            names.get((str(_platform_of(running)), state)) == 1
+            for running, state in ((taker, "DELIVERED"), (refuser, "REFUSED"))
+        )
+
+    until(counted)
+
+
+def _platform_of(running) -> int:
+    return Party.objects.get(party_id=running.simulator.party.party_id).platform_id
 
 
 @pytest.mark.usefixtures("_recorded_nothing")
