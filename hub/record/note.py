@@ -1,6 +1,6 @@
 """What is noted of one message: cheap on the hot path, made into a row by the recorder's thread."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -91,13 +91,34 @@ class Row(NamedTuple):
     answer_body: str
 
 
-def row(note: Note) -> Row:
+def rows(notes: Iterable[Note]) -> list[Row]:
     """What is kept: nothing secret, nothing that the table would not take."""
+    made = []
+    place, path, query = None, "", ""
+    where = ("", "", "")
+    for note in notes:
+        # What came in and what was sent on of it follow each other, with the same place.
+        if note.place is not place or note.path != path or note.query != query:
+            place, path, query = note.place, note.path, note.query
+            where = _where(note)
+        made.append(_row(note, *where))
+    return made
+
+
+def _where(note: Note) -> tuple[str, str, str]:
+    """Path, module and interface."""
     place = note.place
     path = masking.safe_path(note.path, place)
     if note.query and (query := masking.safe_query(note.query)):
         path = f"{path}?{query}"
     module = place.module if place else _configuration_module(path)
+    return _text(path, 300), _text(module, 64), place.role.value if place else ""
+
+
+def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
+    request_id, correlation_id = note.request_id, note.correlation_id
+    if len(request_id) > 255 or len(correlation_id) > 255 or "\0" in request_id + correlation_id:
+        request_id, correlation_id = _text(request_id, 255), _text(correlation_id, 255)
     request_body = answer_body = ""
     if note.bodies is not None:
         request_body, answer_body = (
@@ -106,15 +127,15 @@ def row(note: Note) -> Row:
         )
     return Row(
         note.at,
-        note.direction,
-        note.kind,
-        _text(note.method, 16),
-        _text(module, 64),
-        place.role if place else "",
-        _text(path, 300),
-        _text(note.request_id, 255),
-        _text(note.correlation_id, 255),
-        "" if note.related_id == note.correlation_id else _text(note.related_id, 255),
+        note.direction.value,
+        note.kind.value,
+        note.method if len(note.method) < 8 else _text(note.method, 16),
+        module,
+        interface_role,
+        path,
+        request_id,
+        correlation_id,
+        _text(note.related_id, 255) if note.related_id != note.correlation_id else "",
         str(note.sender),
         str(note.receiver),
         note.platform,
@@ -124,7 +145,7 @@ def row(note: Note) -> Row:
         note.seconds * 1000,
         note.request_bytes,
         note.answer_bytes,
-        _text(note.problem, 300),
+        _text(note.problem, 300) if note.problem else "",
         request_body,
         answer_body,
     )

@@ -18,7 +18,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from hub.record.note import Note, Row, row
+from hub.record.note import Note, Row, rows
 
 logger = logging.getLogger(__name__)
 STREAM: Final = "flexhub:messages"
@@ -126,7 +126,7 @@ class Recorder:
                 counts["unrecorded", ()] += dropped
             if not notes and not counts:
                 return
-            batches = _batches([row(note) for note in notes])
+            batches = _batches(rows(notes))
             if counts:
                 batches[0].counts = [Count(name, labels, n) for (name, labels), n in counts.items()]
             try:
