@@ -17,6 +17,7 @@ app = Celery(
         "hub.delivery",
         "hub.pull",
         "hub.record.drain",
+        "hub.replay",
         "hub.still_alive",
         "hub.upkeep",
     ],

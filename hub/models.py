@@ -391,6 +391,47 @@ class DrainLease(models.Model):
         return {shard for (shard,) in statements.run(held)}
 
 
+class Replay(models.Model):
+    """The current state on its way to a party that was away, as far as it has come."""
+
+    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="replays")
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    # What was written last: `after` is a row of this module.
+    module = models.CharField(max_length=9, blank=True)
+    after = models.BigIntegerField(default=0)
+    objects_sent = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["country_code", "party_id"], name="replay_once_a_party")
+        ]
+
+    def __str__(self) -> str:
+        return f"replay to {self.identity}"
+
+    @property
+    def identity(self) -> PartyId:
+        """To whom."""
+        return PartyId(self.country_code, self.party_id)
+
+    @classmethod
+    def begin(cls, platform_id: int, identity: PartyId) -> None:
+        """From the beginning, also where one is under way."""
+        cls.objects.update_or_create(
+            country_code=identity.country_code,
+            party_id=identity.party_id,
+            defaults={
+                "platform_id": platform_id,
+                "module": "",
+                "after": 0,
+                "objects_sent": 0,
+                "started_at": timezone.now(),
+            },
+        )
+
+
 class OneTimePassword(models.Model):
     """Marks an operator whose password was printed or handed over and must be replaced."""
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hub import outbox
 from hub.directory import Directory, PlatformEntry, load
-from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth
+from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth, Replay
 from hub.ocpi import headers
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
@@ -53,6 +53,11 @@ def is_back(platform_id: int) -> None:
             Party.objects.filter(platform_id=platform_id, status=ConnectionStatus.OFFLINE),
             ConnectionStatus.CONNECTED,
         )
+        if changed and Platform.objects.filter(pk=platform_id, is_replayed_to=True).exists():
+            for party in Party.objects.filter(
+                platform_id=platform_id, status=ConnectionStatus.CONNECTED
+            ):
+                Replay.begin(platform_id, party.identity)
     if changed:
         logger.info("platform %s is CONNECTED again", platform_id)
 

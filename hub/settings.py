@@ -272,6 +272,7 @@ CELERY_TASK_ROUTES = {
     "hub.delivery.*": {"queue": "deliveries"},
     "hub.pull.*": {"queue": "pulls"},
     "hub.still_alive.*": {"queue": "upkeep"},
+    "hub.replay.*": {"queue": "upkeep"},
     "hub.upkeep.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
@@ -296,6 +297,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hub.still_alive.check_quiet_platforms",
         "schedule": 30.0,
         "options": {"expires": 60},
+    },
+    "replays to parties that are back": {
+        "task": "hub.replay.advance",
+        "schedule": 1.0,
+        "options": {"expires": 5},
     },
     "bodies of broadcasts that are delivered": {
         "task": "hub.upkeep.forget_bodies",

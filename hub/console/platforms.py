@@ -29,7 +29,7 @@ from hub.console.tables import (
     column,
 )
 from hub.directory import wait_until_confirmed
-from hub.models import Endpoint, Party, Platform
+from hub.models import Endpoint, Party, Platform, Replay
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
 from hub.pulls import Pull
@@ -326,7 +326,7 @@ class PartyAdmin(ReadOnlyTable):
     search_help_text = "Country code, party id or name"
     ordering = ("country_code", "party_id", "role")
     actions_row = ("suspend", "resume", "agree")
-    actions_detail = ("check_party", "suspend", "resume", "agree")
+    actions_detail = ("check_party", "replay", "suspend", "resume", "agree")
     fieldsets = (
         (None, {"fields": ("identity_", "role", "name", "status_", "agreed", "last_updated")}),
         ("Where", {"fields": ("platform", "problem_", "last_check", "business_details")}),
@@ -397,6 +397,32 @@ class PartyAdmin(ReadOnlyTable):
         except CannotCheck as error:
             messages.error(request, str(error))
             return _back(request, reverse("admin:hub_party_change", args=[party.pk]))
+
+    def has_replay_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Of those that can take it."""
+        return request.user.has_perm("hub.change_party") and self._is(
+            object_id, status=ConnectionStatus.CONNECTED
+        )
+
+    @action(
+        "Replay",
+        permissions=["replay"],
+        icon="replay",
+        dialog=_dialog(
+            "Send the current state to this party?",
+            "Every Location, Tariff and Token that it may see is PUT to it as it is now. OCPI "
+            "leaves it to a party that was away to GET what it has missed; this is for those that "
+            "do not.",
+            "Send",
+        ),
+    )
+    def replay(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Begin it; the workers do the rest."""
+        party = get_object_or_404(Party, pk=object_id)
+        Replay.begin(party.platform_id, party.identity)
+        self.log_change(request, party, "The current state is sent to it.")
+        messages.success(request, f"The current state is on its way to {party.identity}.")
+        return _back(request, reverse("admin:hub_party_change", args=[party.pk]))
 
     @action(
         "Suspend",

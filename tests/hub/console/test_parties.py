@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hub.directory import current_version
-from hub.models import Delivery, DirectoryReader, Party
+from hub.models import Delivery, DirectoryReader, Party, Replay
 from tests.hub.console import rows
 
 CONFIRMED = {"_form_submitted": "True"}
@@ -96,3 +96,10 @@ def test_who_may_only_look_may_not_act(client, party):
     assert client.get(address("change", party)).status_code == 200
     for action in ("suspend", "resume", "agree"):
         assert client.post(address(action, party), CONFIRMED).status_code == 403
+
+
+def test_the_current_state_is_sent_to_a_connected_party(console, party):
+    assert "Send the current state" in console.get(address("replay", party)).content.decode()
+    assert console.post(address("replay", party), CONFIRMED).url == address("change", party)
+    assert Replay.objects.get().identity == party.identity
+    assert "on its way to NL-CPO" in said(console, party)
