@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, record, relay
+from bench import delivery, faults, ingest, listing, record, relay
 
 
 class Bench(Protocol):
@@ -22,6 +22,8 @@ class Bench(Protocol):
 BENCHES: dict[str, Bench] = {
     "relay": relay,
     "delivery": delivery,
+    "ingest": ingest,
+    "list": listing,
     "faults": faults,
     "record": record,
 }

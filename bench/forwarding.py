@@ -54,9 +54,9 @@ class Contestant:
             figures.clear()
 
 
-def location() -> bytes:
-    """A Location of eight EVSEs."""
-    site = Site(evses=tuple(Evse(f"EVSE{number}") for number in range(EVSES)))
+def location(evses: int = EVSES) -> bytes:
+    """A Location of so many EVSEs."""
+    site = Site(evses=tuple(Evse(f"EVSE{number}") for number in range(evses)))
     return to_json(documents.location(site, CPO, datetime.now(UTC), set()))
 
 

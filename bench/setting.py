@@ -67,18 +67,7 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
         stack.enter_context(
             Program("receiver", command, folder, core=OTHER_CORE, listening=listening)
         )
-        postgres = Postgres(folder / "postgres", sink=keep_quiet)
-        stack.callback(postgres.stop)
-        valkey = Valkey(folder / "valkey", sink=keep_quiet)
-        stack.callback(valkey.stop)
-        data = folder / "data"
-        data.mkdir()
-        env = {
-            "DATABASE_URL": postgres.start(),
-            "REDIS_URL": valkey.start(),
-            "FLEXHUB_DATA": str(data),
-        }
-        run_to_end(env, "manage.py", "migrate", "--no-input")
+        env = stack.enter_context(services(folder))
         target = f"http://127.0.0.1:{receiver_port}"
         parties = {CPO: 0, EMSP: 0, SLOW: SLOW_MILLISECONDS} | dict.fromkeys(
             HANGING, hang_milliseconds
@@ -91,7 +80,7 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
             }
             for party, milliseconds in parties.items()
         ]
-        tokens = json.loads(run_to_end(env, "-m", "bench.join", told=json.dumps(asked)))
+        tokens = joined(env, asked)
         hub, hub_port = stack.enter_context(served("hub.asgi:application", folder, env))
         bare, bare_port = stack.enter_context(
             served("bench.bare_hop:application", folder, {"BENCH_TARGET": target})
@@ -99,3 +88,28 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
         yield Setting(
             folder, receiver_port, target, hub, hub_port, bare, bare_port, tokens[str(CPO)], env
         )
+
+
+@contextmanager
+def services(folder: Path) -> Iterator[dict[str, str]]:
+    """An empty database and a broker of its own; the environment that names them."""
+    with ExitStack() as stack:
+        postgres = Postgres(folder / "postgres", sink=keep_quiet)
+        stack.callback(postgres.stop)
+        valkey = Valkey(folder / "valkey", sink=keep_quiet)
+        stack.callback(valkey.stop)
+        data = folder / "data"
+        data.mkdir()
+        env = {
+            "DATABASE_URL": postgres.start(),
+            "REDIS_URL": valkey.start(),
+            "FLEXHUB_DATA": str(data),
+        }
+        run_to_end(env, "manage.py", "migrate", "--no-input")
+        yield env
+
+
+def joined(env: dict[str, str], asked: list[dict[str, str]]) -> dict[str, str]:
+    """Register parties, each a {party, role, url}; the token that each presents."""
+    tokens: dict[str, str] = json.loads(run_to_end(env, "-m", "bench.join", told=json.dumps(asked)))
+    return tokens

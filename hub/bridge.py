@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,6 +23,17 @@ from django.urls import set_script_prefix
 P = ParamSpec("P")
 T = TypeVar("T")
 Scope = dict[str, Any]
+
+
+class _Views(WSGIHandler):
+    """The views alone. The middleware is for people: sessions, CSRF, messages, assets."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """None, but an exception still becomes a response."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
 
 
 class Bridge:
@@ -34,7 +46,8 @@ class Bridge:
             thread_name_prefix="django",
             initializer=lambda: self._databases.append(connections["default"]),
         )
-        self._handler = WSGIHandler()
+        self._pages = WSGIHandler()
+        self._views = _Views()
 
     def close(self) -> None:
         """Let running requests end; then close each thread's database connection."""
@@ -55,12 +68,13 @@ class Bridge:
     async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponseBase:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
         environ = _environ(scope, body) | extra
+        handler = self._views if scope["path"].startswith("/ocpi/") else self._pages
 
         def call() -> HttpResponseBase:
             set_script_prefix("/")
             _look_at_connection()
             try:
-                return self._handler.get_response(WSGIRequest(environ))
+                return handler.get_response(WSGIRequest(environ))
             finally:
                 reset_queries()
 

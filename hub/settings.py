@@ -196,6 +196,8 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+# Of hub/statements.py; the ORM's own cursors never prepare, and with None psycopg does not either.
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # Threads of one web process that run Django; each holds one database connection.
 DJANGO_THREADS = env.integer("DJANGO_THREADS", 8, least=2)
 HANDSHAKE_THREADS = env.integer("HANDSHAKE_THREADS", 4, least=1)

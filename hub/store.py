@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from hub import statements
@@ -59,6 +59,10 @@ class StoredObject(models.Model):
     `owner` ("NL-CPO"), `object_id` and `audience` are in upper case, so that CiStrings compare
     without case; the document keeps the sender's spelling. `audience` is empty for what was
     broadcast, else the one party that it was sent to. `id` is the order of creation.
+
+    All writers of an object wait for each other by its name (`lock`), but for one: a whole object
+    that replaces what was broadcast, where no variants are, is one statement that locks one row.
+    `has_variants`, which whoever writes one sets first, keeps the two apart.
     """
 
     # What tells one object from another, beside the audience.
@@ -70,6 +74,8 @@ class StoredObject(models.Model):
     last_updated = models.DateTimeField()
     document = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
+    # Of a row for everybody: there may be rows for single parties beside it.
+    has_variants = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         abstract = True
@@ -115,10 +121,20 @@ class StoredObject(models.Model):
             "received_at": timezone.now(),
             **more,
         }
+        names = tuple(values)
+        is_alone = audience == EVERYBODY and not connection.in_atomic_block
+        if is_alone and statements.run(_replace_statement(cls, names), values):
+            return Kept.CHANGED
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
-            found = statements.run(_keep_statement(cls, tuple(values)), values)
+            if audience != EVERYBODY:
+                cls._mark_varied(identity)
+            found = statements.run(_keep_statement(cls, names), values)
         return (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
+
+    @classmethod
+    def _mark_varied(cls, identity: Mapping[str, str]) -> None:
+        cls.named(identity).filter(audience=EVERYBODY).update(has_variants=True)
 
     @classmethod
     def keep_changed(cls, objects: Sequence[Whole]) -> list[Whole]:
@@ -149,8 +165,8 @@ class StoredObject(models.Model):
         statement = f"""
             WITH kept AS (
                 INSERT INTO {table} AS old
-                    ({names}, audience, last_updated, document, received_at)
-                SELECT {names}, '', last_updated, document, %s
+                    ({names}, audience, last_updated, document, received_at, has_variants)
+                SELECT {names}, '', last_updated, document, %s, true  -- perhaps
                 FROM unnest({types}, %s::timestamptz[], %s::bytea[])
                      AS sent ({names}, last_updated, document)
                 ON CONFLICT ({names}, audience) DO UPDATE
@@ -221,7 +237,7 @@ class StoredObject(models.Model):
             # What was broadcast comes first, and decides whether a broadcast is news.
             variants = {
                 one.audience: bytes(one.document)
-                for one in cls.named(identity).order_by("audience")
+                for one in cls.named(identity).order_by("audience").select_for_update()
             }
             if audience != EVERYBODY:
                 document = variants.get(audience) or variants.get(EVERYBODY)
@@ -260,28 +276,48 @@ class StoredObject(models.Model):
         return outcome
 
 
+_FAR_AHEAD: Final = f"%(received_at)s + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
+
+
+def _is_same(kind: type[StoredObject]) -> str:
+    return " AND ".join(f"kept.{name} = %({name})s::text" for name in kind.IDENTITY)
+
+
+@cache
+def _replace_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
+    """Replace what was broadcast and has no variants, unless it is newer."""
+    key = (*kind.IDENTITY, "audience")
+    return f"""
+        UPDATE {kind._meta.db_table} AS kept
+        SET {", ".join(f"{name} = %({name})s" for name in names if name not in key)}
+        WHERE {_is_same(kind)} AND kept.audience = '' AND NOT kept.has_variants
+          AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {_FAR_AHEAD})
+        RETURNING 1
+    """  # noqa: S608 - names of our own tables and columns
+
+
 @cache
 def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
     """Insert or replace, guarded by what the audience has: its variant, or what was broadcast."""
     table, key = kind._meta.db_table, (*kind.IDENTITY, "audience")
-    is_same = " AND ".join(f"kept.{name} = %({name})s::text" for name in kind.IDENTITY)
     given = (f"%({name})s::text" if name in key else f"%({name})s" for name in names)
-    too_far_ahead = f"%(received_at)s + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
     return f"""
         WITH stored AS (
-            INSERT INTO {table} AS old ({", ".join(names)})
-            SELECT {", ".join(given)}
+            INSERT INTO {table} AS old ({", ".join(names)}, has_variants)
+            SELECT {", ".join(given)}, %(audience)s::text = '' AND EXISTS (
+                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience <> ''
+                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {_FAR_AHEAD})
             WHERE NOT EXISTS (
-                SELECT 1 FROM {table} AS kept WHERE {is_same} AND kept.audience = ''
-                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {too_far_ahead})
-            ON CONFLICT ({", ".join(key)}) DO UPDATE
-            SET {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
-            WHERE old.last_updated <= EXCLUDED.last_updated OR old.last_updated > {too_far_ahead}
+                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience = ''
+                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {_FAR_AHEAD})
+            ON CONFLICT ({", ".join(key)}) DO UPDATE SET has_variants = EXCLUDED.has_variants,
+                {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
+            WHERE old.last_updated <= EXCLUDED.last_updated OR old.last_updated > {_FAR_AHEAD}
             RETURNING old.xmax = 0 AS is_new
         ), superseded AS (
             DELETE FROM {table} AS kept USING stored
-            WHERE {is_same} AND %(audience)s::text = '' AND kept.audience <> ''
-              AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {too_far_ahead}))
+            WHERE {_is_same(kind)} AND %(audience)s::text = '' AND kept.audience <> ''
+              AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {_FAR_AHEAD}))
         SELECT is_new FROM stored
     """  # noqa: S608 - names of our own tables and columns
 

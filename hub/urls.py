@@ -32,6 +32,11 @@ def not_by_the_hub(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 
 urlpatterns = [
+    # What is asked most comes first.
+    *(
+        re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
+        for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
+    ),
     re_path(r"^ocpi/versions/?$", Versions.as_view()),
     re_path(r"^ocpi/2\.2\.1/?$", Details.as_view()),
     re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
@@ -42,10 +47,6 @@ urlpatterns = [
     ),
     re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
     re_path(r"^ocpi/2\.2\.1/check-result/(?P<key>[^/]+)/?$", CheckResults.as_view()),
-    *(
-        re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
-        for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
-    ),
     re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),

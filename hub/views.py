@@ -11,7 +11,6 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
-from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -99,11 +98,23 @@ class OcpiView(APIView):
     # transport_and_format, Request format; HEAD is GET without its body (RFC 9110).
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
-    def perform_content_negotiation(
-        self, request: Request, force: bool = False
-    ) -> tuple[BaseRenderer, str]:
-        """JSON, whatever `Accept` or a `format` in the query say."""
-        return JSONRenderer(), JSON
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """DRF's, without users, permissions, throttles and negotiation.
+
+        The gateway has authenticated the party, and JSON is answered whatever `Accept` says.
+        """
+        self.args, self.kwargs = args, kwargs
+        self.request = read = Request(request)
+        method = (request.method or "").lower()
+        known = method in self.http_method_names
+        handler = getattr(self, method, None) if known else None
+        try:
+            response: HttpResponse = (handler or self.http_method_not_allowed)(
+                read, *args, **kwargs
+            )
+        except Exception as error:
+            return answer_exception(error, {"view": self, "request": read})
+        return response
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """405 with an envelope that lists what is allowed."""

@@ -39,6 +39,10 @@ class Location(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="location_by_id"),
             models.Index(fields=["last_updated"], name="location_by_last_updated"),
+            # Counts and offsets of long lists without a look at the documents.
+            models.Index(
+                fields=["id"], include=["owner", "audience", "last_updated"], name="location_list"
+            ),
         ]
 
     @classmethod

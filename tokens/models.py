@@ -31,6 +31,10 @@ class Token(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="token_by_uid"),
             models.Index(fields=["last_updated"], name="token_by_last_updated"),
+            # Counts and offsets of long lists without a look at the documents.
+            models.Index(
+                fields=["id"], include=["owner", "audience", "last_updated"], name="token_list"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,11 +1,15 @@
 """Pushes of one Location at once: none is lost, none waits forever."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from django.db import connection
 
+from hub.ocpi.party import PartyId
+from hub.store import Kept, Pushed
 from locations.models import Location
 from tests.hub.pushing import T1, T2, evse_of, location_of
 from tests.hub.strangers import until
@@ -106,3 +110,57 @@ def test_directed_and_broadcast_pushes_at_once_end_and_the_newest_counts(
     assert {one.code for one in answers} <= {1000}
     assert owner.kept(location_id, viewer=emsp)["city"] == "All"
     assert Location.objects.filter(object_id=location_id.upper()).count() == 1
+
+
+# --- Broadcasts that nobody has to be told of are written by one statement ---------------------
+
+
+def in_the_store(location_id, method, body, audience="", *ids):
+    """Keep a push of NL-CPO without any message."""
+
+    def push():
+        try:
+            owner = PartyId("NL", "CPO")
+            sent = json.dumps(body).encode()
+            return Location.push(Pushed(method, owner, (location_id, *ids), {}, sent, audience))
+        finally:
+            connection.close()
+
+    return push
+
+
+def whole(location_id, number, **more):
+    owner = PartyId("NL", "CPO")
+    return location_of(owner, location_id, city=str(number), last_updated=moment(number), **more)
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_a_variant_that_is_older_than_what_is_broadcast_at_once_does_not_stay(hub, at_once, number):
+    location_id = f"QUIET {number}"
+    in_the_store(location_id, "PUT", whole(location_id, 1))()
+    at_once(
+        in_the_store(location_id, "PUT", whole(location_id, 3)),
+        in_the_store(location_id, "PUT", whole(location_id, 2), "DE-MSP"),
+        in_the_store(location_id, "PUT", whole(location_id, 4), "DE-NEW"),
+    )
+    rows = {row.audience: row for row in Location.objects.filter(object_id=location_id)}
+    assert set(rows) == {"", "DE-NEW"}
+    assert rows[""].last_updated.second == 3
+    assert rows[""].has_variants
+    in_the_store(location_id, "PUT", whole(location_id, 5))()
+    (row,) = Location.objects.filter(object_id=location_id)
+    assert not row.has_variants
+    assert in_the_store(location_id, "PUT", whole(location_id, 6))() is Kept.CHANGED
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_no_patch_is_lost_under_a_put_at_once(hub, at_once, number):
+    location_id = f"PATCHED {number}"
+    in_the_store(location_id, "PUT", whole(location_id, 1))()
+    status = {"status": "CHARGING", "last_updated": moment(3)}
+    at_once(
+        in_the_store(location_id, "PUT", whole(location_id, 2)),
+        in_the_store(location_id, "PATCH", status, "", "3256"),
+    )
+    row = Location.objects.get(object_id=location_id)
+    assert json.loads(bytes(row.document))["evses"][0]["status"] == "CHARGING"

@@ -1,0 +1,93 @@
+"""What a Location costs that is kept and broadcast to nobody, beside the least that it could."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from bench import load
+from bench.figures import Figure, Ratio
+from bench.forwarding import CONNECTIONS, Contestant, location
+from bench.programs import served
+from bench.report import report
+from bench.setting import CPO, joined, services
+from hub.ocpi import headers
+
+EVSES = 12
+HUB = ("NL", "HUB")
+
+
+def pushes(token: str, body: bytes) -> list[bytes]:
+    """A PUT for each connection, to the hub itself."""
+    sent = {
+        "Authorization": headers.authorization(token),
+        headers.REQUEST_ID: "0a7f3f6c-2e1b-4b52-9a0f-5b1e4f0a9c11",
+        headers.CORRELATION_ID: "6d0f7a52-8f2c-4c39-8a63-1f6f0b7d2e90",
+        headers.FROM_COUNTRY_CODE: CPO.country_code,
+        headers.FROM_PARTY_ID: CPO.party_id,
+        headers.TO_COUNTRY_CODE: HUB[0],
+        headers.TO_PARTY_ID: HUB[1],
+        "Content-Type": "application/json",
+    }
+    found = []
+    for number in range(CONNECTIONS):
+        location_id = f"LOC{number:03}"
+        path = f"/ocpi/2.2.1/receiver/locations/{CPO.country_code}/{CPO.party_id}/{location_id}"
+        own = body.replace(b'"LOC1"', f'"{location_id}"'.encode(), 1)
+        found.append(load.put(path, sent, own))
+    return found
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `script/bench ingest` takes."""
+    parser.add_argument("--quick", action="store_true", help="a look: few and short rounds")
+    parser.add_argument("--out", type=Path, help="file for the figures; in FLEXHUB_DATA otherwise")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print."""
+    return report(
+        "ingest",
+        options.out,
+        lambda folder: measure(folder, *((2, 1.0) if options.quick else (6, 2.0))),
+    )
+
+
+def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+    """Both in turn, several times over."""
+    body = location(EVSES)
+    with ExitStack() as stack:
+        env = stack.enter_context(services(folder))
+        tokens = joined(env, [{"party": str(CPO), "role": "CPO", "url": "http://127.0.0.1:9"}])
+        requests = pushes(tokens[str(CPO)], body)
+        hub, bare = (
+            Contestant(name, *stack.enter_context(served(application, folder, env)), requests)
+            for name, application in (
+                ("hub", "hub.asgi:application"),
+                ("bare", "bench.bare_store:application"),
+            )
+        )
+        for one in (hub, bare):
+            one.compete(seconds / 2)
+            one.forget()
+        for _ in range(rounds):
+            for one in (hub, bare):
+                one.compete(seconds)
+    share = Ratio.of(bare.cpu, hub.cpu)
+    figures = [
+        Figure(
+            f"rate of one core: PUT of a Location ({len(body)} bytes), hub / bare upsert",
+            share.told(100, " %"),
+            "at least 70 %",
+            share.median >= 0.7,
+        ),
+        Figure("the same by the clock", Ratio.of(hub.rate, bare.rate).told(100, " %")),
+    ]
+    raw = {
+        one.name: {
+            "cpu_microseconds": [round(1e6 * value, 1) for value in one.cpu],
+            "messages_per_second": [round(value) for value in one.rate],
+        }
+        for one in (hub, bare)
+    }
+    return figures, raw
