@@ -143,15 +143,21 @@ def speed(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
     receivers = at.pusher("parties", urls=[at.url(n) for n in range(RECEIVERS)])
     updates = 60 if quick else 300
     rates, others = [], []
-    with at.worker():
+    rounds = 1 if quick else 3
+    with at.worker() as worker:
         _pushed(at, receivers, 20, 20)  # connections, caches: not counted
-        for _ in range(1 if quick else 3):
+        before = worker.family_cpu_seconds()
+        for _ in range(rounds):
             rates.append(_rate(*_pushed(at, receivers, updates, updates)))
-    with Program("one_task", ONE_TASK, at.folder, env=at.env):
+        cpu = (worker.family_cpu_seconds() - before) / (rounds * updates * RECEIVERS)
+    with Program("one_task", ONE_TASK, at.folder, env=at.env) as worker:
         time.sleep(6)
         _pushed(at, receivers, 4, 4, "one_task")
-        for _ in range(1 if quick else 3):
+        before = worker.family_cpu_seconds()
+        for _ in range(rounds):
             others.append(_rate(*_pushed(at, receivers, updates // 5, updates, "one_task")))
+        other_cpu = worker.family_cpu_seconds() - before
+        other_cpu /= rounds * (updates // 5) * RECEIVERS
     rate, other = statistics.median(rates), statistics.median(others)
     at.pusher("clear")
     per_second = rate / 2 / RECEIVERS
@@ -175,13 +181,18 @@ def speed(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
             rate >= 3 * other,
         ),
         Figure(
+            "the same: CPU of the worker a delivery, one task / engine",
+            f"{other_cpu / cpu:.1f} ({1e6 * other_cpu:.0f} / {1e6 * cpu:.0f} µs)",
+        ),
+        Figure(
             "at half that load: commit to arrival, p99",
             f"{1000 * p99:.0f} ms (p50 {1000 * p50:.0f} ms)",
             "under 250 ms",
             p99 < 0.25,
         ),
     ]
-    return lines, {"rates": rates, "one_task": others, "p50": p50, "p99": p99}
+    raw = {"rates": rates, "one_task": others, "cpu": cpu, "one_task_cpu": other_cpu}
+    return lines, {**raw, "p50": p50, "p99": p99}
 
 
 def _pushed(

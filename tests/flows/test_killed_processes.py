@@ -1,6 +1,7 @@
 """Commands and deliveries survive kill -9 and a lost Valkey (design 2 and 6.1; real processes)."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +16,8 @@ from django.utils import timezone
 
 from cdrs.models import Cdr, Posting
 from charging_profiles.models import CommandState, ProfileCommand
-from hub import pull
-from hub.models import Delivery, DeliveryState
+from hub import delivery, pull
+from hub.models import Delivery, DeliveryState, DrainLease
 from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
 from locations.models import Location
@@ -216,7 +217,7 @@ def test_a_result_that_comes_while_there_is_no_broker_is_delivered_when_it_is_ba
     given = url_given(cast.cpo.asked("AWAY-2")[0])
     processes.valkey.stop()
     assert code(cast.cpo.post_result(given, DONE)) == 1000
-    assert [delivery.state for delivery in deliveries("AWAY-2")] == [DeliveryState.WAITING]
+    assert [one.state for one in deliveries("AWAY-2")] == [DeliveryState.WAITING]
     processes.valkey.start()
     assert len(cast.emsp.results("AWAY-2", timeout=PATIENCE)) == 1
 
@@ -335,3 +336,36 @@ def test_a_result_comes_through_after_the_hub_was_killed_and_started_again(proce
     assert ask(processes, cpo, "POST", url, body=result).code == 1000
     assert emsp.simulator.got[-1].body == result
     assert emsp.simulator.got[-1].parts == ("START_SESSION", "7")
+
+
+def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_more(
+    processes, cast, pool
+):
+    hanging = FirstHangs(Reply())
+    cast.cpo.put_session("STOP-1", cast.emsp)
+    cast.emsp.put_profile("STOP-1")
+    cast.emsp.answers("STOP-1", hanging)
+    assert code(cast.cpo.post_result(url_given(cast.cpo.asked("STOP-1")[0]), DONE)) == 1000
+    assert hanging.arrived.wait(PATIENCE)
+    [first] = deliveries("STOP-1")
+    behind, beside = deliveries("STOP-1") * 2
+    for one, body, key in ((behind, b'"behind"', first.ordering_key), (beside, b'"beside"', "-")):
+        one.pk, one.body, one.ordering_key = None, body, key
+        one.save()
+    # Whoever has sent this one has claimed the one that waits behind the first.
+    until(cast, lambda: len(cast.emsp.got("STOP-1", method="POST")) == 2)
+    worker = processes.children["deliveries"]
+    worker.send(signal.SIGSTOP)
+    hanging.may_answer.set()
+    shard = DrainLease.shard_of(first.receiver_id)
+    until(cast, lambda: shard not in DrainLease.held())
+    taking_over = pool.submit(delivery.drain, shard)
+    until(cast, lambda: {one.state for one in deliveries("STOP-1")} == {DeliveryState.DELIVERED})
+    worker.send(signal.SIGCONT)
+    until(cast, lambda: any("taken over" in line for line in worker.tail))
+    taking_over.result(PATIENCE)
+    bodies = [message.body for message in cast.emsp.got("STOP-1", method="POST")]
+    # The first one twice: its answer came to a worker that was stopped.
+    assert [body for body in bodies if body != b'"beside"'] == [bytes(first.body)] * 2 + [
+        b'"behind"'
+    ]
