@@ -11,6 +11,7 @@ from hub.console import (
     flexibility,
     platforms,
     profile_commands,
+    stored,
 )
 
 __all__ = (
@@ -24,4 +25,5 @@ __all__ = (
     "flexibility",
     "platforms",
     "profile_commands",
+    "stored",
 )

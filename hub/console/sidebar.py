@@ -46,6 +46,15 @@ SIDEBAR = {
             ],
         },
         {
+            "title": "Stored",
+            "items": [
+                _table("Locations", "location_on", "ocpi_locations_location"),
+                _table("Tariffs", "sell", "ocpi_tariffs_tariff"),
+                _table("Tokens", "badge", "ocpi_tokens_token"),
+                _table("CDRs", "receipt_long", "ocpi_cdrs_cdr"),
+            ],
+        },
+        {
             "title": "Flexibility",
             "items": [
                 _table("Flexibility agreements", "contract", "flex_flexagreement"),

@@ -30,8 +30,8 @@ def hint(secret: str) -> str:
 def masked(value: Any, *, uids: bool = False) -> Any:
     """The same JSON without credentials tokens, token uids and contract ids.
 
-    A `uid` is a Token's when a contract_id stands beside it, or with `uids` always: an EVSE has
-    one too, which is no secret.
+    A `uid` is a Token's when a contract_id stands beside it, where a Location is published to some
+    alone, or with `uids` always: an EVSE has one too, which is no secret.
     """
     if isinstance(value, list):
         return [masked(item, uids=uids) for item in value]
@@ -39,7 +39,9 @@ def masked(value: Any, *, uids: bool = False) -> Any:
         return value
     secret = _SECRET | {"uid"} if uids or "contract_id" in value else _SECRET
     return {
-        name: hint(inner) if name in secret and isinstance(inner, str) else masked(inner, uids=uids)
+        name: hint(inner)
+        if name in secret and isinstance(inner, str)
+        else masked(inner, uids=uids or name == "publish_allowed_to")
         for name, inner in value.items()
     }
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 from django.utils import timezone
 
+from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from hub import secret_box
@@ -20,7 +21,12 @@ from hub.models import (
     PlatformHealth,
 )
 from hub.ocpi.party import PartyId
+from hub.outbound import Response
+from locations.models import Location
 from sessions.models import Session
+from tariffs.models import Tariff
+from tests import minimal
+from tokens.models import Token
 
 TOKEN_UID = "04A2B3C4D5E680"
 CONTRACT_ID = "DE-MSP-C12345678-X"
@@ -236,8 +242,35 @@ def deliveries(of: Session, receiver: Platform) -> None:
         )
 
 
+def stored(number: int = 0) -> None:
+    """A Location, a Tariff, Tokens and CDRs; some for one party alone."""
+    cpo, emsp, now = PartyId("NL", "CPO"), PartyId("DE", "MSP"), timezone.now()
+    allowed = {"uid": TOKEN_UID, "type": "RFID"}
+    place = minimal.location(cpo, f"LOC{number}", publish=False, publish_allowed_to=[allowed])
+    Location.keep(_named(cpo, f"LOC{number}"), "", minimal.as_json(place), now)
+    price = {"country_code": "NL", "party_id": "CPO", "id": "T", "currency": "EUR", "elements": []}
+    Tariff.keep(_named(cpo, f"TARIFF{number}"), "DE-MSP", minimal.as_json(price), now)
+    for kind, whitelist in (("RFID", "NEVER"), ("APP_USER", "ALWAYS")):
+        card = minimal.token(
+            emsp, TOKEN_UID, type=kind, whitelist=whitelist, contract_id=CONTRACT_ID
+        )
+        named = _named(emsp, f"{TOKEN_UID}{number or ''}") | {"type": kind}
+        Token.keep(named, "", minimal.as_json(card), now)
+    driver = {"cdr_token": card}
+    for more in ({}, {"credit": True, "credit_reference_id": "CDR-0"}):
+        bill = minimal.cdr(cpo, emsp, f"CDR-{number}{'-C' if more else ''}", **driver, **more)
+        where = {"location": "https://emsp.example/cdrs/1?secret=1"}
+        answer = Response(201, where, b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}')
+        Cdr.taken(cpo, emsp, minimal.as_json(bill), answer)
+
+
+def _named(owner: PartyId, object_id: str) -> dict[str, str]:
+    return {"owner": str(owner), "object_id": object_id}
+
+
 def fill() -> None:
     """Everything."""
+    stored()
     cpo = platform("Volt Charging B.V.", ("NL", "CPO", "CPO"))
     platform("Autostrom GmbH", ("DE", "MSP", "EMSP"), ("DE", "AUT", "CPO"))
     scsp = platform("Slimladen", ("NL", "SCS", "SCSP"))

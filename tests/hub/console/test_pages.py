@@ -8,11 +8,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from hub.models import Agreement, Delivery, Erasure, Party, Platform
+from locations.models import Location
 from sessions.models import Session
+from tariffs.models import Tariff
 from tests.hub.console import rows
+from tokens.models import Token
 
 READ_ONLY = (
     Platform,
@@ -23,6 +27,10 @@ READ_ONLY = (
     PreferenceCopy,
     FspAssignment,
     Erasure,
+    Location,
+    Tariff,
+    Token,
+    Cdr,
 )
 EDITABLE = (Agreement, FlexAgreement)
 pytestmark = pytest.mark.usefixtures("filled")
@@ -81,6 +89,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
         FspAssignment.of(kept)
         rows.commands(kept, scsp, cpo)
         rows.deliveries(kept, scsp)
+        rows.stored(number)
         Agreement.objects.create(
             country_code_a="NL",
             party_id_a="SEC",
@@ -128,6 +137,10 @@ AT_A_GLANCE = (
     (Agreement, ("DE-MSP and FR-BDS", "contract ended on 1 March", "This is an open hub")),
     (FlexAgreement, ("NL-SCS", "NL-CPO", "any")),
     (FspAssignment, ("NL-SCS", "acts", "agreement")),
+    (Location, ("LOC0", "NL-CPO", "Gent", "everybody")),
+    (Tariff, ("TARIFF0", "NL-CPO", "EUR", "DE-MSP alone")),
+    (Token, ("•••680", "APP_USER", "DE-MSP", "TheNewMotion", "NEVER")),
+    (Cdr, ("CDR-0-C", "DE-MSP", "4.00 EUR (credit)", "15.34", "HTTP 201")),
     (Erasure, ("DE-MSP", "3 sessions", "2 CDRs", "under a pseudonym")),
 )
 
