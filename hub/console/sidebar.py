@@ -50,7 +50,7 @@ SIDEBAR = {
             "items": [
                 _table("Locations", "location_on", "ocpi_locations_location"),
                 _table("Tariffs", "sell", "ocpi_tariffs_tariff"),
-                _table("Tokens", "badge", "ocpi_tokens_token"),
+                _table("Tokens", "contactless", "ocpi_tokens_token"),
                 _table("CDRs", "receipt_long", "ocpi_cdrs_cdr"),
             ],
         },

@@ -33,16 +33,15 @@ class StoredTable(ReadOnlyTable):
     search_help_text = "Owner (NL-CPO) or the beginning of an id"
     ordering = ("-last_updated", "-id")
     facts: tuple[str, ...] = ()
-    readonly_fields = ("audience_", "updated", "document_")
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         """What is computed."""
-        return (*StoredTable.readonly_fields, *self.facts)
+        return (*self.facts, "document_")
 
     def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
         """The same for every kind."""
         return (
-            (None, {"fields": ("owner", *self.facts, "audience_")}),
+            (None, {"fields": ("owner", *self.facts)}),
             ("How it came", {"fields": ("last_updated", "received_at")}),
             ("Document", {"fields": ("document_",)}),
         )
@@ -74,7 +73,7 @@ class _Place(msgspec.Struct):
 class LocationAdmin(StoredTable):
     """Locations with their EVSEs."""
 
-    facts = ("object_id", "place", "evses", "publish")
+    facts = ("object_id", "place", "evses", "publish", "audience_")
     list_display = ("object_id", "owner", "place", "evses", "publish", "audience_", "updated")
 
     @column("place")
@@ -104,7 +103,7 @@ class _Price(msgspec.Struct):
 class TariffAdmin(StoredTable):
     """Tariffs."""
 
-    facts = ("object_id", "currency", "kind", "elements")
+    facts = ("object_id", "currency", "kind", "elements", "audience_")
     list_display = ("object_id", "owner", "currency", "kind", "elements", "audience_", "updated")
 
     @column("currency")
@@ -136,7 +135,7 @@ class TokenAdmin(StoredTable):
     search_fields = ("owner", "=object_id")
     search_help_text = "Owner (DE-MSP) or a whole uid"
     list_filter = ("owner", "audience", "type", "last_updated")
-    facts = ("uid", "type", "issuer", "valid", "whitelist")
+    facts = ("uid", "type", "issuer", "valid", "whitelist", "audience_")
     list_display = ("uid", "type", "owner", "issuer", "valid", "whitelist", "audience_", "updated")
 
     @column("uid", ordering="object_id")

@@ -15,10 +15,11 @@ from hub.ocpi.errors import (
     InvalidParameters,
     OcpiError,
     UnknownReceiver,
+    UnknownToken,
 )
 from hub.ocpi.modules import INTERFACES, ROUTES, match
 from hub.ocpi.party import PartyId
-from hub.routing import Address, Forward, Found, Hub, Lookup, LookupKind, Message, decide
+from hub.routing import Address, Ask, Forward, Found, Hub, Lookup, LookupKind, Message, decide
 
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 HUB = PartyId("NL", "HUB")
@@ -402,3 +403,26 @@ def test_an_active_profile_of_a_session_without_fsp_goes_to_whom_is_named_else_4
     for to in ("hub", None):
         with pytest.raises(UnknownReceiver):
             decide(sent(to), DIRECTORY, Found((), "session 'S1'"))
+
+
+# --- Whose Token is this? -------------------------------------------------------------------------
+
+NOBODY = Found((), "a Token of this uid and type")
+
+
+def test_an_unknown_token_is_asked_of_all_emsps_by_a_cpo_alone():
+    message = _message("POST", "tokens", SENDER, "uid/authorize", sender="cpo")
+    assert decide(message, DIRECTORY) == Lookup(LookupKind.TOKEN, CPO)
+    asked = decide(message, DIRECTORY, NOBODY)
+    assert isinstance(asked, Ask)
+    assert [forward.receiver.identity for forward in asked.forwards] == [EMSP, OTHER_EMSP]
+    with pytest.raises(UnknownReceiver, match="no CPO"):
+        decide(_message("POST", "tokens", SENDER, "uid/authorize"), DIRECTORY, NOBODY)
+
+
+def test_a_token_is_unknown_when_there_is_no_emsp_to_ask():
+    lonely = replace(DIRECTORY, parties={CPO: PARTIES[CPO]})
+    message = _message("POST", "tokens", SENDER, "uid/authorize", sender="cpo")
+    with pytest.raises(UnknownToken) as caught:
+        decide(message, lonely, NOBODY)
+    assert (caught.value.http_status, caught.value.code) == (404, 2004)

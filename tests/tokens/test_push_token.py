@@ -55,7 +55,7 @@ def test_a_token_goes_from_the_hub_to_every_cpo_and_to_nobody_else(
     hub, cpo, second_cpo, others, role, to
 ):
     owner = hub.join(Stranger(role))
-    document = token(owner.simulator.party, f"SPREAD-{to}", n=1.50)
+    document = token(owner.simulator.party, f"SPREAD-{role}-{to}", n=1.50)
     answer = put(hub, owner, document, to=to)
     assert answer.said == (201, 1000)
     assert "data" not in answer.envelope
