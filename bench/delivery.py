@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import figures
-from bench.figures import Figure, percentile
+from bench.figures import Figure, Ratio, percentile
 from bench.programs import Program, free_port, load_average, results_file, run_to_end
 from bench.relay import QUIET
 from stack.postgres import Postgres
@@ -248,22 +248,25 @@ def slow(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
 
 def dead(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
     """What one dead and one 5-second receiver among fifty take from the other 48."""
-    urls = [at.url(n) for n in range(200, 248)]
-    sound = at.pusher("parties", urls=urls)
-    ill = at.pusher("parties", urls=[f"http://127.0.0.1:{free_port()}/0/0", at.url(249, 5000)])
+    sound = at.pusher("parties", urls=[at.url(n) for n in range(200, 248)])
+    well = at.pusher("parties", urls=[at.url(n) for n in (248, 249)])
+    ill = at.pusher("parties", urls=[f"http://127.0.0.1:{free_port()}/0/0", at.url(250, 5000)])
     updates = 60 if quick else 300
-    with_ill, without = [], []
-    with at.worker():
-        _pushed(at, sound, 20, 20)
-        for _ in range(2 if quick else 5):
-            without.append(_rate(*_pushed(at, sound, updates, updates)))
-            committed = at.pusher(
-                "spread", receivers=[*ill, *sound], updates=updates, objects=updates
-            )
-            came = at.await_count(updates * len(sound) + 10)
-            came = [one for one in came if one[0] != 249]
-            with_ill.append(_rate(committed, came))
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    cpu: dict[bool, list[float]] = {True: [], False: []}
+    with at.worker() as worker:
+        _pushed(at, [*sound, *well], 20, 20)
+        for number in range(4 if quick else 10):
+            is_ill = bool(number % 2)
+            receivers = [*(ill if is_ill else well), *sound]
+            before = worker.family_cpu_seconds()
+            committed = at.pusher("spread", receivers=receivers, updates=updates, objects=updates)
+            # Of the slow one so many arrive at once.
+            came = at.await_count(updates * (len(sound) + (0 if is_ill else 2)) + 10 * is_ill)
+            rates[is_ill].append(_rate(committed, [one for one in came if 200 <= one[0] < 248]))
+            cpu[is_ill].append(worker.family_cpu_seconds() - before)
             at.pusher("clear")
+    without, with_ill = rates[False], rates[True]
     lost = [1 - b / a for a, b in zip(without, with_ill, strict=True)]
     least, median = min(lost), statistics.median(lost)
     lines = [
@@ -272,9 +275,12 @@ def dead(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
             f"{100 * median:.1f} % (from {100 * least:.1f} % to {100 * max(lost):.1f} %)",
             "under 5 %",
             median < 0.05,
-        )
+        ),
+        Figure(
+            "the same: CPU of the worker, with / without", Ratio.of(cpu[True], cpu[False]).told()
+        ),
     ]
-    return lines, {"without": without, "with": with_ill}
+    return lines, {"without": without, "with": with_ill, "cpu": [cpu[False], cpu[True]]}
 
 
 def scale(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
