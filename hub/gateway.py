@@ -388,7 +388,7 @@ class Gateway:
             incoming.related_id = response.related_id
         outgoing = _of_django(response)
         outgoing.sent = sent
-        said = envelope.read_answer(outgoing.body)
+        said = envelope.read_own(outgoing.body)
         incoming.code, incoming.problem = said.status_code, said.status_message or ""
         return outgoing
 

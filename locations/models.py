@@ -39,6 +39,9 @@ class Location(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="location_by_id"),
             models.Index(fields=["last_updated"], name="location_by_last_updated"),
+            models.Index(
+                fields=["audience"], condition=~models.Q(audience=""), name="location_variants"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="location_list"

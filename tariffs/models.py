@@ -19,6 +19,9 @@ class Tariff(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="tariff_by_id"),
             models.Index(fields=["last_updated"], name="tariff_by_last_updated"),
+            models.Index(
+                fields=["audience"], condition=~models.Q(audience=""), name="tariff_variants"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="tariff_list"

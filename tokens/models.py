@@ -31,6 +31,9 @@ class Token(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="token_by_uid"),
             models.Index(fields=["last_updated"], name="token_by_last_updated"),
+            models.Index(
+                fields=["audience"], condition=~models.Q(audience=""), name="token_variants"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="token_list"
