@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, ingest, listing, record, relay
+from bench import delivery, faults, ingest, listing, pull, record, relay
 
 
 class Bench(Protocol):
@@ -25,6 +25,7 @@ BENCHES: dict[str, Bench] = {
     "ingest": ingest,
     "list": listing,
     "faults": faults,
+    "pull": pull,
     "record": record,
 }
 

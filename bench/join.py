@@ -1,13 +1,14 @@
 """`python -m bench.join`: register parties that have no server of their own to shake hands with.
 
-Reads a JSON list of {party, role, url} and writes {party: its credentials token}. `url` is where
-the party's endpoints are; the rows are those that the handshake itself makes.
+Reads a JSON list of {party, role, url, sends} and writes {party: its credentials token}. `url` is
+where the party's endpoints are; the rows are those that the handshake itself makes.
 """
 
 import json
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 
 import django
 
@@ -22,14 +23,18 @@ from hub.ocpi.datatypes import InterfaceRole, Role  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
 
 
-def join(party: str, role: str, url: str) -> str:
-    """Invite one party and take over its credentials; the token that it shall present."""
+def join(party: str, role: str, url: str, sends: Sequence[str] = ()) -> str:
+    """Invite one party and take over its credentials; the token that it shall present.
+
+    It offers to receive Locations and Sessions, and what it `sends`.
+    """
     identity = PartyId.parse(party)
     onboarding.invite(identity, [Role(role)], party)
     platform = Platform.objects.get(name=party)
     roles = [CredentialsRole(Role(role), BusinessDetails(party), identity[1], identity[0])]
     credentials = Credentials(secrets.token_urlsafe(32), f"{url}/versions", roles)
     modules = [(module, InterfaceRole.RECEIVER) for module in ("locations", "sessions")]
+    modules += [(module, InterfaceRole.SENDER) for module in sends]
     offer = Offer({(module, side): f"{url}/{module}" for module, side in modules})
     return onboarding.register(platform.pk, credentials, offer, TokenForm.BASE64, is_new=True)
 

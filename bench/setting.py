@@ -3,10 +3,11 @@
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import load
 from bench.programs import OTHER_CORE, Program, run_to_end, served
@@ -109,7 +110,7 @@ def services(folder: Path) -> Iterator[dict[str, str]]:
         yield env
 
 
-def joined(env: dict[str, str], asked: list[dict[str, str]]) -> dict[str, str]:
+def joined(env: dict[str, str], asked: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Register parties, each a {party, role, url}; the token that each presents."""
     tokens: dict[str, str] = json.loads(run_to_end(env, "-m", "bench.join", told=json.dumps(asked)))
     return tokens
