@@ -54,6 +54,7 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.openapi.views import PUBLIC
 from hub.outbound import Response
 from hub.record import routed as record
 from hub.record.note import Kind
@@ -93,7 +94,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._worker.lifespan(receive, send)
         elif scope["type"] == "http":
-            if scope["path"].startswith("/ocpi/"):
+            if scope["path"].startswith("/ocpi/") and scope["path"] not in PUBLIC:
                 await self._message(scope, receive, send)
             else:
                 await self._console(scope, receive, send)

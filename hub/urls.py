@@ -13,6 +13,7 @@ from hub.health import health
 from hub.hub_client_info import HubClientInfo
 from hub.metrics import metrics
 from hub.ocpi.errors import HubError, NotFound
+from hub.openapi.views import docs, openapi
 from hub.versions import Details, Versions
 from hub.views import refusal
 
@@ -37,6 +38,8 @@ urlpatterns = [
         re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
         for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
     ),
+    path("ocpi/openapi.json", openapi),
+    re_path(r"^ocpi/docs/?$", docs),
     re_path(r"^ocpi/versions/?$", Versions.as_view()),
     re_path(r"^ocpi/2\.2\.1/?$", Details.as_view()),
     re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),

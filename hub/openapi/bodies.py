@@ -1,0 +1,104 @@
+"""What stands in a request's body and in an answer's `data` (each module's Interfaces)."""
+
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from cdrs.objects import CDR
+from charging_profiles.objects import (
+    ActiveChargingProfile,
+    ChargingProfileResponse,
+    ProfileResult,
+    SetChargingProfile,
+)
+from commands.objects import COMMANDS, CommandResponse, CommandResult
+from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import Route
+from hub.ocpi.patches import partial
+from locations.objects import EVSE, Connector, Location
+from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, Session
+from tariffs.objects import Tariff
+from tokens.objects import AuthorizationInfo, LocationReferences, Token
+
+Kind = type[msgspec.Struct] | type[StrEnum]
+SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
+
+_LISTED: Final[dict[str, type[msgspec.Struct]]] = {
+    "locations": Location,
+    "tariffs": Tariff,
+    "sessions": Session,
+    "cdrs": CDR,
+    "tokens": Token,
+}
+# By how many ids follow the owner, or name it on the Sender interface.
+_PARTS: Final = (Location, EVSE, Connector)
+
+
+class Content(NamedTuple):
+    """Alternatives of a body or of `data`; without any there is none."""
+
+    kinds: tuple[Kind, ...] = ()
+    is_list: bool = False
+    is_required: bool = True
+
+    def schema(self) -> dict[str, Any]:
+        """The schema, by references."""
+        found = [reference(kind) for kind in self.kinds]
+        one = found[0] if len(found) == 1 else {"oneOf": found}
+        return {"type": "array", "items": one} if self.is_list else one
+
+
+NOTHING: Final = Content()
+VERSIONS, DETAILS = Content((Version,), is_list=True), Content((VersionDetails,))
+CREDENTIALS, CLIENTS = Content((Credentials,)), Content((ClientInfo,), is_list=True)
+PROFILE_RESULT, COMMAND_RESULT = Content((ProfileResult,)), Content((CommandResult,))
+
+
+def reference(kind: Kind) -> dict[str, str]:
+    """Where the schema of a Struct or enum is."""
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def sent(route: Route, method: str) -> Content:
+    """What a request of this route and method carries."""
+    if method in {"GET", "DELETE"}:
+        return NOTHING
+    if (route.module, route.role) == ("sessions", SENDER):
+        return Content((ChargingPreferences,))
+    if (route.module, route.role) == ("tokens", SENDER):
+        return Content((LocationReferences,), is_required=False)
+    if route.module == "commands":
+        return Content(tuple(COMMANDS.values())) if route.role == RECEIVER else COMMAND_RESULT
+    if route.module == "chargingprofiles":
+        return Content((SetChargingProfile if route.role == RECEIVER else ActiveChargingProfile,))
+    kind = _named(route)
+    return Content((partial(kind) if method == "PATCH" else kind,))
+
+
+def answered(route: Route, method: str) -> Content:
+    """What the `data` of a good answer is."""
+    if route.module == "chargingprofiles":
+        return Content((ChargingProfileResponse,)) if route.role == RECEIVER else NOTHING
+    if (route.module, route.role) == ("commands", RECEIVER):
+        return Content((CommandResponse,))
+    if (route.module, route.role, method) == ("sessions", SENDER, "PUT"):
+        return Content((ChargingPreferencesResponse,))
+    if (route.module, route.role, method) == ("tokens", SENDER, "POST"):
+        return Content((AuthorizationInfo,))
+    if method != "GET":
+        return NOTHING
+    return Content((_named(route),), is_list=is_list(route, method))
+
+
+def is_list(route: Route, method: str) -> bool:
+    """Whether it is a GET List, with pages."""
+    return method == "GET" and route.role == SENDER and not route.segments
+
+
+def _named(route: Route) -> type[msgspec.Struct]:
+    if route.module == "locations":
+        ids = [one for one in route.segments if one not in {"{country_code}", "{party_id}"}]
+        return _PARTS[max(len(ids) - 1, 0)]
+    return _LISTED[route.module]
