@@ -21,7 +21,10 @@ _PATTERNS: Final = {
     "country_code": r"^[A-Za-z0-9]{2}$",
     "party_id": r"^[A-Za-z0-9*]{1,3}$",
 }
-_ID: Final = {"type": "string", "minLength": 1, "maxLength": 36}
+# types: CiString(36)
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": 36, "pattern": r"^[\x20-\x7E]+$"}
+# How msgspec describes a Decimal, which it also reads from a text; OCPI writes numbers.
+_DECIMAL: Final = {"type": "string", "format": "decimal"}
 _COMMANDS: Final = [str(command) for command in COMMANDS]
 
 
@@ -60,7 +63,7 @@ def document(base_url: str) -> bytes:
             "security": [{_TOKEN: []}],
             "paths": paths,
             "components": {
-                "schemas": schemas | answers.components(),
+                "schemas": _with_numbers(schemas) | answers.components(),
                 "securitySchemes": {
                     _TOKEN: {
                         "type": "apiKey",
@@ -80,6 +83,15 @@ def _number(kind: type) -> dict[str, Any]:
     if kind.__name__ != "_JsonNumber":
         raise NotImplementedError(kind)
     return {"type": "number"}
+
+
+def _with_numbers(schema: Any) -> Any:
+    """The same schemas with Decimals as numbers (types: number)."""
+    if isinstance(schema, dict):
+        if schema == _DECIMAL:
+            return {"type": "number"}
+        return {name: _with_numbers(value) for name, value in schema.items()}
+    return [_with_numbers(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def _routed(route: Route, method: str, sent: Content, data: Content) -> dict[str, Any]:
