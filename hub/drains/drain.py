@@ -40,7 +40,7 @@ LOOK_EVERY: Final = 0.02
 MOMENT: Final = 1.0
 LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
-# Looking takes at most this part of its time.
+# Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
 LOOKING: Final = 0.25
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
 HOUSE_EVERY: Final = 0.5
@@ -156,9 +156,11 @@ class Drain:
                 busy_at = now
             elif now - busy_at > IDLE:
                 return
+            # A look that took long because the machine is busy must not make the next one late.
             pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
+            pause = min(max(pause, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, (now - began) / LOOKING)):
+                async with asyncio.timeout(pause):
                     await self._look.wait()
 
     async def _claim(self) -> None:
