@@ -56,7 +56,9 @@ def advance() -> None:
             with transaction.atomic():
                 replay = Replay.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
                 if replay is not None:
-                    _advance(replay, holder.current())
+                    # Read after the row: a snapshot of a moment ago may say that the party, which
+                    # has just come back, is OFFLINE.
+                    _advance(replay, holder.refresh())
         except ServerError as error:
             logger.warning("replays wait: %s", error.message)
             return

@@ -260,7 +260,7 @@ def test_a_pull_goes_on_where_its_worker_was_killed(processes, cast):
     processes.start("deliveries")
     until(cast, lambda: Pull.objects.get(pk=wanted.pk).state == PullState.FINISHED)
     may_answer.set()
-    assert lists.offsets() == [0, 2, 2, 4]
+    assert lists.offsets("locations") == [0, 2, 2, 4]
     assert Pull.objects.get(pk=wanted.pk).stored == 6
     assert Location.objects.filter(owner=str(party)).count() == 6
 

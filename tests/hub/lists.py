@@ -55,9 +55,13 @@ class Lists:
             sent["Link"] = f'<{link}>; rel="next"'
         return page_of(found[offset : offset + self.size], **sent)
 
-    def offsets(self) -> list[int]:
-        """Where the pages began that were asked for."""
-        return [int(message.query.get("offset", 0)) for message in self.asked]
+    def offsets(self, module: str = "") -> list[int]:
+        """Where the pages began that were asked for, of this module or of all."""
+        return [
+            int(message.query.get("offset", 0))
+            for message in self.asked
+            if module in ("", message.module)
+        ]
 
 
 def page_of(documents: list[Document], **headers: str) -> web.Response:

@@ -30,7 +30,7 @@ from stack.__main__ import CHECKOUT
 from tests.flows.processes import _database_url
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
-from tests.hub.stored import cdr, token
+from tests.hub.stored import cdr
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,7 +39,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def filled(transactional_db) -> None:
     """A hub with rows of every kind, messages of several days among them."""
     rows.fill()
-    token()
     cdr("BILL")
     partitions.make_ahead()
     for days in (0, 1, 40):
