@@ -12,7 +12,7 @@ import uvloop
 from bench import load, nginx_hop
 from bench.figures import Figure, Ratio
 from bench.programs import Program, served
-from bench.setting import CPO, EMSP, Setting, to_hop
+from bench.setting import CPO, EMSP, FORWARDED, Setting, to_hop
 from sessions.objects import CdrToken, TokenType
 from simulators import documents
 from simulators.charging import Ev, Evse, Meter, MeterPeriod, Plug
@@ -54,9 +54,9 @@ class Contestant:
             figures.clear()
 
 
-def location(evses: int = EVSES) -> bytes:
+def location(location_id: str = "LOC1", evses: int = EVSES) -> bytes:
     """A Location of so many EVSEs."""
-    site = Site(evses=tuple(Evse(f"EVSE{number}") for number in range(evses)))
+    site = Site(location_id, evses=tuple(Evse(f"EVSE{number}") for number in range(evses)))
     return to_json(documents.location(site, CPO, datetime.now(UTC), set()))
 
 
@@ -87,7 +87,8 @@ def contestants(at: Setting) -> Iterator[dict[str, Contestant]]:
             served("bench.fastapi_hop:application", at.folder, {"BENCH_TARGET": at.target})
         )
         nginx = stack.enter_context(nginx_hop.served(at.receiver_port, at.folder))
-        routed = [at.to_hub("locations", EMSP, one, document) for one in ids]
+        routed = [at.to_hub(FORWARDED, EMSP, one, document) for one in ids]
+        places = [at.to_hub("locations", EMSP, one, location(one)) for one in ids]
         kept = [
             at.to_hub("sessions", EMSP, f"SESSION{number:03}", session(number))
             for number in range(CONNECTIONS)
@@ -97,6 +98,7 @@ def contestants(at: Setting) -> Iterator[dict[str, Contestant]]:
             Contestant("hub", at.hub, at.hub_port, routed),
             Contestant("FastAPI + aiohttp", *fastapi, plain),
             Contestant("hub, Sessions that it keeps", at.hub, at.hub_port, kept),
+            Contestant("hub, Locations that it keeps", at.hub, at.hub_port, places),
         ]
         if nginx is not None:
             found.append(Contestant("nginx", *nginx, plain))
@@ -115,7 +117,7 @@ def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dic
     hub, bare, fastapi = (
         found[name] for name in ("hub", "bare ASGI + aiohttp", "FastAPI + aiohttp")
     )
-    kept, nginx = found["hub, Sessions that it keeps"], found.get("nginx")
+    nginx = found.get("nginx")
     to_bare, to_fastapi = Ratio.of(hub.cpu, bare.cpu), Ratio.of(hub.cpu, fastapi.cpu)
     figures = [
         Figure(
@@ -146,11 +148,13 @@ def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dic
                 share.median >= 0.07,
             )
         )
-    figures.append(
+    figures += [
         Figure(
-            "CPU a message: hub / bare, Sessions that it keeps", Ratio.of(kept.cpu, bare.cpu).told()
+            f"CPU a message: hub / bare, {what} that it keeps",
+            Ratio.of(found[f"hub, {what} that it keeps"].cpu, bare.cpu).told(),
         )
-    )
+        for what in ("Locations", "Sessions")
+    ]
     raw = {
         one.name: {
             "cpu_microseconds": [round(1e6 * value, 1) for value in one.cpu],

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
     """Both in turn, several times over."""
-    body = location(EVSES)
+    body = location(evses=EVSES)
     with ExitStack() as stack:
         env = stack.enter_context(services(folder))
         tokens = joined(env, [{"party": str(CPO), "role": "CPO", "url": "http://127.0.0.1:9"}])

@@ -22,18 +22,20 @@ from hub.ocpi.configuration import BusinessDetails, Credentials, CredentialsRole
 from hub.ocpi.datatypes import InterfaceRole, Role  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
 
+RECEIVED = ("locations", "sessions", "nltnm-places")
+
 
 def join(party: str, role: str, url: str, sends: Sequence[str] = ()) -> str:
     """Invite one party and take over its credentials; the token that it shall present.
 
-    It offers to receive Locations and Sessions, and what it `sends`.
+    It offers to receive Locations, Sessions and a custom module, and what it `sends`.
     """
     identity = PartyId.parse(party)
     onboarding.invite(identity, [Role(role)], party)
     platform = Platform.objects.get(name=party)
     roles = [CredentialsRole(Role(role), BusinessDetails(party), identity[1], identity[0])]
     credentials = Credentials(secrets.token_urlsafe(32), f"{url}/versions", roles)
-    modules = [(module, InterfaceRole.RECEIVER) for module in ("locations", "sessions")]
+    modules = [(module, InterfaceRole.RECEIVER) for module in RECEIVED]
     modules += [(module, InterfaceRole.SENDER) for module in sends]
     offer = Offer({(module, side): f"{url}/{module}" for module, side in modules})
     return onboarding.register(platform.pk, credentials, offer, TokenForm.BASE64, is_new=True)

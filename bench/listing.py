@@ -117,7 +117,7 @@ def measure(folder: Path, rows: int, rounds: int, seconds: float) -> tuple[list[
         env = stack.enter_context(services(folder))
         tokens = joined(env, [{"party": str(CPO), "role": "CPO", "url": "http://127.0.0.1:9"}])
         with psycopg.connect(env["DATABASE_URL"], autocommit=True) as database:
-            database.execute(_FILL, [str(CPO), location(EVSES), rows])
+            database.execute(_FILL, [str(CPO), location(evses=EVSES), rows])
             database.execute("VACUUM ANALYZE ocpi_locations_location")
         program, port = stack.enter_context(served("hub.asgi:application", folder, env))
         hub = Server(program, port, tokens[str(CPO)])

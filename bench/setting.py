@@ -19,6 +19,8 @@ from stack.valkey import Valkey
 
 CPO, EMSP, SLOW = PartyId("NL", "CPO"), PartyId("DE", "MSP"), PartyId("DE", "SLO")
 SLOW_MILLISECONDS = 200
+# A custom module is forwarded and no more; of OCPI's own, what an owner pushes is kept as well.
+FORWARDED = "nltnm-places"
 HANGING = [PartyId("XX", f"{number:03}") for number in range(100)]
 
 

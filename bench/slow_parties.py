@@ -9,7 +9,7 @@ import uvloop
 from bench import load
 from bench.figures import Figure, Ratio, percentile
 from bench.forwarding import location
-from bench.setting import EMSP, HANGING, SLOW, SLOW_MILLISECONDS, Setting, to_hop
+from bench.setting import EMSP, FORWARDED, HANGING, SLOW, SLOW_MILLISECONDS, Setting, to_hop
 
 IN_FLIGHT = 1000
 SERVED_CONNECTIONS = 32
@@ -19,7 +19,7 @@ SERVED_PER_SECOND = 300.0
 def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
     """A thousand messages open at once to a party that takes 200 ms."""
     document = location()
-    routed = [at.to_hub("locations", SLOW, f"LOC{n:04}", document) for n in range(IN_FLIGHT)]
+    routed = [at.to_hub(FORWARDED, SLOW, f"LOC{n:04}", document) for n in range(IN_FLIGHT)]
     plain = [to_hop(SLOW_MILLISECONDS, f"LOC{n:04}", document) for n in range(IN_FLIGHT)]
     hub_rates, bare_rates, errors = [], [], 0
     for number in range(rounds + 1):
@@ -53,10 +53,8 @@ def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], d
 def hanging(at: Setting, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
     """The others' latency before, while, and after a hundred parties hang."""
     document = location()
-    served = [
-        at.to_hub("locations", EMSP, f"LOC{n:03}", document) for n in range(SERVED_CONNECTIONS)
-    ]
-    hung = [at.to_hub("locations", party, "LOC1", document) for party in HANGING]
+    served = [at.to_hub(FORWARDED, EMSP, f"LOC{n:03}", document) for n in range(SERVED_CONNECTIONS)]
+    hung = [at.to_hub(FORWARDED, party, "LOC1", document) for party in HANGING]
     quiet, disturbed = uvloop.run(_hanging(at, served, hung, seconds))
     without = percentile(quiet.latencies, 0.99)
     during = percentile(disturbed.latencies, 0.99)

@@ -21,6 +21,10 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "256MB",
+    # Checkpoints by the clock, not whenever a burst of messages was written.
+    "max_wal_size": "4GB",
+    # The outbox is vacuumed when it needs it (hub migration 0010), looked at this often.
+    "autovacuum_naptime": "10s",
     "timezone": "UTC",
     # Parallel queries share memory through files here: /dev/shm has 64 MB in most containers,
     # and systemd empties it when the user who started the server logs out.

@@ -40,10 +40,16 @@ def test_the_order_of_fields_spaces_and_the_spelling_of_numbers_make_no_other_cd
     assert len(emsp.simulator.got) == 1
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"total_energy": 99}, {"x_vendor": 1}, {"last_updated": "2026-02-01T00:00:00Z"}],
-)
+def test_a_cdr_that_is_written_anew_with_a_later_last_updated_is_the_same_bill(hub, cpo, emsp):
+    document = of(cpo, emsp, "REWRITTEN")
+    post(hub, cpo, document)
+    later = document | {"last_updated": "2026-02-01T00:00:00Z"}
+    assert post(hub, cpo, later).said == (200, 1000)
+    assert len(emsp.simulator.got) == 1
+    assert [json.loads(bytes(row.document)) for row in kept("REWRITTEN")] == [document]
+
+
+@pytest.mark.parametrize("changes", [{"total_energy": 99}, {"x_vendor": 1}])
 def test_another_cdr_of_the_same_id_is_refused_since_none_can_be_replaced(hub, cpo, emsp, changes):
     cdr_id = f"CHANGED-{next(iter(changes))}"
     document = of(cpo, emsp, cdr_id)
