@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, connection
@@ -88,6 +89,8 @@ class Directory:
     recorded_bodies: dict[PartyId, float] = field(default_factory=dict)
     # Headers that were right once: decoding and hashing them again would give the same.
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
+    # What others have worked out of this snapshot, for as long as it lasts.
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def authenticate(self, authorization_header: str) -> Presented | None:
         """Whose token this is; the Base64 and the plain form are both tried."""

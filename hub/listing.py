@@ -11,12 +11,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
-import psycopg
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from hub import statements
 from hub.ocpi import envelope
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.pagination import Page, page_headers, read_page
@@ -59,19 +59,16 @@ def list_page(rows: "models.QuerySet[Any]", request: Request) -> HttpResponse:
         rows = rows.filter(last_updated__lt=page.date_to)
     of = _list_id(exchange, page)
     mark = _Mark.read(query.get(_MARK, ""), page, of)
-    found = _documents(rows, page, mark)
-    has_next = len(found) > page.limit
-    shown = found[: page.limit]
-    total = max(_total(rows, is_exact=mark is None), page.offset + len(found) if found else 0)
-    response = HttpResponse(
-        envelope.success_of_list([document for _, document in shown]), content_type=JSON
-    )
+    joined, last_row, count = _documents(rows, page, mark)
+    has_next = count > page.limit
+    total = max(_total(rows, of, is_exact=mark is None), page.offset + count if count else 0)
+    response = HttpResponse(envelope.success_of_list(joined), content_type=JSON)
     url = (
         f"{settings.BASE_URL}/ocpi/{VERSION}/{exchange.place.role.lower()}/{exchange.place.module}"
     )
     more = {}
     if has_next:
-        more = {_MARK: str(_Mark(page.offset + page.limit, shown[-1][0], of))}
+        more = {_MARK: str(_Mark(page.offset + page.limit, last_row, of))}
     for name, value in page_headers(page, total, url, query, has_next=has_next, more=more).items():
         response[name] = value
     return response
@@ -84,27 +81,32 @@ def _list_id(exchange: Exchange, page: Page) -> int:
 
 def _documents(
     rows: "models.QuerySet[Any]", page: Page, mark: _Mark | None
-) -> list[tuple[int, bytes]]:
-    """The documents of a page and of one more, which tells whether there is a next page.
+) -> tuple[bytes, int, int]:
+    """The documents of a page, the row of the last one, and how many there are, up to one more.
 
-    The keys are found first: a document is only read for what is sent.
+    PostgreSQL joins them: half of the time of a page, when a hundred rows came one by one.
     """
     skipped = page.offset
     if mark is not None:
         rows, skipped = rows.filter(id__gt=mark.row), page.offset - mark.offset
-    inner, parameters = (
-        rows.order_by("id").values("id")[skipped : skipped + page.limit + 1].query.sql_with_params()
-    )
-    table = rows.model._meta.db_table
-    statement = f"SELECT id, document FROM {table} WHERE id IN ({inner}) ORDER BY id"  # noqa: S608 - made by Django
-    connection.ensure_connection()
-    # A cursor with server-side binding can ask for binary results: as text, PostgreSQL would write
-    # each byte of a document as two digits. Not prepared: a plan for any offset is a bad one.
-    with (
-        connection.wrap_database_errors,
-        psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
-    ):
-        return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()
+    rows = rows.order_by("id")
+    keys = rows.values("id")[skipped : skipped + page.limit + 1]
+    found = rows[: page.limit]
+    if skipped:
+        # The keys are found first: a document is only read for what is sent.
+        shown = rows.values("id")[skipped : skipped + page.limit]
+        found = rows.model._default_manager.filter(pk__in=shown).order_by("id")
+    documents, own = found.values("id", "document").query.sql_with_params()
+    ids, theirs = keys.query.sql_with_params()
+    # The order is that of the rows: to ask for it again would sort the documents.
+    statement = f"""
+        SELECT coalesce(string_agg(document, ','::bytea), ''), coalesce(max(id), 0),
+               (SELECT count(*) FROM ({ids}) AS keys)
+        FROM ({documents}) AS found (id, document)
+    """  # noqa: S608 - made by Django
+    # Not prepared with an offset: a plan for any of them is a bad one.
+    [answer] = statements.run(statement, (*theirs, *own), prepare=not skipped)
+    return cast("tuple[bytes, int, int]", answer)
 
 
 # --- X-Total-Count ------------------------------------------------------------------------------
@@ -113,21 +115,19 @@ def _documents(
 # hundred times as long as it took.
 _PATIENCE: Final = 100
 _MOST_TOTALS: Final = 1000
-_totals: dict[tuple[str, tuple[str, ...]], tuple[int, float]] = {}
+_totals: dict[int, tuple[int, float]] = {}
 
 
-def _total(rows: "models.QuerySet[Any]", *, is_exact: bool) -> int:
+def _total(rows: "models.QuerySet[Any]", of: int, *, is_exact: bool) -> int:
     """How many objects a list has; exactly where a client reckons with it (Pagination, NOTE)."""
-    sql, parameters = rows.order_by().values("id").query.sql_with_params()
-    key = (sql, tuple(map(str, parameters)))
     begun = time.monotonic()
-    total, valid_until = _totals.get(key, (0, 0.0))
+    total, valid_until = _totals.get(of, (0, 0.0))
     if not is_exact and valid_until > begun:
         return total
     total = rows.order_by().count()
-    _totals.pop(key, None)
+    _totals.pop(of, None)
     while len(_totals) >= _MOST_TOTALS:
-        _totals.pop(next(iter(_totals), key), None)
+        _totals.pop(next(iter(_totals), of), None)
     ended = time.monotonic()
-    _totals[key] = (total, ended + _PATIENCE * (ended - begun))
+    _totals[of] = (total, ended + _PATIENCE * (ended - begun))
     return total

@@ -15,14 +15,14 @@ Row = TypeVar("Row", bound=models.Model)
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
-def run(query: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+def run(query: str, parameters: Parameters = (), *, prepare: bool = True) -> list[tuple[Any, ...]]:
     """The rows that a statement returns; psycopg binds the parameters in the server."""
     connection.ensure_connection()
     with (
         connection.wrap_database_errors,
         psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
     ):
-        cursor.execute(query, parameters, prepare=True, binary=True)
+        cursor.execute(query, parameters, prepare=prepare, binary=True)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -381,9 +381,20 @@ def shared_with(
     Only of owners that may exchange this module with it, and are not suspended. A variant without
     a document says that the viewer alone was told of the object's end.
     """
+    key = (kind, viewer, _has_variants(kind, viewer))
+    if key not in directory.memo:
+        directory.memo[key] = _shared_with(*key, directory)
+    # Never evaluated itself: each `all` is a query of its own.
+    rows: models.QuerySet[Any] = directory.memo[key].all()
+    return rows
+
+
+def _shared_with(
+    kind: type[StoredObject], viewer: PartyId, has_variants: bool, directory: Directory
+) -> "models.QuerySet[Any]":
     rows = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
-    own = kind._default_manager.filter(audience=str(viewer))
-    if _has_variants(kind, viewer):
+    if has_variants:
+        own = kind._default_manager.filter(audience=str(viewer))
         hidden = kind._default_manager.filter(
             models.Exists(
                 own.filter(**{column: models.OuterRef(column) for column in kind.IDENTITY})

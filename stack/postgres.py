@@ -35,6 +35,9 @@ SETTINGS = {
     "log_line_prefix": "",
     "log_checkpoints": "off",
 }
+# glibc would give the memory of each page of documents back and fetch it anew for the next one:
+# half of the time of such a query. A backend keeps up to 8 MB instead.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": "8388608", "MALLOC_TRIM_THRESHOLD_": "8388608"}
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -106,6 +109,7 @@ class Postgres(Service):
         return Child(
             "postgres",
             [binaries() / "postgres", "-D", self.cluster, *options],
+            env={**MEMORY, **os.environ},
             as_owner_of=self.cluster,
             cwd=self.folder,
             stop_signal=signal.SIGINT,

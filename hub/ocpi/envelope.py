@@ -1,6 +1,5 @@
 """The response format around every answer (transport_and_format, Response format)."""
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -89,10 +88,10 @@ def success(data: Any = msgspec.UNSET, message: str | None = None) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def success_of_list(documents: Sequence[bytes]) -> bytes:
-    """An envelope around stored JSON documents, whose bytes stay as they are."""
+def success_of_list(joined: bytes) -> bytes:
+    """An envelope around stored documents, commas between them; their bytes stay as they are."""
     head = f'{{"status_code":{SUCCESS},"timestamp":"{ocpi_now()}","data":['
-    return b"".join((head.encode(), b",".join(documents), b"]}"))
+    return b"".join((head.encode(), joined, b"]}"))
 
 
 def success_of_document(document: bytes) -> bytes:
