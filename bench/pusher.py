@@ -21,7 +21,7 @@ from django.utils import timezone  # noqa: E402
 
 from bench.one_task import deliver  # noqa: E402
 from hub import outbox, secret_box  # noqa: E402
-from hub.drains.shard import Mark, Shard  # noqa: E402
+from hub.drains.shard import Mark, Room, Shard  # noqa: E402
 from hub.models import (  # noqa: E402
     Delivery,
     DeliveryState,
@@ -157,7 +157,7 @@ async def _claims(receivers: list[int], rows: int) -> float:
             raise RuntimeError("the shard is drained by somebody")
         done, began = 0, time.monotonic()
         while done < rows:
-            pushes, _ = await shard.claim(dict.fromkeys(mine, 20), [])
+            pushes, _ = await shard.claim(dict.fromkeys(mine, Room(20, 1_000_000)), [])
             if not pushes:
                 raise RuntimeError(f"only {done} rows wait")
             await shard.mark([Mark(one, DeliveryState.DELIVERED, "", 1) for one in pushes])

@@ -26,7 +26,7 @@ from hub.drains.carrier import Carrier, Outcome, Verdict
 from hub.drains.lanes import Lanes
 from hub.drains.marks import Marks
 from hub.drains.merging import Call, Push
-from hub.drains.shard import Mark, Shard
+from hub.drains.shard import Mark, Room, Shard
 from hub.leases import LEASE
 from hub.models import DeliveryState, DrainLease
 from hub.ocpi.datatypes import ConnectionStatus
@@ -44,10 +44,12 @@ IDLE: Final = 5.0
 LOOKING: Final = 0.25
 RENEW_EVERY: Final = LEASE.total_seconds() / 3
 HOUSE_EVERY: Final = 0.5
-# What a drain holds in memory; and of it, for one receiver, at least and at most.
+# What a drain holds in memory; and of it, for one receiver, at least and at most: its even part,
+# so that a slow one's rows leave room for all others'.
 ROWS_HELD: Final = 20_000
 BYTES_HELD: Final = 64_000_000
 ROWS_PER_RECEIVER: Final = (20, 500)
+BYTES_PER_RECEIVER: Final = (100_000, 16_000_000)
 # A worker that stops waits this long for open calls; whoever goes on repeats the others.
 STOP_SECONDS: Final = 3.0
 STATES: Final = {
@@ -69,7 +71,6 @@ class Drain:
         self._marks = Marks(shard, self._forget)
         self._receivers: dict[int, Lanes] = {}
         self._rows = 0
-        self._bytes = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self._look = asyncio.Event()
@@ -166,18 +167,20 @@ class Drain:
     async def _claim(self) -> None:
         """Take the oldest rows of each receiver that has room for half of what it may hold."""
         self._know()
-        if self._rows >= ROWS_HELD or self._bytes >= BYTES_HELD:
+        if self._rows >= ROWS_HELD:
             return
-        least, most = ROWS_PER_RECEIVER
-        most = min(max(least, ROWS_HELD // max(1, len(self._mine))), most)
-        rooms: dict[int, int] = {}
+        whole = Room(
+            _even_part(ROWS_HELD, len(self._mine), *ROWS_PER_RECEIVER),
+            _even_part(BYTES_HELD, len(self._mine), *BYTES_PER_RECEIVER),
+        )
+        rooms: dict[int, Room] = {}
         held: list[int] = []
         for platform_id in self._mine:
             lanes = self._receivers.get(platform_id)
             if lanes is None:
-                rooms[platform_id] = most
-            elif 2 * len(lanes.held) <= most:
-                rooms[platform_id] = most - len(lanes.held)
+                rooms[platform_id] = whole
+            elif 2 * len(lanes.held) <= whole.rows and lanes.bytes < whole.bytes:
+                rooms[platform_id] = Room(whole.rows - len(lanes.held), whole.bytes - lanes.bytes)
                 held += lanes.held
         if not rooms:
             return
@@ -191,10 +194,10 @@ class Drain:
                 lanes = self._receivers[push.platform_id] = self._lanes(push.platform_id)
             lanes.add(push)
             self._rows += 1
-            self._bytes += len(push.body)
             taken[push.platform_id] = taken.get(push.platform_id, 0) + 1
         for platform_id, count in taken.items():
-            self._receivers[platform_id].has_more = count == rooms[platform_id]
+            lanes = self._receivers[platform_id]
+            lanes.has_more = count == rooms[platform_id].rows or lanes.bytes >= whole.bytes
             self._pump(platform_id)
 
     def _lanes(self, platform_id: int) -> Lanes:
@@ -382,10 +385,8 @@ class Drain:
         """They are in memory no more; a claim would find those that still wait."""
         for push in pushes:
             lanes = self._receivers[push.platform_id]
-            if push.id in lanes.held:
-                lanes.held.discard(push.id)
+            if lanes.forget(push):
                 self._rows -= 1
-                self._bytes -= len(push.body)
             if lanes.has_more and len(lanes.held) <= ROWS_PER_RECEIVER[0] // 2:
                 lanes.has_more = False
                 self._look.set()
@@ -395,6 +396,10 @@ class Drain:
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_SECONDS)
         await self._marks.flush()
+
+
+def _even_part(held: int, receivers: int, least: int, most: int) -> int:
+    return min(max(least, held // max(1, receivers)), most)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

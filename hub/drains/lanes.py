@@ -26,6 +26,8 @@ class Lanes:
         self.rate = Rate(per_second)
         # Rows in memory, also those whose end is not written yet: no claim need find them.
         self.held: set[int] = set()
+        # Of their bodies; a broadcast's counts for each receiver.
+        self.bytes = 0
         # More waits in the database than was taken.
         self.has_more = False
         self.given_up_at = -inf
@@ -55,6 +57,7 @@ class Lanes:
     def add(self, push: Push) -> None:
         """Take a row over from the database."""
         self.held.add(push.id)
+        self.bytes += len(push.body)
         key = push.ordering_key
         waiting = self._waiting.setdefault(key, [])
         if not waiting or waiting[-1].id < push.id:
@@ -63,6 +66,14 @@ class Lanes:
             insort(waiting, push, key=_by_id)  # Its transaction took longer than a later one's.
         if key not in self._open:
             self._ready[key] = None
+
+    def forget(self, push: Push) -> bool:
+        """Its end is written; False when it was forgotten before."""
+        if push.id not in self.held:
+            return False
+        self.held.discard(push.id)
+        self.bytes -= len(push.body)
+        return True
 
     def next_call(self, now: float, limit: int) -> Call | float | None:
         """The next call; or when there will be one; or None until something changes."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 
@@ -21,7 +21,8 @@ from hub.wakeups import connection_parameters
 # The holder stops sending this long before its lease ends for others.
 MARGIN: Final = 1.0
 ROWS_AT_ONCE: Final = 2000
-BYTES_AT_ONCE: Final = 16_000_000
+# Of bodies of broadcasts that are kept between two claims.
+BODIES_KEPT: Final = 16_000_000
 # Each statement finds its rows by an index, whatever the planner was last told of their number.
 _SETUP: Final = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
@@ -46,17 +47,21 @@ SELECT id, receiver_id, ordering_key, module, interface_role, path, from_country
        extract(epoch FROM now() - created_at)::float8,
        (SELECT max(version) FROM hub_directoryversion)
 FROM (
-    SELECT row.*, sum(octet_length(coalesce(shared.body, row.body))) OVER (ORDER BY row.id) AS total
-    FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[]) AS asked (receiver, room)
+    SELECT row.*, asked.bytes, sum(octet_length(coalesce(shared.body, row.body))) OVER (
+        PARTITION BY row.receiver_id ORDER BY row.id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS before
+    FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[], %(bytes)s::bigint[])
+         AS asked (receiver, rows, bytes)
     CROSS JOIN LATERAL (
         SELECT * FROM hub_delivery
         WHERE receiver_id = asked.receiver AND state = 'WAITING' AND id <> ALL(%(held)s::bigint[])
-        ORDER BY id LIMIT asked.room
+        ORDER BY id LIMIT asked.rows
     ) AS row
     LEFT JOIN hub_messagebody AS shared ON shared.id = row.shared_id
     WHERE EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
 ) AS found
-WHERE total <= %(bytes)s
+WHERE coalesce(before, 0) < bytes
 ORDER BY id LIMIT %(rows)s
 """
 _MARK: Final = """
@@ -76,6 +81,13 @@ WITH lease AS MATERIALIZED (
 )
 SELECT fence FROM lease
 """
+
+
+class Room(NamedTuple):
+    """How much more of one receiver's a drain takes into memory."""
+
+    rows: int
+    bytes: int
 
 
 class LeaseLost(Exception):
@@ -162,11 +174,12 @@ class Shard:
         }
 
     async def claim(
-        self, rooms: Mapping[int, int], held: Collection[int]
+        self, rooms: Mapping[int, Room], held: Collection[int]
     ) -> tuple[list[Push], int]:
         """The oldest waiting rows of these receivers, each up to its room, without those held.
 
-        And the version of the directory that they go by.
+        The row that exceeds a receiver's bytes is its last one, however large: it has to go some
+        time. And the version of the directory that they go by.
         """
         asked = time.monotonic()
         found = await self._database.execute(
@@ -174,10 +187,10 @@ class Shard:
             {
                 **self._lease(),
                 "receivers": list(rooms),
-                "rooms": list(rooms.values()),
+                "rooms": [room.rows for room in rooms.values()],
+                "bytes": [room.bytes for room in rooms.values()],
                 "held": list(held),
                 "rows": ROWS_AT_ONCE,
-                "bytes": BYTES_AT_ONCE,
             },
             binary=True,
         )
@@ -202,7 +215,7 @@ class Shard:
         return pushes, rows[0][17] if rows else 0
 
     async def _shared(self, ids: set[int]) -> dict[int, bytes]:
-        if sum(map(len, self._bodies.values())) > BYTES_AT_ONCE:
+        if sum(map(len, self._bodies.values())) > BODIES_KEPT:
             self._bodies.clear()
         if missing := list(ids - self._bodies.keys()):
             found = await self._database.execute(

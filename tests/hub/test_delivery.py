@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from hub import delivery, outbox, party_status, upkeep
 from hub.backlog import backlog
-from hub.drains.shard import LeaseLost, Mark, Shard
+from hub.drains.shard import LeaseLost, Mark, Room, Shard
 from hub.leases import LEASE
 from hub.models import Delivery, DeliveryState, DrainLease, MessageBody, Party, Platform
 from hub.ocpi.datatypes import Role
@@ -434,7 +434,7 @@ def _expire(shard: int) -> None:
 def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub, emsp):
     number = next(_shards)
     row = _push(emsp, receiver_id=NOBODY)
-    rooms = {NOBODY: 5}
+    rooms = {NOBODY: Room(5, 1000)}
 
     async def take_over():
         async with Shard(number) as old, Shard(number) as new:
@@ -471,7 +471,7 @@ def test_what_a_dead_drain_had_claimed_is_carried_by_the_next(hub, emsp):
     async def die():
         async with Shard(shard) as dying:
             assert await dying.take()
-            (push,), _ = await dying.claim({row.receiver_id: 5}, [])
+            (push,), _ = await dying.claim({row.receiver_id: Room(5, 1000)}, [])
             assert push.id == row.pk
 
     asyncio.run(die())
