@@ -51,8 +51,10 @@ async def _drain(number: int) -> None:
 def sweep() -> None:
     """Wake a worker for each shard in which something waits and that nobody holds."""
     held = DrainLease.held()
-    known = holder.current().platforms
-    for receiver in outbox.receivers_waiting():
+    waiting_for = outbox.receivers_waiting()
+    # Read after the rows: an older snapshot does not know a platform that has just come.
+    known = holder.refresh().platforms
+    for receiver in waiting_for:
         if receiver not in known:
             waiting = Delivery.objects.filter(receiver=receiver, state=DeliveryState.WAITING)
             dropped = waiting.update(
