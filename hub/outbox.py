@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 # What publishing raises when the broker is away; the sweeps find the rows without it.
 BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
 
+# A wake-up that nobody took for so long is void: the sweeps have given another one since, and a
+# queue that is behind must not fill with all of them.
+WAKE_EXPIRES: Final = 60
 # A drain is woken so often at most by one process.
 WAKE_EVERY: Final = 0.2
 _woken: dict[int, float] = {}
@@ -157,6 +160,6 @@ def receivers_waiting() -> list[int]:
 def wake(task: str, *arguments: object) -> None:
     """Tell a worker that a row waits. With no broker the sweep finds it a second later."""
     try:
-        app.send_task(task, args=arguments, retry=False)
+        app.send_task(task, args=arguments, retry=False, expires=WAKE_EXPIRES)
     except BROKER_ERRORS as error:
         logger.warning("no broker to wake a worker for %s: %s", task, error)

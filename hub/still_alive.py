@@ -19,6 +19,11 @@ from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 SECONDS = 10.0
+# One that is away is asked again after this part of the time that it has been quiet, and at least
+# this often: those that never come back must not take all the time of the workers. A push to it
+# finds out sooner.
+AGAIN_AFTER = 0.1
+AGAIN_AT_LEAST = timedelta(hours=1)
 
 
 def write_heard(heard: dict[int, float]) -> None:
@@ -44,16 +49,19 @@ def queue_check(platform_id: int) -> None:
 @shared_task
 def check_quiet_platforms() -> None:
     """Queue a check of every registered platform that has been quiet for too long."""
-    quiet_since = timezone.now() - timedelta(seconds=settings.STILL_ALIVE_AFTER)
+    now = timezone.now()
+    quiet_since = now - timedelta(seconds=settings.STILL_ALIVE_AFTER)
     quiet = PlatformHealth.objects.filter(last_heard_at__lt=quiet_since)
-    for platform_id in (
+    for platform_id, heard_at, failed_at in (
         Platform.objects.filter(registered_at__isnull=False)
         .filter(parties__status__in=[ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE])
         .filter(health__in=quiet)
-        .values_list("pk", flat=True)
+        .values_list("pk", "health__last_heard_at", "health__checked_at")
         .distinct()
     ):
-        queue_check(platform_id)
+        pause = min(AGAIN_AFTER * (now - heard_at), AGAIN_AT_LEAST)
+        if failed_at is None or now - failed_at >= pause:
+            queue_check(platform_id)
 
 
 @shared_task

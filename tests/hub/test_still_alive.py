@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from celery.signals import before_task_publish
 from django.utils import timezone
 
 from hub import onboarding, still_alive
@@ -199,3 +200,24 @@ def test_any_message_counts_as_heard(hub, cpo, emsp):
             > timezone.now() - timedelta(seconds=100)
         )
     )
+
+
+def test_one_that_has_been_away_for_long_is_asked_less_often(hub, emsp):
+    asked = []
+
+    def see(body, **_):
+        asked.append(body[0][0])
+
+    platform = _platform(emsp.simulator.party)
+    health = PlatformHealth.objects.filter(platform=platform)
+    _quiet(emsp.simulator.party, 100 * 60)
+    before_task_publish.connect(see, sender="hub.still_alive.check_platform", weak=False)
+    try:
+        health.update(checked_at=timezone.now() - timedelta(minutes=9))
+        still_alive.check_quiet_platforms()
+        assert platform not in asked
+        health.update(checked_at=timezone.now() - timedelta(minutes=11))
+        still_alive.check_quiet_platforms()
+        assert platform in asked
+    finally:
+        before_task_publish.disconnect(see, sender="hub.still_alive.check_platform")

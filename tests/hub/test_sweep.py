@@ -1,0 +1,63 @@
+"""The sweep: what it wakes workers for, what it gives up, and how long a wake-up is good."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from celery.signals import before_task_publish
+from django.utils import timezone
+
+from hub import delivery, outbox
+from hub.directory import holder
+from hub.models import Delivery, Platform
+
+
+@pytest.fixture
+def snapshot(db):
+    """The directory as of now; what the test's own transaction shows is forgotten after it."""
+    yield holder.refresh()
+    holder.__init__()
+
+
+def _owed_to(receiver: int) -> Delivery:
+    return Delivery.objects.create(
+        receiver_id=receiver,
+        ordering_key="key",
+        module="locations",
+        method="PUT",
+        interface_role="RECEIVER",
+        path="NL/CPO/1",
+        body=b"{}",
+        correlation_id="c",
+    )
+
+
+def test_what_is_owed_to_a_platform_that_has_just_come_is_not_dropped(snapshot):
+    platform = Platform.objects.create(name="Just come", registered_at=timezone.now())
+    row = _owed_to(platform.pk)
+    assert platform.pk not in holder.current().platforms
+    delivery.sweep()
+    row.refresh_from_db()
+    assert row.state == "WAITING"
+
+
+def test_what_is_owed_to_nobody_is_dropped(snapshot):
+    row = _owed_to(2**40)
+    delivery.sweep()
+    row.refresh_from_db()
+    assert (row.state, row.outcome) == ("DROPPED", "the receiver is not registered any more")
+
+
+def test_a_wake_up_that_nobody_takes_is_void_after_a_while():
+    sent = []
+
+    def see(headers, **_):
+        sent.append(headers)
+
+    before_task_publish.connect(see, weak=False)
+    try:
+        outbox.wake("hub.delivery.drain", 7)
+    finally:
+        before_task_publish.disconnect(see)
+    (headers,) = sent
+    good_for = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
+    assert timedelta(0) < good_for <= timedelta(seconds=outbox.WAKE_EXPIRES)
