@@ -178,17 +178,22 @@ class Client:
         """Send one request. NotConnected, another OSError, TooLong; the caller bounds the time."""
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
-        is_reused = connection is not None
-        if connection is None:
-            connection = await self._connect(origin)
-        try:
-            answer = await connection.send(request, limit)
-        except ConnectionResetError:
-            is_repeatable = method in _REPEATABLE and not only_once
-            if not is_reused or connection.has_begun or not is_repeatable:
-                raise
+        if connection is not None:
+            try:
+                return await self._exchange(connection, origin, request, limit)
+            except ConnectionResetError:
+                is_repeatable = method in _REPEATABLE and not only_once
+                if connection.has_begun or not is_repeatable:
+                    raise
             # The other side closed an idle connection just now: a new one for the same request.
-            connection = await self._connect(origin)
+        connection = await self._connect(origin)
+        return await self._exchange(connection, origin, request, limit)
+
+    async def _exchange(
+        self, connection: _Connection, origin: Origin, request: bytes, limit: int
+    ) -> Answer:
+        """One request and its answer; afterwards the connection is idle or closed."""
+        try:
             answer = await connection.send(request, limit)
         except BaseException:
             connection.close()

@@ -241,3 +241,31 @@ def test_the_bulkhead_counts_each_receiver_for_itself(settings):
     assert isinstance(first, Response)
     assert isinstance(other, Response)
     assert isinstance(refused, ConnectionProblem)
+
+
+def test_a_second_attempt_that_takes_too_long_leaves_no_connection_open(settings):
+    settings.FORWARD_TIMEOUT = 0.5
+    settings.ALLOW_PRIVATE_URLS = True
+    is_closed = threading.Event()
+    connections = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        if len(connections) == 1:
+            connection.sendall(ANSWER)
+            connection.recv(65536)  # The next request: the connection is closed instead.
+        elif not connection.recv(1):
+            is_closed.set()  # The hub has hung up.
+
+    async def twice(url: str) -> None:
+        caller = AsyncCaller()
+        assert (await caller.call(1, "GET", url, {}, b"")).status == 200
+        with pytest.raises(ForwardTimeout):
+            await caller.call(1, "GET", url, {}, b"")
+        # While the loop lives: its end would close every connection.
+        assert await asyncio.to_thread(is_closed.wait, 5)
+        caller.close()
+
+    with server(serve) as url:
+        asyncio.run(twice(url))
+    assert len(connections) == 2
