@@ -20,12 +20,15 @@ class Batches(logging.StreamHandler):  # type: ignore[type-arg]
         threading.Thread(target=self._write_on, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called with the handler's lock held."""
-        self._lines.append(self.format(record))
-        if record.levelno >= logging.WARNING:
-            self.flush()
-        elif len(self._lines) == 1:
-            self._has_lines.set()
+        """Called with the handler's lock held; nothing that fails here reaches who logs."""
+        try:
+            self._lines.append(self.format(record))
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            elif len(self._lines) == 1:
+                self._has_lines.set()
+        except Exception:
+            self.handleError(record)
 
     def flush(self) -> None:
         """Also at exit (logging.shutdown)."""
@@ -40,4 +43,8 @@ class Batches(logging.StreamHandler):  # type: ignore[type-arg]
         while self._has_lines.wait():
             pause.wait(SECONDS)
             self._has_lines.clear()
-            self.flush()
+            try:
+                self.flush()
+            except (OSError, ValueError):
+                # A full disk, a closed pipe: these lines are lost, as there is nowhere to say so.
+                continue
