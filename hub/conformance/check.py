@@ -123,13 +123,13 @@ def findings_of(probe: Probe) -> list[Finding]:
     """What each chapter finds; a rule that none has spoken of was not tried."""
     found: list[Finding] = []
     for chapter in CHAPTERS:
-        if not (probe.is_unreachable or probe.is_over):
+        if not (probe.is_unreachable or probe.over):
             found += chapter.check(probe)
     if probe.is_unreachable:
         found = [transport.IN_TIME.failed(probe.calls[0])]
         reason = "the party cannot be reached"
     else:
-        reason = "the check's time is over" if probe.is_over else "the party offers nothing for it"
+        reason = probe.over or "the party offers nothing for it"
     spoken = {finding.rule for finding in found}
     rules = [rule for chapter in CHAPTERS for rule in chapter.rules]
     return [*found, *(rule.not_tried(reason) for rule in rules if rule.id not in spoken)]

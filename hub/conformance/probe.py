@@ -111,7 +111,7 @@ class _Envelope(msgspec.Struct):
 
 
 class Probe:
-    """Calls a party as the hub does, keeps every answer, and stops when its time is over."""
+    """Calls a party as the hub does, keeps every answer, and stops when it has had enough."""
 
     def __init__(
         self,
@@ -123,6 +123,7 @@ class Probe:
         response_url: Callable[[], str] = lambda: "",
         seconds: float = 10.0,
         total_seconds: float = 180.0,
+        total_bytes: int = 100_000_000,
     ) -> None:
         self.platform = platform
         self.party = party
@@ -133,6 +134,7 @@ class Probe:
         self.mark = f"{MARK}-{token_hex(4)}".upper()
         self.calls: list[Call] = []
         self._ends_at = time.monotonic() + total_seconds
+        self._bytes_left = total_bytes
         self._kept: dict[str, Call] = {}
 
     @property
@@ -141,9 +143,11 @@ class Probe:
         return bool(self.calls) and all(call.status is None for call in self.calls)
 
     @property
-    def is_over(self) -> bool:
-        """The time for all of it has passed."""
-        return time.monotonic() > self._ends_at
+    def over(self) -> str:
+        """Why no more calls are made: every answer is kept, and workers do other things too."""
+        if time.monotonic() > self._ends_at:
+            return "the check's time is over"
+        return "its answers are longer than a check reads" if self._bytes_left < 0 else ""
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """Where the party offers an interface, None when it does not."""
@@ -183,7 +187,8 @@ class Probe:
         for _ in range(3):
             target = urljoin(call.url, call.headers.get("location", ""))
             is_moved = call.status in {301, 302, 307, 308} and target != call.url
-            if not is_moved or urlsplit(target).netloc != urlsplit(url).netloc:
+            # The token goes to no other host, nor from https to http.
+            if not is_moved or urlsplit(target)[:2] != urlsplit(url)[:2]:
                 break
             hops = (*call.redirects, f"{call.status} to {target}")
             moved = self._send(method, target, module, body, authorization, note)
@@ -215,9 +220,9 @@ class Probe:
             }
         if body:
             sent["Content-Type"] = "application/json"
+        if problem := self.over:
+            return Call(method, url, module, *ids, note, problem=problem)
         began = time.monotonic()
-        if began > self._ends_at:
-            return Call(method, url, module, *ids, note, problem="the check's time is over")
         try:
             with noted(Kind.CHECK, method, sent, self.platform, module=module, body=body) as call:
                 answer = call.answered(
@@ -226,6 +231,7 @@ class Probe:
         except HubError as error:
             took = round((time.monotonic() - began) * 1000)
             return Call(method, url, module, *ids, note, milliseconds=took, problem=error.message)
+        self._bytes_left -= len(answer.body)
         return Call(
             method,
             url,
