@@ -39,8 +39,29 @@ class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # u
     )
     filter_horizontal = ("user_permissions",)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What somebody may is a superuser's word: nobody else can give themselves more."""
+        may = () if _is_superuser(request) else ("is_staff", "is_superuser", "user_permissions")
+        return (*super().get_readonly_fields(request, obj), *may)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Of a superuser, its password too, only for superusers."""
+        return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Likewise."""
+        return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
         """Whoever made the account knows its password, so it must be replaced."""
         super().save_model(request, obj, form, change)
         if not change:
             OneTimePassword.objects.create(user=obj)
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
+def _may_touch(request: HttpRequest, account: User | None) -> bool:
+    return account is None or not account.is_superuser or _is_superuser(request)
