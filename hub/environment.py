@@ -75,7 +75,8 @@ class Environment:
             raise ImproperlyConfigured(
                 f"{name} is not of the form postgresql://user:password@host:port/name."
             )
-        options = dict(pair.split("=", 1) for pair in url.query.split("&") if "=" in pair)
+        pairs = (pair.partition("=") for pair in url.query.split("&"))
+        options = {unquote(key): unquote(value) for key, equals, value in pairs if equals}
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(url.path.strip("/")),
