@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.console import deliveries, profile_commands
 from hub.console.charging import STATUS_COLOURS as SESSION_COLOURS
-from hub.console.platforms import status_badge
+from hub.console.statuses import status_badge
 from hub.console.tables import badge
 from hub.models import Delivery, DeliveryState, Party
 from hub.ocpi.datatypes import ConnectionStatus
