@@ -46,22 +46,21 @@ SELECT id, receiver_id, ordering_key, module, interface_role, path, from_country
        attempts, extract(epoch FROM not_before - now())::float8,
        extract(epoch FROM now() - created_at)::float8,
        (SELECT max(version) FROM hub_directoryversion)
-FROM (
-    SELECT row.*, asked.bytes, sum(octet_length(coalesce(shared.body, row.body))) OVER (
-        PARTITION BY row.receiver_id ORDER BY row.id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[], %(bytes)s::bigint[])
+     AS asked (receiver, rows, bytes)
+CROSS JOIN LATERAL (
+    SELECT row.*, sum(octet_length(coalesce(shared.body, row.body))) OVER (
+        ORDER BY row.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS before
-    FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[], %(bytes)s::bigint[])
-         AS asked (receiver, rows, bytes)
-    CROSS JOIN LATERAL (
+    FROM (
         SELECT * FROM hub_delivery
         WHERE receiver_id = asked.receiver AND state = 'WAITING' AND id <> ALL(%(held)s::bigint[])
         ORDER BY id LIMIT asked.rows
     ) AS row
     LEFT JOIN hub_messagebody AS shared ON shared.id = row.shared_id
-    WHERE EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
 ) AS found
 WHERE coalesce(before, 0) < bytes
+  AND EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
 ORDER BY id LIMIT %(rows)s
 """
 _MARK: Final = """
