@@ -22,6 +22,11 @@ class Answer(msgspec.Struct):
     status_message: str | None = None
     data: msgspec.Raw = msgspec.Raw()
 
+    def __post_init__(self) -> None:
+        """The message is kept as the reason of what failed, and no database takes NUL."""
+        if self.status_message and "\0" in self.status_message:
+            self.status_message = self.status_message.replace("\0", "")
+
     @property
     def is_success(self) -> bool:
         """1xxx: the receiver accepted what it was sent."""

@@ -112,6 +112,7 @@ def test_an_empty_2xx_or_a_1xxx_is_delivered(hub, emsp, status):
         (200, b'{"status_code":2001,"status_message":"why","timestamp":"T"}'),
         (400, b'{"status_code":1000,"timestamp":"T"}'),
         (404, b'{"status_code":2003,"timestamp":"T"}'),
+        (404, b'{"status_code":2003,"status_message":"a\\u0000b","timestamp":"T"}'),
         (500, b"<html>"),
         (200, b"<html>"),
     ],

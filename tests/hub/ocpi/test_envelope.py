@@ -48,6 +48,11 @@ def test_the_code_of_an_answer_is_read_and_none_where_there_is_no_envelope(body,
     assert read_answer(body).status_code == code
 
 
+def test_a_nul_in_a_message_is_left_out_since_no_database_takes_it():
+    answer = read_answer(b'{"status_code":2001,"status_message":"no\\u0000t you"}')
+    assert (answer.status_code, answer.status_message) == (2001, "not you")
+
+
 @pytest.mark.parametrize(
     ("code", "is_success"),
     [(999, False), (1000, True), (1900, True), (1999, True), (2000, False), (4003, False)],
