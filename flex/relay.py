@@ -94,7 +94,7 @@ def preferences_put(forwarded: Forwarded) -> None:
                 discharge_allowed=preferences.discharge_allowed,
                 kwh_at_receipt=_column_kwh(session.object.kwh),
                 cpo_http_status=forwarded.response.status,
-                cpo_status_code=answer.status_code,
+                cpo_status_code=_column_code(answer.status_code),
                 cpo_answer=_answer_text(answer),
                 correlation_id=forwarded.correlation_id,
             )
@@ -133,8 +133,14 @@ def _give(
     correlation_id: str,
 ) -> None:
     """Queue one message to the FSP, in order with the others of this session and interface."""
-    entry = holder.current().parties.get(fsp) if fsp is not None else None
-    if entry is None or entry.platform.endpoint("sessions", role) is None:
+    directory = holder.current()
+    entry = directory.parties.get(fsp) if fsp is not None else None
+    if (
+        entry is None
+        or not entry.is_agreed
+        or entry.platform.endpoint("sessions", role) is None
+        or directory.closed_because(session.owner, entry.identity, "sessions") is not None
+    ):
         return
     outbox.enqueue(
         [
@@ -163,6 +169,11 @@ def _column_kwh(value: Decimal | None) -> Decimal | None:
     return value.quantize(Decimal("0.0001"))
 
 
+def _column_code(code: int | None) -> int | None:
+    """As the column holds it; what is no status code of OCPI's is none at all."""
+    return code if code is not None and 0 <= code <= 9999 else None
+
+
 def _answer_text(answer: envelope.Answer) -> str:
     """The ChargingPreferencesResponse; some send it inside an object or a list."""
     try:
@@ -171,4 +182,4 @@ def _answer_text(answer: envelope.Answer) -> str:
         return ""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return value[:40] if isinstance(value, str) else ""
+    return value[:40].replace("\0", "") if isinstance(value, str) else ""

@@ -1,7 +1,5 @@
 """Sessions as the hub keeps them: the CPO's document, whole (mod_sessions, Flow and Lifecycle)."""
 
-from datetime import timedelta
-
 import msgspec
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
@@ -12,11 +10,10 @@ from hub import statements
 from hub.ocpi.datatypes import decode, utc
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
+from hub.ocpi.patches import last_updated_of
+from hub.store import FUTURE_TOLERANCE
 from sessions.objects import Session as SessionObject
 from sessions.objects import SessionStatus
-
-# A clock that runs ahead must not block every later update of the object.
-FUTURE_TOLERANCE = timedelta(minutes=5)
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -204,7 +201,8 @@ class _Periods(msgspec.Struct):
 def merged(document: bytes, changes: bytes) -> bytes:
     """The document with the PATCH applied; untouched fields keep their bytes.
 
-    InvalidParameters (2001) when `last_updated` is missing.
+    The same PATCH comes once for each party that the CPO sends it to: its `charging_periods` are
+    added once. InvalidParameters (2001) when `last_updated` is missing.
     """
     fields = decode(document, dict[str, msgspec.Raw])
     patch = decode(changes, dict[str, msgspec.Raw])
@@ -213,5 +211,7 @@ def merged(document: bytes, changes: bytes) -> bytes:
     if "charging_periods" in patch:
         kept = decode(document, _Periods).charging_periods or []
         added = decode(changes, _Periods).charging_periods or []
+        if kept[-len(added) :] == added and last_updated_of(changes) == last_updated_of(document):
+            added = []
         patch["charging_periods"] = msgspec.Raw(msgspec.json.encode(kept + added))
     return msgspec.json.encode(fields | patch)

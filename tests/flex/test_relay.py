@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from flex.models import PreferenceCopy
-from hub.models import Delivery
+from hub.models import Agreement, Delivery
 from hub.ocpi.datatypes import Role
 from simulators.messages import Reply
 from tests.flex.agreements import agree
+from tests.hub.strangers import until
 from tests.scripted import SENDER, Actor, code
 
 LATER = "2026-03-01T11:00:00Z"
@@ -177,6 +178,23 @@ def test_an_id_that_needs_encoding_is_encoded(cast):
         (*cast.cpo.party, "REL/15 ?#"),
         ("REL/15 ?#", "charging_preferences"),
     }
+
+
+def test_a_pair_that_the_operator_has_closed_exchanges_nothing(cast):
+    closed = Actor(cast.hub, Role.SCSP)
+    agree(closed, cpo=cast.cpo)
+    Agreement.objects.create(
+        country_code_a=cast.cpo.party.country_code,
+        party_id_a=cast.cpo.party.party_id,
+        country_code_b=closed.party.country_code,
+        party_id_b=closed.party.party_id,
+        module="sessions",
+        is_open=False,
+    )
+    until(lambda: code(cast.cpo.put_session("OUT", cast.emsp, to=closed)) == 4003)
+    cast.cpo.put_session("REL-16", cast.emsp)
+    wish(cast, "REL-16")
+    assert owed("REL-16") == 0
 
 
 # --- Preferences -------------------------------------------------------------------------------

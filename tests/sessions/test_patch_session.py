@@ -62,6 +62,26 @@ def test_charging_periods_are_added(cast):
     assert kept("PATCH-3")["charging_periods"] == [period(10), period(11), period(12)]
 
 
+def test_a_patch_that_goes_to_two_parties_adds_its_charging_periods_once(cast):
+    cast.cpo.put_session("PATCH-3B", cast.emsp, charging_periods=[period(10)])
+    patch = {"kwh": 5, "charging_periods": [period(11)], "last_updated": LATER}
+    for receiver in (cast.emsp, cast.scsp):
+        response = cast.cpo.send("PATCH", cast.cpo.session_path("PATCH-3B"), patch, to=receiver)
+        assert code(response) == 1000
+    assert kept("PATCH-3B")["charging_periods"] == [period(10), period(11)]
+    more = {"charging_periods": [period(12)], "last_updated": LATER}
+    cast.cpo.send("PATCH", cast.cpo.session_path("PATCH-3B"), more, to=cast.emsp)
+    assert kept("PATCH-3B")["charging_periods"] == [period(10), period(11), period(12)]
+
+
+def test_equal_charging_periods_of_a_later_patch_are_added(cast):
+    cast.cpo.put_session("PATCH-3C", cast.emsp, charging_periods=[period(10)])
+    for moment in ("2026-03-01T11:00:00Z", "2026-03-01T11:00:01Z"):
+        patch = {"charging_periods": [period(11)], "last_updated": moment}
+        cast.cpo.send("PATCH", cast.cpo.session_path("PATCH-3C"), patch, to=cast.emsp)
+    assert kept("PATCH-3C")["charging_periods"] == [period(10), period(11), period(11)]
+
+
 def test_charging_periods_are_added_where_there_were_none(cast):
     cast.cpo.put_session("PATCH-4", cast.emsp)
     patch = {"charging_periods": [period(11)], "last_updated": LATER}

@@ -80,6 +80,27 @@ def test_a_response_in_a_list_of_one_is_understood_and_passed_on_as_it_is(cast):
     assert copies("PREF-4")[0].cpo_answer == "NOT_POSSIBLE"
 
 
+@pytest.mark.parametrize(
+    ("session_id", "status_code", "data", "kept"),
+    [
+        ("PREF-O1", b"100000", b'"ACCEPTED"', (None, "ACCEPTED")),
+        ("PREF-O2", b"-1", b'"ACCEPTED"', (None, "ACCEPTED")),
+        ("PREF-O3", b"99999999999999999999999", b"[]", (None, "")),
+        ("PREF-O4", b"1000", b'"ACC\\u0000EPTED"', (1000, "ACCEPTED")),
+    ],
+)
+def test_an_odd_answer_of_the_cpo_is_passed_on_and_the_wishes_are_kept(
+    cast, session_id, status_code, data, kept
+):
+    cast.cpo.put_session(session_id, cast.emsp)
+    content = b'{"status_code":%s,"data":%s}' % (status_code, data)
+    cast.cpo.answers(session_id, Exactly(content=content))
+    response = cast.emsp.send("PUT", path(session_id), WISHES, to=cast.cpo)
+    assert (response.status_code, response.content) == (200, content)
+    [copy] = copies(session_id)
+    assert (copy.cpo_status_code, copy.cpo_answer) == kept
+
+
 def test_every_wish_is_kept_the_newest_last(cast):
     cast.cpo.put_session("PREF-5", cast.emsp)
     for energy in (1, 2, 3):
