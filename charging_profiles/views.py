@@ -128,6 +128,7 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     if not command.add():
         outbox.wake("charging_profiles.tasks.carry_commands")
     return AnswerLater(
+        answered_by=cpo.identity,
         topic=command.topic,
         told=_told,
         resume=partial(_answer_of, command.pk),

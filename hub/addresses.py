@@ -17,7 +17,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddress(OSError):
-    """The host resolves only to addresses that the hub does not connect to."""
+    """The host has no addresses that the hub connects to, or its name can have none at all."""
 
 
 def is_allowed(address: str) -> bool:
@@ -40,9 +40,11 @@ def check_url(url: str, what: str) -> None:
 
     A name that does not resolve now is let through: the call itself will tell.
     """
-    if not url.isprintable() or " " in url:
-        # urlsplit() would drop some of these, and a database does not take all.
-        raise InvalidParameters(f"{what} {url!r} has white space or control characters.")
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        # urlsplit() would drop some of these, and neither a database nor HTTP takes all.
+        raise InvalidParameters(
+            f"{what} {url!r} has white space, control characters or such as are not ASCII."
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -64,7 +66,11 @@ def check_url(url: str, what: str) -> None:
 
 def resolve(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[int, str]]:
     """Allowed (family, address) pairs of a host; ForbiddenAddress when it has none."""
-    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # An empty label, or one beyond 63 characters: Python does not ask for such a name.
+        raise ForbiddenAddress(f"{host[:80]!r} is no name of a host") from error
     allowed = [
         (int(f), str(address[0])) for f, _, _, _, address in found if is_allowed(str(address[0]))
     ]

@@ -161,8 +161,9 @@ class Gateway:
         incoming.place = place_of(incoming)
         incoming.body = await read_body(incoming, receive)
         method = incoming.scope["method"]
-        # A POST may come without a body: real-time authorization (mod_tokens).
-        if method in {"PUT", "PATCH"} or (method == "POST" and incoming.body):
+        # A POST may come without a body: real-time authorization (mod_tokens). GET and DELETE have
+        # none, but what comes with them is read and passed on all the same.
+        if method in {"PUT", "PATCH"} or incoming.body:
             check_json(incoming.body)
 
     async def _authenticate(self, incoming: Incoming) -> Presented:
@@ -384,6 +385,8 @@ class Gateway:
         sent = None
         if isinstance(response, AnswerLater):
             sent = response.sent
+            # "Open response, Hub to requesting platform": FROM is the receiving party.
+            incoming.receiver = response.answered_by
             response = await self._wait(response)
         if isinstance(response, RelatedAnswer):
             incoming.related_id = response.related_id
@@ -469,6 +472,7 @@ def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
         said = f"{receiver} answered HTTP {response.status} without a body."
         return HTTPStatus.OK, envelope.success(message=said)
     kind = response.headers.get("content-type", "no content type")
+    kind = kind.encode("utf-8", "replace").decode()  # What is no text is in no envelope.
     said = f"{receiver} answered HTTP {response.status} with something that is not OCPI ({kind})."
     return response.status, envelope.failure(HubError(said))
 

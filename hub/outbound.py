@@ -99,6 +99,9 @@ class AsyncCaller:
             ) from error
         except OSError as error:
             raise _unreachable(url, error) from error
+        except ValueError as error:
+            # For example a redirect to a path that is not ASCII.
+            raise HubError(f"What {_host(url)} is to be sent cannot be said in HTTP.") from error
         finally:
             left = self._open[receiver] - 1
             if left:

@@ -63,7 +63,7 @@ class Exchange:
 
 
 class AnswerLater(HttpResponse):
-    """An answer that has to wait for something, without holding a thread.
+    """An answer of `answered_by` that has to be waited for, without holding a thread.
 
     A notification of `topic` may carry the answer, which `told` reads; where it does not, and once
     a second, the gateway calls `resume` (in a thread) until it returns a response. After the
@@ -72,12 +72,14 @@ class AnswerLater(HttpResponse):
 
     def __init__(
         self,
+        answered_by: PartyId,
         topic: str,
         told: Callable[[str], HttpResponse],
         resume: Callable[[], HttpResponse | None],
         sent: Callable[[], None],
     ) -> None:
         super().__init__()
+        self.answered_by = answered_by
         self.topic = topic
         self.told = told
         self.resume = resume

@@ -43,6 +43,18 @@ def test_every_answer_is_passed_on_unchanged(cast, method, said):
     assert len(cast.cpo.asked(session_id)) == 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("is_named", [True, False])
+def test_the_answer_is_from_the_cpo_also_when_the_hub_has_found_it(cast, method, is_named):
+    """Open response, Hub to requesting platform: FROM is the receiving party."""
+    session_id = f"FROM-{method}-{is_named}"
+    cast.cpo.put_session(session_id, cast.emsp)
+    response = cast.emsp.command(method, session_id, to=cast.cpo if is_named else None)
+    found = response.headers
+    assert (found["OCPI-from-country-code"], found["OCPI-from-party-id"]) == cast.cpo.party
+    assert (found["OCPI-to-country-code"], found["OCPI-to-party-id"]) == cast.emsp.party
+
+
 @pytest.mark.parametrize(
     ("session_id", "refusal"),
     [

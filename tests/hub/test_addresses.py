@@ -79,6 +79,10 @@ def test_a_public_address_is_allowed(settings, address):
         "http://example.org/\x00",
         "ht\ntp://example.org/",
         " http://example.org/",
+        "http://example..org/",
+        "http://" + "x" * 64 + ".org/",
+        "http://example.org/ü",
+        "http://exämple.org/",
     ],
 )
 def test_what_nobody_could_call_is_2001_and_named(settings, url):

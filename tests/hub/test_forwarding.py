@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from aiohttp import web
 
 from hub.ocpi.datatypes import Role
 from hub.ocpi.modules import ROUTES
@@ -293,6 +294,19 @@ def test_what_is_no_json_object_becomes_an_envelope_with_4000(hub, cpo, emsp, st
     assert str(emsp.simulator.party) in answer.envelope["status_message"]
 
 
+@pytest.mark.parametrize("kind", ["text/html; x=\udcff", "täxt/html"])
+def test_an_odd_content_type_does_not_lose_the_answer(hub, cpo, emsp, kind):
+    emsp.simulator.says = lambda message: _of_kind(kind)
+    answer = ask(hub, cpo, "GET", "sender/tokens", to=emsp)
+    assert answer.said == (502, 4000)
+
+
+def _of_kind(kind: str) -> web.Response:
+    answer = raw(b"Bad Gateway", 502)
+    answer.headers["Content-Type"] = kind
+    return answer
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_an_empty_answer_with_2xx_means_taken(hub, cpo, emsp, status):
     emsp.simulator.says = lambda message: raw(b"", status)
@@ -368,7 +382,18 @@ def test_a_redirect_to_another_host_is_not_followed_with_the_token(hub, cpo, ems
 
 
 @pytest.mark.parametrize(
-    "location", ["mailto:a@b", "http://[", "//", "", "http://x:99999/", "\udcff", "ftp:x"]
+    "location",
+    [
+        "mailto:a@b",
+        "http://[",
+        "//",
+        "",
+        "http://x:99999/",
+        "\udcff",
+        "ftp:x",
+        "/€",
+        "http://a..b/",
+    ],
 )
 def test_a_redirect_to_nonsense_is_the_receivers_error(hub, cpo, emsp, location):
     emsp.simulator.says = lambda message: raw(b"", 307, Location=location)

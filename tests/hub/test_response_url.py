@@ -190,6 +190,8 @@ WRONG = [
     "http://u:p@127.0.0.1/",
 ]
 WRONG += ["http://127.0.0.1:99999/", "http://127.0.0.1/\u0000", "http://127.0.0.1/" + "x" * 239]
+WRONG += ["http://a..b/", f"http://{'x' * 64}.org/"]
+WRONG += ["http://127.0.0.1/€", "http://127.0.0.1/\xe9"]
 WRONG += ["javascript:alert(1)", "http://[::1/", "file:///etc/passwd", "http:///x"]
 
 
