@@ -111,7 +111,7 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     A trailing slash means nothing. Raises NoSuchUrl or WrongMethod for OCPI's own modules; a custom
     module that two parties agreed on has no shapes here and always matches.
     """
-    if "." in (plain := unquote(rest)) and {".", ".."} & set(plain.split("/")):
+    if "." in (plain := unquote(rest)) and {".", ".."} & _steps(plain):
         # The receiver would resolve them to another of its endpoints, with the hub's token.
         raise NoSuchUrl("segments of dots lead nowhere")
     interface = _BY_INTERFACE.get((module, role))
@@ -134,6 +134,11 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     if allowed:
         raise WrongMethod(allowed)
     raise NoSuchUrl(f"{module} {role} has no URL of this shape")
+
+
+def _steps(path: str) -> set[str]:
+    """The segments as servers read them: some drop what follows a ";", some take "\\" for "/"."""
+    return {segment.partition(";")[0] for segment in path.replace("\\", "/").split("/")}
 
 
 def _ids(route: Route, segments: list[str]) -> dict[str, str] | None:

@@ -83,6 +83,10 @@ def test_the_ids_of_a_url_are_named_and_still_encoded():
         ("nltnm-x", RECEIVER, "%2E%2e/b"),
         ("nltnm-x", RECEIVER, "./b"),
         ("nltnm-x", RECEIVER, "a%2f..%2fb"),
+        ("nltnm-x", RECEIVER, "..;/credentials"),
+        ("nltnm-x", RECEIVER, "a/.%2E;v=1%2fcredentials"),
+        ("nltnm-x", RECEIVER, "..%5Ccredentials"),
+        ("tariffs", RECEIVER, "..;/..;/credentials"),
     ],
 )
 def test_what_no_chapter_has_is_no_url(module, role, rest):
@@ -90,7 +94,7 @@ def test_what_no_chapter_has_is_no_url(module, role, rest):
         match(module, role, rest, "PUT")
 
 
-@pytest.mark.parametrize("rest", ["", "a/b/c/d/e/f/g/", "a..b/.c/d./...", "x%2Fy"])
+@pytest.mark.parametrize("rest", ["", "a/b/c/d/e/f/g/", "a..b/.c/d./...", "x%2Fy", "a;b/.c;d"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_custom_module_has_every_url_and_the_methods_of_ocpi(rest, method):
     found = match("nltnm-tokens", RECEIVER, rest, method)
