@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from cdrs.models import Cdr
 from hub.directory import holder
 from hub.listing import list_page
+from hub.ocpi.errors import NotFound
 from hub.routing import check_may_send
-from hub.store import only
 from hub.views import OcpiView, answer_document, exchange_of
 
 
@@ -29,12 +29,12 @@ class KeptCdr(OcpiView):
 
     def get(self, request: Request, owner: str, cdr_id: str) -> HttpResponse:
         """The CDR as it was accepted; only for its CPO and its eMSP."""
-        kept = Cdr.objects.none()
         for viewer in exchange_of(request).platform.parties:
-            check_may_send(holder.snapshot, viewer)
-            kept = kept | Cdr.visible_to(viewer)
-        found = kept.filter(owner=owner.upper(), object_id=cdr_id.upper())
-        return answer_document(bytes(only(found, f"CDR {cdr_id!r}").document))
+            seen = Cdr.visible_to(viewer).filter(owner=owner.upper(), object_id=cdr_id.upper())
+            if (kept := seen.order_by("id").first()) is not None:
+                check_may_send(holder.snapshot, viewer)
+                return answer_document(bytes(kept.document))
+        raise NotFound(f"There is no CDR {cdr_id!r} that you may see here.")
 
 
 def own_path(cdr: Cdr) -> str:

@@ -32,10 +32,14 @@ class FlexAuthority:
         )
 
     def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> Verdict:
-        """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO."""
+        """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO.
+
+        One that is about single eMSPs, tokens or locations says nothing of an unknown session.
+        """
         agreed = FlexAgreement.objects.filter(
             cpo_country_code__iexact=cpo.country_code,
             cpo_party_id__iexact=cpo.party_id,
+            emsp_party_id="",
             token_uid="",
             location_id="",
             fsp_country_code__iexact=caller.country_code,

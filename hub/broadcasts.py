@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from hub import outbox, pushers, routing
 from hub.directory import PartyEntry, holder
 from hub.ocpi import headers
-from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.datatypes import InterfaceRole, TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
 from hub.store import Kept, Pushed
@@ -68,7 +68,10 @@ def spread(
     module: str, pushed: Pushed, path: str, correlation_id: str, receivers: Iterable[PartyEntry]
 ) -> None:
     """Owe a push to all of them; in the caller's transaction."""
-    query = urlencode({name: value for name, value in pushed.query.items() if name == "type"})
+    query = ""
+    if module == "tokens":
+        # Said also where it was left out: it is one Token, and its pushes go in one order.
+        query = urlencode({"type": pushed.query.get("type", TokenType.RFID).upper()})
     outbox.spread(
         outbox.Broadcast(
             module=module,

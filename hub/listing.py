@@ -125,9 +125,8 @@ def _total(rows: "models.QuerySet[Any]", of: int, *, is_exact: bool) -> int:
     if not is_exact and valid_until > begun:
         return total
     total = rows.order_by().count()
-    _totals.pop(of, None)
-    while len(_totals) >= _MOST_TOTALS:
-        _totals.pop(next(iter(_totals), of), None)
+    if len(_totals) >= _MOST_TOTALS:
+        _totals.clear()  # In one step: other threads are at it too.
     ended = time.monotonic()
     _totals[of] = (total, ended + _PATIENCE * (ended - begun))
     return total

@@ -128,6 +128,16 @@ def test_a_suspended_cpo_reads_nothing(hub, emsp):
     until(lambda: send(hub, "GET", location, token_of(cpo)).status == 200)
 
 
+def test_a_suspended_party_of_a_platform_does_not_keep_the_others_from_theirs(hub, emsp):
+    second = new_party()
+    platform = hub.join(Stranger(Role.CPO, more=[(second, Role.CPO)], listens=False))
+    location = own_location(hub, platform, emsp, "NEIGHBOUR")
+    onboarding.suspend(second)
+    headers = {"OCPI-from-country-code": second[0], "OCPI-from-party-id": second[1]}
+    until(lambda: ask(hub, platform, "GET", "sender/cdrs", to=HUB, headers=headers).status == 403)
+    assert send(hub, "GET", location, token_of(platform)).said == (200, 1000)
+
+
 @pytest.mark.parametrize("tail", ["XX-AAA/NONE", "nonsense/1", "%00/%FF", "XX-AAA/" + "x" * 3000])
 def test_a_location_of_nothing_is_404(hub, cpo, tail):
     assert send(hub, "GET", f"/ocpi/2.2.1/cdr/{tail}", token_of(cpo)).status == 404

@@ -272,6 +272,14 @@ def test_where_agreements_are_demanded_an_unknown_session_is_no_way_around(cast)
         assert said(cast.emsp, "REQ-2", cast.cpo) == "ACCEPTED"
 
 
+def test_an_agreement_about_one_emsp_gives_no_right_to_sessions_that_nobody_knows(cast):
+    agree(cast.scsp, cpo=cast.cpo, emsp=cast.emsp)
+    assert said(cast.scsp, "UNK-1", cast.cpo) == "REJECTED"
+    assert asked(cast.cpo, "UNK-1") == []
+    agree(cast.scsp, cpo=cast.cpo)
+    assert said(cast.scsp, "UNK-1", cast.cpo) == "ACCEPTED"
+
+
 # --- Where a third party must not act ----------------------------------------------------------
 
 

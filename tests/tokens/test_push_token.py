@@ -69,6 +69,16 @@ def test_a_token_goes_from_the_hub_to_every_cpo_and_to_nobody_else(
     assert not any(pushes(running, document["uid"]) for running in (owner, *others))
 
 
+def test_a_type_that_is_left_out_is_said_so_that_all_pushes_of_a_token_go_in_one_order(
+    hub, cpo, emsp
+):
+    put(hub, emsp, token(emsp.simulator.party, "IN-ORDER"))
+    until(lambda: pushes(cpo, "IN-ORDER"))
+    patch(hub, emsp, "IN-ORDER", {"valid": False, "last_updated": LATER}, query="?type=rfid")
+    until(lambda: any(m.method == "PATCH" for m in pushes(cpo, "IN-ORDER")))
+    assert [dict(m.query) for m in pushes(cpo, "IN-ORDER")] == [{"type": "RFID"}] * 2
+
+
 def test_an_emsp_invalidates_a_token_as_in_the_text(hub, cpo, emsp):
     changes = json.loads((EXAMPLES / "token_patch_example.json").read_text())
     put(hub, emsp, token(emsp.simulator.party, "INVALID", last_updated="2018-01-01T00:00:00Z"))
@@ -123,7 +133,7 @@ def test_uid_and_type_are_the_identity_and_rfid_is_the_default(hub, cpo, emsp):
     assert sorted(found) == ["APP_USER", "OTHER", "RFID"]
     assert found["RFID"]["issuer"] == "Again"
     got = until(lambda: len(m := pushes(cpo, "Two")) == 3 and m)
-    assert {message.query.get("type") for message in got} == {None, "app_user", "Other"}
+    assert {message.query.get("type") for message in got} == {"RFID", "APP_USER", "OTHER"}
 
 
 def test_a_patch_changes_the_token_of_its_type_alone(hub, emsp):
