@@ -45,6 +45,13 @@ def hub(django_db_setup, django_db_blocker) -> Iterator["RunningHub"]:
         yield running
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """What tests have counted (record_property) is told also when they pass."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{report.location[2]}: {name}: {value}")
+
+
 @pytest.fixture(autouse=True)
 def _leave_settings_alone(settings) -> None:
     """Settings that a test changes are put back."""
