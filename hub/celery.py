@@ -4,7 +4,7 @@ import gc
 import os
 
 from celery import Celery
-from celery.signals import task_prerun, worker_ready
+from celery.signals import setup_logging, task_prerun, worker_ready
 from django.db import close_old_connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
@@ -26,6 +26,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # Celery would close a thread's database connection after each task, and a new one costs more than
 # most tasks: they last, and are looked at before each use, as in the web processes.
 app.conf["CELERY_DB_REUSE_MAX"] = 2**60
+
+
+@setup_logging.connect
+def _leave_logging_alone(**_: object) -> None:
+    """Workers log as LOGGING in the settings says; Celery would raise the root's level."""
 
 
 @worker_ready.connect
