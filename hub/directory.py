@@ -33,6 +33,8 @@ from hub.record.models import BodyRecording
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
 CONFIRMATION_WAIT = 1.0
+# Spellings of Authorization headers that a snapshot remembers; a few for each platform.
+_MOST_PRESENTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class Directory:
         for token, _ in headers.presented_tokens(authorization_header):
             found = self.tokens.get(secret_box.token_hash(token))
             if found is not None:
-                self._presented[authorization_header] = found
+                if len(self._presented) < _MOST_PRESENTED:
+                    self._presented[authorization_header] = found
                 return found
         return None
 

@@ -30,6 +30,8 @@ from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 MAX_URL: Final = 2048
+# A list grows while it is read, and an object may be read again; not so much.
+_SLACK: Final = 1000
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -68,6 +70,8 @@ class Page:
         """
         if not self.items:
             return []
+        if self.total is not None and read > 2 * self.total + _SLACK:
+            return []  # A circle of Links, too long to be seen in one turn.
         found = [] if self.link is None else [_at_home(self.link, self.url)]
         if self.is_short(read):
             found.append(with_query(self.url, offset=str(read)))

@@ -65,7 +65,8 @@ def is_back(platform_id: int) -> None:
 def change(parties: models.QuerySet[Party], status: ConnectionStatus) -> int:
     """Set the status of these parties and push it to everybody else; returns how many changed."""
     with transaction.atomic():
-        changed = list(parties.select_for_update().exclude(status=status))
+        # In one order: two changes of the same parties at once must not wait for each other.
+        changed = list(parties.select_for_update().exclude(status=status).order_by("pk"))
         now = timezone.now()
         for party in changed:
             party.status, party.last_updated = status, now

@@ -118,5 +118,6 @@ def _replace(calls: list[Call], push: Push) -> None:
 
 
 def _is_related(one: str, other: str) -> bool:
-    """Whether one path is the other, or is below it."""
+    """Whether one path is the other, or is below it; ids are CiStrings."""
+    one, other = one.upper(), other.upper()
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")

@@ -6,11 +6,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from hub import pull
+from hub.foreign_list import Page
 from hub.models import Delivery, Party, Platform, PullRule
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
@@ -239,6 +241,13 @@ def test_a_list_that_goes_on_and_on_with_the_same_page_ends(hub, source):
     row = run(source)
     assert (row.pages, row.stored) == (2, 2)
     assert "leads back" in row.last_error
+
+
+def test_a_circle_of_links_that_takes_longer_than_a_turn_ends_by_the_count():
+    url = "http://127.0.0.1:9/locations"
+    page = Page(url, [msgspec.Raw(b"{}")], b"", f"{url}?offset=4", 10, "")
+    assert page.followers(4)
+    assert not page.followers(2000)
 
 
 def test_an_empty_page_ends_the_list_whatever_its_link_says(hub, source):

@@ -60,6 +60,11 @@ def test_nothing_goes_past_an_update_of_what_is_above_or_below():
         assert len(said(push("PATCH", first), push("PATCH", between), push("PATCH", first))) == 3
 
 
+def test_nothing_goes_past_an_update_of_the_same_object_in_another_spelling():
+    spelled = [LOC, LOC.lower(), LOC]
+    assert [path for _, path, _ in said(*(push("PATCH", path) for path in spelled))] == spelled
+
+
 def test_a_put_takes_the_place_of_the_earliest_that_it_replaces():
     assert said(push("PUT", EVSE), push("PATCH", OTHER), push("PUT", EVSE, b"{}")) == [
         ("PUT", EVSE, b"{}"),
