@@ -161,8 +161,8 @@ class Gateway:
         incoming.place = place_of(incoming)
         incoming.body = await read_body(incoming, receive)
         method = incoming.scope["method"]
-        # A POST may come without a body: real-time authorization (mod_tokens). What comes with a GET
-        # or DELETE means nothing, unless a response_url is to be replaced in it.
+        # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
+        # GET or DELETE means nothing, unless a response_url is to be replaced in it.
         is_read = method == "POST" or b'"response_url"' in incoming.body
         if method in {"PUT", "PATCH"} or (incoming.body and is_read):
             check_json(incoming.body)

@@ -26,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SECONDS = 60
 # What the surrounding test run or its shell may have set for the real hub.
 OF_THE_HUB = ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "HOST", "DJANGO_SETTINGS_MODULE")
+# Not measured: a signal of ours that comes while coverage holds its lock would never let it go.
+OF_COVERAGE = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
 class Run:
@@ -33,7 +35,8 @@ class Run:
 
     def __init__(self, folder: Path, *options: str, **env: str) -> None:
         command = [sys.executable, "-m", "stack", "serve", "--project", str(STANDIN), *options]
-        clean = {key: value for key, value in os.environ.items() if key not in OF_THE_HUB}
+        others = {*OF_THE_HUB, *OF_COVERAGE}
+        clean = {key: value for key, value in os.environ.items() if key not in others}
         self.process = subprocess.Popen(
             command,
             cwd=CHECKOUT,
