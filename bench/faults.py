@@ -71,6 +71,8 @@ async def drive(
     # Services of its own, also where the environment names others.
     env = {"DATABASE_URL": "", "REDIS_URL": "", "WEB_WORKERS": "2"}
     env |= {"FLEXHUB_DATA": str(data), "PORT": str(free_port())}
+    # A CDR whose outcome a killed process has taken along may be sent again after this and 5 s.
+    env["FORWARD_TIMEOUT"] = "5"
     report = Report()
     teller = Teller(evses)
     witnesses = [Witness(PartyId("DE", f"M{number:02}")) for number in range(receivers)]
