@@ -14,6 +14,7 @@ from secrets import token_urlsafe
 from urllib.parse import urlsplit
 
 import msgspec
+from django.db import transaction
 from django.utils import timezone
 
 from hub import addresses, handshake, onboarding, outbound, secret_box
@@ -82,7 +83,7 @@ def connect(
                 ) from error
     except BaseException:
         if not was_known:
-            platform.delete()
+            _forget(platform)
         raise
     wait_until_confirmed()
     platform.refresh_from_db()
@@ -156,6 +157,13 @@ def _look_at(versions_url: str, token: str, form: TokenForm | None = None) -> _S
         f"{refused} It does not take the token{'' if form else ', neither in Base64 nor plain'}. "
         "Nothing was changed."
     )
+
+
+@transaction.atomic
+def _forget(platform: Platform) -> None:
+    """With its row locked: at this moment a web process may write down that it was heard."""
+    Platform.objects.select_for_update().get(pk=platform.pk)
+    platform.delete()
 
 
 def _one_that_left(versions_url: str) -> Platform | None:

@@ -71,8 +71,7 @@ def test_a_cpo_gets_tokens_and_what_comes_waits_for_what_it_has_not_taken_yet(hu
     cpo.simulator.got.clear()
     run("replay", *cpo.simulator.party)
     _run_to_the_end(cpo.simulator.party)
-    cpo.wait_for(lambda: len(cpo.simulator.got) >= len(uids))
-    assert {one for _, _, one in _told(cpo)} >= set(uids)
+    cpo.wait_for(lambda: {one for _, _, one in _told(cpo)} >= set(uids))
     assert "type=RFID" in cpo.simulator.targets[-1]
 
 
