@@ -16,5 +16,4 @@ def test_each_kind_of_process_may_be_killed_and_nothing_is_lost_or_out_of_order(
     assert not report.problems, report
     assert set(report.kills) == set(TARGETS)
     assert report.updates > 20
-    # At least the one that was on its way when the web process died: its repeat has to wait.
-    assert report.cdrs > 0
+    assert report.cdrs > 5
