@@ -149,6 +149,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "hub.apps.HubConfig",
     "hub.conformance.apps.ConformanceConfig",
+    "hub.deviations.apps.DeviationsConfig",
     "hub.record.apps.RecordConfig",
     "locations.apps.LocationsConfig",
     "tariffs.apps.TariffsConfig",

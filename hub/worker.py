@@ -14,6 +14,7 @@ from django.conf import settings
 
 from hub import party_status, still_alive
 from hub.bridge import Bridge
+from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
 from hub.leases import process_name
 from hub.ocpi.datatypes import ConnectionStatus
@@ -77,6 +78,7 @@ class WebWorker:
         # What was begun ends first: a late look at the directory would open a connection again.
         await asyncio.gather(listening, keeping, *self._tasks, return_exceptions=True)
         await self._flush_heard()
+        await self.bridge.run(noting.flush)
         self.outbound.close()
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.handshakes.close)
@@ -146,6 +148,7 @@ class WebWorker:
             try:
                 await self._confirm()
                 await self._flush_heard()
+                await self.bridge.run(noting.flush)
             except Exception:
                 # The database may be away for a while; requests tell, this loop goes on.
                 logger.exception("house-keeping of the web process failed; trying again")

@@ -1,0 +1,1 @@
+"""Where what platforms send differs from the text: counted, shown, never in a message's way."""
