@@ -16,8 +16,9 @@ django.setup()
 
 from django.db import connection  # noqa: E402 - Django's parts need the loaded settings
 
-from hub.gateway import Gateway, Outgoing  # noqa: E402
+from hub.gateway import Gateway  # noqa: E402
 from hub.incoming import Incoming  # noqa: E402
+from hub.outgoing import Outgoing  # noqa: E402
 from locations.objects import Location  # noqa: E402
 
 _read = msgspec.json.Decoder(Location).decode

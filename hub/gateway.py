@@ -13,8 +13,6 @@ What is not below /ocpi/ (console, assets) goes straight to Django.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -53,9 +51,9 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.modules import Match
-from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
+from hub.outgoing import JSON, Outgoing, in_an_envelope, of_django, passed_on, refusal
 from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
@@ -65,22 +63,8 @@ from tokens import authorization
 
 logger = logging.getLogger("hub.messages")
 
-_JSON: Final = b"application/json"
-# What of a receiver's answer is passed on; all else is between the two connections.
-_PASSED_ON: Final = ("content-type", "x-total-count", "x-limit", "retry-after")
-
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """The answer to one request."""
-
-    status: int
-    body: bytes
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    sent: Callable[[], None] | None = None
 
 
 class Gateway:
@@ -113,14 +97,14 @@ class Gateway:
         except SenderGone:
             return
         except OcpiError as error:
-            outgoing = _refusal(error)
+            outgoing = refusal(error)
             incoming.code, incoming.problem = error.code, error.message
         except Exception:
             logger.exception("unexpected error, request %s", incoming.request_id)
             unexpected = ServerError(
                 "The hub failed unexpectedly; its operator finds the cause in the log."
             )
-            outgoing = _refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
+            outgoing = refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
             incoming.code, incoming.problem = unexpected.code, unexpected.message
         await self._send(incoming, outgoing, send)
         if outgoing.sent is not None:
@@ -322,18 +306,14 @@ class Gateway:
         status, body = response.status, response.body
         said = response.said
         incoming.code, incoming.problem = said.status_code, said.status_message or ""
-        passed_on = [
-            (name.encode(), response.headers[name].encode("utf-8", "surrogateescape"))
-            for name in _PASSED_ON
-            if name in response.headers
-        ]
+        sent = passed_on(response)
         if incoming.code is None and not envelope.is_object(body):
-            status, body = _in_an_envelope(receiver, response)
+            status, body = in_an_envelope(receiver, response)
             said = envelope.read_answer(body)
             incoming.code, incoming.problem = said.status_code, said.status_message or ""
-            passed_on = [(b"content-type", _JSON)]
+            sent = [(b"content-type", JSON)]
         rewritten = await self._rewritten_urls(incoming, decision, url, response)
-        return Outgoing(status, body, passed_on + rewritten)
+        return Outgoing(status, body, sent + rewritten)
 
     async def _rewritten_urls(
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
@@ -391,7 +371,7 @@ class Gateway:
             response = await self._wait(response)
         if isinstance(response, RelatedAnswer):
             incoming.related_id = response.related_id
-        outgoing = _of_django(response)
+        outgoing = of_django(response)
         outgoing.sent = sent
         said = envelope.read_own(outgoing.body)
         incoming.code, incoming.problem = said.status_code, said.status_message or ""
@@ -447,11 +427,11 @@ class Gateway:
         incoming = Incoming(scope, dict(scope["headers"]), "", "", time.monotonic())
         try:
             body = await read_body(incoming, receive)
-            outgoing = _of_django(await self._worker.bridge.answer(scope, body))
+            outgoing = of_django(await self._worker.bridge.answer(scope, body))
         except SenderGone:
             return
         except OcpiError as error:
-            outgoing = _refusal(error)
+            outgoing = refusal(error)
         sent = outgoing.headers
         if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
             sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
@@ -465,34 +445,3 @@ def _kind_of(place: Match, method: str) -> Kind:
         return Kind.COMMAND
     is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
     return Kind.BROADCAST if is_push else Kind.HUB
-
-
-def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
-    """What a receiver's answer without any OCPI in it means: HTTP status and envelope."""
-    if response.status < 300 and not response.body.strip():
-        said = f"{receiver} answered HTTP {response.status} without a body."
-        return HTTPStatus.OK, envelope.success(message=said)
-    kind = response.headers.get("content-type", "no content type")
-    kind = kind.encode("utf-8", "replace").decode()  # What is no text is in no envelope.
-    said = f"{receiver} answered HTTP {response.status} with something that is not OCPI ({kind})."
-    return response.status, envelope.failure(HubError(said))
-
-
-def _refusal(error: OcpiError, status: int | None = None) -> Outgoing:
-    sent = [(b"content-type", _JSON)]
-    sent += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    return Outgoing(status or error.http_status, envelope.failure(error), sent)
-
-
-def _of_django(response: HttpResponseBase) -> Outgoing:
-    body: bytes = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
-    sent = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in response.items()
-        if name.lower() != "content-length"
-    ]
-    sent += [
-        (b"set-cookie", cookie.OutputString().encode("latin-1"))
-        for cookie in response.cookies.values()
-    ]
-    return Outgoing(response.status_code, body, sent)

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from hub.gateway import _in_an_envelope
 from hub.ocpi.datatypes import Role
 from hub.ocpi.envelope import read_answer
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
+from hub.outgoing import in_an_envelope
 from tests.hub.strangers import (
     CUSTOM,
     OK,
@@ -299,7 +299,7 @@ def test_what_is_no_json_object_becomes_an_envelope_with_4000(hub, cpo, emsp, st
 def test_a_content_type_that_is_no_text_does_not_lose_the_answer():
     """The client reads such bytes as lone surrogates, which no JSON takes."""
     answer = Response(502, {"content-type": "text/html; x=\udcff"}, b"Bad Gateway")
-    status, body = _in_an_envelope(PartyId("NL", "ABC"), answer)
+    status, body = in_an_envelope(PartyId("NL", "ABC"), answer)
     assert status == 502
     assert read_answer(body).status_code == 4000
 
