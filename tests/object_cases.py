@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from hub.ocpi.comparison import deviations_of, differences, plain
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
 from tests.spec_enums import ENUMS
@@ -168,28 +169,32 @@ def _fits(value: Any) -> bool:
 
 
 def check_right(name: str, expected: type[Any]) -> None:
-    """Full, minimal, and with null or an unknown field where the text allows it."""
+    """Full, minimal, and with null or an unknown field where the text allows it; no deviation."""
     full, minimal = document(name), document(name, is_full=False)
     nulls = {each.name: None for each in properties(name) if each.card in "?*"}
     for right in (full, full | {"x_vendor": {"deep": [1.10]}, "x_text": "a\nb"}):
         read = decode(as_body(right), expected)
         assert all(getattr(read, each.name) is not None for each in properties(name))
+        assert not differences(plain(as_body(right)), expected)
     if name == "PublishTokenType":
         return  # None of its fields is required, but at least one of three is.
     minimal |= MINIMAL.get(name, {})
     for right in (minimal, minimal | nulls):
         read = decode(as_body(right), expected)
         assert all(getattr(read, each) is None for each in nulls)
+        assert not differences(plain(as_body(right)), expected)
 
 
 def check_fault(name: str, case: Case, expected: type[Any]) -> None:
-    """The fault is refused with a message that names the field."""
+    """The fault is refused with a message that names the field, and it alone deviates."""
     wrong = document(name) | case.changes
     if case.missing:
         del wrong[case.missing]
     message = refused(as_body(wrong), expected)
     # A rule that the object itself checks begins with the field; the path leads to the object.
     assert case.named in message or message.startswith(f"{case.field} ")
+    paths = {one.path.removesuffix("[]") for one in deviations_of(as_body(wrong), expected)}
+    assert paths == {f"{name}.{case.field}"}
 
 
 def check_enum(name: str, enum: Any) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -196,14 +196,19 @@ def decode(body: bytes, expected: type[T]) -> T:
 
 
 # Two threads that need a Struct's fields for the first time at once crash msgspec 0.22.
-_building = threading.Lock()
+building: Final = threading.Lock()
+
+
+def is_json_number(kind: Any) -> bool:
+    """Whether a Struct's field of this type is types: number."""
+    return kind is _JsonNumber
 
 
 @cache
 def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
     """A Decoder; what is not an object of ours, such as a plain dict, keeps its floats."""
     is_ours = isinstance(expected, type) and issubclass(expected, msgspec.Struct)
-    with _building:
+    with building:
         return msgspec.json.Decoder(
             expected, dec_hook=_number, float_hook=Decimal if is_ours else None
         )

@@ -116,6 +116,16 @@ def _string_check(spelling: Spelling, wanted: Spelling) -> _Check | None:
     return _printable_ascii if Spelling.STRING in wanted else _ascii
 
 
+def is_printable(text: str) -> bool:
+    """types: string, without line breaks and other controls."""
+    return _UNPRINTABLE(text) is None
+
+
+def is_date_time(text: str) -> bool:
+    """types: DateTime: in UTC, with Z or without."""
+    return _DATE_TIME(text) is not None
+
+
 def _ascii(text: str) -> None:
     if not text.isascii():
         raise Misspelled("Expected printable ASCII only, as in any CiString")
