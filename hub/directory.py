@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -49,6 +49,8 @@ class PlatformEntry:
     endpoints: dict[tuple[str, InterfaceRole], str]
     parties: tuple[PartyId, ...]
     pushes_per_second: float | None = None
+    # Of one that leaves out what deviates: since when it is here; None for the others.
+    leaves_out_since: datetime | None = None
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -155,6 +157,7 @@ def load(version: int | None = None) -> Directory:
             endpoints=endpoints.get(platform.pk, {}),
             parties=tuple(hosted.get(platform.pk, ())),
             pushes_per_second=platform.pushes_per_second,
+            leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
         )
         platforms[platform.pk] = entry
         for digest, is_token_a in (

@@ -57,6 +57,12 @@ class Platform(models.Model):
         default=False,
         help_text="When it is back after being OFFLINE, the hub PUTs the current state to it.",
     )
+    leaves_out_deviations = models.BooleanField(
+        "leave out what deviates",
+        default=False,
+        help_text="Locations and Tariffs that differ from the text somewhere are left out of its "
+        "lists and pushes, but for those that it holds already (hub/leaving_out.py).",
+    )
     invited_at = models.DateTimeField(default=timezone.now)
     registered_at = models.DateTimeField(null=True, blank=True)
 

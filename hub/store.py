@@ -43,6 +43,7 @@ class Merged(NamedTuple):
     document: bytes
     last_updated: datetime
     is_new: bool = False
+    deviates: bool = False
 
 
 class Whole(NamedTuple):
@@ -51,6 +52,7 @@ class Whole(NamedTuple):
     identity: tuple[str, ...]
     document: bytes
     last_updated: datetime
+    deviates: bool = False
 
 
 class StoredObject(models.Model):
@@ -76,6 +78,11 @@ class StoredObject(models.Model):
     received_at = models.DateTimeField(default=timezone.now)
     # Of a row for everybody: there may be rows for single parties beside it.
     has_variants = models.BooleanField(default=False, db_default=False)
+    # Whether the document differs from the text somewhere, and until when the one of the same row
+    # did not: None when it always has, or does not. Who may hold it is told by this
+    # (hub/leaving_out.py).
+    deviates = models.BooleanField(default=False, db_default=False)
+    clean_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True
@@ -107,18 +114,21 @@ class StoredObject(models.Model):
         audience: str,
         document: bytes,
         last_updated: datetime,
+        *,
+        deviates: bool = False,
         **more: Any,
     ) -> Kept:
         """Store a whole object unless what its audience has is newer.
 
-        What is broadcast ends the older variants that single parties were told. `more` are further
-        columns.
+        What is broadcast ends the older variants that single parties were told. `deviates` says
+        that the document differs from the text somewhere; `more` are further columns.
         """
         values = {name: identity[name] for name in cls.IDENTITY} | {
             "audience": audience,
             "last_updated": last_updated,
             "document": document,
             "received_at": timezone.now(),
+            "deviates": deviates,
             **more,
         }
         names = tuple(values)
@@ -165,13 +175,14 @@ class StoredObject(models.Model):
         statement = f"""
             WITH kept AS (
                 INSERT INTO {table} AS old
-                    ({names}, audience, last_updated, document, received_at, has_variants)
-                SELECT {names}, '', last_updated, document, %s, true  -- perhaps
-                FROM unnest({types}, %s::timestamptz[], %s::bytea[])
-                     AS sent ({names}, last_updated, document)
+                    ({names}, audience, last_updated, document, received_at, has_variants, deviates)
+                SELECT {names}, '', last_updated, document, %s, true, deviates  -- perhaps
+                FROM unnest({types}, %s::timestamptz[], %s::bytea[], %s::boolean[])
+                     AS sent ({names}, last_updated, document, deviates)
                 ON CONFLICT ({names}, audience) DO UPDATE
                 SET last_updated = EXCLUDED.last_updated, document = EXCLUDED.document,
-                    received_at = EXCLUDED.received_at
+                    received_at = EXCLUDED.received_at, deviates = EXCLUDED.deviates,
+                    clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")}
                 WHERE old.last_updated <= EXCLUDED.last_updated
                    OR old.last_updated > EXCLUDED.received_at + interval '5 minutes'
                 RETURNING {names}, last_updated
@@ -190,6 +201,7 @@ class StoredObject(models.Model):
                     *_columns(changed),
                     [one.last_updated for one in changed],
                     [one.document for one in changed],
+                    [one.deviates for one in changed],
                 ],
             )
         )
@@ -244,7 +256,13 @@ class StoredObject(models.Model):
                 merged = change(document) if document else None
                 if merged is None:
                     return Kept.OLDER if document else None
-                cls.keep(identity, audience, merged.document, merged.last_updated)
+                cls.keep(
+                    identity,
+                    audience,
+                    merged.document,
+                    merged.last_updated,
+                    deviates=merged.deviates,
+                )
                 return Kept.CREATED if merged.is_new else Kept.CHANGED
             return cls._merge_all(identity, variants, change) if variants else None
 
@@ -263,10 +281,16 @@ class StoredObject(models.Model):
                 lacks_part = unknown
                 continue
             if merged is not None:
+                now = timezone.now()
+                since = models.Case(
+                    models.When(deviates=True, then="clean_until"), default=models.Value(now)
+                )
                 cls.named(identity).filter(audience=audience).update(
                     document=merged.document,
                     last_updated=merged.last_updated,
-                    received_at=timezone.now(),
+                    received_at=now,
+                    deviates=merged.deviates,
+                    clean_until=since if merged.deviates else None,
                 )
                 outcome = max(outcome, Kept.CREATED if merged.is_new else Kept.CHANGED)
             elif audience == EVERYBODY:
@@ -283,13 +307,22 @@ def _is_same(kind: type[StoredObject]) -> str:
     return " AND ".join(f"kept.{name} = %({name})s::text" for name in kind.IDENTITY)
 
 
+def _clean_until(kept: str, deviates: str, now: str) -> str:
+    """Until when the document did not deviate: the moment at which one that does comes."""
+    return (
+        f"CASE WHEN {deviates} AND {kept}.deviates THEN {kept}.clean_until "
+        f"WHEN {deviates} THEN {now} END"
+    )
+
+
 @cache
 def _replace_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
     """Replace what was broadcast and has no variants, unless it is newer."""
     key = (*kind.IDENTITY, "audience")
     return f"""
         UPDATE {kind._meta.db_table} AS kept
-        SET {", ".join(f"{name} = %({name})s" for name in names if name not in key)}
+        SET {", ".join(f"{name} = %({name})s" for name in names if name not in key)},
+            clean_until = {_clean_until("kept", "%(deviates)s", "%(received_at)s::timestamptz")}
         WHERE {_is_same(kind)} AND kept.audience = '' AND NOT kept.has_variants
           AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {_FAR_AHEAD})
         RETURNING 1
@@ -311,6 +344,7 @@ def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
                 SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience = ''
                 AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {_FAR_AHEAD})
             ON CONFLICT ({", ".join(key)}) DO UPDATE SET has_variants = EXCLUDED.has_variants,
+                clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")},
                 {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
             WHERE old.last_updated <= EXCLUDED.last_updated OR old.last_updated > {_FAR_AHEAD}
             RETURNING old.xmax = 0 AS is_new

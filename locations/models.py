@@ -46,6 +46,9 @@ class Location(StoredObject):
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="location_list"
             ),
+            models.Index(
+                fields=["owner"], condition=models.Q(deviates=True), name="location_deviating"
+            ),
         ]
 
     @classmethod

@@ -26,6 +26,9 @@ class Tariff(StoredObject):
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="tariff_list"
             ),
+            models.Index(
+                fields=["owner"], condition=models.Q(deviates=True), name="tariff_deviating"
+            ),
         ]
 
     @classmethod
