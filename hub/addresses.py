@@ -6,6 +6,7 @@ second time (DNS rebinding) gains nothing.
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -38,7 +39,7 @@ def _is_public(address: str) -> bool:
 def check_url(url: str, what: str) -> None:
     """Raise InvalidParameters when `url` can never be called, naming `what` it is.
 
-    A name that does not resolve now is let through: the call itself will tell.
+    What a name resolves to is judged when it is called: on the address that is connected to.
     """
     if not (url.isascii() and url.isprintable()) or " " in url:
         # urlsplit() would drop some of these, and neither a database nor HTTP takes all.
@@ -47,7 +48,7 @@ def check_url(url: str, what: str) -> None:
         )
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidParameters(f"{what} {url!r} is not a URL: {error}.") from error
     if parts.scheme not in {"http", "https"} or not host:
@@ -57,23 +58,34 @@ def check_url(url: str, what: str) -> None:
     if parts.scheme == "http" and not settings.ALLOW_HTTP_URLS:
         raise InvalidParameters(f"{what} {url!r} must be https.")
     try:
-        resolve(host, port or 443)
+        known = literal(host)
+        if known is not None:
+            allowed(host, known)
     except ForbiddenAddress as error:
         raise InvalidParameters(f"{what} {url!r}: {error}.") from error
-    except OSError:
-        return
 
 
-def resolve(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[int, str]]:
-    """Allowed (family, address) pairs of a host; ForbiddenAddress when it has none."""
+def literal(host: str) -> list[str] | None:
+    """The addresses of a host that is an address, in any spelling, or this machine; else None.
+
+    No name is looked up for it. ForbiddenAddress for what cannot be a name.
+    """
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
+        return ["127.0.0.1", "::1"]
     try:
-        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except UnicodeError as error:
         # An empty label, or one beyond 63 characters: Python does not ask for such a name.
         raise ForbiddenAddress(f"{host[:80]!r} is no name of a host") from error
-    allowed = [
-        (int(f), str(address[0])) for f, _, _, _, address in found if is_allowed(str(address[0]))
-    ]
-    if not allowed:
+    except socket.gaierror:
+        return None
+    return [str(address[0]) for *_, address in found]
+
+
+def allowed(host: str, found: Sequence[str]) -> list[str]:
+    """Those of a host's addresses that the hub connects to; ForbiddenAddress when it has none."""
+    those = [address for address in found if is_allowed(address)]
+    if not those:
         raise ForbiddenAddress(f"{host} is in a private network, which this hub does not call")
-    return allowed
+    return those

@@ -14,6 +14,7 @@ from typing import Final, cast
 import httptools
 
 from hub import addresses
+from hub.resolver import resolver
 
 IDLE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 65_536
@@ -173,9 +174,13 @@ class Client:
         body: bytes,
         limit: int,
         *,
+        whose: int,
         only_once: bool = False,
     ) -> Answer:
-        """Send one request. NotConnected, another OSError, TooLong; the caller bounds the time."""
+        """Send one request to what platform `whose` has named.
+
+        NotConnected, another OSError, TooLong; the caller bounds the time.
+        """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
         if connection is not None:
@@ -186,7 +191,7 @@ class Client:
                 if connection.has_begun or not is_repeatable:
                     raise
             # The other side closed an idle connection just now: a new one for the same request.
-        connection = await self._connect(origin)
+        connection = await self._connect(origin, whose)
         return await self._exchange(connection, origin, request, limit)
 
     async def _exchange(
@@ -232,15 +237,13 @@ class Client:
                 del self._idle[origin]
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 
-    async def _connect(self, origin: Origin) -> _Connection:
+    async def _connect(self, origin: Origin, whose: int) -> _Connection:
         """To the first address that takes it; only to addresses that the hub may call."""
         failure: OSError = NotConnected("no address")
         try:
             async with asyncio.timeout(self._connect_seconds):
-                found = await self._loop.run_in_executor(
-                    None, addresses.resolve, origin.host, origin.port
-                )
-                for _, address in found:
+                found = await resolver.find(origin.host, whose)
+                for address in addresses.allowed(origin.host, found):
                     try:
                         _, connection = await self._loop.create_connection(
                             _Connection,

@@ -29,6 +29,7 @@ from yarl import URL
 from hub import addresses, http_client
 from hub.ocpi import envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.resolver import resolver
 
 logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
@@ -90,7 +91,7 @@ class AsyncCaller:
         self._open[receiver] = unanswered + 1
         try:
             async with asyncio.timeout(seconds or settings.FORWARD_TIMEOUT):
-                return await self._send(method, url, headers, body, only_once)
+                return await self._send(receiver, method, url, headers, body, only_once)
         except TimeoutError as error:
             raise _timed_out(url) from error
         except http_client.TooLong as error:
@@ -110,7 +111,13 @@ class AsyncCaller:
                 del self._open[receiver]
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, only_once: bool
+        self,
+        receiver: int,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        only_once: bool,
     ) -> Response:
         target = _url(url)
         limit = settings.MAX_ANSWER_BYTES
@@ -119,7 +126,14 @@ class AsyncCaller:
                 target.raw_host or "", target.port or 80, target.scheme == "https"
             )
             answer = await self._http.request(
-                method, origin, target.raw_path_qs, headers, body, limit, only_once=only_once
+                method,
+                origin,
+                target.raw_path_qs,
+                headers,
+                body,
+                limit,
+                whose=receiver,
+                only_once=only_once,
             )
             if answer.status in REDIRECTS and (
                 moved := _moved(target, answer.headers.get("location", ""))
@@ -141,7 +155,8 @@ class _CheckedConnection:
     def _new_conn(self: Any) -> socket.socket:
         name = self._dns_host
         try:
-            self._dns_host = addresses.resolve(name, self.port)[0][1]
+            found = resolver.find_within(name, self.timeout)
+            self._dns_host = addresses.allowed(name, found)[0]
         except OSError as error:
             raise NewConnectionError(self, f"NameResolution of {name}") from error
         try:

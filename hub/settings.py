@@ -59,6 +59,8 @@ FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", IS_TRIAL)
 ALLOW_HTTP_URLS = env.flag("ALLOW_HTTP_URLS", IS_TRIAL)
 CONNECT_TIMEOUT = env.number("CONNECT_TIMEOUT", 5)
+# Names of hosts that are looked up at the same time for one platform, per process.
+NAMES_PER_PLATFORM = env.integer("NAMES_PER_PLATFORM", 4, least=1)
 FORWARD_TIMEOUT = env.number("FORWARD_TIMEOUT", 30)
 # How long the eMSPs may take to say whether they issued a Token that the hub does not know.
 AUTHORIZE_TIMEOUT = env.number("AUTHORIZE_TIMEOUT", 10)

@@ -116,13 +116,23 @@ def test_every_spelling_of_a_private_address_is_seen_through(settings, host):
         addresses.check_url(f"http://{host}/", "The thing")
 
 
-def test_a_name_that_does_not_resolve_now_is_left_to_the_call(settings):
+def test_a_name_is_not_looked_up_but_left_to_the_call(settings):
     settings.ALLOW_PRIVATE_URLS = False
     addresses.check_url("https://nobody.invalid/", "The thing")
 
 
-def test_resolving_gives_only_what_may_be_called(settings):
+def test_only_addresses_that_may_be_called_are_allowed(settings):
     settings.ALLOW_PRIVATE_URLS = False
     with pytest.raises(addresses.ForbiddenAddress):
-        addresses.resolve("localhost", 80)
-    assert [address for _, address in addresses.resolve("1.1.1.1", 80)] == ["1.1.1.1"]
+        addresses.allowed("mixed.example", ["127.0.0.1", "10.0.0.1"])
+    assert addresses.allowed("mixed.example", ["10.0.0.1", "1.1.1.1"]) == ["1.1.1.1"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost.", "hub.localhost"])
+def test_localhost_is_this_machine_without_a_look_up(host):
+    assert addresses.literal(host) == ["127.0.0.1", "::1"]
+
+
+@pytest.mark.parametrize("host", ["example.org", "1.2.3.4.example.org", "256.1.1.1", "a" * 63])
+def test_a_name_is_no_address(host):
+    assert addresses.literal(host) is None
