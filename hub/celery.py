@@ -15,6 +15,7 @@ app = Celery(
         "charging_profiles.tasks",
         "hub.conformance.check",
         "hub.delivery",
+        "hub.deviations.jobs",
         "hub.pull",
         "hub.record.drain",
         "hub.replay",

@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from hub.deviations import noting
 from hub.models import Party, Platform
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
@@ -81,6 +82,9 @@ class _Hub(Collector):
             "profile_commands", "Charging profile commands by how they ended.", ("method", "state")
         )
         yield _counted("unrecorded", "Messages that the record lost.", ())
+        yield _counted(
+            noting.TALLY, "Differences from the text that were met.", ("platform", "rule"), platform
+        )
         yield from _queues(platform)
         yield _parties()
 

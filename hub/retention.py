@@ -16,6 +16,7 @@ from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
 from commands.models import Reservation
 from flex.models import PreferenceCopy
+from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import Delivery, DeliveryState
 from sessions.models import Session
 from sessions.objects import SessionStatus
@@ -89,6 +90,15 @@ def _deliveries(limit: datetime) -> Rows:
     return Delivery.objects.filter(created_at__lt=limit).exclude(state=DeliveryState.WAITING)
 
 
+def _deviations(limit: datetime) -> Rows:
+    """By when it was last met: what goes on stays, however long ago it began."""
+    return DeviationCount.objects.filter(last_at__lt=limit)
+
+
+def _left_out(limit: datetime) -> Rows:
+    return LeftOut.objects.filter(last_at__lt=limit)
+
+
 RULES: Final = (
     Rule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     Rule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
@@ -97,6 +107,8 @@ RULES: Final = (
     Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
     Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
     Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
+    Rule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
+    Rule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
 )
 
 

@@ -94,6 +94,7 @@ TOKENS_KEPT_DAYS = env.integer("TOKENS_KEPT_DAYS", 365)
 # After its expiry_date nothing can be cancelled.
 RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
+DEVIATIONS_KEPT_DAYS = env.integer("DEVIATIONS_KEPT_DAYS", 90)
 
 # --- Deliveries: pushes that the hub owes --------------------------------------------------------
 # Receivers are divided into so many shards, each drained by one job at a time.

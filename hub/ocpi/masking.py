@@ -22,6 +22,11 @@ _CONFIGURATION: Final = frozenset({"versions", "credentials", "hubclientinfo"})
 HIDDEN: Final = "•••"
 
 
+def is_secret(name: str) -> bool:
+    """Whether a field opens something or names a driver, wherever it stands; a `uid` may not."""
+    return name in _SECRET
+
+
 def hint(secret: str) -> str:
     """Enough to compare with what a driver reads out, not enough to use."""
     return f"{HIDDEN}{secret[-3:]}" if len(secret) > 8 else HIDDEN

@@ -13,8 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from charging_profiles.models import ProfileCommand
 from hub import onboarding, outbox, party_status, statements
+from hub.deviations import noting
+from hub.deviations.models import DeviationCount
 from hub.models import Delivery, DrainLease, Party
 from hub.ocpi.datatypes import Role
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
 from hub.record.drain import drain
 from hub.record.models import Tally
@@ -232,6 +235,20 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
         ("PUT", "RESULT_ACCEPTED"): 1,
         ("PUT", "TIMED_OUT"): 1,
     }
+
+
+@pytest.mark.usefixtures("_recorded_nothing")
+def test_deviations_are_counted_by_platform_and_rule_whatever_their_path_and_example(client):
+    sender = rows.platform("Volt", ("NL", "CPO", "CPO"))
+    for path in ("Session.last_updated", "CDR.last_updated"):
+        noting.note(sender.pk, [Deviation("date-time", path, "2026-01-01 00:00:00")])
+    noting.note(sender.pk, [Deviation("length", "Location.name", "x" * 300)])
+    noting.flush()
+    found = of("flexhub_deviations_total", scrape(client))
+    label = f"{sender.pk} Volt"
+    assert found == {(label, "date-time"): 2, (label, "length"): 1}
+    DeviationCount.objects.all().delete()  # As retention does; a counter never falls.
+    assert of("flexhub_deviations_total", scrape(client)) == found
 
 
 # --- Who may read it ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from charging_profiles.models import ProfileCommand
 from commands.models import Reservation
 from flex.models import FspAssignment, PreferenceCopy
 from hub import retention, upkeep
+from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import Delivery
 from sessions.models import Session
 from tests.hub.console import rows
@@ -91,6 +92,19 @@ def test_commands_preferences_reservations_and_deliveries_that_ended():
     assert not PreferenceCopy.objects.exists()
     assert Reservation.objects.get().reservation_id == "29"
     assert Delivery.objects.get().state == "WAITING"
+
+
+def test_deviations_by_when_they_were_last_met():
+    sender = rows.platform("CPO", ("NL", "CPO", "CPO"))
+    now = timezone.now()
+    for path, first, last in (("Session.id", 500, 89), ("CDR.id", 500, 91)):
+        ages = {"first_at": now - timedelta(days=first), "last_at": now - timedelta(days=last)}
+        DeviationCount.objects.create(platform=sender, rule="length", path=path, **ages)
+        LeftOut.objects.create(receiver=sender, owner=path[:6], module="tariffs", **ages)
+    forgotten = retention.forget()
+    assert forgotten["deviations"] == forgotten["counts of what was left out"] == 1
+    assert DeviationCount.objects.get().path == "Session.id"
+    assert LeftOut.objects.get().owner == "Sessio"
 
 
 def test_no_days_are_for_ever(settings):

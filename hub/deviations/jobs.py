@@ -1,0 +1,10 @@
+"""Workers write what a job has noted when it ends; web processes do so with their house-keeping."""
+
+from celery.signals import task_postrun
+
+from hub.deviations import noting
+
+
+@task_postrun.connect
+def _write(**_: object) -> None:
+    noting.flush()
