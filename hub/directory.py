@@ -49,6 +49,7 @@ class PlatformEntry:
     endpoints: dict[tuple[str, InterfaceRole], str]
     parties: tuple[PartyId, ...]
     pushes_per_second: float | None = None
+    is_strict: bool = False
     # Of one that leaves out what deviates: since when it is here; None for the others.
     leaves_out_since: datetime | None = None
 
@@ -157,6 +158,7 @@ def load(version: int | None = None) -> Directory:
             endpoints=endpoints.get(platform.pk, {}),
             parties=tuple(hosted.get(platform.pk, ())),
             pushes_per_second=platform.pushes_per_second,
+            is_strict=platform.is_strict,
             leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
         )
         platforms[platform.pk] = entry

@@ -47,6 +47,12 @@ class Platform(models.Model):
         default=PullRule.WHEN_SILENT,
         help_text="Whether the hub fetches Locations, Tariffs and Tokens itself (hub/pull.py).",
     )
+    is_strict = models.BooleanField(
+        "refuse what deviates",
+        default=False,
+        help_text="What it pushes to the hub, or lists for it, is refused when it differs from the "
+        "text anywhere; otherwise that is counted, and the object taken.",
+    )
     versions_url = models.CharField(max_length=255, blank=True)
     pushes_per_second = models.FloatField(
         null=True,

@@ -53,7 +53,7 @@ class EndpointRows(ReadOnlyRows):
 
 @admin.register(Platform)
 class PlatformAdmin(ReadOnlyTable):
-    """One row a connection. What an operator may change is whether its lists are pulled."""
+    """One row a connection. An operator may say whether it is pulled, and how it is read."""
 
     list_display = ("name", "parties_", "status_", "last_heard", "problem_", "registered_")
     list_filter = ("parties__status", "parties__role")
@@ -78,6 +78,7 @@ class PlatformAdmin(ReadOnlyTable):
             },
         ),
         ("Client Owned Object Pull", {"fields": ("pull_rule",)}),
+        ("What differs from the text", {"fields": ("is_strict",)}),
     )
     readonly_fields = (
         "name",
@@ -94,7 +95,7 @@ class PlatformAdmin(ReadOnlyTable):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """For `pull_rule` alone: all else is read only."""
+        """For the fields of the two switches: all else is read only."""
         return request.user.has_perm("hub.change_platform")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
