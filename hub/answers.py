@@ -1,13 +1,37 @@
-"""The HTTP server's side of an answer: its head and its body leave in one write.
+"""The HTTP server's side of a request: its limits, and an answer that leaves in one write.
 
-uvicorn writes them one after the other, and uvloop sends each write at once: two system calls and
-two packets for an answer that fits one. The web processes run with `--http hub.answers:Protocol`.
+uvicorn writes an answer's head and body one after the other, and uvloop sends each write at once:
+two system calls and two packets for an answer that fits one. And it has no limits for a head, which
+is read before anybody is known: a stranger's could grow or dribble for ever. The web processes run
+with `--http hub.answers:Protocol`.
 """
 
 import asyncio
-from typing import Any, cast
+import logging
+import resource
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from hub.ocpi.envelope import failure
+from hub.ocpi.errors import ClientError
+
+logger = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES: Final = 32_768
+MAX_HEADERS: Final = 100
+# Nobody of OCPI sends a second request before the first one is answered.
+_MOST_PIPELINED: Final = 16
+_TELL_EVERY: Final = 1.0
+_NEVER: Final = float("inf")
+
+
+def _most_connections() -> int:
+    """Half of the files that this process may open: the hub's own calls need some as well."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1_000_000 if soft == resource.RLIM_INFINITY else max(64, soft // 2)
 
 
 class _Joining:
@@ -31,6 +55,11 @@ class _Joining:
             return
         self._transport.write(data)
 
+    def write_eof(self) -> None:
+        """Nothing more will be sent."""
+        self._flush()
+        self._transport.write_eof()
+
     def close(self) -> None:
         """Close when all is sent."""
         self._flush()
@@ -42,9 +71,244 @@ class _Joining:
             self._head = b""
 
 
+class Refused(ClientError):
+    """A request that is given up before it is whole."""
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, over such a transport."""
+    """uvicorn's, over such a transport, with limits for whoever has not said yet who it is.
+
+    A head is whole within HEAD_SECONDS and MAX_HEAD_BYTES, counted from the connection or from its
+    first byte; what follows an answer that did not wait for the body, within REST_SECONDS. Between
+    requests uvicorn's keep-alive holds. The body of a request is the gateway's to limit.
+    """
+
+    HEAD_SECONDS: ClassVar[float] = 15
+    REST_SECONDS: ClassVar[float] = 30
+    # So long a refusal waits to be read before the connection is reset.
+    LINGER_SECONDS: ClassVar[float] = 2
+    MOST_CONNECTIONS: ClassVar[int] = _most_connections()
+    _told_at: ClassVar[float] = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Every write of the server's goes through it."""
+        """Every write goes through the joining transport; a request has to come soon."""
         super().connection_made(cast(asyncio.Transport, _Joining(transport)))
+        self.ws_protocol_class = None  # No WebSocket, whatever is installed.
+        # All connections of this server that wait for a whole head, who waits longest first.
+        self._waiting: dict[Protocol, None] = vars(self.server_state).setdefault("waiting", {})
+        # Between two requests and in a head, or behind a head: in a body and its trailers.
+        self._in_body = False
+        self._begun = False
+        # Of what has arrived: what certainly is of no use yet, and what a head may have at most.
+        self._unread = self._most = self._packet = 0
+        self._is_over = False
+        self._refusal: Refused | None = None
+        self._is_kept = False
+        self._deadline = _NEVER
+        self._armed = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit_to(self.HEAD_SECONDS)
+        self._waiting[self] = None
+        if len(self.connections) > self.MOST_CONNECTIONS:
+            longest = next(iter(self._waiting))
+            longest._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing waits for it any more."""
+        self._deadline = _NEVER
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting.pop(self, None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """uvicorn's, with an end for what is too large, too slow, or no HTTP."""
+        if self._is_over:
+            return
+        self._packet = len(data)
+        self._unread += self._packet
+        self._most += self._packet
+        try:
+            self.parser.feed_data(data)
+            # A header that does not end, empty lines for ever, a chunk's endless extensions.
+            if self._unread > MAX_HEAD_BYTES:
+                self._refuse(self._too_large())
+        except httptools.HttpParserUpgrade:
+            # Nothing else is spoken here: this request is answered, and what follows is unknown.
+            self._is_over = True
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refuse(
+                self._refusal
+                or Refused("This is not HTTP/1.1.", http_status=HTTPStatus.BAD_REQUEST)
+            )
+        if self._is_kept and not self._is_over and self._is_idle():
+            self._is_kept = False  # Something has come that is no whole head yet.
+            self._limit_to(self.HEAD_SECONDS)
+
+    # --- What the parser finds ------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A new head."""
+        self._begun, self._most = True, self._packet
+        HttpToolsProtocol.on_message_begin(self)
+
+    def on_headers_complete(self) -> None:
+        """The request is whole but for its body, and begins to be answered."""
+        if len(self.headers) > MAX_HEADERS or (self._most > MAX_HEAD_BYTES and self._is_large()):
+            self._give_up(self._too_large())
+        self._unread, self._is_kept, self._deadline = 0, False, _NEVER
+        self._waiting.pop(self, None)
+        HttpToolsProtocol.on_headers_complete(self)
+        self._begun, self._in_body = False, True
+        # Trailers are not headers (RFC 9110, 6.5.1): the parser's go where nobody looks.
+        self.headers = []
+        if len(self.pipeline) > _MOST_PIPELINED:
+            self._give_up(self._too_large())
+
+    def on_body(self, body: bytes) -> None:
+        """A part of it."""
+        self._unread = 0
+        HttpToolsProtocol.on_body(self, body)
+
+    def on_message_complete(self) -> None:
+        """The next head may come."""
+        self._in_body, self._unread = False, 0
+        HttpToolsProtocol.on_message_complete(self)
+        if self._is_idle():  # It was answered before it was whole.
+            self._keep()
+
+    def on_response_complete(self) -> None:
+        """Answered; a body that nobody waited for has to end soon, too."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # uvicorn's own would make and cancel a timer for each request.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        if self._in_body:
+            self._limit_to(self.REST_SECONDS)
+        elif self._begun:  # A part of the next head came meanwhile.
+            self._waiting[self] = None
+            self._limit_to(self.HEAD_SECONDS)
+        else:
+            self._keep()
+
+    # --- Limits ---------------------------------------------------------------------------------
+
+    def _is_answered(self) -> bool:
+        """Whether no request of this connection waits for its answer."""
+        return not self.pipeline and (self.cycle is None or self.cycle.response_complete)
+
+    def _is_idle(self) -> bool:
+        return not self._in_body and self._is_answered()
+
+    def _keep(self) -> None:
+        """Alive, until the next request."""
+        self._is_kept = True
+        self._waiting[self] = None
+        self._limit_to(self.timeout_keep_alive)
+
+    def _limit_to(self, seconds: float) -> None:
+        """From now. The timer is left to run when it ends earlier: it looks again then."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._deadline < self._armed:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._arm()
+
+    def _arm(self) -> None:
+        self._armed = self._deadline
+        self._timer = self.loop.call_at(self._armed, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline == _NEVER:
+            return
+        if self.loop.time() < self._deadline:
+            self._arm()
+        else:
+            self._is_late()
+
+    def _is_large(self) -> bool:
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + size > MAX_HEAD_BYTES
+
+    def _too_large(self) -> Refused:
+        if self._in_body:
+            what, status = "What stands between the parts of the body", HTTPStatus.BAD_REQUEST
+        else:
+            what, status = "The head", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        return Refused(
+            f"{what} of this request has more than {MAX_HEAD_BYTES} bytes "
+            f"or {MAX_HEADERS} header fields.",
+            http_status=status,
+        )
+
+    def _give_up(self, refusal: Refused) -> None:
+        """Out of a callback of the parser's, which must not go on."""
+        self._refusal = refusal
+        raise refusal
+
+    def _is_late(self) -> None:
+        if (self._begun or self._unread) and not self._in_body and not self._is_over:
+            self._refuse(
+                Refused(
+                    f"The head of the request did not arrive within {self.HEAD_SECONDS:g} s.",
+                    http_status=HTTPStatus.REQUEST_TIMEOUT,
+                )
+            )
+        else:
+            self._end()
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Answer with it, unless that would stand where another request's answer belongs."""
+        self._is_over, self._deadline = True, _NEVER
+        self._waiting.pop(self, None)
+        if self.transport.is_closing():
+            return
+        self._tell(refusal)
+        cycle = self.cycle
+        if self.pipeline or (self._in_body and cycle.response_started):
+            self.transport.close()
+        elif self._in_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._say(refusal)
+        elif self._is_answered():
+            self._say(refusal)
+        else:
+            # What came before is in order: it is answered, and then the connection ends.
+            cycle.keep_alive = False
+
+    def _say(self, refusal: Refused) -> None:
+        """Closed at once, the connection would be reset, and the answer with it."""
+        self.transport.write(_answer(refusal))
+        self.transport.write_eof()
+        self._limit_to(self.LINGER_SECONDS)
+
+    def _end(self) -> None:
+        self._is_over, self._deadline = True, _NEVER
+        self._waiting.pop(self, None)
+        self.transport.close()
+
+    def _tell(self, refusal: Refused) -> None:
+        """Strangers must not fill the log: one line a second at most."""
+        now = self.loop.time()
+        if now - Protocol._told_at > _TELL_EVERY:
+            Protocol._told_at = now
+            address = self.client[0] if self.client else "?"
+            logger.info("refused %s: HTTP %d, %s", address, refusal.http_status, refusal.message)
+
+
+def _answer(refusal: Refused) -> bytes:
+    body = failure(refusal)
+    return b"".join(
+        (
+            STATUS_LINE[refusal.http_status],
+            b"content-type: application/json\r\nconnection: close\r\ncontent-length: ",
+            str(len(body)).encode(),
+            b"\r\n\r\n",
+            body,
+        )
+    )

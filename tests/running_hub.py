@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from hub import onboarding
+from hub.answers import Protocol
 from hub.celery import app
 from hub.directory import holder
 from hub.gateway import Gateway
@@ -57,7 +58,14 @@ class RunningHub:
         self._stack.callback(self._forget)
         connection_created.connect(self._remember)
         server = uvicorn.Server(
-            uvicorn.Config(Gateway(), lifespan="on", log_config=None, access_log=False, ws="none")
+            uvicorn.Config(
+                Gateway(),
+                http=Protocol,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                ws="none",
+            )
         )
         thread = threading.Thread(
             target=lambda: asyncio.run(server.serve(sockets=[listening])), name="hub", daemon=True
