@@ -1,9 +1,44 @@
-"""Log lines in batches: one system call for many messages, not one for each."""
+"""Log lines: whatever others wrote stays within its line; and one system call for many of them."""
 
 import logging
 import threading
+from typing import Any
 
 SECONDS = 0.2
+# What a message says; a stranger's may be as long as an answer can be.
+LONGEST = 4_000
+
+
+def escaped(text: str) -> str:
+    """What cannot be printed, as Python writes it: line breaks, terminal commands, hidden marks."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+class Line(logging.Formatter):
+    """One line for each record; those of a traceback cannot be taken for another record's."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line itself."""
+        text = super().formatMessage(record)
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]}… ({len(text)} characters)"
+        return escaped(text)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Its text may quote what others wrote, line breaks and all."""
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        """Likewise."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    | {escaped(line)}" for line in text.split("\n"))
 
 
 class Batches(logging.StreamHandler):  # type: ignore[type-arg]

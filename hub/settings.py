@@ -330,12 +330,16 @@ logging._srcfile = None
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)-7s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"class": "hub.log.Line", "format": "%(levelname)-7s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "hub.log.Batches", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "celery": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "urllib3": {"level": "ERROR"},
+        # uvicorn's own handlers would write past the formatter above.
+        "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
     },
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import ConformanceCheck
+from hub.log import escaped
 
 WIDTH = 110
 
@@ -39,13 +40,13 @@ def _not_tried(findings: list[Finding]) -> list[str]:
         titles.setdefault(reason, []).append(finding.title)
     lines = ["", "NOT TRIED"] if titles else []
     for reason, named in titles.items():
-        lines += [f"  {reason}", *(f"    {title}" for title in named)]
+        lines += [f"  {escaped(reason)}", *(f"    {title}" for title in named)]
     return lines
 
 
 def _title(finding: Finding) -> str:
     subject = f" [{finding.subject}]" if finding.subject else ""
-    return f"{finding.title}{subject}"
+    return escaped(f"{finding.title}{subject}")
 
 
 def _details(finding: Finding) -> Iterator[str]:
@@ -58,7 +59,7 @@ def _details(finding: Finding) -> Iterator[str]:
     ):
         if value:
             yield textwrap.fill(
-                value,
+                escaped(" ".join(value.split())),
                 WIDTH,
                 initial_indent=f"        {name:7} ",
                 subsequent_indent=" " * 16,

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub import pull
+from hub.log import escaped
 from hub.management.parties import add_party, party_of
 from hub.pulled import KINDS
 from hub.pulls import Pull, PullState
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{one}: {one.state}, {one.pages} pages, {one.stored} stored, {one.unchanged} "
                 f"unchanged, {one.bad} not valid, {one.foreign} of others, {one.removed} removed"
-                + (f"; {one.last_error}" if one.last_error else "")
+                + (f"; {escaped(one.last_error)}" if one.last_error else "")
             )
         failed = [str(one) for one in ended if one.state == PullState.FAILED or one.last_error]
         if failed:

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from hub import ladder
+from hub.log import escaped
 
 
 class Command(BaseCommand):
@@ -28,4 +29,4 @@ class Command(BaseCommand):
             self.stdout.write(encoder.encode(found.as_dict()))
         else:
             for line in ladder.lines(found):
-                self.stdout.write(line)
+                self.stdout.write(escaped(line))
