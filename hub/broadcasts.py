@@ -17,7 +17,7 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole, TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from hub.store import Kept, Pushed
+from hub.store import ITS_OWNER, Kept, Pushed
 from hub.views import answer, exchange_of
 
 Keep = Callable[[Pushed], Kept]
@@ -33,12 +33,14 @@ def read(request: Request) -> Pushed:
         if not (one.isascii() and one.isprintable() and len(one) <= _LONGEST_ID):
             message = f"No object has the id {one[:80]!r}: that is no CiString(36)."
             raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
+    owner = PartyId.of(country_code, party_id)
     return Pushed(
         method=request.method or "",
-        owner=PartyId.of(country_code, party_id),
+        owner=owner,
         ids=tuple(ids),
         query=request.query_params.dict(),
         body=exchange.body,
+        told_by=ITS_OWNER if owner in exchange.platform.parties else str(exchange.caller),
     )
 
 
@@ -50,16 +52,18 @@ def push(request: Request, keep: Keep) -> HttpResponse:
     """
     exchange = exchange_of(request)
     pushed = read(request)
-    receivers = routing.broadcast_receivers(holder.snapshot, exchange.caller, exchange.place.module)
+    module = exchange.place.module
+    receivers = routing.broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
     # With nobody to tell there is one write, which is a transaction by itself.
     with transaction.atomic() if receivers else nullcontext():
         kept = keep(pushed)
         if kept and receivers:
             path = "/".join(exchange.place.ids.values())
-            spread(exchange.place.module, pushed, path, exchange.correlation_id, receivers)
-    pushers.note(exchange.caller, exchange.place.module)
+            spread(module, pushed, path, exchange.correlation_id, receivers)
+    pushers.note(exchange.caller, module)
+    has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
     return answer(
-        message=None if kept else "The hub has a newer version; this one is ignored.",
+        message=None if kept else f"The hub has {has}; this one is ignored.",
         status=201 if kept is Kept.CREATED else 200,
     )
 

@@ -52,6 +52,7 @@ class PlatformEntry:
     is_strict: bool = False
     # Of one that leaves out what deviates: since when it is here; None for the others.
     leaves_out_since: datetime | None = None
+    is_aggregator: bool = False
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -160,6 +161,7 @@ def load(version: int | None = None) -> Directory:
             pushes_per_second=platform.pushes_per_second,
             is_strict=platform.is_strict,
             leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
+            is_aggregator=platform.is_aggregator,
         )
         platforms[platform.pk] = entry
         for digest, is_token_a in (

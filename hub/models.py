@@ -59,6 +59,12 @@ class Platform(models.Model):
         blank=True,
         help_text="Most pushes a second that the hub sends here; empty: PUSHES_PER_SECOND.",
     )
+    is_aggregator = models.BooleanField(
+        "aggregator or NAP",
+        default=False,
+        help_text="Tells Locations and Tariffs of others, under their ids. What their owners tell "
+        "themselves goes before it.",
+    )
     is_replayed_to = models.BooleanField(
         default=False,
         help_text="When it is back after being OFFLINE, the hub PUTs the current state to it.",

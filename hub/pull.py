@@ -26,6 +26,7 @@ from hub.leases import LEASE, lock_name, process_name, renewed
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
+from hub.owners import AGGREGATED
 from hub.pulls import Pull, PullState
 
 logger = logging.getLogger(__name__)
@@ -62,9 +63,14 @@ def sweep() -> None:
 def _take_up() -> None:
     """One row for each list that an agreed party offers, due within the next seconds."""
     wanted = " OR ".join(
-        ["(endpoint.identifier = %s AND party.role = ANY(%s))"] * len(pulled.KINDS)
+        ["(endpoint.identifier = %s AND (party.role = ANY(%s) OR %s AND platform.is_aggregator))"]
+        * len(pulled.KINDS)
     )
-    told = [value for module, kind in pulled.KINDS.items() for value in (module, [*kind.roles])]
+    told = [
+        value
+        for module, kind in pulled.KINDS.items()
+        for value in (module, [*kind.roles], module in AGGREGATED)
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -201,7 +207,10 @@ def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
     """Where the list is; None when the party is no party of this platform any more."""
     if party.platform.id != pull.platform_id or not party.platform.is_registered:
         return None
-    if not party.is_agreed or not party.roles & pulled.KINDS[pull.module].roles:
+    may_tell = party.roles & pulled.KINDS[pull.module].roles or (
+        party.platform.is_aggregator and pull.module in AGGREGATED
+    )
+    if not party.is_agreed or not may_tell:
         return None
     return party.platform.endpoint(pull.module, InterfaceRole.SENDER)
 

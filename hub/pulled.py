@@ -5,11 +5,12 @@ transport_and_format, Client Owned Object Pull, GET List: "all the pages togethe
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from django.db.models import Q
 
 from hub import broadcasts, routing
 from hub.directory import Directory
@@ -18,8 +19,9 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import Role, decode, utc
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
+from hub.owners import AGGREGATED
 from hub.pulls import Pull
-from hub.store import EVERYBODY, Pushed, StoredObject, Whole
+from hub.store import EVERYBODY, ITS_OWNER, Pushed, StoredObject, Whole
 from locations.models import Location
 from locations.objects import Location as LocationObject
 from tariffs.models import Tariff
@@ -56,6 +58,7 @@ class _Object:
     owner: PartyId
     segments: tuple[str, str, str]
     query: dict[str, str]
+    told_by: str = ITS_OWNER
 
 
 def keep(pull: Pull, page: Page, directory: Directory) -> None:
@@ -64,24 +67,32 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
     The first run tells nobody: what was there before the party came is no change.
     """
     kind = KINDS[pull.module]
-    own = directory.platforms[pull.platform_id].parties
+    platform = directory.platforms[pull.platform_id]
+    is_aggregated = platform.is_aggregator and pull.module in AGGREGATED
     found: dict[tuple[str, ...], _Object] = {}
     for place, item in enumerate(page.items):
         one = _read(bytes(item), kind, pull, place)
         if one is None:
             pull.bad += 1
-        elif one.owner not in own:
+        elif (is_foreign := one.owner not in platform.parties) and not is_aggregated:
             pull.foreign += 1
         elif (
             twin := found.get(one.whole.identity)
         ) is None or twin.whole.last_updated <= one.whole.last_updated:
             pull.unchanged += twin is not None
-            found[one.whole.identity] = one
+            told_by = str(pull.identity) if is_foreign else ITS_OWNER
+            found[one.whole.identity] = replace(one, told_by=told_by)
         else:
             pull.unchanged += 1
     if not found:
         return
-    news = kind.model.keep_changed([one.whole for one in found.values()])
+    news = [
+        whole
+        for told_by in (ITS_OWNER, str(pull.identity))
+        for whole in kind.model.keep_changed(
+            [one.whole for one in found.values() if one.told_by == told_by], told_by
+        )
+    ]
     pull.stored += len(news)
     pull.unchanged += len(found) - len(news)
     latest = max(one.whole.last_updated for one in found.values())
@@ -140,9 +151,11 @@ def _tell(
         ids=(one.segments[2],),
         query=one.query,
         body=one.whole.document if method == "PUT" else b"",
+        told_by=one.told_by,
     )
     path = "/".join(quote(segment, safe="") for segment in one.segments)
-    receivers = routing.broadcast_receivers(directory, one.owner, module)
+    teller = PartyId.parse(one.told_by) if one.told_by else one.owner
+    receivers = routing.broadcast_receivers(directory, teller, module, one.owner)
     broadcasts.spread(module, pushed, path, correlation_id, receivers)
 
 
@@ -165,7 +178,10 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
     Tariffs alone can be deleted in OCPI. Not where an object of the list could not be read, which
     may be the very one; nor where the list was empty, which is rather a fault than the truth.
     """
-    own = Tariff.objects.filter(owner=str(pull.identity), audience=EVERYBODY)
+    own = Tariff.objects.filter(
+        Q(owner=str(pull.identity), told_by=ITS_OWNER) | Q(told_by=str(pull.identity)),
+        audience=EVERYBODY,
+    )
     if pull.module != "tariffs" or pull.bad or not own.filter(received_at__gte=pull.begun_at):
         return
     gone = own.filter(received_at__lt=pull.begun_at)
@@ -177,7 +193,7 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
         tariff.delete()
         pull.removed += 1
         if not pull.is_first:
-            one = _Object(whole, pull.identity, segments, {})
+            one = _Object(whole, PartyId.parse(tariff.owner), segments, {}, tariff.told_by)
             _tell(pull.module, "DELETE", one, correlation_id, directory)
 
 

@@ -20,7 +20,8 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import HubError, ServerError
 from hub.ocpi.party import PartyId
-from hub.store import EVERYBODY, StoredObject, shared_with
+from hub.sharing import shared_with
+from hub.store import EVERYBODY, StoredObject
 from locations.models import Location
 from tariffs.models import Tariff
 from tokens.models import Token
@@ -101,7 +102,8 @@ def _send(row: Any, module: str, entry: PartyEntry, directory: Directory) -> boo
     """Owe one object to the party; False when a push of it would not go there."""
     owner = PartyId.parse(row.owner)
     is_broadcast = row.audience == EVERYBODY
-    if is_broadcast and not _would_get(owner, module, entry, directory):
+    teller = PartyId.parse(row.told_by) if row.told_by else owner
+    if is_broadcast and not _would_get(teller, owner, module, entry, directory):
         return False
     document = bytes(row.document)
     named = _named(document)
@@ -124,11 +126,13 @@ def _send(row: Any, module: str, entry: PartyEntry, directory: Directory) -> boo
     return True
 
 
-def _would_get(owner: PartyId, module: str, entry: PartyEntry, directory: Directory) -> bool:
-    """Whether a broadcast of this owner reaches the party."""
-    if owner not in directory.parties:
+def _would_get(
+    teller: PartyId, owner: PartyId, module: str, entry: PartyEntry, directory: Directory
+) -> bool:
+    """Whether a broadcast of this owner's objects reaches the party."""
+    if teller not in directory.parties:
         return False
     try:
-        return entry in routing.broadcast_receivers(directory, owner, module)
+        return entry in routing.broadcast_receivers(directory, teller, module, owner)
     except HubError:
         return False  # It has no opposite role any more.

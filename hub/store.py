@@ -16,9 +16,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from hub import statements
-from hub.directory import Directory
-from hub.ocpi.datatypes import ConnectionStatus
-from hub.ocpi.errors import InvalidParameters, NotFound, UnknownLocation
+from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.party import PartyId
 
 # A clock that runs ahead must not block every later update of the object.
@@ -27,6 +25,8 @@ FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 EVERYBODY: Final = ""
 # The document of what one party alone was told to forget.
 ENDED: Final = b""
+# Who told it: its owner itself.
+ITS_OWNER: Final = ""
 
 
 class Kept(IntEnum):
@@ -60,7 +60,9 @@ class StoredObject(models.Model):
 
     `owner` ("NL-CPO"), `object_id` and `audience` are in upper case, so that CiStrings compare
     without case; the document keeps the sender's spelling. `audience` is empty for what was
-    broadcast, else the one party that it was sent to. `id` is the order of creation.
+    broadcast, else the one party that it was sent to. `id` is the order of creation. `told_by` is
+    empty, or the aggregator ("NL-NAP") that told it in its owner's stead: the owner's own word
+    takes its place however old it is, and is never replaced by an aggregator's.
 
     All writers of an object wait for each other by its name (`lock`), but for one: a whole object
     that replaces what was broadcast, where no variants are, is one statement that locks one row.
@@ -76,6 +78,9 @@ class StoredObject(models.Model):
     last_updated = models.DateTimeField()
     document = models.BinaryField()
     received_at = models.DateTimeField(default=timezone.now)
+    told_by = models.CharField(
+        max_length=6, blank=True, default=ITS_OWNER, db_default=ITS_OWNER, editable=False
+    )
     # Of a row for everybody: there may be rows for single parties beside it.
     has_variants = models.BooleanField(default=False, db_default=False)
     # Whether the document differs from the text somewhere, and until when the one of the same row
@@ -116,9 +121,10 @@ class StoredObject(models.Model):
         last_updated: datetime,
         *,
         deviates: bool = False,
+        told_by: str = ITS_OWNER,
         **more: Any,
     ) -> Kept:
-        """Store a whole object unless what its audience has is newer.
+        """Store a whole object unless what its audience has is newer, or its owner's own word.
 
         What is broadcast ends the older variants that single parties were told. `deviates` says
         that the document differs from the text somewhere; `more` are further columns.
@@ -129,6 +135,7 @@ class StoredObject(models.Model):
             "document": document,
             "received_at": timezone.now(),
             "deviates": deviates,
+            "told_by": told_by,
             **more,
         }
         names = tuple(values)
@@ -147,13 +154,15 @@ class StoredObject(models.Model):
         cls.named(identity).filter(audience=EVERYBODY).update(has_variants=True)
 
     @classmethod
-    def keep_changed(cls, objects: Sequence[Whole]) -> list[Whole]:
+    def keep_changed(cls, objects: Sequence[Whole], told_by: str = ITS_OWNER) -> list[Whole]:
         """Store those for everybody that are new, or say something else than what is kept.
 
         Each identity once. Two statements for all, in the caller's transaction; the second is
         guarded as in `keep`, so that a push of the same moment is not overwritten.
         """
-        known = cls._known(objects)
+        if not objects:
+            return []
+        known = cls._known(objects, told_by)
         now = timezone.now()
         changed = [one for one in objects if _says_more(one, known.get(one.identity), now)]
         same_moment = [
@@ -162,7 +171,7 @@ class StoredObject(models.Model):
             if (kept := known.get(one.identity)) is not None and kept[0] == one.last_updated
         ]
         if same_moment:
-            said_already = cls._said_already(same_moment)
+            said_already = cls._said_already(same_moment, told_by)
             changed = [one for one in changed if one.identity not in said_already]
         if not changed:
             return []
@@ -170,21 +179,25 @@ class StoredObject(models.Model):
         types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
         changed.sort(key=lambda one: one.identity)  # One order of locks for all.
         for one in changed:
-            if one.identity in known:  # What is new nobody can merge a change into.
+            if one.identity in known or told_by:  # What is new nobody can merge a change into.
                 cls.lock(dict(zip(cls.IDENTITY, one.identity, strict=True)))
         statement = f"""
             WITH kept AS (
                 INSERT INTO {table} AS old
-                    ({names}, audience, last_updated, document, received_at, has_variants, deviates)
-                SELECT {names}, '', last_updated, document, %s, true, deviates  -- perhaps
+                    ({names}, audience, last_updated, document, received_at, told_by, has_variants,
+                     deviates)
+                SELECT {names}, '', last_updated, document, %s, %s, true, deviates  -- perhaps
                 FROM unnest({types}, %s::timestamptz[], %s::bytea[], %s::boolean[])
                      AS sent ({names}, last_updated, document, deviates)
+                WHERE %s = '' OR NOT EXISTS (
+                    SELECT FROM {table} AS own WHERE own.told_by = ''
+                    AND {" AND ".join(f"own.{name} = sent.{name}" for name in cls.IDENTITY)})
                 ON CONFLICT ({names}, audience) DO UPDATE
                 SET last_updated = EXCLUDED.last_updated, document = EXCLUDED.document,
-                    received_at = EXCLUDED.received_at, deviates = EXCLUDED.deviates,
+                    received_at = EXCLUDED.received_at, told_by = EXCLUDED.told_by,
+                    deviates = EXCLUDED.deviates,
                     clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")}
-                WHERE old.last_updated <= EXCLUDED.last_updated
-                   OR old.last_updated > EXCLUDED.received_at + interval '5 minutes'
+                WHERE {_gives_way("old", "EXCLUDED.{}")}
                 RETURNING {names}, last_updated
             ), superseded AS (
                 DELETE FROM {table} AS variant USING kept
@@ -198,10 +211,12 @@ class StoredObject(models.Model):
                 statement,
                 [
                     now,
+                    told_by,
                     *_columns(changed),
                     [one.last_updated for one in changed],
                     [one.document for one in changed],
                     [one.deviates for one in changed],
+                    told_by,
                 ],
             )
         )
@@ -209,22 +224,26 @@ class StoredObject(models.Model):
 
     @classmethod
     def _known(
-        cls, objects: Sequence[Whole], what: str = "md5(document)"
+        cls, objects: Sequence[Whole], told_by: str, what: str = "md5(document)"
     ) -> dict[tuple[str, ...], tuple[datetime, Any]]:
-        """`last_updated` of what is kept of each, and its document or what is computed of it."""
+        """`last_updated` of what is kept of each, and its document or what is computed of it.
+
+        What its owner told, or what aggregators did: the one says nothing of the other.
+        """
         names = ", ".join(cls.IDENTITY)
         types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
         found = statements.run(
             f"SELECT {names}, last_updated, {what} FROM {cls._meta.db_table} "  # noqa: S608 - names of our own
-            f"JOIN unnest({types}) AS sent ({names}) USING ({names}) WHERE audience = ''",
-            _columns(objects),
+            f"JOIN unnest({types}) AS sent ({names}) USING ({names}) "
+            "WHERE audience = '' AND (told_by = '') = (%s = '')",
+            [*_columns(objects), told_by],
         )
         return {row[:-2]: row[-2:] for row in found}
 
     @classmethod
-    def _said_already(cls, objects: Sequence[Whole]) -> set[tuple[str, ...]]:
+    def _said_already(cls, objects: Sequence[Whole], told_by: str) -> set[tuple[str, ...]]:
         """Those that are kept with the same content, if in other bytes: a PATCH rewrites them."""
-        known = cls._known(objects, "document")
+        known = cls._known(objects, told_by, "document")
         return {
             one.identity
             for one in objects
@@ -235,9 +254,13 @@ class StoredObject(models.Model):
 
     @classmethod
     def merge(
-        cls, identity: Mapping[str, str], audience: str, change: Callable[[bytes], Merged | None]
+        cls,
+        identity: Mapping[str, str],
+        audience: str,
+        change: Callable[[bytes], Merged | None],
+        told_by: str = ITS_OWNER,
     ) -> Kept | None:
-        """Change what is kept; None when nothing is.
+        """Change what is kept of this teller; None when nothing is.
 
         A change that is broadcast goes into every variant that has what it changes. One for a
         single party goes into its own variant, which begins as a copy of what was broadcast.
@@ -249,8 +272,13 @@ class StoredObject(models.Model):
             # What was broadcast comes first, and decides whether a broadcast is news.
             variants = {
                 one.audience: bytes(one.document)
-                for one in cls.named(identity).order_by("audience").select_for_update()
+                for one in cls.named(identity)
+                .filter(told_by=told_by)
+                .order_by("audience")
+                .select_for_update()
             }
+            if told_by and not variants and cls.is_told_by_owner(identity):
+                return Kept.OLDER
             if audience != EVERYBODY:
                 document = variants.get(audience) or variants.get(EVERYBODY)
                 merged = change(document) if document else None
@@ -265,6 +293,11 @@ class StoredObject(models.Model):
                 )
                 return Kept.CREATED if merged.is_new else Kept.CHANGED
             return cls._merge_all(identity, variants, change) if variants else None
+
+    @classmethod
+    def is_told_by_owner(cls, identity: Mapping[str, str]) -> bool:
+        """Whether its owner itself tells the object, to whomever."""
+        return cls.named(identity).filter(told_by=ITS_OWNER).exists()
 
     @classmethod
     def _merge_all(
@@ -300,7 +333,30 @@ class StoredObject(models.Model):
         return outcome
 
 
-_FAR_AHEAD: Final = f"%(received_at)s + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
+def _gives_way(kept: str, sent: str) -> str:
+    """The condition that the row `kept` may be replaced by what is sent.
+
+    Its owner's word goes before an aggregator's; of the same kind, the later one counts, and a time
+    far ahead guards nothing. `sent` makes a column's value out of its name.
+    """
+    told_by, last_updated, received_at = map(
+        sent.format, ("told_by", "last_updated", "received_at")
+    )
+    ahead = f"{received_at} + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
+    return f"""(
+        {kept}.told_by <> '' AND {told_by} = ''
+        OR ({kept}.told_by = '') = ({told_by} = '')
+        AND ({kept}.last_updated <= {last_updated} OR {kept}.last_updated > {ahead})
+    )"""
+
+
+_GIVEN: Final = "%({})s"
+
+
+def _given(kind: type[StoredObject], name: str) -> str:
+    """A column's value; of one that is compared as well, with its type."""
+    is_compared = name in {*kind.IDENTITY, "audience", "told_by"}
+    return f"%({name})s::text" if is_compared else f"%({name})s"
 
 
 def _is_same(kind: type[StoredObject]) -> str:
@@ -321,37 +377,41 @@ def _replace_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
     key = (*kind.IDENTITY, "audience")
     return f"""
         UPDATE {kind._meta.db_table} AS kept
-        SET {", ".join(f"{name} = %({name})s" for name in names if name not in key)},
+        SET {", ".join(f"{name} = {_given(kind, name)}" for name in names if name not in key)},
             clean_until = {_clean_until("kept", "%(deviates)s", "%(received_at)s::timestamptz")}
         WHERE {_is_same(kind)} AND kept.audience = '' AND NOT kept.has_variants
-          AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {_FAR_AHEAD})
+          AND {_gives_way("kept", _GIVEN)}
         RETURNING 1
     """  # noqa: S608 - names of our own tables and columns
 
 
 @cache
 def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
-    """Insert or replace, guarded by what the audience has: its variant, or what was broadcast."""
+    """Insert or replace, guarded by what the audience has: its variant, or what was broadcast.
+
+    An aggregator's word is guarded by whatever the owner told to anybody.
+    """
     table, key = kind._meta.db_table, (*kind.IDENTITY, "audience")
-    given = (f"%({name})s::text" if name in key else f"%({name})s" for name in names)
+    given = ", ".join(_given(kind, name) for name in names)
     return f"""
         WITH stored AS (
             INSERT INTO {table} AS old ({", ".join(names)}, has_variants)
-            SELECT {", ".join(given)}, %(audience)s::text = '' AND EXISTS (
+            SELECT {given}, %(audience)s::text = '' AND EXISTS (
                 SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience <> ''
-                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {_FAR_AHEAD})
+                AND NOT {_gives_way("kept", _GIVEN)})
             WHERE NOT EXISTS (
-                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience = ''
-                AND kept.last_updated > %(last_updated)s AND kept.last_updated <= {_FAR_AHEAD})
+                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)}
+                AND (kept.audience = '' OR %(told_by)s::text <> '')
+                AND NOT {_gives_way("kept", _GIVEN)})
             ON CONFLICT ({", ".join(key)}) DO UPDATE SET has_variants = EXCLUDED.has_variants,
                 clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")},
                 {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
-            WHERE old.last_updated <= EXCLUDED.last_updated OR old.last_updated > {_FAR_AHEAD}
+            WHERE {_gives_way("old", "EXCLUDED.{}")}
             RETURNING old.xmax = 0 AS is_new
         ), superseded AS (
             DELETE FROM {table} AS kept USING stored
             WHERE {_is_same(kind)} AND %(audience)s::text = '' AND kept.audience <> ''
-              AND (kept.last_updated <= %(last_updated)s OR kept.last_updated > {_FAR_AHEAD}))
+              AND {_gives_way("kept", _GIVEN)})
         SELECT is_new FROM stored
     """  # noqa: S608 - names of our own tables and columns
 
@@ -374,7 +434,8 @@ def _columns(objects: Sequence[Whole]) -> list[list[str]]:
 class Pushed:
     """A push on a Receiver interface, as a module keeps it.
 
-    `ids` are those behind country_code and party_id in the URL, not percent-encoded any more.
+    `ids` are those behind country_code and party_id in the URL, not percent-encoded any more;
+    `told_by` is the aggregator ("NL-NAP") that pushes it in its owner's stead.
     """
 
     method: str
@@ -383,6 +444,7 @@ class Pushed:
     query: Mapping[str, str]
     body: bytes
     audience: str = EVERYBODY
+    told_by: str = ITS_OWNER
 
 
 def check_ids(pushed: Pushed, sent: msgspec.Struct, key: str = "id") -> None:
@@ -402,73 +464,3 @@ def is_older(last_updated: datetime, kept: datetime) -> bool:
 def is_far_ahead(moment: datetime) -> bool:
     """Whether the clock that it comes from must be wrong."""
     return moment > timezone.now() + FUTURE_TOLERANCE
-
-
-# --- Who may see what ---------------------------------------------------------------------------
-
-
-def shared_with(
-    kind: type[StoredObject], viewer: PartyId, directory: Directory
-) -> "models.QuerySet[Any]":
-    """What `viewer` may see of what is told to many: its own variants, else what was broadcast.
-
-    Only of owners that may exchange this module with it, and are not suspended. A variant without
-    a document says that the viewer alone was told of the object's end.
-    """
-    key = (kind, viewer, _has_variants(kind, viewer))
-    if key not in directory.memo:
-        directory.memo[key] = _shared_with(*key, directory)
-    # Never evaluated itself: each `all` is a query of its own.
-    rows: models.QuerySet[Any] = directory.memo[key].all()
-    return rows
-
-
-def _shared_with(
-    kind: type[StoredObject], viewer: PartyId, has_variants: bool, directory: Directory
-) -> "models.QuerySet[Any]":
-    rows = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
-    if has_variants:
-        own = kind._default_manager.filter(audience=str(viewer))
-        hidden = kind._default_manager.filter(
-            models.Exists(
-                own.filter(**{column: models.OuterRef(column) for column in kind.IDENTITY})
-            ),
-            audience=EVERYBODY,
-        )
-        rows = rows.exclude(pk__in=hidden.values("pk"))
-        rows = rows.exclude(audience=str(viewer), document=ENDED)
-    module = kind._meta.app_label.removeprefix("ocpi_")
-    visible = {
-        str(owner): owner == viewer
-        or (
-            entry.status != ConnectionStatus.SUSPENDED
-            and entry.is_agreed
-            and directory.closed_because(owner, viewer, module) is None
-        )
-        for owner, entry in directory.parties.items()
-    }
-    if directory.open_by_default:
-        hidden_owners = [owner for owner, may_see in visible.items() if not may_see]
-        return rows.exclude(owner__in=hidden_owners) if hidden_owners else rows
-    return rows.filter(owner__in=[owner for owner, may_see in visible.items() if may_see])
-
-
-def _has_variants(kind: type[StoredObject], viewer: PartyId) -> bool:
-    """Whether anything was told to this party alone; hardly ever, and asked for each message."""
-    query = f"SELECT 1 FROM {kind._meta.db_table} WHERE audience = %s AND audience <> '' LIMIT 1"  # noqa: S608 - a table of ours
-    return bool(statements.run(query, [str(viewer)]))
-
-
-def only(rows: "models.QuerySet[Any]", what: str) -> Any:
-    """The one object that an id names to this viewer.
-
-    NotFound (404) for none; InvalidParameters (2001) when several owners use the id.
-    """
-    found = list(rows.order_by("id")[:10])
-    if not found:
-        raise NotFound(f"There is no {what} that you may see here.")
-    if len(owners := sorted({str(one.owner) for one in found})) > 1:
-        raise InvalidParameters(
-            f"{what} exists at {' and '.join(owners)}. Name its owner in OCPI-to."
-        )
-    return found[0]

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from hub.directory import holder
 from hub.ocpi.party import PartyId
 from hub.routing import Found, Message
-from hub.store import shared_with
+from hub.sharing import shared_with
 from locations.models import Location
 
 

@@ -42,6 +42,9 @@ class Location(StoredObject):
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="location_variants"
             ),
+            models.Index(
+                fields=["told_by"], condition=~models.Q(told_by=""), name="location_told_by_others"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="location_list"
@@ -62,9 +65,17 @@ class Location(StoredObject):
         if pushed.method == "PUT" and kind is LocationObject:
             sent = decode(pushed.body, LocationObject)
             check_ids(pushed, sent)
-            return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
+            return cls.keep(
+                identity,
+                pushed.audience,
+                pushed.body,
+                utc(sent.last_updated),
+                told_by=pushed.told_by,
+            )
         _check_part(pushed)
-        kept = cls.merge(identity, pushed.audience, lambda document: _changed(document, pushed))
+        kept = cls.merge(
+            identity, pushed.audience, lambda document: _changed(document, pushed), pushed.told_by
+        )
         if kept is None:
             raise UnknownLocation(
                 f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."

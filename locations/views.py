@@ -9,7 +9,7 @@ from hub import broadcasts
 from hub.directory import holder
 from hub.listing import list_page
 from hub.ocpi.errors import NotFound
-from hub.store import only, shared_with
+from hub.sharing import only, shared_with
 from hub.views import OcpiView, answer_document, exchange_of
 from locations.models import Location
 

@@ -22,6 +22,9 @@ class Tariff(StoredObject):
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="tariff_variants"
             ),
+            models.Index(
+                fields=["told_by"], condition=~models.Q(told_by=""), name="tariff_told_by_others"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="tariff_list"
@@ -36,27 +39,31 @@ class Tariff(StoredObject):
         """Keep a PUT, or forget on DELETE."""
         identity = cls.identity(pushed)
         if pushed.method == "DELETE":
-            cls._forget(identity, pushed.audience)
-            return Kept.CHANGED
+            return cls._forget(identity, pushed.audience, pushed.told_by)
         sent = decode(pushed.body, TariffObject)
         check_ids(pushed, sent)
-        return cls.keep(identity, pushed.audience, pushed.body, utc(sent.last_updated))
+        return cls.keep(
+            identity, pushed.audience, pushed.body, utc(sent.last_updated), told_by=pushed.told_by
+        )
 
     @classmethod
-    def _forget(cls, identity: Mapping[str, str], audience: str) -> None:
+    def _forget(cls, identity: Mapping[str, str], audience: str, told_by: str) -> Kept:
         """Forget a Tariff for all, or for one party, to which what was broadcast ends then too.
 
         "will not be used in future either": also what the hub never had is forgotten, and the
-        others are told.
+        others are told. An aggregator ends only what its owner does not tell.
         """
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
+            if told_by and cls.is_told_by_owner(identity):
+                return Kept.OLDER
             if audience == EVERYBODY:
                 cls.named(identity).delete()
-                return
+                return Kept.CHANGED
             cls.named(identity).filter(audience=audience).delete()
             for kept in cls.named(identity).filter(audience=EVERYBODY):
                 cls.keep(identity, audience, ENDED, kept.last_updated)
+            return Kept.CHANGED
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from hub import broadcasts
 from hub.directory import holder
 from hub.listing import list_page
-from hub.store import only, shared_with
+from hub.sharing import only, shared_with
 from hub.views import OcpiView, answer_document, exchange_of
 from tariffs.models import Tariff
 

@@ -34,6 +34,9 @@ class Token(StoredObject):
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="token_variants"
             ),
+            models.Index(
+                fields=["told_by"], condition=~models.Q(told_by=""), name="token_told_by_others"
+            ),
             # Counts and offsets of long lists without a look at the documents.
             models.Index(
                 fields=["id"], include=["owner", "audience", "last_updated"], name="token_list"

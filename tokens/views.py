@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from hub import broadcasts
 from hub.listing import list_page
-from hub.store import only
+from hub.sharing import only
 from hub.views import OcpiView, answer_document, exchange_of
 from tokens.models import Token
 from tokens.visibility import tokens_for

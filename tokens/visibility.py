@@ -7,7 +7,7 @@ from django.db import models
 from hub.directory import holder
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from hub.store import shared_with
+from hub.sharing import shared_with
 from tokens.models import Token
 
 

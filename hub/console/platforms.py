@@ -79,6 +79,7 @@ class PlatformAdmin(ReadOnlyTable):
         ),
         ("Client Owned Object Pull", {"fields": ("pull_rule",)}),
         ("What differs from the text", {"fields": ("is_strict",)}),
+        ("Objects of others", {"fields": ("is_aggregator",)}),
     )
     readonly_fields = (
         "name",
@@ -95,7 +96,7 @@ class PlatformAdmin(ReadOnlyTable):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """For the fields of the two switches: all else is read only."""
+        """For the fields of the switches: all else is read only."""
         return request.user.has_perm("hub.change_platform")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:

@@ -34,7 +34,6 @@ def _forget_messages(parties):
     ("sender", "receivers"),
     [
         (Role.CPO, {Role.EMSP, Role.NSP, Role.OTHER, Role.NAP}),
-        (Role.EMSP, {Role.CPO}),
         (Role.OTHER, {Role.CPO}),
     ],
 )
@@ -55,10 +54,14 @@ def test_a_push_goes_to_every_opposite_role_and_nobody_else(
         assert not owner.heard(parties[role], object_id)
 
 
-@pytest.mark.parametrize("sender", [Role.NSP, Role.NAP, Role.SCSP])
-def test_a_role_without_an_opposite_is_refused_and_nothing_is_kept(hub, parties, sender):
-    owner = Owner(hub, parties[sender], "locations")
-    answer = owner.put("none", body=location_of(owner.party, "none"))
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("to", [HUB, None])
+@pytest.mark.parametrize("sender", [Role.EMSP, Role.NSP, Role.NAP, Role.SCSP])
+def test_a_role_that_has_none_to_tell_is_refused_and_nothing_is_kept(
+    hub, parties, module, sender, to
+):
+    owner = Owner(hub, parties[sender], module)
+    answer = owner.put("none", body=MODULES[module](owner.party, "none"), to=to)
     assert answer.said == (200, 4000)
     assert sender in answer.envelope["status_message"]
     assert owner.kept("none") is None

@@ -6,7 +6,8 @@ from hub.directory import load
 from hub.models import Agreement, Party, Platform
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.party import PartyId
-from hub.store import Pushed, shared_with
+from hub.sharing import shared_with
+from hub.store import Pushed
 from locations.models import Location
 from tests.hub.pushing import location_of
 

@@ -51,6 +51,17 @@ def test_the_rule_and_nothing_else_can_be_changed(console, platform):
     assert platform.versions_url != "http://elsewhere"
 
 
+def test_an_operator_marks_an_aggregator_and_takes_the_mark_back(console, platform):
+    sent = {"pull_rule": "NEVER", "is_aggregator": "on", **INLINES}
+    assert console.post(address("change", platform), sent).status_code == 302
+    platform.refresh_from_db()
+    assert platform.is_aggregator
+    del sent["is_aggregator"]
+    console.post(address("change", platform), sent)
+    platform.refresh_from_db()
+    assert not platform.is_aggregator
+
+
 def test_pull_now_asks_for_all_lists(console, platform):
     console.get(address("pull_now", platform))
     assert not Pull.objects.get().is_requested
