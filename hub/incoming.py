@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any, Final
 
 from django.conf import settings
 
 from hub import routing
 from hub.directory import Presented
-from hub.ocpi import headers
+from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -22,7 +23,14 @@ from hub.ocpi.errors import (
     OcpiError,
     TooLarge,
 )
-from hub.ocpi.modules import Match, NoSuchUrl, WrongMethod, match
+from hub.ocpi.modules import (
+    CONFIGURATION_MODULES,
+    ROUTES,
+    Match,
+    NoSuchUrl,
+    WrongMethod,
+    match,
+)
 from hub.ocpi.party import PartyId
 from hub.record.note import Kind
 
@@ -31,6 +39,13 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.RECEIVER}
+# What may be said in the log of a URL that leads nowhere.
+_WORDS: Final = frozenset(
+    {"", "ocpi", "cpo", "emsp", "versions", "via", "profile-result", "check-result"}
+    | set(_INTERFACES)
+    | {route.module for route in ROUTES}
+    | set(CONFIGURATION_MODULES)
+)
 _BODY_SECONDS: Final = 30
 MAX_MESSAGE_ID: Final = 255
 # A sender that is still writing would not see the answer: this much more is read and dropped.
@@ -180,9 +195,15 @@ def presented_by(incoming: Incoming) -> Presented:
 
 
 def quiet_path(path: str) -> str:
-    """The path for the log; keys of rewritten URLs and uids of tokens are secrets."""
-    parts = path.split("/")
-    return path if len(parts) <= 4 else "/".join(parts[:4]) + "/…"
+    """The path for the log; keys of rewritten URLs, uids of tokens, whatever we do not know."""
+    segments = masking.decoded(path).split("/")
+    known = takewhile(_is_word_of_ours, segments)
+    quiet = "/".join(known)
+    return path if quiet == path else f"{quiet.rstrip('/')}/…"
+
+
+def _is_word_of_ours(segment: str) -> bool:
+    return segment in _WORDS or (len(segment) <= 5 and segment.replace(".", "").isdigit())
 
 
 def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, str]:

@@ -18,8 +18,10 @@ def pretty(document: bytes | memoryview) -> SafeString | None:
         return None
     try:
         text = json.dumps(masked(json.loads(raw)), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+    except ValueError:
         text = raw.decode("utf-8", "replace")
+    except RecursionError:
+        text = f"({len(raw)} bytes of JSON that is nested too deep to be shown)"
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}\n… {len(text) - LONGEST} more characters"
     return render_to_string("console/document.html", {"text": without_keys(text)})

@@ -9,8 +9,6 @@ from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
 _LONGEST_BODY: Final = 20_000
-# A problem's text is searched for what the body names a driver by; longer bodies are not searched.
-_SEARCHED_BYTES: Final = 65_536
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 
@@ -160,13 +158,9 @@ def is_failure(status: int | None, code: int | None) -> bool:
 
 def cleaned(problem: str, path: str, place: Match | None, body: bytes) -> str:
     """A problem's text without what the request names a driver by, or what opens something."""
-    if not problem:
-        return ""
-    if len(body) > _SEARCHED_BYTES:
-        return "(the message is not kept: its request was too long to be searched for secrets)"
-    if len(path) > 1:
-        problem = problem.replace(path, masking.safe_path(path, place))
-    return masking.without_secrets(problem, place, body)
+    if problem and len(path) > 1:
+        problem = masking.without_path(problem, path, masking.safe_path(path, place))
+    return masking.without_secrets(problem, place, body) if problem else ""
 
 
 def named(sent: Mapping[str, str], country_code: str, party_id: str) -> str:

@@ -26,8 +26,13 @@ def test_an_evse_has_no_secret_uid():
 
 def test_what_is_no_json_is_shown_as_it_came():
     assert "&lt;html&gt;\ufffd" in str(pretty(b"<html>\xff"))
-    assert "[[[" in str(pretty(b"[" * 30_000))
     assert pretty(b"") is None
+
+
+def test_what_is_nested_too_deep_is_not_shown_unmasked():
+    deep = b"[" * 900 + b'{"contract_id":"DE-MSP-C12345678-X"}' + b"]" * 900
+    assert "C1234" not in str(pretty(deep))
+    assert "nested too deep" in str(pretty(b"[" * 30_000))
 
 
 def test_a_long_document_is_cut():
