@@ -37,6 +37,11 @@ _ROUNDS: Final = 3
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
+def is_secret(name: str) -> bool:
+    """Whether a field opens something or names a driver, wherever it stands; a `uid` may not."""
+    return name in _SECRET
+
+
 def hint(secret: str) -> str:
     """Enough to compare with what a driver reads out, not enough to use."""
     return f"{HIDDEN}{secret[-3:]}" if len(secret) > 8 else HIDDEN
@@ -56,8 +61,8 @@ def masked(value: Any, *, uids: bool = False, callbacks: bool = True) -> Any:
         holder, key, has_uids = pending.pop()
         inner = holder[key]
         if isinstance(inner, list):
-            holder[key] = copy = list(inner)
-            pending += [(copy, index, has_uids) for index in range(len(copy))]
+            holder[key] = items = list(inner)
+            pending += [(items, index, has_uids) for index in range(len(items))]
         elif isinstance(inner, dict):
             holder[key] = copy = dict(inner)
             secret = _NAMED if has_uids or "contract_id" in inner else _SECRET

@@ -4,6 +4,7 @@ import io
 import logging
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -70,7 +71,7 @@ def _written(*arguments: object, **more: object) -> str:
     """What the handler writes, with the formatter that the settings name."""
     stream = io.StringIO()
     logger = _logging_to(stream)
-    configured = settings.LOGGING["formatters"]["line"]
+    configured: Any = settings.LOGGING["formatters"]["line"]  # type: ignore[index]
     assert configured["class"] == f"{Line.__module__}.{Line.__qualname__}"
     logger.handlers[0].setFormatter(Line(configured["format"]))
     logger.warning(*arguments, **more)  # type: ignore[arg-type]

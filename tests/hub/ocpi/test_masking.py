@@ -240,7 +240,7 @@ class Counting(str):
 
     looked = 0
 
-    def find(self, sub, start=0, end=None):  # type: ignore[override]
+    def find(self, sub, start=0, end=None):
         found = super().find(sub, start)
         Counting.looked += (found if found >= 0 else len(self)) - start + 1
         return found
