@@ -33,8 +33,11 @@ from hub.record.models import BodyRecording
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
 CONFIRMATION_WAIT = 1.0
-# Spellings of Authorization headers that a snapshot remembers; a few for each platform.
+# Spellings of Authorization headers that a snapshot remembers; a few for each platform, and none
+# that is longer than a token (string(64)) in Base64 can make it.
 _MOST_PRESENTED = 10_000
+_MOST_OF_A_PLATFORM = 4
+_LONGEST_PRESENTED = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Directory:
     recorded_bodies: dict[PartyId, float] = field(default_factory=dict)
     # Headers that were right once: decoding and hashing them again would give the same.
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
+    _spellings: dict[int, int] = field(default_factory=dict, repr=False)
     # What others have worked out of this snapshot, for as long as it lasts.
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -105,10 +109,19 @@ class Directory:
         for token, _ in headers.presented_tokens(authorization_header):
             found = self.tokens.get(secret_box.token_hash(token))
             if found is not None:
-                if len(self._presented) < _MOST_PRESENTED:
-                    self._presented[authorization_header] = found
+                self._remember(authorization_header, found)
                 return found
         return None
+
+    def _remember(self, authorization_header: str, found: Presented) -> None:
+        number = self._spellings.get(found.platform.id, 0)
+        if (
+            len(authorization_header) <= _LONGEST_PRESENTED
+            and number < _MOST_OF_A_PLATFORM
+            and len(self._presented) < _MOST_PRESENTED
+        ):
+            self._presented[authorization_header] = found
+            self._spellings[found.platform.id] = number + 1
 
     def records_bodies(self, *parties: PartyId | str | None) -> bool:
         """Whether the bodies of a message between them are kept now."""

@@ -1,6 +1,7 @@
 """Typed reading of the environment: every wrong value fails loudly, naming the variable."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -67,6 +68,16 @@ class Environment:
         if text in {"0", "false", "no", "off", ""}:
             return False
         raise ImproperlyConfigured(f"{name}={text!r} is not yes or no.")
+
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """Addresses and networks, with commas between them; none when it is not set."""
+        parts = [part.strip() for part in self.text(name, "").split(",")]
+        try:
+            return [ip_network(part) for part in parts if part]
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name}: {error}; it is a list such as 127.0.0.1,10.0.0.0/8."
+            ) from error
 
     def database(self, name: str) -> dict[str, Any]:
         """Django's database settings out of postgresql://user:password@host:port/name?sslmode=…."""

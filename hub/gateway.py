@@ -27,7 +27,8 @@ from hub.incoming import (
     Scope,
     Send,
     SenderGone,
-    check_message_ids,
+    check_authorization_once,
+    check_headers,
     from_address,
     is_open_to_token_a,
     join,
@@ -111,7 +112,6 @@ class Gateway:
             await self._worker.bridge.run(outgoing.sent)
 
     async def _outgoing(self, incoming: Incoming, receive: Receive) -> Outgoing:
-        check_message_ids(incoming)
         await self._receive(incoming, receive)
         path = incoming.scope["path"].rstrip("/").split("/")[2:]
         if path[:2] == ["2.2.1", "via"] and len(path) == 3:
@@ -137,6 +137,7 @@ class Gateway:
         presented = await self._authenticate(incoming)
         incoming.presented = presented
         self._worker.heard(presented.platform)
+        check_headers(incoming)
         if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
             raise NotAuthenticated(
                 "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
@@ -152,6 +153,7 @@ class Gateway:
             check_json(incoming.body)
 
     async def _authenticate(self, incoming: Incoming) -> Presented:
+        check_authorization_once(incoming)
         credentials_token = incoming.text("authorization")
         if not credentials_token:
             raise NotAuthenticated("The Authorization header is missing: 'Token <Base64 of it>'.")
@@ -407,12 +409,14 @@ class Gateway:
             ]
         await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
         await send({"type": "http.response.body", "body": outgoing.body})
+        if incoming.presented is None and not record.stranger(incoming, outgoing.status):
+            return
         place = incoming.place
         logger.info(
             "%s %s from %s to %s: HTTP %s OCPI %s, %.0f ms, request %s correlation %s",
             incoming.scope["method"],
             place.module if place else quiet_path(incoming.scope["path"]),
-            incoming.sender or (incoming.presented.platform.name if incoming.presented else "?"),
+            incoming.from_whom,
             incoming.receiver or "hub",
             outgoing.status,
             incoming.code,
@@ -420,7 +424,8 @@ class Gateway:
             incoming.request_id,
             incoming.correlation_id,
         )
-        record.received(incoming, outgoing.status, outgoing.body, self._worker.directory)
+        if incoming.presented is not None:
+            record.received(incoming, outgoing.status, outgoing.body, self._worker.directory)
 
     async def _console(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Everything that is not OCPI."""

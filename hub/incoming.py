@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from hub import routing
+from hub import callers, routing
 from hub.directory import Presented
 from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import InterfaceRole
@@ -83,6 +83,18 @@ class Incoming:
     problem: str = ""
     related_id: str = ""
 
+    @property
+    def caller(self) -> str:
+        """The address that it came from."""
+        return callers.address_of(self.scope)
+
+    @property
+    def from_whom(self) -> str:
+        """For the log: the party, as far as it is known."""
+        if self.sender is not None:
+            return str(self.sender)
+        return self.presented.platform.name if self.presented else f"nobody at {self.caller}"
+
     def text(self, name: str) -> str:
         """A header's value, "" when absent."""
         return self.headers.get(_raw(name), b"").decode("latin-1").strip()
@@ -110,8 +122,26 @@ def place_of(incoming: Incoming) -> Match | None:
         ) from error
 
 
-def check_message_ids(incoming: Incoming) -> None:
-    """Refuse ids that no log or table of ours or a receiver's would keep whole."""
+def repeated_headers(incoming: Incoming) -> dict[bytes, list[bytes]]:
+    """The headers that came more than once, with all their values."""
+    if len(incoming.headers) == len(incoming.scope["headers"]):
+        return {}
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in incoming.scope["headers"]:
+        found.setdefault(name, []).append(value)
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def check_authorization_once(incoming: Incoming) -> None:
+    """Whoever reads the first one and whoever reads the last one would see another sender."""
+    if b"authorization" in repeated_headers(incoming):
+        raise InvalidParameters(
+            "The Authorization header came more than once.", http_status=HTTPStatus.BAD_REQUEST
+        )
+
+
+def check_headers(incoming: Incoming) -> None:
+    """Refuse ids that nobody would keep whole, and ids and routing headers that say two things."""
     for name, value in (
         (headers.REQUEST_ID, incoming.request_id),
         (headers.CORRELATION_ID, incoming.correlation_id),
@@ -120,6 +150,12 @@ def check_message_ids(incoming: Incoming) -> None:
             raise InvalidParameters(f"{name} has more than {MAX_MESSAGE_ID} characters.")
         if not value.isascii():
             raise InvalidParameters(f"{name} has characters beyond ASCII.")
+    if not (repeated := repeated_headers(incoming)):
+        return
+    for name in (*headers.ROUTING, headers.REQUEST_ID, headers.CORRELATION_ID):
+        values = {value.strip().lower() for value in repeated.get(_raw(name), ())}
+        if len(values) > 1:
+            raise InvalidParameters(f"{name} came more than once, with different values.")
 
 
 def is_open_to_token_a(path: str) -> bool:

@@ -80,7 +80,8 @@ def of(correlation_id: str) -> Ladder | None:
 
 def _party(message: Message) -> str:
     """Who is at the other end."""
-    return (message.sender if message.direction == Direction.IN else message.receiver) or "?"
+    found = message.sender if message.direction == Direction.IN else message.receiver
+    return found or message.address or "?"
 
 
 def _steps(message: Message, begun_at: datetime, first: str) -> Iterator[Step]:
@@ -88,6 +89,8 @@ def _steps(message: Message, begun_at: datetime, first: str) -> Iterator[Step]:
     is_in = message.direction == Direction.IN
     since = (message.at - begun_at) / timedelta(milliseconds=1)
     size = f", {message.request_bytes} bytes" if message.request_bytes else ""
+    if message.times > 1:
+        size += f", {message.times} times within the minute"
     yield Step(
         message.at,
         since,

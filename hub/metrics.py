@@ -82,6 +82,7 @@ class _Hub(Collector):
             "profile_commands", "Charging profile commands by how they ended.", ("method", "state")
         )
         yield _counted("unrecorded", "Messages that the record lost.", ())
+        yield _counted("strangers", "Requests without a known credentials token.", ())
         yield _counted(
             noting.TALLY, "Differences from the text that were met.", ("platform", "rule"), platform
         )

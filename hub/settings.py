@@ -47,6 +47,9 @@ BASE_URL = PUBLIC_URL or f"http://127.0.0.1:{PORT}"
 if urlsplit(BASE_URL).scheme not in {"http", "https"} or not urlsplit(BASE_URL).hostname:
     raise ImproperlyConfigured(f"PUBLIC_URL={PUBLIC_URL!r} is not an absolute http(s) URL.")
 
+# Proxies that are believed whom they name in X-Forwarded-For (hub/callers.py).
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+
 # --- Rules between parties ---------------------------------------------------------------------
 # Open hub: every pair of parties may exchange unless closed; contract hub: only pairs opened.
 AGREEMENTS_OPEN_BY_DEFAULT = env.flag("AGREEMENTS_OPEN_BY_DEFAULT", True)

@@ -64,6 +64,7 @@ class RunningHub:
                 lifespan="on",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 ws="none",
             )
         )

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DataError, close_old_connections, connection, transaction
 from django.db.utils import Error as DatabaseError
 
-from hub.record import partitions, tallies
+from hub.record import partitions, strangers, tallies
 from hub.record.models import DrainedBatch
 from hub.record.note import Row
 from hub.record.recorder import FIELD, STREAM, Batch, Count, connect, recorder
@@ -66,14 +66,18 @@ def _keep(entries: Sequence[Entry]) -> int:
     DrainedBatch.objects.bulk_create([DrainedBatch(batch_id=batch.id) for batch in new])
     rows = [row for batch in new for row in batch.rows]
     counts = [count for batch in new for count in batch.counts]
+    nobodies = 0
     try:
         with transaction.atomic():
             _copy(rows)
+            nobodies = strangers.write(one for batch in new for one in batch.strangers)
     except DataError:
         # One that the table does not take must not hold up all others for ever.
         logger.exception("%s messages cannot be recorded", len(rows))
         counts.append(Count("unrecorded", (), len(rows)))
         rows = []
+    if nobodies:
+        counts.append(Count("strangers", (), nobodies))
     tallies.add(rows, counts)
     return len(rows)
 

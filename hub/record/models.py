@@ -36,6 +36,9 @@ class Message(models.Model):
     problem = models.CharField(max_length=300)
     request_body = models.TextField()
     answer_body = models.TextField()
+    # Of strangers alone: their address, and how many such requests one row stands for.
+    address = models.CharField(max_length=49, db_default="")
+    times = models.IntegerField(db_default=1)
 
     class Meta:
         db_table = "hub_message"
@@ -56,6 +59,11 @@ class Message(models.Model):
                 fields=["related_id"],
                 name="message_by_related",
                 condition=~models.Q(related_id=""),
+            ),
+            models.Index(
+                fields=["at", "address"],
+                name="message_by_address",
+                condition=~models.Q(address=""),
             ),
         ]
 

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     STILL_ALIVE = "still-alive"
     PULL = "pull"
     CHECK = "check"
+    STRANGER = "stranger"
 
 
 class Note(NamedTuple):
@@ -110,30 +111,30 @@ def _where(note: Note) -> tuple[str, str, str]:
     if note.query and (query := masking.safe_query(note.query)):
         path = f"{path}?{query}"
     module = place.module if place else _configuration_module(path)
-    return _text(path, 300), _text(module, 64), place.role.value if place else ""
+    return text(path, 300), text(module, 64), place.role.value if place else ""
 
 
 def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
     request_id, correlation_id = note.request_id, note.correlation_id
     if len(request_id) > 255 or len(correlation_id) > 255 or "\0" in request_id + correlation_id:
-        request_id, correlation_id = _text(request_id, 255), _text(correlation_id, 255)
+        request_id, correlation_id = text(request_id, 255), text(correlation_id, 255)
     request_body = answer_body = ""
     if note.bodies is not None:
         request_body, answer_body = (
-            _text(masking.masked_body(body, module, _LONGEST_BODY), 2 * _LONGEST_BODY)
+            text(masking.masked_body(body, module, _LONGEST_BODY), 2 * _LONGEST_BODY)
             for body in note.bodies
         )
     return Row(
         note.at,
         note.direction.value,
         note.kind.value,
-        note.method if len(note.method) < 8 else _text(note.method, 16),
+        note.method if len(note.method) < 8 else text(note.method, 16),
         module,
         interface_role,
         path,
         request_id,
         correlation_id,
-        _text(note.related_id, 255) if note.related_id != note.correlation_id else "",
+        text(note.related_id, 255) if note.related_id != note.correlation_id else "",
         str(note.sender),
         str(note.receiver),
         note.platform,
@@ -143,7 +144,7 @@ def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
         note.seconds * 1000,
         note.request_bytes,
         note.answer_bytes,
-        _text(note.problem, 300) if note.problem else "",
+        text(note.problem, 300) if note.problem else "",
         request_body,
         answer_body,
     )
@@ -179,9 +180,9 @@ def _configuration_module(path: str) -> str:
     )
 
 
-def _text(text: str, longest: int) -> str:
-    """PostgreSQL has no NUL in a text."""
-    return text[:longest].replace("\0", "")
+def text(value: str, longest: int) -> str:
+    """As a column takes it: PostgreSQL has no NUL in a text."""
+    return value[:longest].replace("\0", "")
 
 
 def _number(number: int | None) -> int | None:

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from hub.record.note import Note, Row, rows
+from hub.record.strangers import Stranger, joined
 
 logger = logging.getLogger(__name__)
 STREAM: Final = "flexhub:messages"
@@ -29,6 +30,8 @@ MOST_NOTES: Final = 20_000
 # Memory of Valkey, while nobody drains: a million rows at most, about 200 MB.
 MOST_ROWS_OF_A_BATCH: Final = 250
 MOST_BATCHES: Final = 4_000
+# Then those of the same address and minute are put together: there are a thousand a minute at most.
+MOST_STRANGERS: Final = 5_000
 # Bodies are few and large.
 MOST_BYTES_OF_BODIES: Final = 100_000
 
@@ -47,6 +50,7 @@ class Batch(msgspec.Struct, array_like=True):
     id: str
     rows: list[Row] = []
     counts: list[Count] = []
+    strangers: list[Stranger] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -71,6 +75,7 @@ class Recorder:
         self._notes: deque[Note] = deque()
         self._dropped = 0
         self._counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._strangers: list[Stranger] = []
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._has_some = threading.Event()
@@ -92,6 +97,14 @@ class Recorder:
         """Something happened `number` times."""
         with self._lock:
             self._counts[name, labels] += number
+        self._wake()
+
+    def stranger(self, stranger: Stranger) -> None:
+        """Somebody without a token that is known."""
+        with self._lock:
+            self._strangers.append(stranger)
+            if len(self._strangers) >= MOST_STRANGERS:
+                self._strangers = list(joined(self._strangers).values())
         self._wake()
 
     def _wake(self) -> None:
@@ -122,17 +135,19 @@ class Recorder:
             with self._lock:
                 counts, self._counts = self._counts, Counter()
                 dropped, self._dropped = self._dropped, 0
+                strangers, self._strangers = self._strangers, []
             if dropped:
                 counts["unrecorded", ()] += dropped
-            if not notes and not counts:
+            if not notes and not counts and not strangers:
                 return
             batches = _batches(rows(notes))
+            batches[0].strangers = list(joined(strangers).values())
             if counts:
                 batches[0].counts = [Count(name, labels, n) for (name, labels), n in counts.items()]
             try:
                 self._send(batches)
             except (redis.RedisError, OSError) as error:
-                self._lost(len(notes), counts, error)
+                self._lost(len(notes) + sum(one.times for one in strangers), counts, error)
             else:
                 self._is_away = False
 

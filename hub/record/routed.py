@@ -7,14 +7,19 @@ import time
 
 from django.conf import settings
 
+from hub.callers import FirstOfMinute, group_of
 from hub.directory import Directory, Presented
 from hub.incoming import Incoming
+from hub.ocpi import masking
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
-from hub.record.note import Direction, Note, cleaned, is_failure
+from hub.record.note import Direction, Note, cleaned, is_failure, text
 from hub.record.recorder import recorder
+from hub.record.strangers import Stranger
 from hub.routing import Forward
+
+_strangers = FirstOfMinute()
 
 
 def received(incoming: Incoming, status: int, answer: bytes, directory: Directory) -> None:
@@ -55,6 +60,27 @@ def received(incoming: Incoming, status: int, answer: bytes, directory: Director
             bodies,
         )
     )
+
+
+def stranger(incoming: Incoming, status: int) -> bool:
+    """A request of nobody's, counted. Whether it is the first of its address and minute."""
+    minute, address, is_first = _strangers.look(group_of(incoming.caller))
+    if settings.RECORD_MESSAGES:
+        path = incoming.scope["path"]
+        recorder.stranger(
+            Stranger(
+                minute,
+                address,
+                text(incoming.scope["method"], 16),
+                text(masking.safe_path(path, None), 300),
+                text(incoming.request_id, 255),
+                text(incoming.correlation_id, 255),
+                status,
+                incoming.code,
+                [text(cleaned(incoming.problem, path, None, b""), 300)],
+            )
+        )
+    return is_first
 
 
 def sent_on(

@@ -22,7 +22,7 @@ from hub.record.models import BodyRecording, DrainedBatch, Message, Tally
 from hub.record.recorder import FIELD, MOST_NOTES, STREAM, Batch, Recorder, connect
 from tests.hub.newcomer import Newcomer
 from tests.hub.recording import empty, message, note, recorded
-from tests.hub.strangers import CUSTOM, Stranger, ask, raw, send, token_of, until
+from tests.hub.strangers import CUSTOM, Stranger, ask, raw, token_of, until
 from tests.running_hub import changed_setting
 from tests.scripted import Cast, url_given
 
@@ -99,13 +99,6 @@ def test_what_the_hub_answers_itself_is_one_row(hub, cpo, ids):
     assert (row.kind, row.module, row.path) == ("hub", "hubclientinfo", "2.2.1/hubclientinfo")
     hub_party = f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}"
     assert (row.sender, row.receiver) == (str(cpo.simulator.party), hub_party)
-
-
-def test_who_has_no_token_is_recorded_too(hub, ids):
-    send(hub, "GET", "/ocpi/2.2.1/sender/tokens", "nobody's token", headers=ids)
-    (row,) = recorded(1, correlation_id=ids["X-Correlation-ID"])
-    assert (row.http_status, row.ocpi_code, row.sender, row.platform_id) == (401, 2000, "", None)
-    assert "credentials token" in row.problem
 
 
 def test_odd_requests_are_recorded_and_hold_nothing_up(hub, cpo, emsp, ids):
