@@ -25,7 +25,7 @@ class FlexAuthority:
             return Verdict(f"{caller} is not the flexibility provider of this session.")
         if settings.FSP_AGREEMENT_REQUIRED:
             return Verdict(f"{caller} has no agreement to act as flexibility provider.")
-        if caller == session.emsp or (is_scsp and str(caller) in session.sent_to):
+        if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
             return Verdict(None)
         return Verdict(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
@@ -52,7 +52,7 @@ class FlexAuthority:
 
     def may_see(self, session: Session, caller: PartyId) -> bool:
         """The CPO, the eMSP, whom the CPO sent the session, and the FSP."""
-        if caller in {session.owner, session.emsp} or str(caller) in session.sent_to:
+        if caller in {session.owner, session.emsp} or session.is_known_to(caller):
             return True
         assignment = FspAssignment.of(session)
         return assignment is not None and assignment.fsp == caller

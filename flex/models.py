@@ -211,7 +211,8 @@ class PreferenceCopy(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="preferences")
     document = models.BinaryField()
-    profile_type = models.CharField(max_length=7)
+    # In upper case; empty where it says none, or nothing that can be read.
+    profile_type = models.CharField(max_length=40, blank=True)
     departure_time = models.DateTimeField(null=True, blank=True)
     energy_need = models.DecimalField(
         "energy need (kWh)", max_digits=10, decimal_places=4, null=True, blank=True
@@ -224,6 +225,8 @@ class PreferenceCopy(models.Model):
     cpo_answer = models.CharField(max_length=40, blank=True)
     correlation_id = models.CharField(max_length=255)
     received_at = models.DateTimeField(default=timezone.now)
+    # The FSP gets them with their Session, which is still on its way to its receiver.
+    is_waiting = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name = "charging preferences"
@@ -234,4 +237,9 @@ class PreferenceCopy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.profile_type} until {self.departure_time or 'open'}"
+        return f"{self.profile_type or 'preferences'} until {self.departure_time or 'open'}"
+
+    @property
+    def is_accepted(self) -> bool:
+        """The CPO has taken them: 1xxx, whatever it will make of them."""
+        return self.cpo_http_status < 300 and 1000 <= (self.cpo_status_code or 0) <= 1999

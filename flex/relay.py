@@ -6,6 +6,7 @@ itself, and preferences FROM the eMSP on the FSP's Sessions Sender interface.
 
 import logging
 from decimal import Decimal
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -16,39 +17,116 @@ from hub import outbox, statements
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.models import Delivery
-from hub.ocpi import envelope
-from hub.ocpi.datatypes import InterfaceRole, decode, utc
-from hub.ocpi.errors import InvalidParameters
+from hub.ocpi import envelope, heads, lenient
+from hub.ocpi.datatypes import InterfaceRole, Role
+from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.ocpi.patches import partial
+from hub.ocpi.reading import deviations_of
 from hub.routing import Found, Message
-from sessions.models import Session
+from sessions import underway
+from sessions.models import Session, Told
 from sessions.objects import ChargingPreferences
+from sessions.objects import Session as SessionObject
 
 logger = logging.getLogger(__name__)
 _MOST_KWH = Decimal(999_999)
+_SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
+    "PUT": SessionObject,
+    "PATCH": partial(SessionObject),
+}
+
+
+# --- Sessions -----------------------------------------------------------------------------------
+
+
+def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+    """A CPO's Session is about to be sent to a receiver for the first time."""
+    owner, session_id = _session_named(match)
+    if owner == sender:
+        Session.leaves(owner, session_id, body, receiver, emsp=_as_emsp(receiver))
+
+
+def session_lost(sender: PartyId, receiver: PartyId, match: Match, _body: bytes) -> None:
+    """Nobody knows whether its receiver has got it, so nobody has accepted it."""
+    owner, session_id = _session_named(match)
+    if owner == sender:
+        _forget(owner, session_id, receiver)
 
 
 def session_pushed(forwarded: Forwarded) -> None:
     """A CPO's Session that its receiver has accepted: keep it, and give it to the FSP."""
-    if not envelope.is_accepted(forwarded.response.status, forwarded.response.body):
-        return
-    ids = forwarded.match.ids
-    owner = PartyId(unquote(ids["country_code"]).upper(), unquote(ids["party_id"]).upper())
+    owner, session_id = _session_named(forwarded.match)
     if owner != forwarded.sender:
         return  # An eMSP that passes a CPO's Session on to its SCSP tells nothing new.
-    session_id = unquote(ids["session_id"])
+    if not envelope.is_accepted(forwarded.response.status, forwarded.response.body):
+        if forwarded.method == "PUT" and not underway.is_known(
+            owner, session_id, forwarded.receiver
+        ):
+            _forget(owner, session_id, forwarded.receiver)
+        return
     with transaction.atomic():
-        try:
-            if forwarded.method == "PUT":
-                session = Session.put(forwarded.body, forwarded.receiver, url=(owner, session_id))
-            else:
-                session = Session.patch(owner, session_id, forwarded.body, forwarded.receiver)
-        except InvalidParameters as error:
-            # The receiver took it; the hub can only leave it out of its own store.
-            logger.warning("session %s of %s not kept: %s", session_id, owner, error.message)
-            return
+        told = _keep(forwarded, owner, session_id)
+        if told.session is not None:
+            _give_session(told.session, forwarded.correlation_id)
+            _give_waiting(told.session)
+    shape = _SHAPES[forwarded.method]
+    forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
+
+
+def _keep(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
+    receiver = forwarded.receiver
+    if forwarded.method == "PUT":
+        emsp = _as_emsp(receiver)
+        return Session.put(owner, session_id, forwarded.body, receiver, emsp=emsp)
+    return Session.patch(owner, session_id, forwarded.body, receiver)
+
+
+def _session_named(match: Match) -> tuple[PartyId, str]:
+    """Whose Session a URL names, and which."""
+    country_code, party_id, session_id = map(unquote, match.ids.values())
+    return PartyId(country_code.upper(), party_id.upper()), session_id
+
+
+def _as_emsp(receiver: PartyId) -> PartyId | None:
+    """Whose driver it must be when the Session does not say."""
+    entry = holder.current().parties.get(receiver)
+    return receiver if entry is not None and Role.EMSP in entry.roles else None
+
+
+def _forget(owner: PartyId, session_id: str, receiver: PartyId) -> None:
+    """A Session that its receiver has not accepted, with what hangs on it.
+
+    But for preferences that the CPO has accepted meanwhile: then both sides do have the session.
+    """
+    with transaction.atomic():
+        session = Session.refused(owner, session_id, receiver)
         if session is not None:
-            _give_session(session, forwarded.correlation_id)
+            _end(session)
+
+
+def _end(session: Session) -> None:
+    """Of a Session on its way to nobody any more, which nobody has accepted; locked."""
+    if session.has_waiting and any(one.is_accepted for one in _waiting(session)):
+        session.underway_to, session.underway_until = [], None
+        session.save(update_fields=["underway_to", "underway_until"])
+        _give_waiting(session)
+    else:
+        session.delete()
+
+
+def end_left_behind() -> int:
+    """Forget the Sessions on their way whose process has died; how many."""
+    ended = 0
+    for pk in Session.left_behind().values_list("pk", flat=True)[:1000]:
+        with transaction.atomic():
+            session = (
+                Session.left_behind().select_for_update(skip_locked=True).filter(pk=pk).first()
+            )
+            if session is not None:
+                _end(session)
+                ended += 1
+    return ended
 
 
 def _give_session(session: Session, correlation_id: str) -> None:
@@ -67,49 +145,109 @@ def _give_session(session: Session, correlation_id: str) -> None:
     )
 
 
+# --- Preferences --------------------------------------------------------------------------------
+
+
+class _Wishes(msgspec.Struct):
+    """ChargingPreferences, field by field: one that cannot be read does not hide the others."""
+
+    profile_type: Any = None
+    departure_time: Any = None
+    energy_need: Any = None
+    discharge_allowed: Any = None
+
+    def columns(self) -> dict[str, Any]:
+        """As PreferenceCopy keeps them."""
+        allowed = self.discharge_allowed
+        return {
+            "profile_type": heads.word(self.profile_type),
+            "departure_time": lenient.moment(self.departure_time),
+            "energy_need": _column_kwh(lenient.number(self.energy_need)),
+            "discharge_allowed": allowed if isinstance(allowed, bool) else None,
+        }
+
+
+_read_wishes = heads.reader(_Wishes)
+
+
 def preferences_put(forwarded: Forwarded) -> None:
     """A driver's ChargingPreferences: keep them with the CPO's answer, give them to the FSP.
 
-    Also when the CPO says that its EVSE cannot (404, 2001): the FSP can still use them.
+    Also when the CPO says that its EVSE cannot (404, 2001): the FSP can still use them, unless
+    something in them is what the CPO may have meant.
     """
     session_id = unquote(forwarded.match.ids["session_id"])
     session = Session.find(forwarded.receiver, session_id)
     if session is None or session.emsp != forwarded.sender:
         return
-    try:
-        preferences = decode(forwarded.body, ChargingPreferences)
-        departure_time = preferences.departure_time and utc(preferences.departure_time)
-    except InvalidParameters as error:
-        logger.warning("preferences of session %s not kept: %s", session_id, error.message)
+    deviations = deviations_of(forwarded.body, ChargingPreferences)
+    forwarded.note(deviations)
+    is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
+    if not is_accepted and any(one.rule not in _SPELLINGS for one in deviations):
         return
-    answer = envelope.read_answer(forwarded.response.body)
     with transaction.atomic():
-        statements.insert(
-            PreferenceCopy(
-                session=session,
-                document=forwarded.body,
-                profile_type=preferences.profile_type,
-                departure_time=departure_time,
-                energy_need=_column_kwh(preferences.energy_need),
-                discharge_allowed=preferences.discharge_allowed,
-                kwh_at_receipt=_column_kwh(session.object.kwh),
-                cpo_http_status=forwarded.response.status,
-                cpo_status_code=_column_code(answer.status_code),
-                cpo_answer=_answer_text(answer),
-                correlation_id=forwarded.correlation_id,
-            )
+        if not session.is_accepted:
+            # Whoever answers the Session's PUT just now waits, or has just ended it.
+            found = Session.find(forwarded.receiver, session_id, for_update=True)
+            if found is None:
+                return
+            session = found
+        copy = _copy_of(forwarded, session)
+        statements.insert(copy)
+        if copy.is_waiting:
+            session.has_waiting = True
+            session.save(update_fields=["has_waiting"])
+        else:
+            _give_preferences(copy, session)
+
+
+# Differences from the text that leave no doubt about what is meant.
+_SPELLINGS = frozenset({"date-time", "number-as-text"})
+
+
+def _copy_of(forwarded: Forwarded, session: Session) -> PreferenceCopy:
+    answer = envelope.read_answer(forwarded.response.body)
+    wishes = _read_wishes(heads.object_of(forwarded.body) or b"{}")
+    return PreferenceCopy(
+        session=session,
+        document=forwarded.body,
+        kwh_at_receipt=_column_kwh(session.kwh),
+        cpo_http_status=forwarded.response.status,
+        cpo_status_code=_column_code(answer.status_code),
+        cpo_answer=_answer_text(answer),
+        correlation_id=forwarded.correlation_id,
+        is_waiting=session.is_underway,
+        **wishes.columns(),
+    )
+
+
+def _give_preferences(copy: PreferenceCopy, session: Session) -> None:
+    assignment = FspAssignment.of(session)
+    if assignment is not None and assignment.fsp not in {None, session.emsp}:
+        _give(
+            assignment.fsp,
+            InterfaceRole.SENDER,
+            f"{quote(session.session_id, safe='')}/charging_preferences",
+            bytes(copy.document),
+            session,
+            session.emsp,
+            copy.correlation_id,
         )
-        assignment = FspAssignment.of(session)
-        if assignment is not None and assignment.fsp not in {None, session.emsp}:
-            _give(
-                assignment.fsp,
-                InterfaceRole.SENDER,
-                f"{quote(session.session_id, safe='')}/charging_preferences",
-                forwarded.body,
-                session,
-                session.emsp,
-                forwarded.correlation_id,
-            )
+
+
+def _waiting(session: Session) -> list[PreferenceCopy]:
+    return list(PreferenceCopy.objects.filter(session=session, is_waiting=True).order_by("pk"))
+
+
+def _give_waiting(session: Session) -> None:
+    """The preferences that came while the Session was on its way; after it, in their order."""
+    if not session.has_waiting:
+        return
+    for copy in _waiting(session):
+        _give_preferences(copy, session)
+    PreferenceCopy.objects.filter(session=session, is_waiting=True).update(is_waiting=False)
+    session.has_waiting = False
+    session.save(update_fields=["has_waiting"])
 
 
 def session_fsp(message: Message, sender: PartyId) -> Found:
@@ -132,7 +270,7 @@ def _give(
     sender: PartyId,
     correlation_id: str,
 ) -> None:
-    """Queue one message to the FSP, in order with the others of this session and interface."""
+    """Queue one message to the FSP, in order with the others of this session."""
     directory = holder.current()
     entry = directory.parties.get(fsp) if fsp is not None else None
     if (
@@ -146,7 +284,8 @@ def _give(
         [
             Delivery(
                 receiver_id=entry.platform.id,
-                ordering_key=f"session:{session.pk}:{role}",
+                # Both interfaces: preferences of a Session that it does not know are of no use.
+                ordering_key=f"session:{session.pk}",
                 module="sessions",
                 method="PUT",
                 interface_role=role,
@@ -182,4 +321,6 @@ def _answer_text(answer: envelope.Answer) -> str:
         return ""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return value[:40].replace("\0", "") if isinstance(value, str) else ""
+    if isinstance(value, dict):
+        value = value.get("result")
+    return heads.word(value) if isinstance(value, str) else ""

@@ -13,6 +13,7 @@ app = Celery(
     "flexhub",
     include=[
         "charging_profiles.tasks",
+        "flex.tasks",
         "hub.conformance.check",
         "hub.delivery",
         "hub.deviations.jobs",

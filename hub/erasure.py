@@ -153,7 +153,8 @@ class Eraser:
         """
         sessions = [one.pk for one in self._found_sessions()]
         commands = ProfileCommand.objects.filter(session__in=sessions).values_list("pk", flat=True)
-        keys = [f"session:{pk}:{role}" for pk in sessions for role in ("SENDER", "RECEIVER")]
+        # The roles stood there until both interfaces came to have one order.
+        keys = [f"session:{pk}{role}" for pk in sessions for role in ("", ":SENDER", ":RECEIVER")]
         keys += [f"profile-command:{pk}" for pk in commands]
         hanging = set(Delivery.objects.filter(ordering_key__in=keys).values_list("pk", flat=True))
         named = {

@@ -1,7 +1,11 @@
 """A forwarded message as the modules see it when its receiver has answered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hub.deviations import noting
+from hub.directory import holder
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
@@ -19,6 +23,12 @@ class Forwarded:
     query: str
     correlation_id: str
     response: Response
+
+    def note(self, found: Sequence[Deviation]) -> None:
+        """Count what its sender spelled otherwise than the text."""
+        entry = holder.snapshot.parties.get(self.sender)
+        if found and entry is not None:
+            noting.note(entry.platform.id, found)
 
 
 class InOneMoment(Exception):

@@ -209,7 +209,8 @@ class Gateway:
         except OcpiError:
             if (undo := kept.undo(incoming.place, incoming.scope["method"])) is not None:
                 receiver = decision.receiver.identity
-                await self._worker.bridge.run(undo, decision.sender, receiver, incoming.body)
+                place = match_of(incoming)
+                await self._worker.bridge.run(undo, decision.sender, receiver, place, incoming.body)
             raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
@@ -230,10 +231,10 @@ class Gateway:
 
     async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
         """The answer that is known without asking the receiver; None when it has to be asked."""
-        check = kept.check(incoming.place, incoming.scope["method"])
+        receiver, place = decision.receiver.identity, match_of(incoming)
+        check = kept.check(place, incoming.scope["method"], receiver)
         if check is None:
             return None
-        receiver, place = decision.receiver.identity, match_of(incoming)
         while True:
             try:
                 return await self._worker.bridge.run(

@@ -28,6 +28,7 @@ from hub.store import Kept, Pushed
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
+from sessions import underway
 from tariffs.models import Tariff
 from tokens.lookups import token_issuer
 from tokens.models import Token
@@ -37,7 +38,7 @@ RECEIVER: Final = InterfaceRole.RECEIVER
 
 Keeper = Callable[[Forwarded], None]
 Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
-Undo = Callable[[PartyId, PartyId, bytes], None]
+Undo = Callable[[PartyId, PartyId, Match, bytes], None]
 
 
 def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
@@ -93,6 +94,15 @@ def _begin_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) ->
     return Posting.begin(sender, receiver, body)
 
 
+def _end_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+    Posting.end(sender, receiver, body)
+
+
+def _is_known_session(receiver: PartyId, match: Match) -> bool:
+    country_code, party_id, session_id = map(unquote, match.ids.values())
+    return underway.is_known(PartyId(country_code.upper(), party_id.upper()), session_id, receiver)
+
+
 def own_location(sender: PartyId, receiver: PartyId, body: bytes) -> str | None:
     """Where the hub itself shows a CDR whose eMSP told no URL of it; None when it has none."""
     known = Cdr.at(sender, receiver, body)
@@ -118,10 +128,16 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
     ("cdrs", RECEIVER, "POST"): _begin_cdr,
+    ("sessions", RECEIVER, "PUT"): relay.session_leaves,
+}
+# Where the check can be left out, which costs a thread and a look into the database.
+_NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match], bool]]] = {
+    ("sessions", RECEIVER, "PUT"): _is_known_session,
 }
 # Run when a message that was let through by its check has got no answer.
 _UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
-    ("cdrs", RECEIVER, "POST"): Posting.end,
+    ("cdrs", RECEIVER, "POST"): _end_cdr,
+    ("sessions", RECEIVER, "PUT"): relay.session_lost,
 }
 LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
@@ -132,15 +148,19 @@ LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
 }
 
 
-def check(match: Match | None, method: str) -> Check | None:
+def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
     """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
     if match is None or match.route is None:
         return None
-    return _CHECKS.get((match.module, match.role, method))
+    key = (match.module, match.role, method)
+    needless = _NEEDLESS.get(key)
+    if needless is not None and needless(receiver, match):
+        return None
+    return _CHECKS.get(key)
 
 
 def undo(match: Match | None, method: str) -> Undo | None:
-    """What to run when no answer came after the check: (sender, receiver, body)."""
+    """What to run when no answer came after the check: (sender, receiver, match, body)."""
     if match is None or match.route is None:
         return None
     return _UNDO.get((match.module, match.role, method))

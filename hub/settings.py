@@ -277,6 +277,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
+    "flex.*": {"queue": "upkeep"},
     "hub.conformance.*": {"queue": "upkeep"},
     "hub.delivery.*": {"queue": "deliveries"},
     "hub.pull.*": {"queue": "pulls"},
@@ -301,6 +302,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hub.pull.sweep",
         "schedule": 5.0,
         "options": {"expires": 10, "queue": "upkeep"},
+    },
+    "Sessions left on their way": {
+        "task": "flex.tasks.forget_left_behind",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     },
     "still-alive check": {
         "task": "hub.still_alive.check_quiet_platforms",

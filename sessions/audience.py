@@ -22,11 +22,14 @@ def install(of_fsp: OfFsp) -> None:
 
 
 def sessions_for(viewer: PartyId) -> "models.QuerySet[Session]":
-    """The Sessions of a CPO, of an eMSP's drivers, and of who is their flexibility provider."""
+    """The Sessions of a CPO, of an eMSP's drivers, and of who is their flexibility provider.
+
+    Only those that a receiver has accepted.
+    """
     own = models.Q(country_code__iexact=viewer.country_code, party_id__iexact=viewer.party_id)
     own |= models.Q(
         emsp_country_code__iexact=viewer.country_code, emsp_party_id__iexact=viewer.party_id
     )
     for of_fsp in _installed:
         own |= models.Q(pk__in=of_fsp(viewer))
-    return Session.objects.filter(own)
+    return Session.objects.filter(own, is_accepted=True)

@@ -20,7 +20,7 @@ def session_parties(message: Message, sender: PartyId) -> Found:
     if message.match.role == InterfaceRole.RECEIVER:
         # routing has seen that the URL names the sender as the owner.
         pushed = Session.objects.owned(sender, session_id)
-        return Found(tuple({session.emsp for session in pushed}), what)
+        return Found(tuple({one.emsp for one in pushed if one.emsp_party_id}), what)
     own = Session.objects.named(session_id).filter(
         emsp_country_code__iexact=sender.country_code, emsp_party_id__iexact=sender.party_id
     )
@@ -31,9 +31,9 @@ def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match, _body:
     """Charging Preferences come "on behalf of the driver": from the eMSP of the session's token.
 
     NotFound (404) for somebody else's session, as the text allows; a session that the hub does not
-    know is left to the CPO.
+    know, or of which it does not know whose driver it is, is left to the CPO.
     """
     session_id = unquote(match.ids["session_id"])
     session = Session.find(cpo, session_id)
-    if session is not None and sender != session.emsp:
+    if session is not None and session.emsp_party_id and sender != session.emsp:
         raise NotFound(f"{sender} has no session {session_id!r} at {cpo}.")

@@ -1,19 +1,36 @@
 """Sessions as the hub keeps them: the CPO's document, whole (mod_sessions, Flow and Lifecycle)."""
 
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
 import msgspec
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hub import statements
-from hub.ocpi.datatypes import decode, utc
+from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
-from hub.ocpi.patches import last_updated_of
-from hub.store import FUTURE_TOLERANCE
-from sessions.objects import Session as SessionObject
+from hub.store import FUTURE_TOLERANCE, is_far_ahead
+from sessions import underway
+from sessions.merging import merged
 from sessions.objects import SessionStatus
+
+# How much longer than the call itself a process may need before it counts as dead.
+GRACE: Final = timedelta(seconds=5)
+LONGEST_ID: Final = 255
+
+
+class Told(NamedTuple):
+    """What a push of a Session has told: the Session as it is now, None when nothing new."""
+
+    session: "Session | None"
+    deviations: tuple[Deviation, ...] = ()
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -33,26 +50,43 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """One charging session, as its CPO last told it."""
+    """One charging session, as its CPO last told it.
+
+    A Session is known from the moment at which it leaves for its first receiver, which may speak of
+    it before it answers (ocpi/ocpi#378); until one has accepted it, nobody is shown it.
+    """
 
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=3)
-    session_id = models.CharField(max_length=36)
-    emsp_country_code = models.CharField(max_length=2)
-    emsp_party_id = models.CharField(max_length=3)
-    token_uid = models.CharField(max_length=36)
-    token_type = models.CharField(max_length=12)
-    location_id = models.CharField(max_length=36)
-    evse_uid = models.CharField(max_length=36)
+    session_id = models.CharField(max_length=LONGEST_ID)
+    # Empty, as all below, where the document does not say.
+    emsp_country_code = models.CharField(max_length=2, blank=True)
+    emsp_party_id = models.CharField(max_length=3, blank=True)
+    token_uid = models.CharField(max_length=255, blank=True)
+    token_type = models.CharField(max_length=40, blank=True)
+    location_id = models.CharField(max_length=255, blank=True)
+    evse_uid = models.CharField(max_length=255, blank=True)
     status = models.CharField(
-        max_length=11, choices=[(s.value, s.value) for s in SessionStatus], db_index=True
+        max_length=40,
+        choices=[(s.value, s.value) for s in SessionStatus],
+        db_index=True,
+        blank=True,
     )
     last_updated = models.DateTimeField()
+    # That of the last whole document: what was said before is in it, or was taken back.
+    put_last_updated = models.DateTimeField(null=True, blank=True)
     document = models.BinaryField()
     # "NL-SCS": the parties to which the CPO itself sent the session.
     sent_to = ArrayField(models.CharField(max_length=6), default=list)
     received_at = models.DateTimeField(auto_now=True)
     created_at = models.DateTimeField(default=timezone.now)
+    # A receiver has accepted it.
+    is_accepted = models.BooleanField(default=True, db_default=True)
+    # The parties to which it is on its way for the first time; after a process that died, until ..
+    underway_to = ArrayField(models.CharField(max_length=6), default=list, blank=True)
+    underway_until = models.DateTimeField(null=True, blank=True)
+    # Preferences have come meanwhile, and wait for it (flex.models.PreferenceCopy).
+    has_waiting = models.BooleanField(default=False, db_default=False)
 
     objects = SessionQuerySet.as_manager()
 
@@ -65,6 +99,11 @@ class Session(models.Model):
         indexes = [
             models.Index(Upper("session_id"), name="session_by_id"),
             models.Index(fields=["created_at"], name="session_by_age"),
+            models.Index(
+                fields=["underway_until"],
+                condition=models.Q(is_accepted=False),
+                name="session_underway",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -86,39 +125,138 @@ class Session(models.Model):
         return self.status in {SessionStatus.COMPLETED, SessionStatus.INVALID}
 
     @property
-    def object(self) -> SessionObject:
-        """The document as a Struct."""
-        return decode(bytes(self.document), SessionObject)
+    def kwh(self) -> Decimal | None:
+        """How much was charged, in kWh; None where the document does not say."""
+        return lenient.number(_read_energy(bytes(self.document)).kwh)
+
+    def is_known_to(self, party: PartyId) -> bool:
+        """Whether the CPO itself sent it to this party, or is just doing so."""
+        if str(party) in self.sent_to:
+            return True
+        return (
+            str(party) in self.underway_to
+            and self.underway_until is not None
+            and self.underway_until > timezone.now()
+        )
+
+    @property
+    def is_underway(self) -> bool:
+        """Nobody has accepted it yet, and somebody still may."""
+        return (
+            not self.is_accepted
+            and self.underway_until is not None
+            and self.underway_until > timezone.now()
+        )
+
+    @classmethod
+    def leaves(
+        cls,
+        owner: PartyId,
+        session_id: str,
+        body: bytes,
+        receiver: PartyId,
+        *,
+        emsp: PartyId | None = None,
+    ) -> None:
+        """Let it be known before it is sent to a receiver for the first time.
+
+        InvalidParameters for an id that the hub could not keep. What is no Session of this owner is
+        left to its receiver. `emsp`: see `put`.
+        """
+        if len(session_id) > LONGEST_ID or "\0" in session_id:
+            raise InvalidParameters(
+                f"The session id has {len(session_id)} characters, or NUL among them; the text "
+                f"allows 36, this hub {LONGEST_ID}."
+            )
+        document = heads.object_of(body)
+        if document is None or _contradicting(head := _read(document), owner, session_id):
+            return
+        now = timezone.now()
+        values = head.values(owner, session_id, document, now, emsp) | {
+            "sent_to": [],
+            "is_accepted": False,
+            "underway_to": [str(receiver)],
+            "underway_until": now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE,
+        }
+        if not statements.run(_LEAVES, values):
+            underway.remember(owner, session_id, receiver)
 
     @classmethod
     def put(
-        cls, document: bytes, sent_to: PartyId, *, url: tuple[PartyId, str] | None = None
-    ) -> "Session | None":
-        """Keep a whole Session; None when what the hub has is newer.
+        cls,
+        owner: PartyId,
+        session_id: str,
+        body: bytes,
+        receiver: PartyId,
+        *,
+        emsp: PartyId | None = None,
+    ) -> Told:
+        """Keep a whole Session that a receiver has accepted, as the URL names it.
 
-        InvalidParameters when the document is no Session, or not the one that its URL names.
+        It tells nothing new when what the hub has is newer, and when it is no Session of that name.
+        `emsp` is whose driver it is where its `cdr_token` does not say, and was never told.
         """
-        received = decode(document, SessionObject)
-        owner = PartyId.of(received.country_code, received.party_id)
-        _check_identity(received, *(url or (owner, received.id)))
-        return cls._keep(document, received, sent_to)
+        document = heads.object_of(body)
+        if document is None:
+            return Told(None, (Deviation("wrong-kind", "Session"),))
+        head = _read(document)
+        if contradicting := _contradicting(head, owner, session_id):
+            return Told(None, contradicting)
+        now = timezone.now()
+        values = head.values(owner, session_id, document, now, emsp) | {
+            "sent_to": [str(receiver)],
+            "is_accepted": True,
+            "underway_to": [],
+            "underway_until": None,
+            "receiver": str(receiver),
+            "ahead": now + FUTURE_TOLERANCE,
+        }
+        kept = statements.rows(cls, _KEEP, values)
+        if not kept:
+            statements.run(_SENT_TOO, values)
+        underway.remember(owner, session_id, receiver)
+        return Told(kept[0] if kept else None)
 
     @classmethod
-    def patch(
-        cls, owner: PartyId, session_id: str, changes: bytes, sent_to: PartyId
-    ) -> "Session | None":
-        """Merge a PATCH into the kept Session; None when it is not kept here, or is newer.
+    def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> Told:
+        """Merge a PATCH that a receiver has accepted into the kept Session, if one is kept here.
 
-        `charging_periods` are added to those of the session, never replaced (PATCH Method).
+        `charging_periods` are added to those of the session, never replaced (PATCH Method); of a
+        PATCH older than what is kept nothing else counts, of one that repeats another nothing.
         """
+        changes = heads.object_of(body)
+        if changes is None:
+            return Told(None, (Deviation("wrong-kind", "Session"),))
+        head = _read(changes)
+        if contradicting := _contradicting(head, owner, session_id):
+            return Told(None, contradicting)
         with transaction.atomic(savepoint=False):
             found = cls.find(owner, session_id, for_update=True)
-            if found is None:
-                return None
-            document = merged(bytes(found.document), changes)
-            received = decode(document, SessionObject)
-            _check_identity(received, owner, session_id)
-            return cls._keep(document, received, sent_to)
+            return Told(None) if found is None else found._patched(head, changes, receiver)
+
+    def _patched(self, head: "_Head", changes: bytes, receiver: PartyId) -> Told:
+        moment = lenient.moment(head.last_updated)
+        merge = merged(
+            bytes(self.document),
+            changes,
+            sets_fields=not _is_before(moment, self.last_updated),
+            adds_periods=not _is_before(moment, self.put_last_updated),
+        )
+        was_accepted, was_document = self.is_accepted, bytes(self.document)
+        self.sent_to = [*self.sent_to, *({str(receiver)} - set(self.sent_to))]
+        self.is_accepted = True  # Who takes a PATCH has the Session.
+        self.document = merge.document
+        if moment is not None and not _is_before(moment, self.last_updated):
+            self.last_updated = moment
+        told = _read(merge.document)
+        for name, value in told.columns().items():
+            # What a PATCH takes back, or spells so that nobody can read it, stays as it was known.
+            if value:
+                setattr(self, name, value)
+        self.received_at = timezone.now()
+        statements.run(_CHANGE, {name: getattr(self, name) for name in _CHANGED} | {"id": self.pk})
+        is_news = merge.document != was_document or not was_accepted
+        return Told(self if is_news else None, merge.deviations)
 
     @classmethod
     def find(cls, owner: PartyId, session_id: str, *, for_update: bool = False) -> "Session | None":
@@ -136,82 +274,167 @@ class Session(models.Model):
         return found[0] if found else None
 
     @classmethod
-    def _keep(cls, document: bytes, received: SessionObject, sent_to: PartyId) -> "Session | None":
-        """Store the document if it is not older than what is kept, and who was sent it."""
-        now = timezone.now()
-        values = {
-            "country_code": received.country_code,
-            "party_id": received.party_id,
-            "session_id": received.id,
-            "emsp_country_code": received.cdr_token.country_code,
-            "emsp_party_id": received.cdr_token.party_id,
-            "token_uid": received.cdr_token.uid,
-            "token_type": received.cdr_token.type,
-            "location_id": received.location_id,
-            "evse_uid": received.evse_uid,
-            "status": received.status,
-            "last_updated": utc(received.last_updated),
+    def refused(cls, owner: PartyId, session_id: str, receiver: PartyId) -> "Session | None":
+        """It did not get through to this receiver; in the caller's transaction.
+
+        The Session, locked, when it is on its way to nobody any more and nobody has accepted it:
+        the caller forgets it, with what hangs on it.
+        """
+        found = cls.find(owner, session_id, for_update=True)
+        if found is None or str(receiver) not in found.underway_to:
+            return None
+        found.underway_to = [one for one in found.underway_to if one != str(receiver)]
+        found.save(update_fields=["underway_to"])
+        return None if found.is_accepted or found.underway_to else found
+
+    @classmethod
+    def left_behind(cls) -> "models.QuerySet[Session]":
+        """Those on their way of which no process will ever tell the end."""
+        return cls.objects.filter(is_accepted=False, underway_until__lt=timezone.now())
+
+
+class _Energy(msgspec.Struct):
+    kwh: Any = None
+
+
+class _Head(msgspec.Struct):
+    """What of a Session, or of a PATCH of one, the hub needs to read."""
+
+    country_code: Any = None
+    party_id: Any = None
+    id: Any = None
+    cdr_token: Any = None
+    location_id: Any = None
+    evse_uid: Any = None
+    status: Any = None
+    last_updated: Any = None
+
+    def columns(self) -> dict[str, str]:
+        """What is looked up; empty where the document does not say."""
+        emsp = heads.party_of(self.cdr_token)
+        token = self.cdr_token if isinstance(self.cdr_token, dict) else {}
+        return {
+            "emsp_country_code": emsp.country_code if emsp else "",
+            "emsp_party_id": emsp.party_id if emsp else "",
+            "token_uid": heads.text(token.get("uid")),
+            "token_type": heads.word(token.get("type")),
+            "location_id": heads.text(self.location_id),
+            "evse_uid": heads.text(self.evse_uid),
+            "status": heads.word(self.status),
+        }
+
+    def values(
+        self,
+        owner: PartyId,
+        session_id: str,
+        document: bytes,
+        now: datetime,
+        emsp: PartyId | None,
+    ) -> dict[str, Any]:
+        """The columns of a whole Session. Without a readable time it is as old as its arrival."""
+        last_updated = lenient.moment(self.last_updated) or now
+        columns = self.columns()
+        told = columns["emsp_party_id"] != ""
+        if not told and emsp is not None:
+            columns |= {"emsp_country_code": emsp.country_code, "emsp_party_id": emsp.party_id}
+        return {
+            "country_code": owner.country_code,
+            "party_id": owner.party_id,
+            "session_id": session_id,
+            **columns,
+            "tells_emsp": told,
+            "last_updated": last_updated,
+            "put_last_updated": last_updated,
             "document": document,
-            "sent_to": [str(sent_to)],
             "received_at": now,
             "created_at": now,
-            "ahead": now + FUTURE_TOLERANCE,
+            "has_waiting": False,
         }
-        kept = statements.rows(cls, _KEEP, values)
-        if not kept:
-            statements.run(_SENT_TOO, values)
-        return kept[0] if kept else None
 
+
+_read = heads.reader(_Head)
+_read_energy = heads.reader(_Energy)
 
 _IDENTITY = ("country_code", "party_id", "session_id")
-_TOLD = (
-    *("emsp_country_code", "emsp_party_id", "token_uid", "token_type", "location_id"),
-    *("evse_uid", "status", "last_updated", "document", "received_at"),
+_EMSP = ("emsp_country_code", "emsp_party_id")
+_LOOKED_UP = ("token_uid", "token_type", "location_id", "evse_uid", "status")
+_TOLD = ("last_updated", "put_last_updated", "document", "received_at")
+_UNDERWAY = ("is_accepted", "underway_to", "underway_until", "has_waiting")
+_STORED = (*_IDENTITY, *_EMSP, *_LOOKED_UP, *_TOLD, "sent_to", "created_at", *_UNDERWAY)
+_CHANGED = (
+    *_EMSP,
+    *_LOOKED_UP,
+    *("last_updated", "document", "received_at", "sent_to", "is_accepted"),
 )
-_STORED = (*_IDENTITY, *_TOLD, "sent_to", "created_at")
-# One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
-_KEEP = f"""
+_INSERT = f"""
     INSERT INTO ocpi_sessions_session AS kept ({", ".join(_STORED)})
     VALUES ({", ".join(f"%({name})s" for name in _STORED)})
     ON CONFLICT (upper(country_code), upper(party_id), upper(session_id)) DO UPDATE SET
-        {", ".join(f"{name} = excluded.{name}" for name in _TOLD)},
-        sent_to = CASE WHEN kept.sent_to @> excluded.sent_to THEN kept.sent_to
-                       ELSE kept.sent_to || excluded.sent_to END
-    WHERE kept.last_updated <= excluded.last_updated OR kept.last_updated > %(ahead)s
-    RETURNING {statements.columns(Session)}
 """  # noqa: S608 - names of ours
-_SENT_TOO = """
-    UPDATE ocpi_sessions_session SET sent_to = sent_to || %(sent_to)s::varchar[]
-    WHERE upper(country_code) = upper(%(country_code)s) AND upper(party_id) = upper(%(party_id)s)
-      AND upper(session_id) = upper(%(session_id)s) AND NOT sent_to @> %(sent_to)s::varchar[]
+# Nothing comes back where the receiver has it already.
+_LEAVES = f"""
+    {_INSERT}
+        underway_to = CASE WHEN kept.underway_to @> excluded.underway_to THEN kept.underway_to
+                           ELSE kept.underway_to || excluded.underway_to END,
+        underway_until = greatest(kept.underway_until, excluded.underway_until)
+    WHERE NOT (kept.is_accepted AND kept.sent_to @> excluded.underway_to)
+    RETURNING 1
 """
+# One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
+# What a document does not say, or spells so that nobody can read it, stays as it was known.
+_KEEP = f"""
+    {_INSERT}
+        {", ".join(f"{name} = excluded.{name}" for name in _TOLD)},
+        {
+    ", ".join(
+        f"{name} = CASE WHEN %(tells_emsp)s OR kept.{name} = '' THEN excluded.{name} "
+        f"ELSE kept.{name} END"
+        for name in _EMSP
+    )
+},
+        {
+    ", ".join(f"{name} = coalesce(nullif(excluded.{name}, ''), kept.{name})" for name in _LOOKED_UP)
+},
+        sent_to = CASE WHEN kept.sent_to @> excluded.sent_to THEN kept.sent_to
+                       ELSE kept.sent_to || excluded.sent_to END,
+        underway_to = array_remove(kept.underway_to, %(receiver)s),
+        is_accepted = true
+    WHERE NOT kept.is_accepted OR kept.last_updated <= excluded.last_updated
+       OR kept.last_updated > %(ahead)s
+    RETURNING {statements.columns(Session)}
+"""
+_SENT_TOO = """
+    UPDATE ocpi_sessions_session SET
+        sent_to = CASE WHEN sent_to @> %(sent_to)s::varchar[] THEN sent_to
+                       ELSE sent_to || %(sent_to)s::varchar[] END,
+        underway_to = array_remove(underway_to, %(receiver)s)
+    WHERE upper(country_code) = upper(%(country_code)s) AND upper(party_id) = upper(%(party_id)s)
+      AND upper(session_id) = upper(%(session_id)s)
+      AND (NOT sent_to @> %(sent_to)s::varchar[] OR underway_to @> %(sent_to)s::varchar[])
+"""
+_CHANGE = f"""
+    UPDATE ocpi_sessions_session
+    SET {", ".join(f"{name} = %({name})s" for name in _CHANGED)} WHERE id = %(id)s
+"""  # noqa: S608 - names of ours
 
 
-def _check_identity(received: SessionObject, owner: PartyId, session_id: str) -> None:
-    """The URL says whose Session it is, and the gateway has checked the URL's owner."""
-    named = PartyId.of(received.country_code, received.party_id)
-    if (named, received.id.upper()) != (owner, session_id.upper()):
-        raise InvalidParameters(f"It names {named} {received.id}, its URL {owner} {session_id}.")
+def _contradicting(head: _Head, owner: PartyId, session_id: str) -> tuple[Deviation, ...]:
+    """Where the document names another Session than its URL, whose owner the gateway has checked.
 
-
-class _Periods(msgspec.Struct):
-    charging_periods: list[msgspec.Raw] | None = None
-
-
-def merged(document: bytes, changes: bytes) -> bytes:
-    """The document with the PATCH applied; untouched fields keep their bytes.
-
-    The same PATCH comes once for each party that the CPO sends it to: its `charging_periods` are
-    added once. InvalidParameters (2001) when `last_updated` is missing.
+    A document that does not say, or so that nobody can read it, is the one of its URL.
     """
-    fields = decode(document, dict[str, msgspec.Raw])
-    patch = decode(changes, dict[str, msgspec.Raw])
-    if "last_updated" not in patch:
-        raise InvalidParameters("A PATCH of a Session must contain last_updated.")
-    if "charging_periods" in patch:
-        kept = decode(document, _Periods).charging_periods or []
-        added = decode(changes, _Periods).charging_periods or []
-        if kept[-len(added) :] == added and last_updated_of(changes) == last_updated_of(document):
-            added = []
-        patch["charging_periods"] = msgspec.Raw(msgspec.json.encode(kept + added))
-    return msgspec.json.encode(fields | patch)
+    expected = {
+        "country_code": owner.country_code,
+        "party_id": owner.party_id,
+        "id": session_id.strip(),
+    }
+    return tuple(
+        Deviation("contradicts-url", f"Session.{name}", heads.text(getattr(head, name), 40))
+        for name, value in expected.items()
+        if (said := heads.text(getattr(head, name))) and said.upper() != value.upper()
+    )
+
+
+def _is_before(moment: datetime | None, kept: datetime | None) -> bool:
+    """Whether an update is older than what is kept; a time far ahead guards nothing."""
+    return moment is not None and kept is not None and moment < kept and not is_far_ahead(kept)

@@ -1,8 +1,5 @@
 """Charging sessions as the hub keeps them, with everything that hangs on them (mod_sessions)."""
 
-from decimal import Decimal
-
-import msgspec
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
@@ -28,22 +25,13 @@ from hub.console.tables import (
 from sessions.models import Session
 from sessions.objects import SessionStatus
 
-STATUS_COLOURS = {
+STATUS_COLOURS: dict[str, str] = {
     SessionStatus.ACTIVE: GREEN,
     SessionStatus.PENDING: BLUE,
     SessionStatus.RESERVATION: AMBER,
     SessionStatus.COMPLETED: GREY,
     SessionStatus.INVALID: RED,
 }
-
-
-class _Energy(msgspec.Struct):
-    kwh: Decimal
-
-
-def energy(session: Session) -> Decimal:
-    """What it has charged, out of its document."""
-    return msgspec.json.decode(bytes(session.document), type=_Energy).kwh
 
 
 class PreferenceRows(ReadOnlyRows):
@@ -120,7 +108,9 @@ class SessionAdmin(ReadOnlyTable):
     @column("status", ordering="status")
     def status_(self, session: Session) -> SafeString:
         """As a badge."""
-        return badge(session.status, STATUS_COLOURS[SessionStatus(session.status)])
+        if not session.is_accepted:
+            return badge("not accepted", GREY)
+        return badge(session.status or "?", STATUS_COLOURS.get(session.status, GREY))
 
     @column("CPO", ordering="party_id")
     def cpo(self, session: Session) -> str:
@@ -134,8 +124,8 @@ class SessionAdmin(ReadOnlyTable):
 
     @column("energy (kWh)")
     def kwh(self, session: Session) -> str:
-        """Charged until now."""
-        return f"{energy(session):.2f}"
+        """Charged until now, as far as its document can be read."""
+        return "?" if session.kwh is None else f"{session.kwh:.2f}"
 
     @column("departure", ordering="departure")
     def departure_(self, session: Session) -> str | None:

@@ -98,7 +98,8 @@ def _none(total: int, text: str) -> str:
 
 
 def _sessions() -> Tile:
-    counts = _counts(Session.objects.exclude(status=SessionStatus.COMPLETED), "status")
+    running = Session.objects.filter(is_accepted=True).exclude(status=SessionStatus.COMPLETED)
+    counts = _counts(running, "status")
 
     def draw(status: str) -> SafeString:
         return badge(status, SESSION_COLOURS[SessionStatus(status)])

@@ -1,5 +1,6 @@
 """PATCH of a Session through the hub (mod_sessions, Receiver Interface, PATCH Method)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -74,14 +75,6 @@ def test_a_patch_that_goes_to_two_parties_adds_its_charging_periods_once(cast):
     assert kept("PATCH-3B")["charging_periods"] == [period(10), period(11), period(12)]
 
 
-def test_equal_charging_periods_of_a_later_patch_are_added(cast):
-    cast.cpo.put_session("PATCH-3C", cast.emsp, charging_periods=[period(10)])
-    for moment in ("2026-03-01T11:00:00Z", "2026-03-01T11:00:01Z"):
-        patch = {"charging_periods": [period(11)], "last_updated": moment}
-        cast.cpo.send("PATCH", cast.cpo.session_path("PATCH-3C"), patch, to=cast.emsp)
-    assert kept("PATCH-3C")["charging_periods"] == [period(10), period(11), period(11)]
-
-
 def test_charging_periods_are_added_where_there_were_none(cast):
     cast.cpo.put_session("PATCH-4", cast.emsp)
     patch = {"charging_periods": [period(11)], "last_updated": LATER}
@@ -99,10 +92,15 @@ def test_no_charging_periods_in_a_patch_change_none(cast, changes):
     assert kept(session_id)["kwh"] == 7
 
 
-def test_a_patch_without_last_updated_changes_nothing_here(cast):
-    cast.cpo.put_session("PATCH-6", cast.emsp, kwh=1)
-    cast.cpo.send("PATCH", cast.cpo.session_path("PATCH-6"), {"kwh": 2}, to=cast.emsp)
-    assert kept("PATCH-6")["kwh"] == 1
+@pytest.mark.parametrize("last_updated", [{}, {"last_updated": None}, {"last_updated": "now"}])
+def test_a_patch_without_a_readable_last_updated_counts_as_what_came_last(cast, last_updated):
+    session_id = f"PATCH-6-{last_updated.get('last_updated', 'absent')}"
+    cast.cpo.put_session(session_id, cast.emsp, kwh=1)
+    path = cast.cpo.session_path(session_id)
+    assert code(cast.cpo.send("PATCH", path, {"kwh": 2} | last_updated, to=cast.emsp)) == 1000
+    [session] = Session.objects.named(session_id)
+    assert session.kwh == 2
+    assert session.last_updated == datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
 def test_an_older_patch_never_wins_and_an_equally_old_one_does(cast):
@@ -175,21 +173,26 @@ def test_a_patch_cannot_give_a_session_another_identity(cast, changes):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "column"),
     [
-        {"status": "GONE"},
-        {"last_updated": "0001-01-01T00:00:00+14:00"},
-        {"charging_periods": {"a": 1}},
-        {"cdr_token": None},
+        ({"status": "GONE"}, ("status", "GONE")),
+        ({"last_updated": "0001-01-01T00:00:00+14:00"}, ("status", "ACTIVE")),
+        ({"charging_periods": 5}, ("status", "ACTIVE")),
+        ({"cdr_token": None}, ("token_uid", "TOKEN-1")),
+        ({"location_id": ""}, ("location_id", "LOC1")),
     ],
 )
-def test_a_patch_that_leaves_no_session_is_passed_on_and_not_kept(cast, changes):
+def test_a_patch_that_its_receiver_took_is_kept_whatever_it_leaves(cast, changes, column):
     session_id = f"PATCH-15-{next(iter(changes))}"
     cast.cpo.put_session(session_id, cast.emsp, kwh=1)
     patch = {"kwh": 2, "last_updated": LATER} | changes
     response = cast.cpo.send("PATCH", cast.cpo.session_path(session_id), patch, to=cast.emsp)
     assert (response.status_code, code(response)) == (200, 1000)
-    assert kept(session_id)["kwh"] == 1
+    assert kept(session_id)["kwh"] == 2
+    [session] = Session.objects.named(session_id)
+    name, value = column
+    assert getattr(session, name) == value
+    assert session.emsp == cast.emsp.party
 
 
 def test_a_patch_that_is_no_object_is_passed_on_and_not_kept(cast):

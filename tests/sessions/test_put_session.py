@@ -21,7 +21,7 @@ def kept(session_id: str) -> Session:
 
 
 def is_kept(session_id: str) -> bool:
-    return Session.objects.named(session_id).exists()
+    return Session.objects.named(session_id).filter(is_accepted=True).exists()
 
 
 def in_minutes(minutes: float) -> str:
@@ -77,7 +77,7 @@ def test_an_accepted_session_is_kept_whole(cast):
     assert (session.location_id, session.token_uid, session.status) == ("L10", "T", "ACTIVE")
 
 
-def test_a_session_is_kept_before_the_cpo_has_its_answer_but_not_before_the_emsp_accepts(cast):
+def test_a_session_is_kept_before_the_cpo_has_its_answer_and_accepted_when_the_emsp_does(cast):
     asked, may_answer = threading.Event(), threading.Event()
 
     async def hesitate(message: Received) -> Reply:
@@ -116,7 +116,7 @@ def test_a_refused_update_leaves_what_was_kept(cast):
     cast.cpo.put_session("PUT-5", cast.emsp, kwh=1.0)
     cast.emsp.answers("PUT-5", Reply(status_code=2001))
     cast.cpo.put_session("PUT-5", cast.emsp, kwh=2.0, last_updated="2026-03-01T11:00:00Z")
-    assert kept("PUT-5").object.kwh == 1
+    assert kept("PUT-5").kwh == 1
 
 
 def test_without_to_the_cdr_token_names_the_receiver_in_any_case(cast):
@@ -158,40 +158,40 @@ def test_a_put_without_charging_periods_removes_them(cast, changes):
     session_id = f"PUT-10-{len(changes)}"
     cast.cpo.put_session(session_id, cast.emsp, charging_periods=[PERIOD])
     cast.cpo.put_session(session_id, cast.emsp, **changes)
-    assert not kept(session_id).object.charging_periods
+    assert not msgspec.json.decode(bytes(kept(session_id).document)).get("charging_periods")
 
 
 def test_an_older_session_never_wins(cast):
     cast.cpo.put_session("PUT-11", cast.emsp, kwh=2, last_updated="2026-03-01T10:00:01Z")
     response = cast.cpo.put_session("PUT-11", cast.emsp, kwh=1, last_updated="2026-03-01T10:00:00Z")
     assert code(response) == 1000
-    assert kept("PUT-11").object.kwh == 2
+    assert kept("PUT-11").kwh == 2
 
 
 def test_an_equally_old_session_is_taken(cast):
     cast.cpo.put_session("PUT-12", cast.emsp, kwh=1)
     cast.cpo.put_session("PUT-12", cast.emsp, kwh=2)
-    assert kept("PUT-12").object.kwh == 2
+    assert kept("PUT-12").kwh == 2
 
 
 def test_times_are_compared_as_moments_not_as_text(cast):
     cast.cpo.put_session("PUT-13", cast.emsp, kwh=1, last_updated="2026-03-01T10:00:00.500Z")
     cast.cpo.put_session("PUT-13", cast.emsp, kwh=2, last_updated="2026-03-01T10:00:00Z")
-    assert kept("PUT-13").object.kwh == 1
+    assert kept("PUT-13").kwh == 1
     cast.cpo.put_session("PUT-13", cast.emsp, kwh=3, last_updated="2026-03-01T10:00:01")
-    assert kept("PUT-13").object.kwh == 3
+    assert kept("PUT-13").kwh == 3
 
 
 def test_a_time_far_ahead_guards_nothing(cast):
     cast.cpo.put_session("PUT-14", cast.emsp, kwh=1, last_updated="2099-01-01T00:00:00Z")
     cast.cpo.put_session("PUT-14", cast.emsp, kwh=2, last_updated=in_minutes(0))
-    assert kept("PUT-14").object.kwh == 2
+    assert kept("PUT-14").kwh == 2
 
 
 def test_a_clock_that_runs_a_minute_ahead_still_guards(cast):
     cast.cpo.put_session("PUT-15", cast.emsp, kwh=1, last_updated=in_minutes(1))
     cast.cpo.put_session("PUT-15", cast.emsp, kwh=2, last_updated=in_minutes(0))
-    assert kept("PUT-15").object.kwh == 1
+    assert kept("PUT-15").kwh == 1
 
 
 def test_ids_compare_without_case(cast):
@@ -201,14 +201,14 @@ def test_ids_compare_without_case(cast):
     document |= {"country_code": lower[0], "party_id": lower[1]}
     path = f"receiver/sessions/{lower[0]}/{lower[1]}/pUT-16-aBC"
     cast.cpo.send("PUT", path, document, to=cast.emsp)
-    assert [int(one.object.kwh) for one in Session.objects.named("PUT-16-ABC")] == [2]
+    assert [int(one.kwh) for one in Session.objects.named("PUT-16-ABC")] == [2]
     assert cast.emsp.got("PUT-16-ABC")[-1].parts == (*lower, "pUT-16-aBC")
 
 
 def test_two_cpos_may_use_the_same_session_id(cast):
     cast.cpo.put_session("PUT-17", cast.emsp, kwh=1)
     cast.other_cpo.put_session("PUT-17", cast.emsp, kwh=2)
-    found = {session.owner: int(session.object.kwh) for session in Session.objects.named("PUT-17")}
+    found = {session.owner: int(session.kwh) for session in Session.objects.named("PUT-17")}
     assert found == {cast.cpo.party: 1, cast.other_cpo.party: 2}
 
 
@@ -223,7 +223,7 @@ def test_first_puts_at_the_same_moment_make_one_session_and_the_newest_wins(cast
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(put, range(6))) == [1000] * 6
     [session] = Session.objects.named("PUT-18")
-    assert session.object.kwh == 5
+    assert session.kwh == 5
 
 
 def test_nobody_may_overwrite_a_session_of_another_cpo_from_inside_the_body(cast):
@@ -231,14 +231,14 @@ def test_nobody_may_overwrite_a_session_of_another_cpo_from_inside_the_body(cast
     forged = cast.cpo.session("PUT-19", cast.emsp, kwh=99, last_updated="2026-03-01T12:00:00Z")
     path = cast.other_cpo.session_path("PUT-19")
     cast.other_cpo.send("PUT", path, forged, to=cast.emsp)
-    assert [session.object.kwh for session in Session.objects.named("PUT-19")] == [1]
+    assert [session.kwh for session in Session.objects.named("PUT-19")] == [1]
 
 
 def test_a_session_whose_id_differs_from_the_url_is_not_kept(cast):
     cast.cpo.put_session("PUT-20", cast.emsp, kwh=1)
     other = cast.cpo.session("PUT-20", cast.emsp, kwh=99, last_updated="2026-03-01T12:00:00Z")
     cast.cpo.send("PUT", cast.cpo.session_path("PUT-20-URL"), other, to=cast.emsp)
-    assert kept("PUT-20").object.kwh == 1
+    assert kept("PUT-20").kwh == 1
     assert not is_kept("PUT-20-URL")
 
 
@@ -249,7 +249,7 @@ def test_an_emsp_that_passes_a_session_on_changes_nothing(cast):
     assert code(response) == 1000
     [message] = cast.scsp.got("PUT-21")
     assert message.from_party == cast.emsp.party
-    assert kept("PUT-21").object.kwh == 1
+    assert kept("PUT-21").kwh == 1
     assert kept("PUT-21").sent_to == [str(cast.emsp)]
 
 
@@ -260,26 +260,6 @@ def test_from_must_be_a_party_of_the_sender(cast):
     assert code(response) == 2001
     assert cast.emsp.got("PUT-22") == []
     assert not is_kept("PUT-22")
-
-
-@pytest.mark.parametrize(
-    ("session_id", "changes"),
-    [
-        ("ODD-1", {"status": "RESERVED"}),
-        ("ODD-2", {"kwh": "a lot"}),
-        ("ODD-3", {"kwh": "NaN"}),
-        ("ODD-4", {"last_updated": "yesterday"}),
-        ("ODD-5", {"last_updated": "0001-01-01T00:00:00+14:00"}),
-        ("ODD-6", {"evse_uid": "E\u0000"}),
-        ("ODD-7", {"location_id": "x" * 37}),
-        ("ODD-8", {"charging_periods": {}}),
-    ],
-)
-def test_what_only_the_emsp_takes_for_a_session_passes_but_is_not_kept(cast, session_id, changes):
-    response = cast.cpo.put_session(session_id, cast.emsp, **changes)
-    assert (response.status_code, code(response)) == (200, 1000)
-    assert len(cast.emsp.got(session_id)) == 1
-    assert not is_kept(session_id)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ def session(number: int, status: str = "ACTIVE", **changes: object) -> Session:
         "last_updated": f"{now - timedelta(minutes=number):%Y-%m-%dT%H:%M:%SZ}",
         **changes,
     }
-    kept = Session.put(msgspec.json.encode(document), PartyId("DE", "MSP"))
+    owner, emsp = PartyId("NL", "CPO"), PartyId("DE", "MSP")
+    kept = Session.put(owner, f"S-{number:05}", msgspec.json.encode(document), emsp).session
     assert kept is not None
     return kept
 

@@ -1,0 +1,30 @@
+"""Which Sessions this process knows to be with which receivers (mod_sessions, PUT Method).
+
+A CPO PUTs a Session again and again; that it is known has to be written down before the first PUT
+alone. What is forgotten here is asked of the database once more.
+"""
+
+import threading
+from typing import Final
+
+from hub.ocpi.party import PartyId
+
+_MOST: Final = 20_000
+_known: dict[tuple[PartyId, str, PartyId], None] = {}
+_lock = threading.Lock()
+
+
+def is_known(owner: PartyId, session_id: str, receiver: PartyId) -> bool:
+    """Whether this receiver has accepted the Session before."""
+    return (owner, session_id.upper(), receiver) in _known
+
+
+def remember(owner: PartyId, session_id: str, receiver: PartyId) -> None:
+    """It has accepted it."""
+    key = (owner, session_id.upper(), receiver)
+    if key in _known:
+        return
+    with _lock:
+        while len(_known) >= _MOST:
+            del _known[next(iter(_known))]
+        _known[key] = None
