@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import psycopg
 import uvloop
 from django.conf import settings
@@ -25,14 +24,14 @@ from django.utils import timezone
 from charging_profiles import authority
 from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
+from charging_profiles.results import Answered, answer_of
 from hub import outbound, outbox, statements
 from hub.bridge import Bridge
 from hub.directory import Directory, holder
-from hub.handshake import lenient
 from hub.leases import LEASE, process_name
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, InvalidParameters
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
 from hub.record.calls import noted
 from hub.record.note import Kind
@@ -319,20 +318,12 @@ def _put_accepted(session_id: int, fsp: PartyId) -> None:
         authority.current().put_accepted(session, fsp)
 
 
-class _Answered(msgspec.Struct):
-    """ChargingProfileResponse as real CPOs send it: some leave out how long they need."""
-
-    result: ChargingProfileResponseType
-    timeout: float | None = None
-
-
-def _read(response: outbound.Response) -> _Answered | None:
-    """The ChargingProfileResponse, also out of a list of one; None when there is none."""
+def _read(response: outbound.Response) -> Answered | None:
+    """The ChargingProfileResponse; None when there is none."""
     answer = response.said
     if response.status >= 300 or not answer.is_success:
         return None
-    try:
-        return lenient(bytes(answer.data), _Answered, InvalidParameters)
-    except InvalidParameters as error:
-        logger.warning("answer to a profile command: %s", error.message)
-        return None
+    found = answer_of(bytes(answer.data))
+    if found is None:
+        logger.warning("an answer to a profile command has no result")
+    return found

@@ -13,12 +13,11 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from charging_profiles.objects import ChargingProfileResultType
 from hub import outbox, statements, wakeups
 from hub.models import Delivery, Platform
 from hub.ocpi.party import PartyId
 from hub.record import counters
-from sessions.models import Session
+from sessions.models import LONGEST_ID, Session
 
 
 class CommandState(models.TextChoices):
@@ -33,6 +32,7 @@ class CommandState(models.TextChoices):
     RESULT_ACCEPTED = "RESULT_ACCEPTED", "done: accepted by the EVSE"
     RESULT_REJECTED = "RESULT_REJECTED", "done: rejected by the EVSE"
     RESULT_UNKNOWN = "RESULT_UNKNOWN", "done: the EVSE knows no profile"
+    RESULT_OTHER = "RESULT_OTHER", "done: with a result that OCPI does not know"
     EXPIRED = "EXPIRED", "no result within the CPO's timeout"
     SUPERSEDED = "SUPERSEDED", "another FSP took over before it left"
 
@@ -57,7 +57,7 @@ class ProfileCommand(models.Model):
     session = models.ForeignKey(
         Session, on_delete=models.SET_NULL, null=True, blank=True, related_name="profile_commands"
     )
-    session_id_sent = models.CharField("session id", max_length=36)
+    session_id_sent = models.CharField("session id", max_length=LONGEST_ID)
     fsp_platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
     fsp_country_code = models.CharField("from country code", max_length=2)
     fsp_party_id = models.CharField("from party id", max_length=3)
@@ -65,7 +65,7 @@ class ProfileCommand(models.Model):
     cpo_country_code = models.CharField("to country code", max_length=2)
     cpo_party_id = models.CharField("to party id", max_length=3)
     epoch = models.PositiveIntegerField(default=0)
-    path = models.CharField(max_length=600)
+    path = models.CharField(max_length=2048)
     body = models.BinaryField(default=b"")
     response_url = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=255)
@@ -168,8 +168,11 @@ class ProfileCommand(models.Model):
         """What is notified when the CPO has answered."""
         return f"command:{self.pk}"
 
-    def record_result(self, result: ChargingProfileResultType, body: bytes) -> bool:
-        """Keep what the CPO posted; False when a result was there already (a duplicate)."""
+    def record_result(self, result: str, body: bytes) -> bool:
+        """Keep what the CPO posted, which `results.result_of` has read.
+
+        False when a result was there already (a duplicate).
+        """
         with transaction.atomic():
             kept = statements.rows(
                 type(self),

@@ -22,10 +22,12 @@ from charging_profiles.objects import (
     ProfileResult,
     SetChargingProfile,
 )
+from charging_profiles.results import result_of
 from hub import callbacks, outbox, routing
+from hub.deviations import noting
 from hub.directory import PartyEntry, holder
-from hub.ocpi import headers
-from hub.ocpi.datatypes import InterfaceRole, Role, decode
+from hub.ocpi import headers, lenient
+from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import (
     ConnectionProblem,
     ForwardTimeout,
@@ -35,6 +37,7 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.party import PartyId
+from hub.ocpi.reading import deviations_of
 from hub.views import (
     JSON,
     AnswerLater,
@@ -45,10 +48,9 @@ from hub.views import (
     exchange_of,
     refusal,
 )
-from sessions.models import Session
+from sessions.models import LONGEST_ID, Session
 
 logger = logging.getLogger(__name__)
-MAX_SESSION_ID = 36
 MAX_PATH = ProfileCommand._meta.get_field("path").max_length or 0
 
 
@@ -59,17 +61,20 @@ class ProfileCommands(OcpiView):
         """`?duration=…&response_url=…`; answered with the CPO's ChargingProfileResponse."""
         exchange = exchange_of(request)
         query = request._request.META["QUERY_STRING"]
-        duration = request.query_params.get("duration", "")
-        if not (duration.isascii() and duration.isdigit() and len(duration) < 10):
+        duration = lenient.whole_number(request.query_params.get("duration", ""))
+        if duration is None or not 0 <= duration < 10**9:
             raise InvalidParameters(
                 "duration is required: the seconds of profile that you ask for."
             )
         return _receive(exchange, "GET", query)
 
     def put(self, request: Request) -> HttpResponse:
-        """A SetChargingProfile; answered with the CPO's ChargingProfileResponse."""
+        """A SetChargingProfile; answered with the CPO's ChargingProfileResponse.
+
+        Only its response_url is read: the profile is the CPO's to judge.
+        """
         exchange = exchange_of(request)
-        decode(exchange.body, SetChargingProfile)
+        noting.note(exchange.platform.id, deviations_of(exchange.body, SetChargingProfile))
         return _receive(exchange, "PUT", request._request.META["QUERY_STRING"])
 
     def delete(self, request: Request) -> HttpResponse:
@@ -146,8 +151,10 @@ def _addressed(exchange: Exchange) -> tuple[PartyId, str]:
     if exchange.sender is None or exchange.match is None:
         raise InvalidParameters("The request has not come through the gateway.")
     raw_session_id = exchange.match.ids["session_id"]
-    if len(unquote(raw_session_id)) > MAX_SESSION_ID:
-        raise InvalidParameters(f"A session id has at most {MAX_SESSION_ID} characters.")
+    if len(unquote(raw_session_id)) > LONGEST_ID:
+        raise InvalidParameters(
+            f"A session id has at most 36 characters; this hub takes {LONGEST_ID}."
+        )
     return exchange.sender, raw_session_id
 
 
@@ -222,18 +229,22 @@ class ProfileResults(OcpiView):
     """The `response_url` that the hub gave the CPO (Sender interface, POST)."""
 
     def post(self, request: Request, key: str) -> HttpResponse:
-        """One of the three results. A repetition changes nothing; a late one is passed on."""
+        """One of the three results. A repetition changes nothing; a late one is passed on.
+
+        Only its `result` is read: what it says of a profile is for who asked.
+        """
         exchange = exchange_of(request)
         command = ProfileCommand.given(key, exchange.platform.id)
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
         routing.check_may_send(holder.snapshot, command.cpo)
-        result = decode(exchange.body, ProfileResult).result
+        result = result_of(exchange.body)
+        noting.note(exchange.platform.id, deviations_of(exchange.body, ProfileResult))
         is_first = command.record_result(result, exchange.body)
         logger.info(
             "%s result %s of profile command %s from %s, correlation %s",
             command.method,
-            result.value if is_first else "repeated",
+            result if is_first else "repeated",
             command.pk,
             command.cpo,
             command.correlation_id,

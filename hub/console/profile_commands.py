@@ -34,6 +34,7 @@ STATE_COLOURS = {
     CommandState.RESULT_ACCEPTED: GREEN,
     CommandState.RESULT_REJECTED: RED,
     CommandState.RESULT_UNKNOWN: AMBER,
+    CommandState.RESULT_OTHER: AMBER,
     CommandState.EXPIRED: AMBER,
     CommandState.SUPERSEDED: GREY,
 }

@@ -55,6 +55,15 @@ def test_other_parameters_are_passed_on(cast):
     assert (query["x_vendor"], query["y"], query["duration"]) == ("a b", "1", "60")
 
 
+@pytest.mark.parametrize("duration", ["900.0", "9e2", "0900"])
+def test_a_number_without_a_fraction_is_a_whole_number_and_passes_as_it_is(cast, duration):
+    cast.cpo.put_session("GET-8", cast.emsp)
+    url = quote(cast.emsp.response_url("GET-8"), safe="")
+    response = cast.emsp.send("GET", f"{PATH}GET-8?response_url={url}&duration={duration}")
+    assert response.json()["data"]["result"] == "ACCEPTED"
+    assert cast.cpo.asked("GET-8")[-1].query["duration"] == duration
+
+
 @pytest.mark.parametrize(
     "duration", ["", "&duration=", "&duration=x", "&duration=-1", "&duration=1.5", "&duration=%B2"]
 )

@@ -255,11 +255,11 @@ def test_a_trailing_slash_and_a_query_do_no_harm(cast):
         ("RES-19-A", b"{}"),
         ("RES-19-B", b"[]"),
         ("RES-19-C", b'"ACCEPTED"'),
-        ("RES-19-D", b'{"result": "FINE"}'),
-        ("RES-19-E", b'{"result": "accepted"}'),
         ("RES-19-F", b'{"result": null}'),
-        ("RES-19-G", b'{"result": "ACCEPTED", "profile": 1}'),
-        ("RES-19-H", b'{"result": "ACCEPTED", "profile": {"charging_profile": {}}}'),
+        ("RES-19-G", b'{"result": ""}'),
+        ("RES-19-H", b'{"result": ["ACCEPTED"]}'),
+        ("RES-19-I", b'{"data": {}, "status_code": 1000}'),
+        ("RES-19-J", b'[{"result": "ACCEPTED"}, {"result": "ACCEPTED"}]'),
     ],
 )
 def test_what_is_no_result_is_refused_and_a_right_one_may_follow(cast, session_id, wrong):

@@ -130,6 +130,20 @@ def good(**changes: Any) -> dict[str, Any]:
         good(response_url="http://user:secret@127.0.0.1/results"),
         good(response_url="http://127.0.0.1/" + "x" * 239),
         good(response_url="http://127.0.0.1/\u0000"),
+    ],
+    ids=str,
+)
+def test_a_response_url_that_nobody_could_call_is_refused_and_the_cpo_not_bothered(cast, wrong):
+    cast.cpo.put_session("PUT-11", cast.emsp)
+    body = {"response_url": cast.emsp.response_url("PUT-11")} | wrong
+    response = cast.emsp.send("PUT", "receiver/chargingprofiles/PUT-11", body, to=cast.cpo)
+    assert (response.status_code, code(response)) == (200, 2001)
+    assert cast.cpo.got("PUT-11", module="chargingprofiles") == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
         good(charging_profile=None),
         good(charging_profile=[PROFILE]),
         good(charging_profile=PROFILE | {"charging_rate_unit": "kW"}),
@@ -138,15 +152,27 @@ def good(**changes: Any) -> dict[str, Any]:
         good(charging_profile=PROFILE | {"charging_profile_period": {"start_period": 0}}),
         good(charging_profile=PROFILE | {"start_date_time": "soon"}),
         good(charging_profile=PROFILE | {"min_charging_rate": "six"}),
+        good(charging_profile=PROFILE | {"duration": 3600.0}),
+        good(charging_profile=PROFILE | {"start_date_time": "2026-03-01T10:00:00+00:00"}),
+        good(charging_profile=PROFILE | {"start_date_time": "2026-03-01 10:00:00"}),
+        good(charging_profile=PROFILE | {"min_charging_rate": ""}),
+        good(charging_profile=PROFILE | {"charging_profile_period": []}),
+        good(charging_profile={}),
+        {},
     ],
     ids=str,
 )
-def test_what_is_no_set_charging_profile_is_refused_and_the_cpo_not_bothered(cast, wrong):
-    cast.cpo.put_session("PUT-11", cast.emsp)
-    body = {"response_url": cast.emsp.response_url("PUT-11")} | wrong
-    response = cast.emsp.send("PUT", "receiver/chargingprofiles/PUT-11", body, to=cast.cpo)
-    assert (response.status_code, code(response)) == (200, 2001)
-    assert cast.cpo.got("PUT-11", module="chargingprofiles") == []
+def test_the_profile_is_the_cpos_to_judge(cast, odd):
+    session_id = f"ODD-{abs(hash(str(odd))) % 10**9}"
+    cast.cpo.put_session(session_id, cast.emsp)
+    body = {"response_url": cast.emsp.response_url(session_id)} | odd
+    path = f"receiver/chargingprofiles/{session_id}"
+    assert cast.emsp.send("PUT", path, body).json()["data"]["result"] == "ACCEPTED"
+    [message] = cast.cpo.asked(session_id)
+    assert message.json() | {"response_url": ""} == body | {"response_url": ""}
+    result = b'{ "result":"REJECTED" }'
+    assert code(cast.cpo.post_result(url_given(message), result)) == 1000
+    assert cast.emsp.results(session_id)[0].body == result
 
 
 def test_without_a_response_url_it_is_refused(cast):
@@ -198,10 +224,13 @@ def test_what_is_not_json_is_answered_with_400(cast, body):
     assert cast.cpo.got("PUT-15", module="chargingprofiles") == []
 
 
-def test_a_session_id_of_more_than_36_characters_is_refused(cast):
-    response = cast.emsp.put_profile("x" * 37, to=cast.cpo)
+def test_a_session_id_longer_than_the_text_allows_is_taken_up_to_a_limit(cast):
+    url = cast.emsp.response_url("LONG")
+    response = cast.emsp.put_profile("x" * 255, to=cast.cpo, response_url=url)
+    assert response.json()["data"]["result"] == "ACCEPTED"
+    response = cast.emsp.put_profile("x" * 256, to=cast.cpo, response_url=url)
     assert (response.status_code, code(response)) == (200, 2001)
-    assert cast.cpo.got("x" * 37) == []
+    assert cast.cpo.got("x" * 256) == []
 
 
 def test_a_session_id_counts_its_characters_not_their_encoding(cast):
