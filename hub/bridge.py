@@ -17,12 +17,14 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Scope = dict[str, Any]
+# In `request.META`: the caller's address, also behind a proxy (hub/callers.py).
+CALLER = "flexhub.caller"
 
 
 class _Views(WSGIHandler):
@@ -65,20 +67,33 @@ class Bridge:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponseBase:
+    async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponse:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
         environ = _environ(scope, body) | extra
         handler = self._views if scope["path"].startswith("/ocpi/") else self._pages
 
-        def call() -> HttpResponseBase:
+        def call() -> HttpResponse:
             set_script_prefix("/")
             _look_at_connection()
             try:
-                return handler.get_response(WSGIRequest(environ))
+                return _whole(handler.get_response(WSGIRequest(environ)))
             finally:
                 reset_queries()
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _whole(response: HttpResponseBase) -> HttpResponse:
+    """What is streamed (assets) is read here, on the thread, and its file closed."""
+    if isinstance(response, HttpResponse):
+        return response
+    assert isinstance(response, StreamingHttpResponse)  # noqa: S101 - narrows for mypy
+    whole = HttpResponse(b"".join(response), status=response.status_code)  # type: ignore[arg-type]
+    whole.headers = response.headers
+    whole.cookies = response.cookies
+    for close in response._resource_closers:  # type: ignore[attr-defined]
+        close()
+    return whole
 
 
 _looked = threading.local()

@@ -24,6 +24,14 @@ def check_setup(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="flexhub.W001",
             )
         )
+    if not settings.IS_TRIAL and not settings.TRUSTED_PROXIES:
+        found.append(
+            SetupWarning(
+                "PUBLIC_URL is set and TRUSTED_PROXIES is not: all who come through a proxy have "
+                "one address, and one of them who guesses passwords keeps the others waiting.",
+                id="flexhub.W002",
+            )
+        )
     if len(f"{settings.BASE_URL}/ocpi/2.2.1/profile-result/") + 32 > 255:
         found.append(Error("PUBLIC_URL is too long for OCPI's URL type.", id="flexhub.E002"))
     return found

@@ -7,7 +7,7 @@
 4. `_send`         back to the sender, with ids and routing headers; one log line, one note for the
                    message record (hub/record/)
 
-What is not below /ocpi/ (console, assets) goes straight to Django.
+What is not below /ocpi/ (console, assets) is no message: hub/pages.py.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ import time
 from http import HTTPStatus
 from typing import Final
 
-from django.http.response import HttpResponseBase
+from django.conf import settings
+from django.http.response import HttpResponse
 
 from hub import callbacks, kept, routing
 from hub.directory import Presented
@@ -55,6 +56,7 @@ from hub.ocpi.modules import Match
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
 from hub.outgoing import JSON, Outgoing, in_an_envelope, of_django, passed_on, refusal
+from hub.pages import Pages
 from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
@@ -73,6 +75,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self._worker = WebWorker()
+        self._pages = Pages(self._worker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or live through the server's lifespan."""
@@ -82,7 +85,7 @@ class Gateway:
             if scope["path"].startswith("/ocpi/") and scope["path"] not in PUBLIC:
                 await self._message(scope, receive, send)
             else:
-                await self._console(scope, receive, send)
+                await self._pages(scope, receive, send)
 
     async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = dict(scope["headers"])
@@ -144,7 +147,7 @@ class Gateway:
                 "POST your credentials to get the token for everything else."
             )
         incoming.place = place_of(incoming)
-        incoming.body = await read_body(incoming, receive)
+        incoming.body = await read_body(receive, settings.MAX_BODY_BYTES)
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
         # GET or DELETE means nothing, unless a response_url is to be replaced in it.
@@ -380,7 +383,7 @@ class Gateway:
         incoming.code, incoming.problem = said.status_code, said.status_message or ""
         return outgoing
 
-    async def _wait(self, later: AnswerLater) -> HttpResponseBase:
+    async def _wait(self, later: AnswerLater) -> HttpResponse:
         """Wait without a thread; `resume` ends by itself at the command's deadline."""
         with self._worker.listener.expect(later.topic) as expected:
             while True:
@@ -427,22 +430,6 @@ class Gateway:
         )
         if incoming.presented is not None:
             record.received(incoming, outgoing.status, outgoing.body, self._worker.directory)
-
-    async def _console(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Everything that is not OCPI."""
-        incoming = Incoming(scope, dict(scope["headers"]), "", "", time.monotonic())
-        try:
-            body = await read_body(incoming, receive)
-            outgoing = of_django(await self._worker.bridge.answer(scope, body))
-        except SenderGone:
-            return
-        except OcpiError as error:
-            outgoing = refusal(error)
-        sent = outgoing.headers
-        if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
-            sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
-        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
-        await send({"type": "http.response.body", "body": outgoing.body})
 
 
 def _kind_of(place: Match, method: str) -> Kind:

@@ -8,8 +8,6 @@ from http import HTTPStatus
 from itertools import takewhile
 from typing import Any, Final
 
-from django.conf import settings
-
 from hub import callers, routing
 from hub.directory import Presented
 from hub.ocpi import headers, masking
@@ -162,8 +160,8 @@ def is_open_to_token_a(path: str) -> bool:
     return path.rstrip("/") in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}
 
 
-async def read_body(incoming: Incoming, receive: Receive) -> bytes:
-    limit: int = settings.MAX_BODY_BYTES
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Of at most `limit` bytes, within 30 s: TooLarge, or 408; SenderGone when it breaks off."""
     parts = []
     size = 0
     try:

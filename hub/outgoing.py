@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponse
 
 from hub.ocpi import envelope
 from hub.ocpi.errors import HubError, OcpiError
@@ -54,9 +54,8 @@ def refusal(error: OcpiError, status: int | None = None) -> Outgoing:
     return Outgoing(status or error.http_status, envelope.failure(error), sent)
 
 
-def of_django(response: HttpResponseBase) -> Outgoing:
+def of_django(response: HttpResponse) -> Outgoing:
     """What a view has answered, its body whole."""
-    body: bytes = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
     sent = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.items()
@@ -66,4 +65,4 @@ def of_django(response: HttpResponseBase) -> Outgoing:
         (b"set-cookie", cookie.OutputString().encode("latin-1"))
         for cookie in response.cookies.values()
     ]
-    return Outgoing(response.status_code, body, sent)
+    return Outgoing(response.status_code, response.content, sent)

@@ -208,6 +208,8 @@ DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # Threads of one web process that run Django; each holds one database connection.
 DJANGO_THREADS = env.integer("DJANGO_THREADS", 8, least=2)
 HANDSHAKE_THREADS = env.integer("HANDSHAKE_THREADS", 4, least=1)
+# The console's own, so that its visitors take none of OCPI's; one more checks passwords.
+CONSOLE_THREADS = env.integer("CONSOLE_THREADS", 2, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

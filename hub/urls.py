@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from charging_profiles.views import ProfileCommands, ProfileResults
 from hub.conformance.results import CheckResults
+from hub.console.login import login
 from hub.credentials import CredentialsView
 from hub.health import health
 from hub.hub_client_info import HubClientInfo
@@ -54,6 +55,7 @@ urlpatterns = [
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("metrics", metrics),
+    path("admin/login/", login),
     path("admin/", include("hub.console.urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(url="/admin/")),

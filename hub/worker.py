@@ -36,6 +36,8 @@ class WebWorker:
 
     bridge: Bridge
     handshakes: Bridge
+    pages: Bridge
+    logins: Bridge
     outbound: AsyncCaller
     listener: Listener
 
@@ -61,6 +63,9 @@ class WebWorker:
             self.bridge = Bridge(settings.DJANGO_THREADS)
             # Registration calls the other side back: slow ones must not take everybody's threads.
             self.handshakes = Bridge(settings.HANDSHAKE_THREADS)
+            # Strangers may call what is no OCPI, and guess passwords; a password takes long.
+            self.pages = Bridge(settings.CONSOLE_THREADS)
+            self.logins = Bridge(1)
             self.outbound = AsyncCaller()
             self.listener = Listener(lambda: self._start(self._confirm()))
             await self._confirm()
@@ -82,6 +87,8 @@ class WebWorker:
         self.outbound.close()
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.handshakes.close)
+        await asyncio.to_thread(self.pages.close)
+        await asyncio.to_thread(self.logins.close)
         await asyncio.get_running_loop().run_in_executor(self._refresher, holder.leave, self._name)
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})

@@ -185,7 +185,7 @@ def test_images_are_pinned():
 
 def budget(web: int) -> int:
     """The connections of one set of workers and `web` web processes, as docs/operations.md says."""
-    each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + 2
+    each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + settings.CONSOLE_THREADS + 3
     # Beside their threads; a queue that is new here is missing in the table, too.
     more = {"profiles": 3, "deliveries": 2 * settings.DELIVERY_SHARDS, "pulls": 0, "upkeep": 1}
     return web * each + sum(count + more[name] for name, count in WORKERS.items()) + 10

@@ -39,7 +39,7 @@ def from_address(hub):
         return send(hub, method, path, token, headers={"X-Forwarded-For": address, **headers})
 
     with changed_setting("TRUSTED_PROXIES", [ip_network("127.0.0.1")]):
-        from_it.address = address  # type: ignore[attr-defined]
+        from_it.address = address
         yield from_it
 
 

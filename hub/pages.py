@@ -1,0 +1,107 @@
+"""What is not OCPI: whether the process lives, health, metrics, the console and its assets.
+
+Strangers may call it, so it has threads of its own: whatever they ask, OCPI's are free. Of each
+address and in all only so much is in hand at once; whoever asks for more is told to wait.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final
+
+from hub import callers
+from hub.bridge import CALLER
+from hub.incoming import Receive, Scope, Send, SenderGone, read_body
+from hub.ocpi.errors import OcpiError
+from hub.outgoing import Outgoing, of_django, refusal
+from hub.worker import WebWorker
+
+LIVEZ: Final = "/livez"
+HEALTH: Final = "/health"
+LOGIN: Final = "/admin/login"
+_TEXT: Final = (b"content-type", b"text/plain")
+_BUSY: Final = Outgoing(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    b"The console has too much in hand; try again in a moment.\n",
+    [_TEXT, (b"retry-after", b"1")],
+)
+_ALIVE: Final = Outgoing(HTTPStatus.OK, b"alive\n", [_TEXT, (b"cache-control", b"no-store")])
+
+
+class Pages:
+    """Answers everything that is not below /ocpi/."""
+
+    # With the size of a form they bound the memory that strangers can fill.
+    MOST_IN_HAND: Final = 256
+    MOST_OF_AN_ADDRESS: Final = 16
+    MAX_FORM_BYTES: Final = 256_000
+    # A password takes a thread for a third of a second; these wait for it.
+    MOST_LOGINS: Final = 8
+
+    def __init__(self, worker: WebWorker) -> None:
+        self._worker = worker
+        self._in_hand: Counter[str] = Counter()
+        self._health: asyncio.Task[Outgoing] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            outgoing = await self._outgoing(scope, receive)
+        except SenderGone:
+            return
+        except OcpiError as error:
+            outgoing = refusal(error)
+        sent = outgoing.headers
+        if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
+            sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
+        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
+        await send({"type": "http.response.body", "body": outgoing.body})
+
+    async def _outgoing(self, scope: Scope, receive: Receive) -> Outgoing:
+        if scope["path"] == LIVEZ:
+            return _ALIVE  # By the event loop alone: no thread, no database, no broker.
+        if scope["path"] == HEALTH:
+            return await self._healthy(scope)
+        address = callers.address_of(scope)
+        group = callers.group_of(address)
+        if self._is_busy(group):
+            return _BUSY
+        with self._counted("", group):
+            body = await read_body(receive, self.MAX_FORM_BYTES)
+            if not scope["path"].startswith(LOGIN):
+                response = await self._worker.pages.answer(scope, body, **{CALLER: address})
+                return of_django(response)
+            if self._in_hand[LOGIN] >= self.MOST_LOGINS:
+                return _BUSY
+            with self._counted(LOGIN):
+                return of_django(await self._worker.logins.answer(scope, body, **{CALLER: address}))
+
+    async def _healthy(self, scope: Scope) -> Outgoing:
+        """On a thread of OCPI's, which have to work too; all who ask meanwhile share one look."""
+        if self._health is None or self._health.done():
+            self._health = asyncio.create_task(self._look(scope))
+        return await asyncio.shield(self._health)
+
+    async def _look(self, scope: Scope) -> Outgoing:
+        # Under which name it was asked is nothing to the others who get this answer.
+        asked = {**scope, "method": "GET", "query_string": b"", "headers": []}
+        return of_django(await self._worker.bridge.answer(asked, b"", HTTP_HOST="127.0.0.1"))
+
+    def _is_busy(self, group: str) -> bool:
+        return (
+            self._in_hand[""] >= self.MOST_IN_HAND
+            or self._in_hand[group] >= self.MOST_OF_AN_ADDRESS
+        )
+
+    @contextmanager
+    def _counted(self, *names: str) -> Iterator[None]:
+        self._in_hand.update(names)
+        try:
+            yield
+        finally:
+            self._in_hand.subtract(names)
+            for name in names:
+                if not self._in_hand[name]:
+                    del self._in_hand[name]
