@@ -36,6 +36,7 @@ from hub.ocpi.errors import (
     NotFound,
     UnknownReceiver,
 )
+from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.views import (
@@ -48,6 +49,7 @@ from hub.views import (
     exchange_of,
     refusal,
 )
+from sessions.handed_on import HandedOn
 from sessions.models import LONGEST_ID, Session
 
 logger = logging.getLogger(__name__)
@@ -97,10 +99,14 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
     callbacks.check_response_url(response_url)
     session, receiver = _session(exchange, caller, session_id)
-    if session is None and receiver is None:
+    handed_on_by = _handed_on_by(session, receiver, caller, session_id)
+    if session is None and handed_on_by is None and (receiver is None or leads_astray(session_id)):
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
-    cpo = routing.reachable(directory, sender, receiver or _owner(session), "chargingprofiles")
-    verdict = _verdict(session, cpo, caller, method)
+    receiver = receiver or handed_on_by or _owner(session)
+    cpo = routing.reachable(directory, sender, receiver, "chargingprofiles")
+    verdict = authority.Verdict(None)
+    if handed_on_by is None:
+        verdict = _verdict(session, cpo, caller, method)
     if verdict.refusal is not None:
         return _hub_answers(ChargingProfileResponseType.REJECTED, verdict.refusal)
     endpoint = cpo.platform.endpoint("chargingprofiles", InterfaceRole.RECEIVER)
@@ -178,6 +184,27 @@ def _session(
             f"Session {session_id!r} exists at {owners}. Name the CPO in OCPI-to."
         )
     return (visible[0] if visible else None), None
+
+
+def _handed_on_by(
+    session: Session | None, receiver: PartyId | None, caller: PartyEntry, session_id: str
+) -> PartyId | None:
+    """The eMSP through which an SCSP acts on a session that it was handed on by it.
+
+    "By sending Charging Profile commands via the eMSP to the CPO" (Smart Charging Topologies): the
+    CPO itself is not to be addressed so. Two eMSPs: refused, not guessed.
+    """
+    if session is not None or Role.SCSP not in caller.roles:
+        return None
+    emsps = HandedOn.emsps(session_id, caller.identity)
+    if receiver is not None:
+        return receiver if receiver in emsps else None
+    if len(emsps) > 1:
+        raise UnknownReceiver(
+            f"Session {session_id!r} was handed on by {' and '.join(map(str, emsps))}. Name one of "
+            "them in OCPI-to."
+        )
+    return emsps[0] if emsps else None
 
 
 def _verdict(

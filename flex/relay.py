@@ -19,12 +19,14 @@ from hub.forwarded import Forwarded
 from hub.models import Delivery
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.datatypes import InterfaceRole, Role
-from hub.ocpi.modules import Match
+from hub.ocpi.errors import NotFound
+from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
 from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
 from hub.routing import Found, Message
 from sessions import underway
+from sessions.handed_on import HandedOn
 from sessions.models import Session, Told
 from sessions.objects import ChargingPreferences
 from sessions.objects import Session as SessionObject
@@ -57,9 +59,13 @@ def session_lost(sender: PartyId, receiver: PartyId, match: Match, _body: bytes)
 def session_pushed(forwarded: Forwarded) -> None:
     """A CPO's Session that its receiver has accepted: keep it, and give it to the FSP."""
     owner, session_id = _session_named(forwarded.match)
+    is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
     if owner != forwarded.sender:
-        return  # An eMSP that passes a CPO's Session on to its SCSP tells nothing new.
-    if not envelope.is_accepted(forwarded.response.status, forwarded.response.body):
+        # An eMSP hands a CPO's Session on to its SCSP: what it says of it is nothing to the hub.
+        if forwarded.method == "PUT" and is_accepted:
+            HandedOn.keep(owner, session_id, forwarded.sender, forwarded.receiver)
+        return
+    if not is_accepted:
         if forwarded.method == "PUT" and not underway.is_known(
             owner, session_id, forwarded.receiver
         ):
@@ -254,7 +260,10 @@ def session_fsp(message: Message, sender: PartyId) -> Found:
     """The FSP of the CPO's session, for its update of the active profile."""
     fsps = set()
     session_id = unquote(message.match.ids["session_id"])
-    for session in Session.objects.owned(sender, session_id):
+    sessions = list(Session.objects.owned(sender, session_id))
+    if not sessions and leads_astray(session_id):
+        raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
+    for session in sessions:
         assignment = FspAssignment.of(session)
         if assignment is not None and assignment.fsp is not None:
             fsps.add(assignment.fsp)

@@ -11,12 +11,13 @@ from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import outbox, pushers, routing
+from hub import outbox, pushers
 from hub.directory import PartyEntry, holder
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole, TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
+from hub.receivers import broadcast_receivers
 from hub.store import ITS_OWNER, Kept, Pushed
 from hub.views import answer, exchange_of
 
@@ -53,7 +54,7 @@ def push(request: Request, keep: Keep) -> HttpResponse:
     exchange = exchange_of(request)
     pushed = read(request)
     module = exchange.place.module
-    receivers = routing.broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
+    receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
     # With nobody to tell there is one write, which is a transaction by itself.
     with transaction.atomic() if receivers else nullcontext():
         kept = keep(pushed)

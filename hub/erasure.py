@@ -22,6 +22,7 @@ from hub.ocpi.masking import HIDDEN, hint
 from hub.ocpi.party import PartyId
 from hub.pseudonyms import answer_without_driver, without_driver
 from hub.record.models import Message
+from sessions.handed_on import HandedOn
 from sessions.models import Session
 from sessions.objects import SessionStatus
 from tokens.models import Token
@@ -121,7 +122,9 @@ class Eraser:
             emsp_country_code__iexact=self.driver.emsp.country_code,
             emsp_party_id__iexact=self.driver.emsp.party_id,
         )
-        found = _naming(of_emsp, self.driver).only("pk", "session_id", "status", "document")
+        found = _naming(of_emsp, self.driver).only(
+            "pk", "country_code", "party_id", "session_id", "status", "document"
+        )
         return [one for one in found.iterator(CHUNK) if self._is_of(one.document)]
 
     def _ended_sessions(self, sessions: "list[Session]") -> list[int]:
@@ -135,6 +138,8 @@ class Eraser:
     def _sessions(self, outcome: Outcome) -> None:
         found = self._found_sessions()
         ended = self._ended_sessions(found)
+        if not self.dry:
+            HandedOn.forget([(one.owner, one.session_id) for one in found if one.pk in ended])
         outcome.erased["preferences"] = PreferenceCopy.objects.filter(session__in=ended).count()
         self._delete(outcome, "sessions", Session.objects.filter(pk__in=ended))
         if len(found) > len(ended):

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.http.response import HttpResponse
 
 from hub import callbacks, kept, routing
+from hub.deviations import noting
 from hub.directory import Presented
 from hub.forwarded import Forwarded, InOneMoment
 from hub.incoming import (
@@ -53,6 +54,7 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
 from hub.outgoing import JSON, Outgoing, in_an_envelope, of_django, passed_on, refusal
@@ -124,6 +126,8 @@ class Gateway:
                 incoming.kind = Kind.RESULT
             return await self._answer(incoming)
         decision = await self._decide(incoming)
+        if incoming.noted or decision.noted:
+            noting.note(presented_by(incoming).platform.id, (*incoming.noted, *decision.noted))
         if isinstance(decision, routing.Forward):
             incoming.kind = Kind.FORWARD
             return await self._forward_routed(incoming, decision)
@@ -132,7 +136,7 @@ class Gateway:
             return await self._ask(incoming, decision)
         incoming.kind = _kind_of(match_of(incoming), incoming.scope["method"])
         incoming.receiver = decision.receiver
-        return await self._answer(incoming)
+        return await self._answer(incoming, decision.sender)
 
     # --- 1. Receive -----------------------------------------------------------------------------
 
@@ -349,8 +353,8 @@ class Gateway:
                 rewritten.append((b"location", own.encode("latin-1")))
         return rewritten
 
-    async def _answer(self, incoming: Incoming) -> Outgoing:
-        """The hub's own answer; it may have to wait for another party (AnswerLater)."""
+    async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
+        """The hub's own answer to `caller`; it may have to wait for another party (AnswerLater)."""
         presented = presented_by(incoming)
         exchange = Exchange(
             platform=presented.platform,
@@ -359,7 +363,7 @@ class Gateway:
             request_id=incoming.request_id,
             correlation_id=incoming.correlation_id,
             body=incoming.body,
-            sender=incoming.sender,
+            sender=caller,
             receiver=incoming.receiver,
             match=incoming.place,
         )

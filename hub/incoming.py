@@ -21,6 +21,7 @@ from hub.ocpi.errors import (
     OcpiError,
     TooLarge,
 )
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import (
     CONFIGURATION_MODULES,
     ROUTES,
@@ -73,6 +74,7 @@ class Incoming:
     body: bytes = b""
     place: Match | None = None
     rest: str = ""
+    noted: tuple[Deviation, ...] = ()
     sender: PartyId | None = None
     receiver: PartyId | None = None
     code: int | None = None
@@ -241,12 +243,14 @@ def _is_word_of_ours(segment: str) -> bool:
 
 
 def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, str]:
-    """FROM and TO of the forwarded request, in the spelling that the sender used."""
+    """FROM and TO of the forwarded request, in the sender's spelling where it named them."""
     receiver = decision.receiver
     sent_from, sent_to = from_address(incoming), to_address(incoming)
     if sent_to is None or (sent_to[0].upper(), sent_to[1].upper()) != receiver.identity:
         sent_to = routing.Address(receiver.country_code, receiver.party_id)
-    from_code, from_id = sent_from or decision.sender
+    if sent_from is None or (sent_from[0].upper(), sent_from[1].upper()) != decision.sender:
+        sent_from = routing.Address(*decision.sender)
+    from_code, from_id = sent_from
     return {
         headers.FROM_COUNTRY_CODE: from_code,
         headers.FROM_PARTY_ID: from_id,

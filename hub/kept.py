@@ -23,8 +23,9 @@ from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
+from hub.owners import OBJECTS, in_url
 from hub.routing import Found, LookupKind, Message
-from hub.store import Kept, Pushed
+from hub.store import Kept, Pushed, StoredObject
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -109,6 +110,14 @@ def own_location(sender: PartyId, receiver: PartyId, body: bytes) -> str | None:
     return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
 
 
+def _own_teller(message: Message, sender: PartyId) -> Found:
+    """For an aggregator's push to one party: the owner, when it tells the object itself."""
+    kind: type[StoredObject] = Location if message.match.module == "locations" else Tariff
+    owner, object_id = in_url(message.match), unquote(list(message.match.ids.values())[2])
+    is_told = kind.is_told_by_owner({"owner": str(owner), "object_id": object_id.upper()})
+    return Found((owner,) if is_told else (), f"{OBJECTS[message.match.module]} {object_id!r}")
+
+
 _location, _tariff, _token = map(_for_its_receiver, (Location.push, Tariff.push, Token.push))
 _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("locations", RECEIVER, "PUT"): _location,
@@ -145,6 +154,8 @@ LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
     LookupKind.LOCATION: location_owner,
     LookupKind.TOKEN: token_issuer,
     LookupKind.COMMAND: command_lookups.command_receiver,
+    LookupKind.SESSION_EMSP: session_lookups.session_emsp,
+    LookupKind.OWN_TELLER: _own_teller,
 }
 
 

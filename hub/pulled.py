@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 from django.db.models import Q
 
-from hub import broadcasts, routing
+from hub import broadcasts
 from hub.directory import Directory
 from hub.foreign_list import Page
 from hub.ocpi import headers
@@ -21,6 +21,7 @@ from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.owners import AGGREGATED
 from hub.pulls import Pull
+from hub.receivers import broadcast_receivers
 from hub.store import EVERYBODY, ITS_OWNER, Pushed, StoredObject, Whole
 from locations.models import Location
 from locations.objects import Location as LocationObject
@@ -155,7 +156,7 @@ def _tell(
     )
     path = "/".join(quote(segment, safe="") for segment in one.segments)
     teller = PartyId.parse(one.told_by) if one.told_by else one.owner
-    receivers = routing.broadcast_receivers(directory, teller, module, one.owner)
+    receivers = broadcast_receivers(directory, teller, module, one.owner)
     broadcasts.spread(module, pushed, path, correlation_id, receivers)
 
 

@@ -13,13 +13,14 @@ import msgspec
 from celery import shared_task
 from django.db import transaction
 
-from hub import outbox, routing
+from hub import outbox
 from hub.directory import Directory, PartyEntry, holder
 from hub.models import Delivery, DeliveryState, Replay
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import HubError, ServerError
 from hub.ocpi.party import PartyId
+from hub.receivers import broadcast_receivers
 from hub.sharing import shared_with
 from hub.store import EVERYBODY, StoredObject
 from locations.models import Location
@@ -133,6 +134,6 @@ def _would_get(
     if teller not in directory.parties:
         return False
     try:
-        return entry in routing.broadcast_receivers(directory, teller, module, owner)
+        return entry in broadcast_receivers(directory, teller, module, owner)
     except HubError:
         return False  # It has no opposite role any more.

@@ -18,6 +18,7 @@ from commands.models import Reservation
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import Delivery, DeliveryState
+from sessions.handed_on import HandedOn
 from sessions.models import Session
 from sessions.objects import SessionStatus
 from tokens.models import Token
@@ -49,6 +50,10 @@ def _sessions(limit: datetime) -> Rows:
     """With preferences and assignments. `created_at` alone is indexed: it never changes."""
     old = Session.objects.filter(created_at__lt=limit, received_at__lt=limit)
     return old.filter(models.Q(status__in=_OVER) | models.Q(received_at__lt=limit - SILENT))
+
+
+def _handed_on(limit: datetime) -> Rows:
+    return HandedOn.objects.filter(told_at__lt=limit)
 
 
 def _cdrs(limit: datetime) -> Rows:
@@ -103,6 +108,7 @@ RULES: Final = (
     Rule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     Rule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
     Rule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
+    Rule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
     Rule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
     Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
     Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),

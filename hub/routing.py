@@ -4,14 +4,14 @@ transport_and_format, Message Routing. Where the text lets the hub decide by con
 Request), the decision may be Lookup: one indexed row answers it, and routing is asked again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
+from hub import owners
 from hub.directory import Directory, PartyEntry, PlatformEntry
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import (
@@ -19,12 +19,15 @@ from hub.ocpi.errors import (
     ConnectionProblem,
     HubError,
     InvalidParameters,
+    NotFound,
     UnknownReceiver,
     UnknownToken,
 )
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.owners import AGGREGATED
+from hub.receivers import EMSP_LIKE
 
 
 class Address(NamedTuple):
@@ -54,6 +57,7 @@ class Forward:
     sender: PartyId
     receiver: PartyEntry
     endpoint_url: str
+    noted: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Hub:
 
     sender: PartyId
     receiver: PartyId | None
+    noted: tuple[Deviation, ...] = ()
 
 
 class LookupKind(StrEnum):
@@ -72,6 +77,9 @@ class LookupKind(StrEnum):
     LOCATION = "location"
     TOKEN = "issuer of token"  # noqa: S105 - a kind of question
     COMMAND = "command"
+    # Of somebody else's object:
+    SESSION_EMSP = "eMSP of session"
+    OWN_TELLER = "owner that tells its object itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class Ask:
 
     sender: PartyId
     forwards: tuple[Forward, ...]
+    noted: tuple[Deviation, ...] = ()
 
 
 Decision = Forward | Hub | Lookup | Ask
@@ -117,8 +126,108 @@ class _WithCdrToken(msgspec.Struct):
 
 
 def decide(message: Message, directory: Directory, found: Found | None = None) -> Decision:
-    """Route a message of a Functional Module, or raise the OcpiError that refuses it."""
-    sender = sending_party(message, directory)
+    """Route a message of a Functional Module, or raise the OcpiError that refuses it.
+
+    A decision's `sender` is in whose name it goes: who FROM names, or the owner of the object where
+    that is another party of the same platform.
+    """
+    sender, place = sending_party(message, directory), message.match
+    own = message.platform.parties
+    owner = owners.owner_of(place, message.method, message.body, sender, own)
+    if owner is None or owner == sender:
+        return _route(message, directory, sender, found)
+    if owner not in own:
+        return _of_somebody_else(message, directory, sender, owner, found)
+    decision = _route(message, directory, _sister(directory, owner), found)
+    return _noted(decision, "sister-party", f"{owners.OBJECTS[place.module]}.party_id", sender)
+
+
+def _is_list(message: Message) -> bool:
+    place = message.match
+    return place.role == _SENDER and place.module in LISTED and not place.ids
+
+
+def _sister(directory: Directory, owner: PartyId) -> PartyId:
+    check_may_send(directory, owner)
+    return owner
+
+
+def _noted(decision: Decision, rule: str, path: str, example: object) -> Decision:
+    if isinstance(decision, Lookup):
+        return decision
+    return replace(decision, noted=(*decision.noted, Deviation(rule, path, f"{example}")))
+
+
+def _of_somebody_else(
+    message: Message, directory: Directory, sender: PartyId, owner: PartyId, found: Found | None
+) -> Decision:
+    """Refuse it as for nothing there (404, GET) or as not the sender's (2001), but for two cases.
+
+    An aggregator tells what its owner does not; an eMSP hands Sessions on to an SCSP.
+    """
+    module, to = message.match.module, _to_party(message)
+    if message.platform.is_aggregator and module in AGGREGATED:
+        return _told_by_aggregator(message, directory, sender, owner, found)
+    if module == "sessions" and to in directory.parties:
+        entry = directory.parties[to]
+        if Role.SCSP in entry.roles and entry.platform.id != message.platform.id:
+            return _handed_on(message, directory, sender, entry, found)
+    raise _not_yours(message, owner)
+
+
+def _not_yours(message: Message, owner: PartyId) -> ClientError:
+    if message.method == "GET":
+        return NotFound("There is no such object that you may see here.")
+    kind, own = owners.OBJECTS[message.match.module], ", ".join(map(str, message.platform.parties))
+    where = "its country_code and party_id" if kind == "CDR" else "its URL"
+    return InvalidParameters(
+        f"By {where} this is a {kind} of {owner}, which is not a party of your platform; it has "
+        f"{own}. Only its owner may push an object."
+    )
+
+
+def _told_by_aggregator(
+    message: Message, directory: Directory, sender: PartyId, owner: PartyId, found: Found | None
+) -> Decision:
+    to = _to_party(message)
+    if to is None or to == directory.hub:
+        return _route(message, directory, sender, found)
+    if message.method == "GET":
+        raise _not_yours(message, owner)
+    if found is None:
+        return Lookup(LookupKind.OWN_TELLER, sender)
+    if found.parties:
+        raise InvalidParameters(f"{owner} tells {found.what} itself, which goes before your word.")
+    if owner in directory.parties:
+        reachable(directory, owner, to, message.match.module)
+    return _forward(message, directory, sender, to)
+
+
+def _handed_on(
+    message: Message, directory: Directory, sender: PartyId, scsp: PartyEntry, found: Found | None
+) -> Decision:
+    """ "The eMSP can forward OCPI Session Objects to the SCSP" (mod_charging_profiles, Topologies).
+
+    Its own drivers' alone: as the CPO says, or a PUT that it handed on before, or else this PUT.
+    """
+    if found is None:
+        return Lookup(LookupKind.SESSION_EMSP, sender)
+    own, named = message.platform.parties, _emsp_in_body(message)
+    emsps = set(found.parties)
+    if named is not None and (message.method == "PUT" or emsps):
+        emsps.add(named)
+    emsp = emsps.pop() if len(emsps) == 1 else None
+    if emsp not in own or not directory.parties[emsp].roles & EMSP_LIKE:
+        raise _not_yours(message, owners.in_url(message.match))
+    decision = _forward(message, directory, _sister(directory, emsp), scsp.identity)
+    if emsp == sender:
+        return decision
+    return _noted(decision, "sister-party", "Session.cdr_token.party_id", sender)
+
+
+def _route(
+    message: Message, directory: Directory, sender: PartyId, found: Found | None
+) -> Decision:
     place = message.match
     if place.module == "chargingprofiles" and place.role == _RECEIVER:
         # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
@@ -135,9 +244,10 @@ def decide(message: Message, directory: Directory, found: Found | None = None) -
         return _forward(message, directory, sender, to)
     if place.role == _RECEIVER and place.module in BROADCAST:
         # "or that it needs to be broadcasted if the destination cannot be determined".
-        return _for_all(message, sender)
-    if place.role == _RECEIVER and place.module == "sessions":
-        _check_owner(message, sender)
+        return Hub(sender, None)
+    if _is_list(message):
+        # Libraries without routing headers ask so; there is nobody but the hub to answer.
+        return _noted(Hub(sender, None), "list-without-to", "OCPI-to", f"GET {place.module}")
     if found is not None and not found.parties and place.module == "tokens":
         return _ask_issuers(message, directory, sender)
     receiver = _receiver_by_content(message, sender, found)
@@ -192,7 +302,7 @@ def _sending_party(message: Message) -> PartyId:
         return named_sender(message.from_address, message.platform)
     if len(own) == 1:
         return own[0]
-    if "country_code" in message.match.ids and (owner := _owner(message.match)) in own:
+    if "country_code" in message.match.ids and (owner := owners.in_url(message.match)) in own:
         return owner
     raise InvalidParameters(
         "OCPI-from-country-code and OCPI-from-party-id are missing, and your platform has several "
@@ -205,12 +315,6 @@ def _identity(address: Address, what: str) -> PartyId:
         return PartyId.of(address.country_code, address.party_id)
     except ValueError as error:
         raise InvalidParameters(f"{what}: {error}.") from error
-
-
-def _owner(place: Match) -> PartyId:
-    """Whose object the URL names; "*" may well be percent-encoded in it."""
-    address = Address(unquote(place.ids["country_code"]), unquote(place.ids["party_id"]))
-    return _identity(address, "The URL")
 
 
 def _to_party(message: Message) -> PartyId | None:
@@ -235,7 +339,7 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
             "what the hub has, or name the receiver."
         )
     if place.role == _RECEIVER and place.module in BROADCAST:
-        return _for_all(message, sender)
+        return Hub(sender, None)
     if place.role == _RECEIVER and place.module in {"sessions", "cdrs"}:
         # "specific to only one party and possibly even protected by GDPR": never spread.
         if (owner := _emsp_in_body(message)) is not None:
@@ -255,66 +359,6 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
     )
 
 
-def _for_all(message: Message, sender: PartyId) -> Hub:
-    """A Broadcast Push, or a GET of what was broadcast: the hub's own store answers."""
-    if message.method != "GET":
-        _check_owner(message, sender)
-    else:
-        _owner(message.match)
-    return Hub(sender, None)
-
-
-def _check_owner(message: Message, sender: PartyId) -> None:
-    """Refuse (2001) an object that is not the sender's, where the hub has to say whom it is for."""
-    if (owner := _owner(message.match)) != sender:
-        raise InvalidParameters(
-            f"The URL names {owner}, but OCPI-from is {sender}: only its owner may push an object."
-        )
-
-
-def broadcast_receivers(
-    directory: Directory, sender: PartyId, module: str, owner: PartyId | None = None
-) -> tuple[PartyEntry, ...]:
-    """Who gets a Broadcast Push of `sender`: the connected parties of the opposite role.
-
-    "CPO pushing information to all eMSPs and NSPs, eMSP pushing information to all CPOs. (The role
-    "Other" is seen as an eMSP type of role ..)" (Broadcast Push). Only with the module and an
-    agreement, with the `owner` too where an aggregator tells its objects, and never back to the
-    sender's platform or the owner's. HubError for a role that has no such objects to tell.
-    """
-    own = directory.parties[sender]
-    wanted = _opposite(own, module)
-    if wanted is None:
-        roles = ", ".join(sorted(own.roles))
-        raise HubError(f"{sender} ({roles}) has no {module} to tell all: {_TELLERS[module]} do.")
-    known = directory.parties.get(owner) if owner is not None and owner != sender else None
-    homes = {own.platform.id} if known is None else {own.platform.id, known.platform.id}
-    return tuple(
-        entry
-        for identity, entry in directory.parties.items()
-        if entry.status == ConnectionStatus.CONNECTED
-        and entry.is_agreed
-        and entry.roles & wanted
-        and entry.platform.id not in homes
-        and entry.platform.endpoint(module, _RECEIVER) is not None
-        and directory.closed_because(sender, identity, module) is None
-        and (known is None or directory.closed_because(known.identity, identity, module) is None)
-    )
-
-
-def _opposite(own: PartyEntry, module: str) -> frozenset[Role] | None:
-    """By the module's "Data owner": an eMSP has no Locations or Tariffs, a CPO has no Tokens."""
-    if module in AGGREGATED and (Role.CPO in own.roles or own.platform.is_aggregator):
-        return _CUSTOMERS
-    tellers = frozenset({Role.OTHER}) if module in AGGREGATED else _EMSP_LIKE
-    return frozenset({Role.CPO}) if own.roles & tellers else None
-
-
-_EMSP_LIKE: Final = frozenset({Role.EMSP, Role.OTHER})
-_CUSTOMERS: Final = frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP})
-_TELLERS: Final = {"locations": "CPOs", "tariffs": "CPOs", "tokens": "eMSPs"}
-
-
 def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask:
     """Everybody who may have issued a token that the hub does not know."""
     own = directory.parties.get(sender)
@@ -328,7 +372,7 @@ def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask
         for identity, entry in directory.parties.items()
         if entry.status == ConnectionStatus.CONNECTED
         and entry.is_agreed
-        and entry.roles & _EMSP_LIKE
+        and entry.roles & EMSP_LIKE
         and (own is None or entry.platform.id != own.platform.id)
         and (endpoint := entry.platform.endpoint("tokens", _SENDER)) is not None
         and directory.closed_because(sender, identity, "tokens") is None
@@ -361,11 +405,9 @@ def _receiver_by_content(
             "OCPI-to is missing, and the body has no cdr_token with the country_code and party_id "
             "of an eMSP that would say whom it is for."
         )
-    is_list = place.role == _SENDER and place.module in LISTED and not place.ids
     raise UnknownReceiver(
         f"OCPI-to is missing, and this {message.method} on {place.module} does not say whom it is "
-        "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id"
-        + (", or the hub itself to get the objects of all parties." if is_list else ".")
+        "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id."
     )
 
 
@@ -386,7 +428,7 @@ def _emsp_in_body(message: Message) -> PartyId | None:
     try:
         token = msgspec.json.decode(message.body, type=_WithCdrToken).cdr_token
         return PartyId.of(token.country_code, token.party_id)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

@@ -4,9 +4,11 @@ from urllib.parse import unquote
 
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
+from hub.owners import in_url
 from hub.routing import Found, Message
+from sessions.handed_on import HandedOn
 from sessions.models import Session
 
 
@@ -27,13 +29,30 @@ def session_parties(message: Message, sender: PartyId) -> Found:
     return Found(tuple(sorted({session.owner for session in own})), what)
 
 
+def session_emsp(message: Message, sender: PartyId) -> Found:
+    """For a Session of somebody else's that `sender` hands on: the eMSP whose driver's it is.
+
+    As its CPO has told the hub, else who has handed it on to this receiver before.
+    """
+    owner, session_id = in_url(message.match), unquote(message.match.ids["session_id"])
+    session = Session.find(owner, session_id)
+    if session is not None and session.emsp_party_id:
+        return Found((session.emsp,), f"session {session_id!r}")
+    scsp = PartyId.of(*message.to_address) if message.to_address is not None else sender
+    emsps = HandedOn.emsps(session_id, scsp, owner=owner)
+    return Found(tuple(emsps), f"session {session_id!r}")
+
+
 def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match, _body: bytes) -> None:
     """Charging Preferences come "on behalf of the driver": from the eMSP of the session's token.
 
     NotFound (404) for somebody else's session, as the text allows; a session that the hub does not
-    know, or of which it does not know whose driver it is, is left to the CPO.
+    know is left to the CPO, unless its id may lead to another of the CPO's URLs; so is one of which
+    it does not know whose driver it is.
     """
     session_id = unquote(match.ids["session_id"])
     session = Session.find(cpo, session_id)
+    if session is None and leads_astray(session_id):
+        raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
     if session is not None and session.emsp_party_id and sender != session.emsp:
         raise NotFound(f"{sender} has no session {session_id!r} at {cpo}.")

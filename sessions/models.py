@@ -18,6 +18,7 @@ from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
 from hub.store import FUTURE_TOLERANCE, is_far_ahead
 from sessions import underway
+from sessions.handed_on import HandedOn as HandedOn
 from sessions.merging import merged
 from sessions.objects import SessionStatus
 

@@ -136,6 +136,18 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     raise NoSuchUrl(f"{module} {role} has no URL of this shape")
 
 
+# What servers, and proxies before them, take for the end of a path or for another one.
+_ASTRAY: Final = frozenset(";?#%/\\")
+
+
+def leads_astray(an_id: str) -> bool:
+    """Whether an id, decoded, may be read as another URL than the one that it was put into.
+
+    Known objects have such ids too: this is for those that only their sender says exist.
+    """
+    return not an_id.isprintable() or an_id != an_id.strip() or not _ASTRAY.isdisjoint(an_id)
+
+
 def _steps(path: str) -> set[str]:
     """The segments as servers read them: some drop what follows a ";", some take "\\" for "/"."""
     return {segment.partition(";")[0] for segment in path.replace("\\", "/").split("/")}

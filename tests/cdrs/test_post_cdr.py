@@ -104,14 +104,17 @@ def test_the_owner_is_compared_without_case(hub, cpo, emsp):
     assert post(hub, cpo, document).said == (200, 1000)
 
 
-def test_a_cdr_of_one_party_of_a_platform_is_not_sent_in_the_name_of_the_other(hub, emsp):
+def test_a_cdr_of_another_party_of_the_platform_is_sent_in_its_own_name(hub, emsp):
     second = new_party()
     platform = hub.join(Stranger(Role.CPO, more=[(second, Role.CPO)]))
     document = cdr(second, emsp.simulator.party, "OTHER-PARTY")
-    assert post(hub, platform, document).said == (200, 2001)
+    assert post(hub, platform, document).said == (200, 1000)
+    assert emsp.simulator.got[-1].from_party == second
+    assert len(kept("OTHER-PARTY")) == 1
     headers = {"OCPI-from-country-code": second[0], "OCPI-from-party-id": second[1]}
     answer = ask(hub, platform, "POST", "receiver/cdrs", body=as_json(document), headers=headers)
     assert answer.said == (200, 1000)
+    assert len(emsp.simulator.got) == 1  # Known already.
 
 
 TOKENS = {

@@ -102,12 +102,23 @@ class Owner:
         return self.send("PATCH", *ids, body=body, to=to)
 
     def kept(self, *ids: str, viewer: Running[Stranger] | None = None) -> Any:
-        """What the hub has of it, as `viewer` sees it; None for 404."""
-        answer = ask(self.hub, viewer or self.running, "GET", self.path(*ids))
+        """What the hub has of it; as `viewer` finds it in GET All, where it is another party."""
+        if viewer is not None and viewer is not self.running:
+            return self._in_list(viewer, *ids)
+        answer = ask(self.hub, self.running, "GET", self.path(*ids))
         if answer.status == 404:
             return None
         assert answer.said == (200, 1000), answer
         return answer.envelope["data"]
+
+    def _in_list(self, viewer: Running[Stranger], *ids: str) -> Any:
+        wanted = (*self.party, ids[0].upper())
+        for page in listed(self.hub, viewer, f"sender/{self.module}?limit=1000"):
+            for one in page.envelope["data"]:
+                named = (one["country_code"], one["party_id"], one.get("id") or one["uid"])
+                if tuple(text.upper() for text in named) == wanted:
+                    return _part(one, ids[1:])
+        return None
 
     def told(self, receiver: Running[Stranger], object_id: str, count: int) -> list[Received]:
         """What `receiver` was sent of an object; waits for so many messages."""
@@ -128,6 +139,13 @@ class Owner:
             )
             if message.module == self.module and wanted in f"{target.partition('?')[0]}/"
         ]
+
+
+def _part(document: Any, ids: tuple[str, ...]) -> Any:
+    """The EVSE or Connector of a Location."""
+    for name, key, wanted in zip(("evses", "connectors"), ("uid", "id"), ids, strict=False):
+        (document,) = [one for one in document[name] if one[key] == wanted]
+    return document
 
 
 def listed(hub: RunningHub, viewer: Running[Stranger], path: str) -> list[Reply]:

@@ -172,7 +172,11 @@ def ask(
     body: bytes | None = None,
     headers: Mapping[str, str | bytes] | None = None,
 ) -> Reply:
-    """A message of a registered stranger; `path` is below /ocpi/2.2.1/ unless absolute."""
+    """A message of a registered stranger; `path` is below /ocpi/2.2.1/ unless absolute.
+
+    {own} in it stands for the sender's country_code/party_id.
+    """
+    path = path.replace("{own}", "/".join(sender.simulator.party))
     receiver = to.simulator.party if isinstance(to, Running) else to
     target = path if path.startswith(("http", "/")) else f"/ocpi/2.2.1/{path}"
     routed = {} if "hubclientinfo" in path else routing(receiver, sender.simulator.party)

@@ -9,7 +9,7 @@ from hub.ocpi.datatypes import Role
 from tests.hub.strangers import CUSTOM, IDS, echoes, send, token_of
 from tests.running_hub import new_party
 
-PUT_TARIFF = "receiver/tariffs/XX/AAA/T1"
+PUT_TARIFF = "receiver/tariffs/{own}/T1"
 MODULE = "/ocpi/2.2.1/sender/tokens"
 PATHS = ["/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials", "/ocpi/2.2.1/hubclientinfo"]
 PATHS += [MODULE, "/ocpi/2.2.1/via/key", "/ocpi/nothing", "/ocpi/2.2.1/profile-result/key"]

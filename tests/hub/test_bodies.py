@@ -17,7 +17,7 @@ from simulators.testing import Running
 from tests.hub.strangers import CUSTOM, IDS, Stranger, ask, echoes, raw, send, token_of
 from tests.running_hub import changed_setting
 
-PUT_TARIFF = "receiver/tariffs/XX/AAA/T1"
+PUT_TARIFF = "receiver/tariffs/{own}/T1"
 
 NOT_JSON = [
     b"",
@@ -106,7 +106,7 @@ def test_two_megabytes_of_json_are_413_and_one_is_passed_on(hub, cpo, emsp):
 
 def test_two_megabytes_in_chunks_without_a_length_are_413(hub, cpo, emsp):
     head = (
-        f"PUT /ocpi/2.2.1/{PUT_TARIFF} HTTP/1.1\r\nHost: hub\r\n"
+        f"PUT /ocpi/2.2.1/receiver/tariffs/XX/AAA/T1 HTTP/1.1\r\nHost: hub\r\n"
         f"Authorization: {authorization(token_of(cpo))}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
@@ -130,7 +130,7 @@ def _address(hub) -> tuple[str, int]:
 
 def test_a_sender_that_leaves_in_mid_body_costs_nothing(hub, cpo, emsp):
     head = (
-        f"PUT /ocpi/2.2.1/{PUT_TARIFF} HTTP/1.1\r\nHost: hub\r\n"
+        f"PUT /ocpi/2.2.1/receiver/tariffs/XX/AAA/T1 HTTP/1.1\r\nHost: hub\r\n"
         f"Authorization: {authorization(token_of(cpo))}\r\nContent-Length: 100\r\n\r\n"
     )
     with socket.create_connection(_address(hub), timeout=20) as connection:

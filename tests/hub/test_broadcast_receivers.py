@@ -8,7 +8,7 @@ import pytest
 from hub.directory import holder
 from hub.models import Agreement, Delivery, Party
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
-from hub.routing import broadcast_receivers
+from hub.receivers import broadcast_receivers
 from tests.hub.pushing import HUB, T1, T2, T3, Owner, location_of, tariff_of
 from tests.hub.strangers import OFFERS, Stranger, ask, raw, routing, send, token_of, until
 from tests.running_hub import new_party
@@ -149,7 +149,7 @@ def test_a_closed_pair_gets_nothing_and_sees_nothing(hub, parties):
         is_open=False,
         module="locations",
     )
-    until(lambda: ask(hub, emsp, "GET", owner.path("closed")).status == 404)
+    until(lambda: owner.kept("closed", viewer=emsp) is None)
     owner.put("closed 2", body=location_of(owner.party, "closed 2"))
     owner.told(nsp, "closed 2", 1)
     assert not owner.heard(emsp, "closed 2")

@@ -11,7 +11,7 @@ from hub.ocpi.party import PartyId
 from tests.hub.strangers import CUSTOM, IDS, Stranger, ask, echoes, raw, routing, send, token_of
 from tests.running_hub import changed_setting, new_party
 
-PUT_TARIFF = "receiver/tariffs/XX/AAA/T1"
+PUT_TARIFF = "receiver/tariffs/{own}/T1"
 MODULE = "/ocpi/2.2.1/sender/tokens"
 
 
@@ -225,9 +225,9 @@ def test_writing_to_what_is_no_endpoint_is_an_envelope_too(hub, cpo, path, metho
     ("method", "path"),
     [
         ("POST", "receiver/commands/START_SESSION"),
-        ("PUT", "receiver/sessions/XX/AAA/S1"),
+        ("PUT", "receiver/sessions/{own}/S1"),
         ("POST", "receiver/cdrs"),
-        ("GET", "receiver/tariffs/XX/AAA/T1"),
+        ("GET", "receiver/tariffs/{own}/T1"),
         ("POST", "sender/tokens/T1/authorize"),
         ("PUT", f"receiver/{CUSTOM}/1"),
     ],

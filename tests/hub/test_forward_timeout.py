@@ -12,7 +12,7 @@ from tests.hub.newcomer import Newcomer
 from tests.hub.strangers import Stranger, ask, raw, send, token_of
 from tests.running_hub import changed_setting
 
-TARIFF = "receiver/tariffs/XX/AAA/T1"
+TARIFF = "receiver/tariffs/{own}/T1"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -105,10 +105,11 @@ def _rest(shape: str) -> str:
 
 @pytest.mark.parametrize(("route", "method"), DIRECT)
 def test_a_named_party_gets_every_message_at_its_own_endpoint(route, method):
-    message = _message(method, route.module, route.role, _rest(route.shape), to="cpo")
+    rest = _rest(route.shape)
+    message = _message(method, route.module, route.role, rest, sender="cpo", to="emsp")
     decision = decide(message, DIRECTORY)
-    wanted = PLATFORMS[1].endpoints[route.module, route.role]
-    assert decision == Forward(EMSP, PARTIES[CPO], wanted)
+    wanted = PLATFORMS[2].endpoints[route.module, route.role]
+    assert decision == Forward(CPO, PARTIES[EMSP], wanted)
 
 
 @pytest.mark.parametrize("role", InterfaceRole)
@@ -265,9 +266,17 @@ def test_get_all_is_answered_by_the_hub(module):
     assert decide(_message("GET", module, SENDER, to="hub"), DIRECTORY) == Hub(EMSP, None)
 
 
+@pytest.mark.parametrize("module", ["locations", "tariffs", "tokens", "sessions", "cdrs"])
+def test_a_list_without_to_is_get_all_and_noted(module):
+    decision = decide(_message("GET", module, SENDER), DIRECTORY)
+    assert isinstance(decision, Hub)
+    assert (decision.sender, decision.receiver) == (EMSP, None)
+    assert [one.rule for one in decision.noted] == ["list-without-to"]
+
+
 @pytest.mark.parametrize("module", ["locations", "tariffs", "tokens", "sessions"])
 def test_a_get_cannot_be_broadcast(module):
-    error = _refusal(_message("GET", module, RECEIVER, "NL/CPO/1", to="hub"))
+    error = _refusal(_message("GET", module, RECEIVER, "NL/CPO/1", sender="cpo", to="hub"))
     assert error.code == 4000
     assert "GET" in error.message
 
@@ -341,10 +350,8 @@ def test_nobody_or_more_than_one_is_4001_and_never_guessed(message):
 @pytest.mark.parametrize(
     ("method", "module", "role", "rest"),
     [
-        ("GET", "locations", SENDER, ""),
-        ("GET", "cdrs", SENDER, ""),
-        ("GET", "sessions", SENDER, ""),
         ("POST", "commands", SENDER, "START_SESSION/1"),
+        ("GET", "custom", SENDER, ""),
     ],
 )
 def test_what_does_not_say_whom_it_is_for_is_4001(method, module, role, rest):

@@ -15,6 +15,7 @@ from tests.hub.console.rows import platform
 from tests.hub.pushing import HUB, location_of
 from tests.hub.recording import at, message, recorded
 from tests.hub.strangers import Stranger, ask, raw, until
+from tests.minimal import owned
 from tests.scripted import Cast, url_given
 
 
@@ -32,16 +33,17 @@ def traced(correlation_id: str, *options: str) -> str:
 
 def test_a_forwarded_message_is_four_steps_from_party_to_party_and_back(hub, cpo, emsp):
     ids = {"X-Correlation-ID": f"c-{uuid4()}"}
-    ask(hub, cpo, "PUT", "receiver/locations/XX/AAA/L1", to=emsp, body=b"{}", headers=ids)
+    ask(hub, cpo, "PUT", "receiver/locations/{own}/L1", to=emsp, body=b"{}", headers=ids)
     recorded(2, correlation_id=ids["X-Correlation-ID"])
     sender, receiver = cpo.simulator.party, emsp.simulator.party
+    path = f"receiver/locations/{owned(sender, 'L1')}"
     head, *steps = traced(ids["X-Correlation-ID"]).splitlines()
     assert ids["X-Correlation-ID"] in head
     for step, parts in zip(
         steps,
         (
-            (f"{sender} ──▶ hub", "PUT receiver/locations/XX/AAA/L1 (forward, 2 bytes)"),
-            (f"hub ──▶ {receiver}", "PUT receiver/locations/XX/AAA/L1 (forward, 2 bytes)"),
+            (f"{sender} ──▶ hub", f"PUT {path} (forward, 2 bytes)"),
+            (f"hub ──▶ {receiver}", f"PUT {path} (forward, 2 bytes)"),
             (f"hub ◀── {receiver}", "HTTP 200 OCPI 1000"),
             (f"{sender} ◀── hub", "HTTP 200 OCPI 1000"),
         ),

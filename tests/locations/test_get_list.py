@@ -238,7 +238,9 @@ def test_an_offset_of_the_clients_own_counts_what_is_there_now(owner, emsp, many
     assert page.headers["x-total-count"] == str(len(left))
 
 
-def test_without_to_nobody_is_asked_for_a_list(owner, emsp):
-    answer = ask(owner.hub, emsp, "GET", "sender/locations")
-    assert answer.said == (200, 4001)
-    assert "the hub itself" in answer.envelope["status_message"]
+def test_without_to_a_list_is_get_all(owner, emsp):
+    owner.put("unaddressed", body=location_of(owner.party, "unaddressed"))
+    pages = [ask(owner.hub, emsp, "GET", "sender/locations?limit=500", to=to) for to in (None, HUB)]
+    assert pages[0].envelope["data"] == pages[1].envelope["data"] != []
+    assert pages[0].headers["ocpi-from-party-id"] == "HUB"
+    assert not owner.running.simulator.got

@@ -22,9 +22,9 @@ def location(owner):
 
 @pytest.mark.parametrize("prefix", ["sender", "receiver"])
 def test_each_level_has_its_url(owner, emsp, location, prefix):
-    own, to = owner.path("loc 1"), None
+    own, to, readers = owner.path("loc 1"), None, [owner.running]
     if prefix == "sender":
-        own, to = "sender/locations/loc%201", HUB
+        own, to, readers = "sender/locations/loc%201", HUB, [owner.running, emsp]
     evse = location["evses"][0]
     for rest, wanted in (
         ("", location),
@@ -32,7 +32,7 @@ def test_each_level_has_its_url(owner, emsp, location, prefix):
         ("/3256/2%2FX", evse["connectors"][1]),
         ("/3256/1/", evse["connectors"][0]),
     ):
-        for reader in (emsp, owner.running):
+        for reader in readers:
             answer = ask(owner.hub, reader, "GET", own + rest, to=to)
             assert answer.said == (200, 1000)
             assert answer.envelope["data"] == wanted
@@ -41,8 +41,11 @@ def test_each_level_has_its_url(owner, emsp, location, prefix):
 
 @pytest.mark.parametrize("rest", ["/9", "/9/1", "/3256/9"])
 def test_a_part_that_is_not_there_is_404_in_an_envelope(owner, emsp, location, rest):
-    for path, to in ((owner.path("LOC 1"), None), ("sender/locations/LOC%201", HUB)):
-        answer = ask(owner.hub, emsp, "GET", path + rest, to=to)
+    for path, to, reader in (
+        (owner.path("LOC 1"), None, owner.running),
+        ("sender/locations/LOC%201", HUB, emsp),
+    ):
+        answer = ask(owner.hub, reader, "GET", path + rest, to=to)
         assert answer.status == 404
         assert 2000 <= answer.code < 3000
         assert "LOC 1" in answer.envelope["status_message"]
@@ -58,6 +61,15 @@ def test_a_location_that_is_not_there_is_404_in_an_envelope(owner, emsp, locatio
         answer = ask(owner.hub, emsp, "GET", path, to=to)
         assert answer.status == 404
         assert 2000 <= answer.code < 3000
+
+
+def test_a_receiver_interface_shows_its_owner_alone_what_is_there(owner, emsp, location):
+    for to in (None, emsp, owner.running):
+        answer = ask(owner.hub, emsp, "GET", owner.path("LOC 1"), to=to)
+        assert answer.said == (404, 2000)
+        nothing = ask(owner.hub, emsp, "GET", owner.path("LOC 9"), to=to)
+        assert nothing.envelope["status_message"] == answer.envelope["status_message"]
+    assert not owner.running.simulator.got
 
 
 def test_what_is_below_a_connector_is_no_url(owner, emsp, location):
@@ -78,7 +90,7 @@ def test_an_id_of_two_owners_is_refused_with_the_reason_and_never_guessed(owner,
     assert answer.said == (200, 2001)
     for one in (owner, other_owner):
         assert str(one.party) in answer.envelope["status_message"]
-        # The Receiver interface's URL names the owner.
+        assert one.kept("two")["id"] == "two"  # The Receiver interface's URL names the owner.
         assert one.kept("two", viewer=emsp)["party_id"] == one.party.party_id
 
 

@@ -47,7 +47,7 @@ def test_the_examples_of_the_text_pass_byte_for_byte(hub, emsp, examples_owner, 
     (told,) = owner.told(emsp, location_id, 1)
     assert told.body == body
     for found in (
-        ask(hub, emsp, "GET", path),
+        ask(hub, examples_owner, "GET", path, headers=sent),
         ask(hub, emsp, "GET", f"sender/locations/{location_id}", to=HUB),
     ):
         assert found.body.partition(b'"data":')[2] == body + b"}"
@@ -69,7 +69,7 @@ def test_unknown_fields_spelling_and_order_stay_as_they_are(owner, emsp):
     )
     assert owner.put("spelling", body=body).said == (201, 1000)
     assert owner.told(emsp, "spelling", 1)[0].body == body
-    assert body in ask(owner.hub, emsp, "GET", owner.path("spelling")).body
+    assert body in ask(owner.hub, owner.running, "GET", owner.path("spelling")).body
 
 
 @pytest.mark.parametrize("location_id", ["a b", "a/b", "100%", "a?b=c&d#e", "*", "a+b:c;d,e@f'(!)"])

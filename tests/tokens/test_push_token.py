@@ -7,6 +7,7 @@ import pytest
 
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from tests.hub.pushing import Owner
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.minimal import as_json, owned, token
 from tests.running_hub import new_party
@@ -170,8 +171,8 @@ def test_a_token_for_one_cpo_alone_is_its_variant(hub, cpo, second_cpo, emsp):
     party = emsp.simulator.party
     put(hub, emsp, token(party, "VARIANT", issuer="Everybody"))
     put(hub, emsp, token(party, "VARIANT", issuer="One", valid=False), to=cpo)
-    path = f"receiver/tokens/{owned(party, 'VARIANT')}"
-    said = [ask(hub, r, "GET", path).envelope["data"]["issuer"] for r in (cpo, second_cpo, emsp)]
+    owner = Owner(hub, emsp, "tokens")
+    said = [owner.kept("VARIANT", viewer=one)["issuer"] for one in (cpo, second_cpo, emsp)]
     assert said == ["One", "Everybody", "Everybody"]
     patch(hub, emsp, "VARIANT", {"language": "nl", "last_updated": LATER})
     rows = [json.loads(bytes(row.document)) for row in kept("VARIANT")]
