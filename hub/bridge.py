@@ -88,7 +88,7 @@ def _whole(response: HttpResponseBase) -> HttpResponse:
     if isinstance(response, HttpResponse):
         return response
     assert isinstance(response, StreamingHttpResponse)  # noqa: S101 - narrows for mypy
-    whole = HttpResponse(b"".join(response), status=response.status_code)  # type: ignore[arg-type]
+    whole = HttpResponse(b"".join(response), status=response.status_code)
     whole.headers = response.headers
     whole.cookies = response.cookies
     for close in response._resource_closers:  # type: ignore[attr-defined]

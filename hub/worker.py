@@ -16,6 +16,7 @@ from hub import party_status, still_alive
 from hub.bridge import Bridge
 from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
+from hub.heartbeat import Heartbeat
 from hub.leases import process_name
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
@@ -77,11 +78,14 @@ class WebWorker:
             return
         _spare_the_collector()
         await send({"type": "lifespan.startup.complete"})
+        heartbeat = Heartbeat(os.environ)
+        beating = asyncio.create_task(heartbeat.beat())
         await receive()
-        for task in (listening, keeping):
+        heartbeat.stop()
+        for task in (listening, keeping, beating):
             task.cancel()
         # What was begun ends first: a late look at the directory would open a connection again.
-        await asyncio.gather(listening, keeping, *self._tasks, return_exceptions=True)
+        await asyncio.gather(listening, keeping, beating, *self._tasks, return_exceptions=True)
         await self._flush_heard()
         await self.bridge.run(noting.flush)
         self.outbound.close()

@@ -1,4 +1,4 @@
-"""`python -m stack serve [--demo]` and `python -m stack test -- command`."""
+"""`python -m stack serve [--demo]`, `python -m stack web`, `python -m stack test -- command`."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stack import throwaway
+from stack import web as web_process
 from stack.errors import SetupError
 from stack.serve import Runner, Settings
 
@@ -19,12 +20,16 @@ def main() -> int:
     serve = commands.add_parser("serve", help="run the hub until Ctrl-C")
     serve.add_argument("--demo", action="store_true", help="with simulated parties")
     serve.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
+    web = commands.add_parser("web", help="one web process on HOST and PORT, kept alive")
+    web.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
     test = commands.add_parser("test", help="run a command with PostgreSQL and Valkey of its own")
     test.add_argument("run", nargs=argparse.REMAINDER, metavar="-- command")
     options = parser.parse_args()
     try:
         if options.command == "serve":
             return Runner(Settings.read(os.environ, options.project, demo=options.demo)).run()
+        if options.command == "web":
+            return web_process.run(os.environ, options.project)
         return throwaway.run(options.run[1:] if options.run[:1] == ["--"] else options.run)
     except KeyboardInterrupt:
         return 130

@@ -15,6 +15,8 @@ from queue import SimpleQueue
 LAUNCHER = Path(__file__).with_name("child.py")
 INSIST_SECONDS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Names the pipe into which a program writes a byte every few seconds (hub/heartbeat.py).
+HEARTBEAT = "FLEXHUB_HEARTBEAT"
 
 Sink = Callable[[str, str], None]
 
@@ -63,6 +65,7 @@ class Child:
         dies_with_runner: signal.Signals = signal.SIGKILL,
         grace: float = 10,
         before_start: Callable[[], None] | None = None,
+        beats: bool = False,
         sink: Sink = log,
     ) -> None:
         self.name = name
@@ -76,10 +79,12 @@ class Child:
         self.dies_with_runner = dies_with_runner
         self.grace = grace
         self.before_start = before_start
+        self.beats = beats
         self.sink = sink
         self.tail: deque[str] = deque(maxlen=40)
         self.started_at = 0.0
         self.ended: SimpleQueue[Child] | None = None
+        self._pulse: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
 
@@ -88,6 +93,10 @@ class Child:
         if self.before_start:
             self.before_start()
         self.tail.clear()
+        env, fds = self.env, list(self.fds)
+        if self.beats:
+            fds.append(self._new_pulse())
+            env = {**(os.environ if env is None else env), HEARTBEAT: str(fds[-1])}
         # A signal between the fork and our note of it would leave a child nobody knows of.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
@@ -97,19 +106,38 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=self.cwd,
-                env=self.env,
-                pass_fds=self.fds,
+                env=env,
+                pass_fds=fds,
                 process_group=0,
             )
             self.started_at = time.monotonic()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            if self.beats:
+                os.close(fds[-1])
         if self._process.stdin:
             with contextlib.suppress(BrokenPipeError):  # it ended already; its tail says why
                 self._process.stdin.write(self.stdin.encode())
                 self._process.stdin.close()
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
+
+    def _new_pulse(self) -> int:
+        """The end of a new pipe that the program writes into."""
+        if self._pulse is not None:
+            os.close(self._pulse)
+        self._pulse, written = os.pipe()
+        os.set_blocking(self._pulse, False)
+        return written
+
+    def has_beaten(self) -> bool:
+        """Whether it has said since the last call that it lives."""
+        if self._pulse is None:
+            return False
+        try:
+            return bool(os.read(self._pulse, 4096))
+        except BlockingIOError:
+            return False
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout:

@@ -1,14 +1,17 @@
 """The runner: starts PostgreSQL, Valkey, web processes, Celery workers and beat, and minds them."""
 
+import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
@@ -23,6 +26,7 @@ from stack.supervisor import Supervisor
 from stack.valkey import Valkey
 
 READY_SECONDS = 60
+MOST_FILES = 65_536
 WORKERS = {"profiles": 4, "deliveries": 32, "pulls": 8, "upkeep": 8}  # group and queue: threads
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop"]
 WEB += ["--http", "hub.answers:Protocol"]  # uvicorn's httptools, and one write an answer
@@ -63,14 +67,24 @@ class Settings:
         return cls(
             project=project.resolve(),
             folder=Path(env.get("FLEXHUB_DATA") or project / ".data").resolve(),
-            host=env.get("HOST") or ("0.0.0.0" if public_url else "127.0.0.1"),  # noqa: S104 - told to be public
-            port=_number(env, "PORT", 8000, range(65536)),
+            host=host_of(env),
+            port=port_of(env),
             public_url=public_url,
             web_workers=_number(env, "WEB_WORKERS", 2, range(1, 257)),
             database_url=env.get("DATABASE_URL", ""),
             redis_url=env.get("REDIS_URL", ""),
             demo=demo,
         )
+
+
+def host_of(env: Mapping[str, str]) -> str:
+    """Where to listen: for this machine alone unless somebody says otherwise."""
+    return env.get("HOST") or "127.0.0.1"
+
+
+def port_of(env: Mapping[str, str]) -> int:
+    """PORT; 0 is any that is free."""
+    return _number(env, "PORT", 8000, range(65536))
 
 
 def _number(env: Mapping[str, str], name: str, default: int, allowed: range) -> int:
@@ -93,6 +107,38 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def where(listener: socket.socket) -> str:
+    """For the start-up line: what is told to the world is not where we listen."""
+    host, port = listener.getsockname()[:2]
+    who = "this machine alone; " if ip_address(host).is_loopback else ""
+    return f"{host} port {port} ({who}HOST says where)"
+
+
+def web_process(
+    name: str, listener: socket.socket, env: Mapping[str, str], project: Path, grace: float = 10
+) -> Child:
+    """One web process on a socket that outlives it."""
+    return Child(
+        name,
+        [sys.executable, *WEB, str(listener.fileno())],
+        # PYTHONFAULTHANDLER: where it hung, should it have to be ended for that.
+        env={**env, "PYTHONFAULTHANDLER": "1"},
+        cwd=project,
+        fds=[listener.fileno()],
+        grace=grace,
+        beats=True,
+    )
+
+
+def raise_file_limit() -> None:
+    """As many open files as this user may have: each connection is one (hub/answers.py)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS: "unlimited" has a limit, too
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 class Runner:
     """One start of the whole hub."""
 
@@ -113,6 +159,7 @@ class Runner:
 
     def run(self) -> int:
         """Until a signal ends it."""
+        raise_file_limit()
         os.umask(0o077)  # what the children write into the data folder is nobody else's business
         lock = data.Lock(self.settings.folder)
         with lock.file, listen(self.settings.host, self.settings.port) as listener:
@@ -162,8 +209,9 @@ class Runner:
         self._manage("migrate", "--no-input")
         self._first_operator()
         for number in range(1, settings.web_workers + 1):
-            command = [*WEB, str(listener.fileno())]
-            self._add("web", f"web-{number}", command, fd=listener.fileno())
+            name = f"web-{number}"
+            child = web_process(name, listener, self._env_of(name), settings.project)
+            self._begin("web", child)
         for group in WORKERS:
             self._add("workers", group, worker(group))
         self._add("beat", "beat", beat(settings.folder))
@@ -180,17 +228,22 @@ class Runner:
         log("runner", f"{service.title} is ready after {time.monotonic() - begun:.1f} s")
         return url
 
-    def _add(self, group: str, name: str, arguments: list[str], fd: int | None = None) -> None:
+    def _env_of(self, name: str) -> dict[str, str]:
+        """PGAPPNAME: pg_stat_activity tells whose each connection is."""
+        return self.env | {"FLEXHUB_WORKER": name, "PGAPPNAME": f"flexhub-{name}"}
+
+    def _add(self, group: str, name: str, arguments: list[str]) -> None:
         child = Child(
             name,
             [sys.executable, *arguments],
-            # PGAPPNAME: pg_stat_activity tells whose each connection is.
-            env=self.env | {"FLEXHUB_WORKER": name, "PGAPPNAME": f"flexhub-{name}"},
+            env=self._env_of(name),
             cwd=self.settings.project,
-            fds=[] if fd is None else [fd],
             # The demo ends its own parties; the others are made to be killed at any moment.
             dies_with_runner=signal.SIGTERM if group == "demo" else signal.SIGKILL,
         )
+        self._begin(group, child)
+
+    def _begin(self, group: str, child: Child) -> None:
         self.groups[group].append(child)
         child.start()
 
@@ -260,7 +313,8 @@ class Runner:
 
     def _announce(self, listener: socket.socket) -> None:
         address = self._address(listener)
-        lines = ["", "Flexhub is ready; Ctrl-C stops it.", f"  Console        {address}/admin/"]
+        lines = ["", "Flexhub is ready; Ctrl-C stops it.", f"  Listens on     {where(listener)}"]
+        lines += [f"  Console        {address}/admin/"]
         lines += [f"  OCPI versions  {address}/ocpi/versions", self.operator]
         show("\n".join(lines))
         self.operator = ""

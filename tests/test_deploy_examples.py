@@ -2,14 +2,17 @@
 
 import re
 import shlex
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 import yaml
 from django.conf import settings
 
+from hub import heartbeat
 from stack.__main__ import CHECKOUT
 from stack.serve import WEB, WORKERS, beat, worker
+from stack.supervisor import Patience
 
 DEPLOY = CHECKOUT / "deploy"
 UNITS = {path.name: path for path in (DEPLOY / "systemd").glob("flexhub*.*") if path.is_file()}
@@ -20,7 +23,8 @@ NGINX = (DEPLOY / "nginx.conf").read_text()
 PYTHON = "/opt/flexhub/.venv/bin/python"
 DATA = Path("/var/lib/flexhub")
 # Not settings of the hub: Python's, libpq's, and the name that a web process is given.
-OTHERS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PGAPPNAME", "FLEXHUB_WORKER"}
+OTHERS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER"}
+OTHERS |= {"PGAPPNAME", "FLEXHUB_WORKER"}
 SECRETS = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEY"}
 
 
@@ -59,7 +63,7 @@ def test_units_start_what_the_runner_starts():
 def test_containers_start_what_the_runner_starts():
     dockerfile = (DEPLOY / "compose" / "Dockerfile").read_text()
     (said,) = re.findall(r"^CMD (.+)$", dockerfile, re.MULTILINE)
-    assert yaml.safe_load(said) == ["python", *WEB[:-1], "--host", "0.0.0.0", "--port", "8000"]
+    assert yaml.safe_load(said) == ["python", "-m", "stack", "web"]
     assert WEB[-1] == "--fd"
     commands = {name: COMPOSE["services"][name].get("command") for name in HUB}
     expected = {f"worker-{group}": ["python", *worker(group)] for group in WORKERS}
@@ -94,8 +98,10 @@ def test_processes_wait_for_the_migrations():
 
 
 def known_settings() -> set[str]:
-    """Those that hub/settings.py reads."""
-    source = (CHECKOUT / "hub" / "settings.py").read_text()
+    """Those that hub/settings.py reads, and the runner."""
+    source = "".join(
+        (CHECKOUT / name).read_text() for name in ("hub/settings.py", "stack/serve.py")
+    )
     found = re.findall(r'env(?:iron)?\.\w+\(\s*"([A-Z_]+)"', source)
     return set(found)
 
@@ -172,6 +178,36 @@ def test_the_proxy_knows_where_the_hub_listens():
     assert int(last) - int(first) + 1 == COMPOSE["services"]["web"]["scale"]
     for port in range(int(first), int(last) + 1):
         assert f"server 127.0.0.1:{port};" in NGINX
+
+
+def test_where_to_listen_is_said_and_not_more_than_the_proxy_needs():
+    (listening,) = values(UNITS["flexhub-web.socket"], "ListenStream")
+    assert listening.startswith("127.0.0.1:")
+    assert environment()["HOST"] == "127.0.0.1"
+    web = COMPOSE["services"]["web"]
+    assert web["environment"]["HOST"] == "0.0.0.0"
+    assert web["environment"]["PORT"] == "8000"
+    assert all(port.startswith("127.0.0.1:") for port in web["ports"])
+
+
+def test_the_proxy_is_trusted_and_says_who_calls():
+    proxies = [ip_network(text) for text in environment()["TRUSTED_PROXIES"].split(",")]
+    assert ip_network("127.0.0.1") in proxies
+    (subnet,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_network(subnet["gateway"]) in proxies
+    assert ip_address(subnet["gateway"]) in ip_network(subnet["subnet"])
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in NGINX
+
+
+def test_a_web_process_that_hangs_is_started_again():
+    web = UNITS["flexhub-web@.service"]
+    assert values(web, "Type") == ["notify"]
+    assert values(web, "Restart") == ["always"]
+    (seconds,) = map(int, values(web, "WatchdogSec"))
+    assert seconds == 3 * heartbeat.EVERY == Patience().silent
+    assert "PYTHONFAULTHANDLER=1" in values(web, "Environment")
+    # The container's own program is the runner, which minds the web process.
+    assert COMPOSE["services"]["web"]["restart"] == "unless-stopped"
 
 
 def test_images_are_pinned():

@@ -84,6 +84,7 @@ class HubProcesses(RunningHub):
             env={**env, "FLEXHUB_WORKER": name},
             cwd=CHECKOUT,
             fds=[fd] if fd >= 0 else [],
+            beats=fd >= 0,
             sink=keep_quiet,
         )
         self.start(name)

@@ -87,6 +87,12 @@ def is_written(session_id: str) -> bool:
     return ProfileCommand.objects.filter(session_id_sent=session_id).exists()
 
 
+def test_each_web_process_says_that_it_lives(processes, cast):
+    """Two share a socket under the runner: nobody could ask one of them."""
+    for name in ("web-1", "web-2"):
+        until(cast, processes.children[name].has_beaten)
+
+
 def test_a_command_accepted_by_one_web_process_takes_its_result_at_the_other(processes, cast, pool):
     hanging = FirstHangs(Reply(ACCEPTED))
     cast.cpo.put_session("TWO-1", cast.emsp)

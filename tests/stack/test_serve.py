@@ -19,7 +19,7 @@ import pytest
 from stack.errors import SetupError
 from stack.outside import check_database, check_redis
 from stack.processes import left_behind
-from stack.serve import Settings
+from stack.serve import MOST_FILES, Settings, listen, where
 
 STANDIN = Path(__file__).with_name("standin")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -143,6 +143,7 @@ def wait_until(is_true: Callable[[], object]) -> None:
 def test_a_whole_life(run, data_folder):
     first = run("--demo")
     port = first.port()
+    assert any(f"127.0.0.1 port {port} (this machine alone" in line for line in first.lines)
     told = first.line_with("one-time password")
     assert "operator" in told
     assert "shown-once" in told
@@ -209,6 +210,65 @@ def test_whatever_is_killed_comes_back_and_a_killed_runner_leaves_no_orphan(run,
     assert "one-time password" not in output
 
 
+def limits(pid: int) -> tuple[str, str]:
+    """Soft and hard limit of open files."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("Max open files"))
+    return line.split()[3], line.split()[4]
+
+
+def test_its_processes_may_open_many_files(run):
+    _, pid = ask(run().port()).split()
+    soft, hard = limits(int(pid))
+    assert hard == "unlimited" or soft == hard or int(soft) >= MOST_FILES
+
+
+@pytest.fixture
+def web() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `python -m stack web` with the stand-in for the hub."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**env: str) -> subprocess.Popen[str]:
+        clean = {key: value for key, value in os.environ.items() if key not in OF_COVERAGE}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "stack", "web", "--project", str(STANDIN)],
+                cwd=CHECKOUT,
+                env={**clean, "PORT": "0", "FLEXHUB_WORKER": "web", **env},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def test_one_web_process_alone_is_kept_alive_and_ends_in_order(web):
+    runner = web()
+    line = runner.stdout.readline()
+    found = re.search(r"listens on 127\.0\.0\.1 port (\d+) \(this machine alone", line)
+    assert found, line
+    port = int(found[1])
+    name, pid = ask(port).split()
+    assert name == "web"
+    os.kill(int(pid), signal.SIGKILL)
+    assert "web ended (SIGKILL), starting it again" in runner.stdout.readline()
+    assert ask(port).split()[1] != pid
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(SECONDS) == 0
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
+def test_one_web_process_alone_listens_where_host_says(web):
+    line = web(HOST="0.0.0.0").stdout.readline()
+    assert re.search(r"listens on 0\.0\.0\.0 port \d+ \(HOST says where\)", line)
+
+
 def test_a_busy_port_is_told_in_one_line(run, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
@@ -232,12 +292,21 @@ def test_numbers_are_checked(name, value, line):
     assert str(told.value) == line
 
 
-def test_only_a_public_hub_listens_to_other_machines():
+def test_it_listens_to_other_machines_only_when_it_is_told_so():
     hosts = [
         Settings.read(env, STANDIN, demo=False).host
-        for env in ({}, {"PUBLIC_URL": "https://hub.example"}, {"HOST": "::1"})
+        for env in ({}, {"PUBLIC_URL": "https://hub.example"}, {"HOST": "::1"}, {"HOST": ""})
     ]
-    assert hosts == ["127.0.0.1", "0.0.0.0", "::1"]
+    assert hosts == ["127.0.0.1", "127.0.0.1", "::1", "127.0.0.1"]
+
+
+def test_the_start_up_line_says_where_it_listens():
+    for host, told in (
+        ("127.0.0.1", "127.0.0.1 port {} (this machine alone; HOST says where)"),
+        ("0.0.0.0", "0.0.0.0 port {} (HOST says where)"),
+    ):
+        with listen(host, 0) as listener:
+            assert where(listener) == told.format(listener.getsockname()[1])
 
 
 def test_a_wrong_database_url_is_told_in_one_line(run):

@@ -1,5 +1,6 @@
 """Stands in for the hub's ASGI application: says who answers, and which process that is."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,10 +15,20 @@ async def application(
 ) -> None:
     """200 with `name pid` for everything; the lifespan has nothing to do."""
     if scope["type"] == "lifespan":
-        for step in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{step}.complete"})
+        await receive()
+        beating = asyncio.create_task(_beat())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        beating.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
         return
     body = f"{os.environ['FLEXHUB_WORKER']} {os.getpid()}".encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _beat() -> None:
+    """As hub/heartbeat.py does."""
+    while True:
+        os.write(int(os.environ["FLEXHUB_HEARTBEAT"]), b".")
+        await asyncio.sleep(1)
