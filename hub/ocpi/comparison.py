@@ -8,10 +8,10 @@ in the size of the body; rules between fields are those of the Struct's own `__p
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -31,12 +31,38 @@ _SECRET: Final = frozenset(
 # All other objects with a `uid` are Tokens, or name one.
 _UID_IS_PUBLIC: Final = frozenset({"EVSE"})
 _FIELD_AT_FAULT: Final = re.compile(r"[a-z_]+").match
-
 _NUMBER_KINDS: Final = (int, Decimal)
-_Found = dict[tuple[str, str], str]
-# Notes what differs, and gives what is meant; _UNREADABLE for what means nothing.
-_Compare = Callable[[Any, _Found], Any]
-_UNREADABLE: Final = object()
+_HUGE: Final = 10**30
+_DATE_TIME: Final = "a DateTime in UTC such as 2015-06-29T20:39:09Z"
+
+
+class Difference(NamedTuple):
+    """A deviation, the first place of its kind (`$.evses[3].uid`), and what is expected there."""
+
+    deviation: Deviation
+    place: str
+    expected: str
+
+    def __str__(self) -> str:
+        """As msgspec says it: "Expected .., got .. - at `$.evses[3].uid`"."""
+        rule, example = self.deviation.rule, self.deviation.example
+        if rule == "missing":
+            parent, _, name = self.place.rpartition(".")
+            return f"Object missing required field `{name}` - at `{parent}`"
+        if rule == "cross-field":
+            return f"{example} - at `{self.place}`"
+        return f"Expected {self.expected}, got {example} ({rule}) - at `{self.place}`"
+
+
+class Comparison(NamedTuple):
+    """What a body means, as far as it can be read, and where it differs.
+
+    The fields of `meant` are attributes; one that was not sent has its default, one that cannot be
+    read has none: `getattr(meant, name, None)`. Times are in UTC, numbers int or Decimal.
+    """
+
+    meant: Any
+    differences: list[Difference]
 
 
 def deviations_of(body: bytes, expected: type[msgspec.Struct]) -> list[Deviation]:
@@ -50,18 +76,29 @@ def deviations_of(body: bytes, expected: type[msgspec.Struct]) -> list[Deviation
     except NotJson:
         return [Deviation("not-json", _name(expected))]
     except InvalidParameters as error:
-        return differences(plain(body), expected) or [
-            # msgspec refuses what the walk does not see, such as a text of half a surrogate pair.
-            Deviation("other", _name(expected), error.message[:_LONGEST_EXAMPLE])
-        ]
+        return [one.deviation for one in compared(body, expected, str(error)).differences]
     return []
 
 
+def compared(body: bytes, expected: type[msgspec.Struct], refusal: str) -> Comparison:
+    """The comparison of a body that msgspec refuses for the reason `refusal`; NotJson."""
+    found: _Found = {}
+    meant = _comparison(expected)(plain(body), found)
+    differences = [
+        Difference(Deviation(rule, path, seen.example), seen.place(path), seen.expected)
+        for (rule, path), seen in found.items()
+    ]
+    if not differences:  # It sees what the walk does not.
+        deviation = Deviation("other", _name(expected), refusal[:_LONGEST_EXAMPLE])
+        differences.append(Difference(deviation, "$", "what the text says"))
+    return Comparison(meant, differences)
+
+
 def differences(value: Any, expected: type[msgspec.Struct]) -> list[Deviation]:
-    """The same of plain JSON values, as `plain` gives them."""
+    """The deviations of plain JSON values, as `plain` gives them."""
     found: _Found = {}
     _comparison(expected)(value, found)
-    return [Deviation(rule, path, example) for (rule, path), example in found.items()]
+    return [Deviation(rule, path, seen.example) for (rule, path), seen in found.items()]
 
 
 def plain(body: bytes) -> Any:
@@ -87,11 +124,27 @@ def _name(expected: type[msgspec.Struct]) -> str:
     return expected.__name__.removesuffix("Patch")
 
 
-@cache
-def _comparison(expected: type[msgspec.Struct]) -> _Compare:
-    with building:
-        shape = inspect.type_info(expected)
-    return _compile(shape, _Place(_name(expected)))
+# --- The walk -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The first value that breaks a rule at a path; its indices, the innermost first."""
+
+    example: str
+    expected: str
+    indices: list[int] = field(default_factory=list)
+
+    def place(self, path: str) -> str:
+        indices = iter(reversed(self.indices))
+        name = path.partition(".")[0]
+        return "$" + re.sub(r"\[\]", lambda _: f"[{next(indices)}]", path[len(name) :])
+
+
+_Found = dict[tuple[str, str], _Seen]
+# Notes what differs, and gives what is meant; _UNREADABLE for what means nothing.
+_Compare = Callable[[Any, _Found], Any]
+_UNREADABLE: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +154,19 @@ class _Place:
     path: str
     is_secret: bool = False
 
-    def note(self, found: _Found, rule: str, value: Any) -> None:
+    def note(self, found: _Found, rule: str, value: Any, expected: str) -> None:
         if (rule, self.path) not in found:
-            found[rule, self.path] = self._example(value)
+            found[rule, self.path] = _Seen(self._example(value), expected)
+
+    def wrong(self, found: _Found, value: Any, expected: str) -> Any:
+        """Of another JSON kind: it means nothing."""
+        self.note(found, "null" if value is None else "wrong-kind", value, expected)
+        return _UNREADABLE
+
+    def empty(self, found: _Found, example: str) -> None:
+        found.setdefault(
+            ("empty-value", self.path), _Seen(example, "a value, or the field to be left out")
+        )
 
     def _example(self, value: Any) -> str:
         if isinstance(value, dict):
@@ -114,7 +177,7 @@ class _Place:
             return {None: "null", True: "true", False: "false"}[value]
         if self.is_secret:
             return "•••"
-        text = str(value) if isinstance(value, str) or abs(value) < 10**30 else "a huge number"
+        text = str(value) if isinstance(value, str) or abs(value) < _HUGE else "a huge number"
         cut = text if len(text) <= _LONGEST_EXAMPLE else f"{text[:_LONGEST_EXAMPLE]}…"
         return cut.encode("utf-8", "replace").decode()
 
@@ -124,6 +187,13 @@ class _Place:
 
     def item(self) -> "_Place":
         return _Place(f"{self.path}[]", self.is_secret)
+
+
+@cache
+def _comparison(expected: type[msgspec.Struct]) -> _Compare:
+    with building:
+        shape = inspect.type_info(expected)
+    return _compile(shape, _Place(_name(expected)))
 
 
 def _compile(
@@ -175,7 +245,7 @@ def _optional(
         if value is None:
             return None
         if value == {} and needs_fields:
-            found.setdefault(("empty-value", place.path), "{}")
+            place.empty(found, "{}")
             return None
         return compare(value, found)
 
@@ -186,47 +256,50 @@ def _is_unset(shape: inspect.Type) -> bool:
     return isinstance(shape, inspect.CustomType) and shape.cls is msgspec.UnsetType
 
 
-def _wrong(value: Any, place: _Place, found: _Found) -> Any:
-    place.note(found, "null" if value is None else "wrong-kind", value)
-    return _UNREADABLE
-
-
 def _text(shape: inspect.StrType, place: _Place, text: Spelling, pattern: str | None) -> _Compare:
     is_cistring = text is Spelling.CISTRING  # Its pattern is what the spelling says already.
-    matches = re.compile(pattern).fullmatch if pattern and not is_cistring else None
+    pattern = None if is_cistring else pattern
+    matches = re.compile(pattern).fullmatch if pattern else None
     shortest, longest = shape.min_length or 0, shape.max_length
 
     def compare(value: Any, found: _Found) -> Any:
         if type(value) in _NUMBER_KINDS:
-            place.note(found, "text-as-number", value)
-            value = str(value)
+            place.note(found, "text-as-number", value, "a text in quotes")
+            value = str(Decimal(value))
         if type(value) is not str:
-            return _wrong(value, place, found)
+            return place.wrong(found, value, "a text")
         if not value and (shortest or matches):
-            place.note(found, "empty-value", '""')
+            place.empty(found, '""')
             return _UNREADABLE
         if longest is not None and len(value) > longest:
-            place.note(found, "too-long", value)
+            place.note(found, "too-long", value, f"a text of length <= {longest}")
         elif len(value) < shortest:
-            place.note(found, "too-short", value)
+            place.note(found, "too-short", value, f"a text of length >= {shortest}")
         elif matches and not matches(value):
-            place.note(found, "format", value)
+            place.note(found, "format", value, f"a text like {pattern}")
             return _UNREADABLE
         if is_cistring and not value.isascii():
-            place.note(found, "not-ascii", value)
+            place.note(found, "not-ascii", value, "printable ASCII only, as in any CiString")
         if not spelling.is_printable(value):
-            place.note(found, "unprintable", value)
+            place.note(found, "unprintable", value, "printable characters only")
         return value
 
     return compare
 
 
 def _enum(members: dict[Any, Any], place: _Place) -> _Compare:
+    allowed = f"one of {', '.join(members)}"
+
     def compare(value: Any, found: _Found) -> Any:
-        if type(value) is not str:
-            return _wrong(value, place, found)
-        if value not in members:
-            place.note(found, "unknown-enum-value" if value else "empty-value", value or '""')
+        if value == "":
+            place.note(found, "empty-value", '""', allowed)
+        elif type(value) in _NUMBER_KINDS:
+            place.note(found, "unknown-enum-value", value, allowed)
+            return _UNREADABLE
+        elif type(value) is not str:
+            return place.wrong(found, value, allowed)
+        elif value not in members:
+            place.note(found, "unknown-enum-value", value, allowed)
         return members.get(value, value)
 
     return compare
@@ -235,13 +308,13 @@ def _enum(members: dict[Any, Any], place: _Place) -> _Compare:
 def _date_time(place: _Place) -> _Compare:
     def compare(value: Any, found: _Found) -> Any:
         if type(value) is not str:
-            return _wrong(value, place, found)
+            return place.wrong(found, value, _DATE_TIME)
         moment = lenient.moment(value)
         if moment is None:
-            place.note(found, "format" if value else "empty-value", value or '""')
+            place.note(found, "format" if value else "empty-value", value or '""', _DATE_TIME)
             return _UNREADABLE
         if not spelling.is_date_time(value):
-            place.note(found, "date-time", value)
+            place.note(found, "date-time", value, _DATE_TIME)
         return moment
 
     return compare
@@ -249,28 +322,30 @@ def _date_time(place: _Place) -> _Compare:
 
 def _boolean(place: _Place) -> _Compare:
     def compare(value: Any, found: _Found) -> Any:
-        return value if type(value) is bool else _wrong(value, place, found)
+        return value if type(value) is bool else place.wrong(found, value, "true or false")
 
     return compare
 
 
 def _integers(shape: inspect.IntType, place: _Place) -> _Compare:
-    least, most = shape.ge, shape.le
+    least = -(2**63) if shape.ge is None else shape.ge
+    most = 2**64 - 1 if shape.le is None else shape.le
 
     def compare(value: Any, found: _Found) -> Any:
         if type(value) is not int:
             whole = lenient.whole_number(value)
             if whole is None:
                 if type(value) is Decimal:
-                    place.note(found, "fraction", value)
+                    place.note(found, "fraction", value, "an integer")
                     return _UNREADABLE
-                return _wrong(value, place, found)
-            place.note(found, "number-as-text" if type(value) is str else "whole-number", value)
+                return place.wrong(found, value, "an integer")
+            if type(value) is str:
+                place.note(found, "number-as-text", value, "an integer without quotes")
+            else:
+                place.note(found, "whole-number", value, "an integer without a fraction")
             value = whole
-        if not -(2**63) <= value < 2**64 or (
-            (least is not None and value < least) or (most is not None and value > most)
-        ):
-            place.note(found, "out-of-range", value)
+        if not least <= value <= most:
+            place.note(found, "out-of-range", value, f"an integer from {least} to {most}")
         return value
 
     return compare
@@ -281,11 +356,11 @@ def _number(place: _Place) -> _Compare:
         meant = lenient.number(value)
         if meant is None:
             if type(value) in _NUMBER_KINDS:
-                place.note(found, "out-of-range", "a huge number")
+                place.note(found, "out-of-range", _HUGE, "a number of less than 1000 digits")
                 return _UNREADABLE
-            return _wrong(value, place, found)
+            return place.wrong(found, value, "a number")
         if type(value) is str:
-            place.note(found, "number-as-text", value)
+            place.note(found, "number-as-text", value, "a number without quotes")
         return meant
 
     return compare
@@ -297,11 +372,19 @@ def _items(shape: inspect.ListType, place: _Place, text: Spelling, pattern: str 
 
     def compare_items(values: Any, found: _Found) -> Any:
         if type(values) is not list:
-            return _wrong(values, place, found)
+            return place.wrong(found, values, "a list")
         if is_filled and not values:
-            place.note(found, "empty-list", values)
-        meant = (compare(value, found) for value in values)
-        return [one for one in meant if one is not _UNREADABLE]
+            place.note(found, "empty-list", values, "a list of at least one")
+        meant = []
+        for index, value in enumerate(values):
+            known = len(found)
+            one = compare(value, found)
+            if one is not _UNREADABLE:
+                meant.append(one)
+            if len(found) > known:
+                for seen in list(found.values())[known:]:
+                    seen.indices.append(index)
+        return meant
 
     return compare_items
 
@@ -331,7 +414,7 @@ def _fields(shape: inspect.StructType, place: _Place) -> _Compare:
 
     def compare(value: Any, found: _Found) -> Any:
         if type(value) is not dict:
-            return _wrong(value, place, found)
+            return place.wrong(found, value, "an object")
         meant = {}
         for name, is_required, default, inner, compare_field in compares:
             if name in value:
@@ -339,7 +422,7 @@ def _fields(shape: inspect.StructType, place: _Place) -> _Compare:
                 if one is not _UNREADABLE:
                     meant[name] = one
             elif is_required:
-                found.setdefault(("missing", inner.path), "")
+                found.setdefault(("missing", inner.path), _Seen("", "a value"))
             else:
                 meant[name] = default
         whole = _Meant(meant)
@@ -363,4 +446,4 @@ def _judge(check: Callable[[Any], None], whole: _Meant, place: _Place, found: _F
         if first is not None and first[0] in vars(whole):
             path = f"{path}.{first[0]}"
         if all(known != path for _, known in found):
-            found["cross-field", path] = message
+            found["cross-field", path] = _Seen(message, "")
