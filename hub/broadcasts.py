@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub import outbox, pushers
+from hub.deviations import noting
 from hub.directory import PartyEntry, holder
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole, TokenType
@@ -23,7 +24,7 @@ from hub.views import answer, exchange_of
 
 Keep = Callable[[Pushed], Kept]
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
-_LONGEST_ID = 39
+LONGEST_ID = 39
 
 
 def read(request: Request) -> Pushed:
@@ -31,7 +32,7 @@ def read(request: Request) -> Pushed:
     exchange = exchange_of(request)
     country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
     for one in ids:
-        if not (one.isascii() and one.isprintable() and len(one) <= _LONGEST_ID):
+        if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
             message = f"No object has the id {one[:80]!r}: that is no CiString(36)."
             raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
     owner = PartyId.of(country_code, party_id)
@@ -42,6 +43,7 @@ def read(request: Request) -> Pushed:
         query=request.query_params.dict(),
         body=exchange.body,
         told_by=ITS_OWNER if owner in exchange.platform.parties else str(exchange.caller),
+        is_strict=exchange.platform.is_strict,
     )
 
 
@@ -62,6 +64,7 @@ def push(request: Request, keep: Keep) -> HttpResponse:
             path = "/".join(exchange.place.ids.values())
             spread(module, pushed, path, exchange.correlation_id, receivers)
     pushers.note(exchange.caller, module)
+    noting.note(exchange.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
     return answer(
         message=None if kept else f"The hub has {has}; this one is ignored.",

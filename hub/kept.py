@@ -62,6 +62,7 @@ def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
         )
         _kept_or_logged(forwarded, lambda: push(pushed))
         pushers.note(forwarded.sender, forwarded.match.module)
+        forwarded.note(pushed.deviations)
 
     return keep
 

@@ -13,22 +13,25 @@ import msgspec
 from django.db.models import Q
 
 from hub import broadcasts
+from hub.broadcasts import LONGEST_ID
+from hub.deviations import noting
 from hub.directory import Directory
 from hub.foreign_list import Page
 from hub.ocpi import headers
-from hub.ocpi.datatypes import Role, decode, utc
+from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
+from hub.ocpi.reading import Essentials, read
 from hub.owners import AGGREGATED
 from hub.pulls import Pull
 from hub.receivers import broadcast_receivers
 from hub.store import EVERYBODY, ITS_OWNER, Pushed, StoredObject, Whole
+from locations.models import ESSENTIALS as LOCATION
 from locations.models import Location
-from locations.objects import Location as LocationObject
+from tariffs.models import ESSENTIALS as TARIFF
 from tariffs.models import Tariff
-from tariffs.objects import Tariff as TariffObject
+from tokens.models import ESSENTIALS as TOKEN
 from tokens.models import Token
-from tokens.objects import Token as TokenObject
 
 logger = logging.getLogger(__name__)
 
@@ -38,16 +41,16 @@ class Kind:
     """A module whose lists are pulled, and the roles whose parties have one."""
 
     model: type[StoredObject]
-    expected: type[msgspec.Struct]
+    essentials: Essentials
     key: str
     roles: frozenset[Role]
 
 
 _CPO: Final = frozenset({Role.CPO})
 KINDS: Final[Mapping[str, Kind]] = {
-    "tariffs": Kind(Tariff, TariffObject, "id", _CPO),
-    "locations": Kind(Location, LocationObject, "id", _CPO),
-    "tokens": Kind(Token, TokenObject, "uid", frozenset({Role.EMSP, Role.OTHER})),
+    "tariffs": Kind(Tariff, TARIFF, "id", _CPO),
+    "locations": Kind(Location, LOCATION[0], "id", _CPO),
+    "tokens": Kind(Token, TOKEN, "uid", frozenset({Role.EMSP, Role.OTHER})),
 }
 
 
@@ -72,7 +75,7 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
     is_aggregated = platform.is_aggregator and pull.module in AGGREGATED
     found: dict[tuple[str, ...], _Object] = {}
     for place, item in enumerate(page.items):
-        one = _read(bytes(item), kind, pull, place)
+        one = _read(bytes(item), kind, pull, place, is_strict=platform.is_strict)
         if one is None:
             pull.bad += 1
         elif (is_foreign := one.owner not in platform.parties) and not is_aggregated:
@@ -105,26 +108,36 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
             _tell(pull.module, "PUT", found[whole.identity], page.correlation_id, directory)
 
 
-def _read(document: bytes, kind: Kind, pull: Pull, place: int) -> _Object | None:
-    """A valid object; None, and a log line with its id and field, for another."""
+def _read(
+    document: bytes, kind: Kind, pull: Pull, place: int, *, is_strict: bool
+) -> _Object | None:
+    """An object that the hub can answer for; None, and a log line with its id, for another."""
     try:
-        sent = decode(document, kind.expected)
-        owner = PartyId.of(sent.country_code, sent.party_id)  # type: ignore[attr-defined]
-        key: str = getattr(sent, kind.key)
-        moment = utc(sent.last_updated)  # type: ignore[attr-defined]
+        found = read(document, kind.essentials)
+        if is_strict:
+            found.refuse_deviations()
+        sent = found.sent
+        owner = PartyId.of(sent.country_code, sent.party_id)
+        key = _key(str(getattr(sent, kind.key)))
     except (OcpiError, ValueError) as error:
         logger.warning("%s: %s is skipped: %s", pull, _name(document, pull.module, place), error)
         return None
-    if "\0" in key:
-        logger.warning("%s: object %s of a page is skipped: its id contains NUL", pull, place)
-        return None
-    query = {"type": sent.type.value} if pull.module == "tokens" else {}  # type: ignore[attr-defined]
+    noting.note(pull.platform_id, found.deviations)
+    query = {"type": sent.type.value} if pull.module == "tokens" else {}
+    identity = (str(owner), key.upper(), *query.values())
     return _Object(
-        Whole((str(owner), key.upper(), *query.values()), document, moment),
+        Whole(identity, document, found.last_updated, bool(found.differences)),
         owner,
-        (sent.country_code, sent.party_id, key),  # type: ignore[attr-defined]
+        (sent.country_code, sent.party_id, key),
         query,
     )
+
+
+def _key(text: str) -> str:
+    """The id as it can stand in a URL; ValueError for what cannot name an object."""
+    if not (text and text.isascii() and text.isprintable() and len(text) <= LONGEST_ID):
+        raise ValueError("its id is not a CiString(36)")
+    return text
 
 
 class _Named(msgspec.Struct):

@@ -5,7 +5,7 @@ transport_and_format: Client Owned Object Push, PATCH; each module says who sees
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache
@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from hub import statements
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
+from hub.ocpi.reading import Essentials, Reading, glance, read
 
 # A clock that runs ahead must not block every later update of the object.
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
@@ -445,14 +447,35 @@ class Pushed:
     body: bytes
     audience: str = EVERYBODY
     told_by: str = ITS_OWNER
+    # An operator wants deviations of this sender refused.
+    is_strict: bool = False
+    # What was found to differ from the text, for whoever counts it.
+    deviations: list[Deviation] = field(default_factory=list, compare=False)
+
+    def read(self, essentials: Essentials) -> Reading:
+        """What the body means; InvalidParameters (2001) where the hub cannot answer for it.
+
+        Of what was sent to one party, which has accepted it, nothing is refused.
+        """
+        is_patch = self.method == "PATCH"
+        if self.audience != EVERYBODY:
+            found = glance(self.body, essentials, timezone.now(), is_patch=is_patch)
+        else:
+            found = read(self.body, essentials, is_patch=is_patch)
+            if self.is_strict:
+                found.refuse_deviations()
+        self.deviations.extend(found.deviations)
+        return found
 
 
-def check_ids(pushed: Pushed, sent: msgspec.Struct, key: str = "id") -> None:
+def check_ids(pushed: Pushed, sent: Any, key: str = "id") -> None:
     """Refuse (2001) a body that names another object than its URL; a PATCH may name none."""
+    if pushed.audience != EVERYBODY:
+        return  # Its receiver has taken it for what the URL says.
     in_url = {"country_code": pushed.owner.country_code, "party_id": pushed.owner.party_id}
     for name, expected in (in_url | {key: pushed.ids[0]}).items():
-        value = getattr(sent, name)
-        if value is not msgspec.UNSET and value.upper() != expected.upper():
+        value = getattr(sent, name, msgspec.UNSET)
+        if value is not msgspec.UNSET and str(value).upper() != expected.upper():
             raise InvalidParameters(f"{name} is {value!r} in the body, {expected!r} in the URL.")
 
 

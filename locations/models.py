@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from django.db import models
 
-from hub.ocpi.datatypes import decode, utc
+from hub.ocpi import lenient
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
-from hub.ocpi.patches import Fields, fields_of, partial
+from hub.ocpi.patches import Fields, fields_of, last_updated_of
+from hub.ocpi.reading import Essentials, deviations_of
 from hub.store import (
     Kept,
     Merged,
@@ -22,8 +23,17 @@ from hub.store import (
 from locations.objects import EVSE, Connector
 from locations.objects import Location as LocationObject
 
-# What {location_id}[/{evse_uid}][/{connector_id}] names.
+# What {location_id}[/{evse_uid}][/{connector_id}] names, and what must be readable of it.
 _KINDS: Final = (LocationObject, EVSE, Connector)
+ESSENTIALS: Final = (
+    Essentials(
+        LocationObject,
+        named=frozenset({"Location.evses[].uid", "Location.evses[].connectors[].id"}),
+    ),
+    Essentials(EVSE, named=frozenset({"EVSE.connectors[].id"})),
+    Essentials(Connector),
+)
+_NULL: Final = msgspec.Raw(b"null")
 _NAMES: Final = ("Location", "EVSE", "Connector")
 # Where a part stands in its parent, and the field that names it.
 _PARTS: Final = (("evses", "uid"), ("connectors", "id"))
@@ -63,13 +73,14 @@ class Location(StoredObject):
         kind = _KINDS[len(pushed.ids) - 1]
         identity = cls.identity(pushed)
         if pushed.method == "PUT" and kind is LocationObject:
-            sent = decode(pushed.body, LocationObject)
-            check_ids(pushed, sent)
+            found = pushed.read(ESSENTIALS[0])
+            check_ids(pushed, found.sent)
             return cls.keep(
                 identity,
                 pushed.audience,
                 pushed.body,
-                utc(sent.last_updated),
+                found.last_updated,
+                deviates=bool(found.differences),
                 told_by=pushed.told_by,
             )
         _check_part(pushed)
@@ -101,14 +112,13 @@ class Location(StoredObject):
 
 def _check_part(pushed: Pushed) -> None:
     """Refuse a body that is no such object, or not the one that its URL names."""
-    kind = _KINDS[len(pushed.ids) - 1]
-    sent = decode(pushed.body, kind if pushed.method == "PUT" else partial(kind))
-    if kind is LocationObject:
+    sent = pushed.read(ESSENTIALS[len(pushed.ids) - 1]).sent
+    if len(pushed.ids) == 1:
         check_ids(pushed, sent)
         return
     key = _PARTS[len(pushed.ids) - 2][1]
-    named = getattr(sent, key)
-    if named is not msgspec.UNSET and named.upper() != pushed.ids[-1].upper():
+    named = getattr(sent, key, msgspec.UNSET)
+    if named is not msgspec.UNSET and str(named).upper() != pushed.ids[-1].upper():
         raise InvalidParameters(f"{key} is {named!r} in the body, {pushed.ids[-1]!r} in the URL.")
 
 
@@ -119,8 +129,8 @@ def _changed(document: bytes, pushed: Pushed) -> Merged | None:
     if changed is None:
         return None
     merged = msgspec.json.encode(changed)
-    whole = decode(merged, LocationObject)
-    return Merged(merged, utc(whole.last_updated), change.is_new)
+    deviates = bool(deviations_of(merged, LocationObject))
+    return Merged(merged, last_updated_of(merged), change.is_new, deviates)
 
 
 class _Change:
@@ -129,7 +139,7 @@ class _Change:
     def __init__(self, pushed: Pushed) -> None:
         self._pushed = pushed
         self._fields = fields_of(pushed.body)
-        self._moment = _moment(self._fields)
+        self._moment = last_updated_of(pushed.body)
         self.is_new = False
 
     def into(self, parent: Fields, depth: int = 0) -> Fields | None:
@@ -140,7 +150,8 @@ class _Change:
         """
         ids, method = self._pushed.ids, self._pushed.method
         if depth == len(ids) - 1:
-            if is_older(self._moment, _moment(parent)):
+            moment = _moment(parent)
+            if moment is not None and is_older(self._moment, moment):
                 return None
             return parent | self._fields if method == "PATCH" else self._fields
         name, key = _PARTS[depth]
@@ -163,7 +174,7 @@ class _Change:
 
     def _raised(self, parent: Fields) -> Fields:
         moment = _moment(parent)
-        is_later = moment > self._moment and not is_far_ahead(moment)
+        is_later = moment is not None and moment > self._moment and not is_far_ahead(moment)
         return {"last_updated": (parent if is_later else self._fields)["last_updated"]}
 
 
@@ -176,10 +187,11 @@ def _children(parent: Fields, name: str) -> list[Fields]:
 
 def _place(children: list[Fields], key: str, wanted: str) -> int | None:
     for place, child in enumerate(children):
-        if msgspec.json.decode(child[key], type=str).upper() == wanted.upper():
+        if str(msgspec.json.decode(child.get(key, _NULL))).upper() == wanted.upper():
             return place
     return None
 
 
-def _moment(fields: Fields) -> datetime:
-    return utc(msgspec.json.decode(fields["last_updated"], type=datetime))
+def _moment(fields: Fields) -> datetime | None:
+    """When the part was last updated; None where that cannot be read."""
+    return lenient.moment(msgspec.json.decode(fields.get("last_updated", _NULL)))

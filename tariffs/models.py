@@ -1,12 +1,22 @@
 """Tariffs as the hub keeps them (mod_tariffs, Flow and Lifecycle)."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from django.db import models, transaction
 
-from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.reading import Essentials
 from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, check_ids
 from tariffs.objects import Tariff as TariffObject
+
+# Beside what its table requires, nothing that a price is made of may be in doubt.
+ESSENTIALS: Final = Essentials(
+    TariffObject,
+    exact=frozenset(
+        {"Tariff.currency"}
+        | {f"Tariff.elements[].price_components[].{name}" for name in ("type", "price")}
+    ),
+)
 
 
 class Tariff(StoredObject):
@@ -40,10 +50,15 @@ class Tariff(StoredObject):
         identity = cls.identity(pushed)
         if pushed.method == "DELETE":
             return cls._forget(identity, pushed.audience, pushed.told_by)
-        sent = decode(pushed.body, TariffObject)
-        check_ids(pushed, sent)
+        found = pushed.read(ESSENTIALS)
+        check_ids(pushed, found.sent)
         return cls.keep(
-            identity, pushed.audience, pushed.body, utc(sent.last_updated), told_by=pushed.told_by
+            identity,
+            pushed.audience,
+            pushed.body,
+            found.last_updated,
+            deviates=bool(found.differences),
+            told_by=pushed.told_by,
         )
 
     @classmethod

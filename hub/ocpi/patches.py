@@ -2,11 +2,13 @@
 
 from datetime import datetime
 from functools import cache
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
-from hub.ocpi.datatypes import DateTime, decode, utc
+from hub.ocpi import lenient
+from hub.ocpi.datatypes import DateTime, decode
+from hub.ocpi.errors import InvalidParameters
 
 
 class Patch(msgspec.Struct, kw_only=True):
@@ -53,9 +55,16 @@ def merged(document: bytes, changes: bytes) -> bytes:
 
 
 class _Dated(msgspec.Struct):
-    last_updated: DateTime
+    last_updated: Any = None
 
 
 def last_updated_of(document: bytes) -> datetime:
-    """When the object was last updated, says its owner."""
-    return utc(decode(document, _Dated).last_updated)
+    """When the object was last updated, says its owner, in whatever spelling.
+
+    InvalidParameters where that is not a time.
+    """
+    said = decode(document, _Dated).last_updated
+    found = lenient.moment(said)
+    if found is None:
+        raise InvalidParameters(f"last_updated cannot be read: {str(said)[:40]!r}.")
+    return found
