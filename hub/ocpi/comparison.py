@@ -403,11 +403,16 @@ class _Meant:
         raise _Unreadable(name)
 
 
+def _default(one: inspect.Field) -> Any:
+    """What stands for a field that was not sent; msgspec tells no default of UNSET."""
+    return msgspec.UNSET if one.default is msgspec.NODEFAULT else one.default
+
+
 def _fields(shape: inspect.StructType, place: _Place) -> _Compare:
     owner = shape.cls.__name__.removesuffix("Patch")
     known = [(one, place.field(one.encode_name, owner)) for one in shape.fields]
     compares = [
-        (one.encode_name, one.required, one.default, inner, _compile(one.type, inner))
+        (one.encode_name, one.required, _default(one), inner, _compile(one.type, inner))
         for one, inner in known
     ]
     check = getattr(shape.cls, "__post_init__", None)

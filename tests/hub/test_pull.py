@@ -148,7 +148,7 @@ def test_objects_of_parties_elsewhere_are_not_taken(hub, source, listener):
 
 def test_an_object_that_is_not_valid_is_skipped_and_named(hub, source, caplog):
     documents = five(source)
-    documents[1]["coordinates"] = {"latitude": "x"}
+    documents[1]["coordinates"] = "51.0, 3.7"
     with caplog.at_level(logging.WARNING, logger="hub.pulled"):
         Lists(source.simulator, locations=documents)
         row = run(source)

@@ -160,17 +160,16 @@ def test_an_unknown_location_is_2003_and_nothing_is_sent_on(owner):
 @pytest.mark.parametrize(
     ("ids", "body", "path"),
     [
-        ((), {"publish_allowed_to": [{"group_id": "G"}]}, "publish_allowed_to"),
-        ((), {"city": "x" * 46}, "$.city"),
+        ((), {"city": None}, "$.city"),
+        ((), {"evses": [{"status": "AVAILABLE"}]}, "evses[0]"),
         (("3255",), {"status": None}, "$.status"),
-        (("3255",), {"connectors": []}, "$.connectors"),
-        (("3255", "1"), {"max_voltage": "220"}, "$.max_voltage"),
+        (("3255", "1"), {"max_voltage": "many"}, "$.max_voltage"),
         (("3255",), {"uid": "other"}, "uid"),
         (("3255", "1"), {"id": "other"}, "id"),
         ((), {"id": "other"}, "id"),
     ],
 )
-def test_what_would_make_the_whole_invalid_is_neither_stored_nor_sent(
+def test_what_the_hub_cannot_answer_for_is_neither_stored_nor_sent(
     owner, location, ids, body, path
 ):
     before = owner.kept(location)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from hub.models import Delivery
+from hub.deviations import noting
+from hub.deviations.models import DeviationCount
+from hub.models import Delivery, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from locations.models import Location
@@ -19,7 +21,8 @@ from tests.hub.pushing import (
     listed,
     location_of,
 )
-from tests.hub.strangers import Stranger, ask, send, token_of
+from tests.hub.strangers import Stranger, ask, send, token_of, until
+from tests.minimal import as_json
 from tests.object_cases import EXAMPLES
 
 OWNERS = [("BE", "BEC"), ("DE", "ALL"), ("NL", "ALF"), ("NL", "ALL"), ("SE", "EVC")]
@@ -142,11 +145,12 @@ def test_a_part_that_names_another_one_than_its_url_is_refused(owner):
     ("changes", "path"),
     [
         ({"address": None}, "$.address"),
-        ({"coordinates": {"latitude": "51,0", "longitude": "3.729944"}}, "$.coordinates"),
-        ({"evses": [evse_of(status="ON")]}, "$.evses[0].status"),
-        ({"evses": [evse_of(connectors=[])]}, "$.evses[0].connectors"),
-        ({"evses": [evse_of(connectors=[connector_of(max_voltage="x")])]}, "connectors[0]"),
-        ({"last_updated": "yesterday"}, "$.last_updated"),
+        ({"address": ["Street"]}, "$.address"),
+        ({"publish": "yes"}, "$.publish"),
+        ({"evses": {}}, "$.evses"),
+        ({"evses": [evse_of(uid="")]}, "$.evses[0].uid"),
+        ({"evses": [evse_of(), evse_of(connectors=[{"format": "CABLE"}])]}, "connectors[0]"),
+        ({"last_updated": "yesterday"}, "last_updated"),
     ],
 )
 def test_a_fault_is_refused_with_its_path_and_neither_stored_nor_sent(owner, emsp, changes, path):
@@ -155,6 +159,58 @@ def test_a_fault_is_refused_with_its_path_and_neither_stored_nor_sent(owner, ems
     assert path in answer.envelope["status_message"]
     assert owner.kept("fault") is None
     assert not Delivery.objects.filter(path__endswith="/fault").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "path"),
+    [
+        ({"coordinates": {"latitude": "51.04", "longitude": "3.72"}}, "format", "latitude"),
+        ({"directions": [{"language": "de", "text": "a\r\nb"}]}, "unprintable", "text"),
+        ({"operator": {"name": "CPO", "website": ""}}, "empty-value", "website"),
+        ({"country": "ZZ"}, "too-short", "country"),
+        ({"parking_type": "ON_WATER"}, "unknown-enum-value", "parking_type"),
+        ({"facilities": ["SAUNA"]}, "unknown-enum-value", "facilities[]"),
+        ({"city": "x" * 46}, "too-long", "city"),
+        ({"opening_times": {"twentyfourseven": False}}, "cross-field", "regular_hours"),
+        ({"evses": [evse_of(status="ON")]}, "unknown-enum-value", "status"),
+        ({"evses": [evse_of(status="REMOVED", connectors=[])]}, "empty-list", "connectors"),
+        ({"evses": [evse_of(capabilities=["V2G"])]}, "unknown-enum-value", "capabilities[]"),
+        ({"evses": [evse_of(connectors=[connector_of(standard="MCS")])]}, "unknown-enum-value", ""),
+        ({"evses": [evse_of(connectors=[connector_of(max_voltage=230.0)])]}, "", "max_voltage"),
+        ({"evses": [evse_of(connectors=[connector_of(max_voltage="400")])]}, "", "max_voltage"),
+        ({"last_updated": "2026-01-01 01:00:00+01:00"}, "date-time", "last_updated"),
+    ],
+)
+def test_an_odd_spelling_is_stored_and_spread_as_sent_and_noted(owner, emsp, changes, rule, path):
+    name = f"odd-{abs(hash(str(changes))) % 10**8}"
+    body = as_json(location_of(owner.party, name) | changes)
+    noting.flush()
+    known = noted(owner.party)
+    assert owner.put(name, body=body).said == (201, 1000)
+    assert [one.body for one in owner.told(emsp, name, 1)] == [body]
+    assert owner.kept(name) == json.loads(body)
+    noting.flush()
+    new = {key for key, number in noted(owner.party).items() if number > known.get(key, 0)}
+    assert any(rule in found and at.endswith(path) for found, at in new), new
+
+
+def noted(party) -> dict[tuple[str, str], int]:
+    rows = DeviationCount.objects.filter(platform__parties__party_id=party.party_id)
+    return {(row.rule, row.path): row.number for row in rows}
+
+
+def test_a_strict_platform_has_its_deviations_refused_with_what_is_allowed(owner):
+    platforms = Platform.objects.filter(parties__party_id=owner.party.party_id)
+    platforms.update(is_strict=True)
+    try:
+        body = location_of(owner.party, "strict", parking_type="ON_WATER")
+        until(lambda: owner.put("strict", body=body).said == (200, 2001))
+        said = owner.put("strict", body=body).envelope["status_message"]
+        assert "ON_STREET" in said
+        assert "$.parking_type" in said
+        assert owner.put("strict", body=location_of(owner.party, "strict")).code == 1000
+    finally:
+        platforms.update(is_strict=False)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a":NaN}', b"\xff"])
@@ -178,9 +234,12 @@ def test_a_time_may_be_without_z_and_with_fractions_and_is_kept_as_sent(owner, t
     assert owner.kept(location_id)["last_updated"] == text
 
 
-def test_an_offset_from_utc_is_no_datetime(owner):
-    body = location_of(owner.party, "offset", last_updated="2026-01-01T00:00:00+01:00")
-    assert owner.put("offset", body=body).said == (200, 2001)
+def test_an_offset_from_utc_is_the_moment_that_it_means(owner):
+    body = location_of(owner.party, "offset", last_updated="2026-01-01T01:00:00+02:00")
+    assert owner.put("offset", body=body).said == (201, 1000)
+    before = location_of(owner.party, "offset", last_updated="2025-12-31T22:59:59Z")
+    assert "newer" in owner.put("offset", body=before).envelope["status_message"]
+    assert owner.kept("offset") == body
 
 
 def test_a_put_replaces_optional_fields_are_gone(owner):
@@ -238,12 +297,11 @@ def test_a_connector_raises_its_evse_and_its_location(owner):
     assert kept["last_updated"] == T3
 
 
-def test_the_evse_of_the_text_that_lacks_required_fields_is_refused(owner):
-    owner.put("1012", body=location_of(owner.party, "1012"))
+def test_the_evse_of_the_text_whose_connector_lacks_required_fields_is_taken(owner):
+    owner.put("1012", body=location_of(owner.party, "1012", evses=[]))
     body = (EXAMPLES / "location_put_example_add_evse.json").read_bytes()
-    answer = owner.put("1012", "3256", body=body)
-    assert answer.said == (200, 2001)
-    assert "`$.connectors[0]`" in answer.envelope["status_message"]
+    assert owner.put("1012", "3256", body=body).said == (201, 1000)
+    assert json.loads(body) in owner.kept("1012")["evses"]
 
 
 def test_parts_of_what_is_unknown_are_refused_and_not_sent_on(owner, emsp):

@@ -85,11 +85,14 @@ def test_prices_keep_their_spelling(owner, emsp):
     ("changes", "path"),
     [
         ({"currency": "EURO"}, "$.currency"),
-        ({"elements": []}, "$.elements"),
-        ({"type": "CHEAP"}, "$.type"),
+        ({"elements": None}, "$.elements"),
         (
             {"elements": [{"price_components": [{"type": "TIME", "price": "2", "step_size": 1}]}]},
             "$.elements[0].price_components[0].price",
+        ),
+        (
+            {"elements": [{"price_components": [{"type": "HOUR", "price": 2, "step_size": 1}]}]},
+            "$.elements[0].price_components[0].type",
         ),
         ({"id": "other"}, "id"),
         ({"party_id": "ZZZ"}, "party_id"),

@@ -231,7 +231,7 @@ WRONG = {
     "a time beyond all": {"last_updated": "9999-12-31T23:59:59-14:00"},
     "null": {"issuer": None},
     "a list": {"issuer": []},
-    "a deep one": {"energy_contract": {"supplier_name": 1}},
+    "a number": {"valid": 1},
 }
 
 
