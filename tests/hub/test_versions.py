@@ -74,7 +74,8 @@ FORWARDED = [
 def test_every_route_is_mounted_where_the_details_say(hub, cpo, emsp, route):
     url = _details(hub, cpo)[route.module, route.role]
     rest = "/".join("X1" for _ in route.segments)
-    rest = rest.replace("X1", "XX", 1) if route.shape.startswith("{country_code}") else rest
+    if route.shape.startswith("{country_code}"):
+        rest = "/".join([*cpo.simulator.party, *rest.split("/")[2:]])
     if route.shape.endswith("charging_preferences"):
         rest = "X1/charging_preferences"
     if route.shape.endswith("authorize"):
