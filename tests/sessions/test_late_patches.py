@@ -88,6 +88,7 @@ def test_what_says_nothing_new_is_not_told_again(cast):
     agreement = agree(cast.other_scsp, cpo=cast.cpo)
     try:
         cast.cpo.put_session("LATE-5", cast.emsp)
+        cast.other_scsp.wait_for("LATE-5")
         patch(cast, "LATE-5", 11)
         cast.other_scsp.wait_for("LATE-5", count=2)
         patch(cast, "LATE-5", 11, to=cast.scsp)
