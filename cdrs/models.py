@@ -1,9 +1,10 @@
 """CDRs as the hub keeps them, each with its eMSP's answer (mod_cdrs, Flow and Lifecycle)."""
 
+import hashlib
 import string
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -11,12 +12,10 @@ from django.conf import settings
 from django.db import connection, models
 from django.utils import timezone
 
-from cdrs.objects import CDR
 from hub import pseudonyms
 from hub.forwarded import InOneMoment
-from hub.ocpi import envelope
-from hub.ocpi.datatypes import Id39, decode, utc
-from hub.ocpi.errors import InvalidParameters, OcpiError
+from hub.ocpi import envelope, heads, lenient
+from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.store import StoredObject
@@ -56,25 +55,25 @@ class Cdr(StoredObject):
     @classmethod
     def at(cls, owner: PartyId, emsp: PartyId, body: bytes) -> "Cdr | None":
         """The CDR of this id, when that eMSP has taken one."""
-        head = _head(body)
-        if head is None:
+        bill = Bill.read(body)
+        if bill is None:
             return None
-        return cls.named(identity(owner, head.id)).filter(audience=str(emsp)).first()
+        return cls.named(identity(owner, bill.id)).filter(audience=str(emsp)).first()
 
     @classmethod
     def taken(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
-        """Keep a CDR that its eMSP has accepted; InvalidParameters when it is no CDR."""
-        if not envelope.is_accepted(response.status, response.body):
+        """Keep a CDR that its eMSP has accepted, however it is spelled."""
+        bill = Bill.read(body)
+        if bill is None or not envelope.is_accepted(response.status, response.body):
             return
-        sent = decode(body, CDR)
         location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
         Cdr.objects.bulk_create(
             [
                 Cdr(
-                    **identity(owner, sent.id),
+                    **identity(owner, bill.id),
                     audience=str(emsp),
-                    document=body,
-                    last_updated=utc(sent.last_updated),
+                    document=bill.document,
+                    last_updated=bill.last_updated or timezone.now(),
                     answer_status=response.status,
                     answer_body=response.body,
                     answer_location=quote(location, safe=string.punctuation)[:2048],
@@ -97,11 +96,10 @@ class Cdr(StoredObject):
 
     def _is(self, body: bytes) -> bool:
         """Whether it is this CDR; one whose driver was erased is compared without its driver."""
-        kept = bytes(self.document)
-        if pseudonyms.is_of_nobody(kept):
-            decode(body, CDR)
-            body = pseudonyms.without_driver(body, PartyId.parse(self.audience))
-        return _is_same(kept, body)
+        kept, document = bytes(self.document), heads.object_of(body)
+        if document is not None and pseudonyms.is_of_nobody(kept):
+            document = pseudonyms.without_driver(document, PartyId.parse(self.audience))
+        return document is not None and _is_same(kept, document)
 
 
 class Posting(models.Model):
@@ -128,15 +126,15 @@ class Posting(models.Model):
         """Take the CDR on its way, or give the answer that is known already.
 
         InOneMoment while the same CDR is on its way. InvalidParameters (2001) for somebody else's
-        CDR, and for one that would replace another. What names no CDR is left to its receiver.
+        CDR, and for one that would replace another. What is no object is left to its receiver.
         """
-        head = _head(body)
-        if head is None:
+        bill = Bill.read(body)
+        if bill is None:
             return None
-        head.check_owner(owner)
+        bill.check_owner(owner)
         known = Cdr.at(owner, emsp, body)
         if known is None:
-            cls._claim(owner, emsp, head.id)
+            cls._claim(owner, emsp, bill.id)
             # Another process may have ended between the look and the claim.
             known = Cdr.at(owner, emsp, body)
             if known is not None:
@@ -152,7 +150,7 @@ class Posting(models.Model):
                 f"INSERT INTO {cls._meta.db_table} AS old (owner, object_id, emsp, until) "  # noqa: S608 - our own table
                 "VALUES (%s, %s, %s, %s) ON CONFLICT (owner, object_id, emsp) "
                 "DO UPDATE SET until = EXCLUDED.until WHERE old.until < %s RETURNING 1",
-                [str(owner), cdr_id.upper(), str(emsp), until, now],
+                [str(owner), cdr_id, str(emsp), until, now],
             )
             if cursor.fetchone() is None:
                 raise InOneMoment
@@ -160,8 +158,8 @@ class Posting(models.Model):
     @classmethod
     def end(cls, owner: PartyId, emsp: PartyId, body: bytes) -> None:
         """It is not on its way any more: answered, or its outcome will never be known."""
-        if (head := _head(body)) is not None:
-            cls.objects.filter(owner=str(owner), object_id=head.id.upper(), emsp=str(emsp)).delete()
+        if (bill := Bill.read(body)) is not None:
+            cls.objects.filter(owner=str(owner), object_id=bill.id, emsp=str(emsp)).delete()
 
     @classmethod
     def answered(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
@@ -180,14 +178,40 @@ def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:
 class _Head(msgspec.Struct):
     """What tells one CDR from another."""
 
-    id: Id39
-    country_code: str = ""
-    party_id: str = ""
+    id: Any = None
+    country_code: Any = None
+    party_id: Any = None
+    last_updated: Any = None
+
+
+_read = heads.reader(_Head)
+
+
+class Bill(NamedTuple):
+    """What the hub reads of a CDR: its name, in upper case, and of what time it is."""
+
+    document: bytes
+    id: str
+    owner: tuple[str, str]
+    last_updated: datetime | None
+
+    @classmethod
+    def read(cls, body: bytes) -> "Bill | None":
+        """Also of a list of one; None for what is no object.
+
+        One without an id, or with one that no column takes, is known by what it says: the same one
+        sent again is the same bill.
+        """
+        document = heads.object_of(body)
+        if document is None:
+            return None
+        head = _read(document)
+        owner = (heads.text(head.country_code), heads.text(head.party_id))
+        return cls(document, _name(head, document), owner, lenient.moment(head.last_updated))
 
     def check_owner(self, sender: PartyId) -> None:
         """Refuse (2001) a CDR that names another CPO than its sender; it may name none."""
-        for name, expected in sender._asdict().items():
-            value = getattr(self, name)
+        for name, value, expected in zip(sender._fields, self.owner, sender, strict=True):
             if value and value.upper() != expected:
                 raise InvalidParameters(
                     f"{name} of the CDR is {value[:40]!r}, but OCPI-from is {sender}: "
@@ -195,12 +219,24 @@ class _Head(msgspec.Struct):
                 )
 
 
-def _head(body: bytes) -> _Head | None:
-    """None when it is no CDR, which is for its receiver to say."""
+def _name(head: _Head, document: bytes) -> str:
+    longest = Cdr._meta.get_field("object_id").max_length or 0
+    name = heads.text(head.id, len(document)).upper()
+    if 0 < len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode() if name else _canonical(document)).hexdigest()
+    return f"#{digest}"[:longest].upper()
+
+
+def _canonical(document: bytes) -> bytes:
+    """The same for two spellings of one bill, where nothing else tells."""
     try:
-        return decode(body, _Head)
-    except OcpiError:
-        return None
+        value = _decode(document)
+    except msgspec.DecodeError:
+        return document
+    if isinstance(value, dict):
+        value.pop("last_updated", None)
+    return msgspec.json.encode(value, order="deterministic")
 
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode

@@ -18,9 +18,12 @@ from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
 from hub import secret_box
 from hub.models import Delivery, DeliveryState, Erasure
+from hub.ocpi import heads
+from hub.ocpi.datatypes import check_json
+from hub.ocpi.errors import OcpiError
 from hub.ocpi.masking import HIDDEN, hint
 from hub.ocpi.party import PartyId
-from hub.pseudonyms import answer_without_driver, without_driver
+from hub.pseudonyms import Fields, answer_without_driver, bearer_of, without_driver
 from hub.record.models import Message
 from sessions.handed_on import HandedOn
 from sessions.models import Session
@@ -59,18 +62,6 @@ class Outcome:
 
     erased: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
-
-
-class _Bearer(msgspec.Struct):
-    """A Token or a CdrToken."""
-
-    uid: str
-    type: str
-    contract_id: str
-
-
-class _Charged(msgspec.Struct):
-    cdr_token: _Bearer
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +113,18 @@ class Eraser:
             emsp_country_code__iexact=self.driver.emsp.country_code,
             emsp_party_id__iexact=self.driver.emsp.party_id,
         )
-        found = _naming(of_emsp, self.driver).only(
-            "pk", "country_code", "party_id", "session_id", "status", "document"
+        # A PATCH may have taken the token back, or spelled it so that nobody can read it.
+        known = models.Q(token_uid__iexact=self.driver.token_uid)
+        found = _naming(of_emsp, self.driver, known).only(
+            *("pk", "country_code", "party_id", "session_id", "status", "document"),
+            *("token_uid", "token_type"),
         )
-        return [one for one in found.iterator(CHUNK) if self._is_of(one.document)]
+        return [one for one in found.iterator(CHUNK) if self._is_sessions(one)]
+
+    def _is_sessions(self, session: Session) -> bool:
+        return self._is_of(session.document) or self._is_bearer(
+            {"uid": session.token_uid, "type": session.token_type}
+        )
 
     def _ended_sessions(self, sessions: "list[Session]") -> list[int]:
         """Those that may go: nothing is going on in them any more."""
@@ -193,7 +192,7 @@ class Eraser:
         """For all CPOs and for single ones, also other tokens of a contract that was named."""
         own = Token.objects.filter(owner=str(self.driver.emsp))
         found = _naming(own, self.driver, models.Q(object_id=self.driver.token_uid.upper()))
-        rows = [one.pk for one in found.iterator(CHUNK) if self._is_bearer(_bearer(one.document))]
+        rows = [one.pk for one in found.iterator(CHUNK) if self._is_token(one.document)]
         self._delete(outcome, "tokens", Token.objects.filter(pk__in=rows))
 
     def _agreements(self, outcome: Outcome) -> None:
@@ -224,23 +223,25 @@ class Eraser:
 
     # --- Is it this driver? ---------------------------------------------------------------------
 
-    def _is_bearer(self, bearer: _Bearer | None) -> bool:
-        if bearer is None:
-            return False
+    def _is_bearer(self, bearer: Fields) -> bool:
+        """Of a Token or a CdrToken, also one that is spelled oddly."""
         uid, *contract_ids = self.driver.names
-        if bearer.contract_id.upper() in contract_ids:
+        if heads.text(bearer.get("contract_id")).upper() in contract_ids:
             return True
-        return bearer.uid.upper() == uid and self.driver.token_type in {"", bearer.type}
+        is_type = self.driver.token_type in {"", heads.word(bearer.get("type"))}
+        return is_type and heads.text(bearer.get("uid")).upper() == uid
 
     def _is_of(self, document: bytes | memoryview) -> bool:
-        try:
-            return self._is_bearer(msgspec.json.decode(bytes(document), type=_Charged).cdr_token)
-        except msgspec.DecodeError:
-            return False
+        found = _object(bytes(document))
+        return found is not None and self._is_bearer(bearer_of(found))
+
+    def _is_token(self, document: bytes | memoryview) -> bool:
+        found = _object(bytes(document))
+        return found is not None and self._is_bearer(msgspec.structs.asdict(_read(found)))
 
     def _is_in(self, body: bytes) -> bool:
         """Whether a Token, or an object with a CdrToken, is this driver's."""
-        return self._is_of(body) or self._is_bearer(_bearer(body))
+        return self._is_of(body) or self._is_token(body)
 
     def _is_in_path(self, delivery: Delivery) -> bool:
         """A PATCH of a Token names it in its URL alone."""
@@ -254,10 +255,23 @@ class Eraser:
         )
 
 
-def _bearer(document: bytes | memoryview) -> _Bearer | None:
+class _Bearer(msgspec.Struct):
+    """What of a Token names its driver."""
+
+    uid: Any = None
+    type: Any = None
+    contract_id: Any = None
+
+
+_read = heads.reader(_Bearer)
+
+
+def _object(body: bytes) -> bytes | None:
+    """The object that a body is; None for what is not even JSON."""
     try:
-        return msgspec.json.decode(bytes(document), type=_Bearer)
-    except msgspec.DecodeError:
+        check_json(body)
+        return heads.object_of(body)
+    except OcpiError:
         return None
 
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from django.conf import settings
 
 from cdrs.models import Cdr, Posting
+from cdrs.objects import CDR
 from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
@@ -22,6 +23,7 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.ocpi.reading import deviations_of
 from hub.outbound import Response
 from hub.owners import OBJECTS, in_url
 from hub.routing import Found, LookupKind, Message
@@ -68,12 +70,8 @@ def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
 
 
 def _cdr_posted(forwarded: Forwarded) -> None:
-    _kept_or_logged(
-        forwarded,
-        lambda: Posting.answered(
-            forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response
-        ),
-    )
+    Posting.answered(forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response)
+    forwarded.note(deviations_of(forwarded.body, CDR))
 
 
 def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:

@@ -9,6 +9,8 @@ import msgspec
 
 from cdrs.objects import CDR
 from hub import secret_box
+from hub.ocpi import heads
+from hub.ocpi.datatypes import as_document
 from hub.ocpi.party import PartyId
 
 Raw = msgspec.Raw
@@ -26,18 +28,26 @@ _HOME: Final = {
 _HOME_LEFT_OUT: Final = ("name", "postal_code", "state")
 
 
-class _Bearer(msgspec.Struct):
-    """CdrToken: whatever else its sender writes into it speaks of the driver too."""
-
-    country_code: str
-    party_id: str
-    uid: str
-    type: str
-    contract_id: str
+# Whatever else its sender writes into a CdrToken speaks of the driver too.
+_OF_TOKEN: Final = ("country_code", "party_id", "uid", "type", "contract_id")
+_NAMES: Final = ("uid", "contract_id")
 
 
 class _Charged(msgspec.Struct):
-    cdr_token: _Bearer
+    cdr_token: Any = None
+
+
+_read = heads.reader(_Charged)
+
+
+def bearer_of(document: bytes) -> Fields:
+    """The CdrToken of a kept document, also one that is spelled oddly; empty for none."""
+    value = _read(document).cdr_token
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        return value
+    return {"uid": value} if heads.text(value) else {}
 
 
 def without_driver(document: bytes, emsp: PartyId) -> bytes:
@@ -46,19 +56,29 @@ def without_driver(document: bytes, emsp: PartyId) -> bytes:
     Pseudonyms are keyed: the same ones for all bills of a driver, found again by who has the key.
     """
     fields: Fields = dict(msgspec.json.decode(document, type=dict[str, Raw]))
-    bearer = _bearer(document)
+    bearer = bearer_of(document)
     names = _names(bearer, emsp)
-    bearer.uid, bearer.contract_id = names[bearer.uid.upper()], names[bearer.contract_id.upper()]
-    fields["cdr_token"] = bearer
+    if "cdr_token" in fields:
+        known = {name: bearer[name] for name in _OF_TOKEN if name in bearer}
+        said = {name: heads.text(bearer.get(name)).upper() for name in _NAMES}
+        pseudonyms = {name: names[one] for name, one in said.items() if one}
+        others = {name: one for name, one in known.items() if name not in _NAMES}
+        fields["cdr_token"] = others | pseudonyms
     for name in _LEFT_OUT:
         fields.pop(name, None)
     for name in fields.keys() - _KNOWN:
         fields[name] = _renamed(fields[name], names)
-    if bytes(fields.get("home_charging_compensation", b"")).strip() == b"true":
-        place = msgspec.json.decode(fields["cdr_location"], type=dict[str, Raw]) | _HOME
-        kept = place.keys() - set(_HOME_LEFT_OUT)
-        fields["cdr_location"] = {name: place[name] for name in place if name in kept}
-    return msgspec.json.encode(fields)
+    if bytes(fields.get("home_charging_compensation", b"")).strip(b' "\t\r\n').lower() == b"true":
+        fields["cdr_location"] = _without_home(fields.get("cdr_location", Raw(b"{}")))
+    return as_document(fields)
+
+
+def _without_home(raw: Raw) -> Fields:
+    """A CdrLocation whose driver does not live there any more."""
+    if bytes(raw).lstrip()[:1] != b"{":
+        return dict(_HOME)
+    place = msgspec.json.decode(raw, type=dict[str, Raw]) | _HOME
+    return {name: place[name] for name in place if name not in _HOME_LEFT_OUT}
 
 
 def answer_without_driver(answer: bytes, document: bytes, emsp: PartyId) -> bytes:
@@ -67,7 +87,7 @@ def answer_without_driver(answer: bytes, document: bytes, emsp: PartyId) -> byte
         fields: Fields = dict(msgspec.json.decode(answer, type=dict[str, Raw]))
     except msgspec.DecodeError:
         return b""
-    names = _names(_bearer(document), emsp)
+    names = _names(bearer_of(document), emsp)
     for name in fields.keys() - {"timestamp", "status_code"}:
         fields[name] = _renamed(fields[name], names)
     return msgspec.json.encode(fields)
@@ -75,16 +95,16 @@ def answer_without_driver(answer: bytes, document: bytes, emsp: PartyId) -> byte
 
 def is_of_nobody(document: bytes) -> bool:
     """Whether it is a CDR that a pseudonym stands in."""
-    return _PREFIX.encode() in document and _bearer(document).uid.startswith(_PREFIX)
+    if _PREFIX.encode() not in document:
+        return False
+    bearer = bearer_of(document)
+    return any(heads.text(bearer.get(name)).startswith(_PREFIX) for name in _NAMES)
 
 
-def _bearer(document: bytes) -> _Bearer:
-    return msgspec.json.decode(document, type=_Charged).cdr_token
-
-
-def _names(bearer: _Bearer, emsp: PartyId) -> dict[str, str]:
+def _names(bearer: Fields, emsp: PartyId) -> dict[str, str]:
     """What stands for each name of the driver, which is in upper case here."""
-    return {name.upper(): _pseudonym(emsp, name) for name in (bearer.uid, bearer.contract_id)}
+    said = (heads.text(bearer.get(name)) for name in _NAMES)
+    return {name.upper(): _pseudonym(emsp, name) for name in said if name}
 
 
 def _pseudonym(emsp: PartyId, name: str) -> str:
@@ -105,4 +125,4 @@ def _renamed(raw: Raw, names: dict[str, str]) -> Any:
             text = msgspec.json.decode(raw, type=str)
             return next((new for name, new in names.items() if name in text.upper()), raw)
         case _:
-            return raw
+            return names.get(bytes(raw).strip().decode().upper(), raw)

@@ -4,12 +4,19 @@ import threading
 
 import pytest
 
+from cdrs.models import Cdr
 from hub.models import ForwardedUrl
 from hub.ocpi.datatypes import Role
 from tests.hub.strangers import CUSTOM, Stranger, ask, raw, send, token_of
 from tests.running_hub import changed_setting
 
 CDR = b'{"id":"C1","total_cost":{"excl_vat":4.00}}'
+
+
+@pytest.fixture(autouse=True)
+def _never_sent_before(hub) -> None:
+    """The outcome of a CDR that was sent in another test would be known."""
+    Cdr.objects.all().delete()
 
 
 def _takes(emsp, location: str, status: int = 201) -> None:
@@ -107,10 +114,11 @@ def test_a_refused_cdr_has_no_location(hub, cpo, emsp):
     assert "location" not in answer.headers
 
 
-def test_without_a_location_there_is_none(hub, cpo, emsp):
+def test_where_the_emsp_tells_none_the_hub_shows_its_own_copy(hub, cpo, emsp):
     answer = ask(hub, cpo, "POST", "receiver/cdrs", to=emsp, body=CDR)
     assert answer.said == (200, 1000)
-    assert "location" not in answer.headers
+    assert answer.headers["location"].startswith(f"{hub.url}/ocpi/2.2.1/cdr/")
+    assert CDR in send(hub, "GET", answer.headers["location"], token_of(cpo)).body
 
 
 def test_a_location_of_another_module_is_not_passed_on(hub, cpo, emsp):

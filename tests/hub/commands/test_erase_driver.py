@@ -21,6 +21,7 @@ from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.masking import hint
 from hub.ocpi.party import PartyId
+from hub.pseudonyms import is_of_nobody
 from hub.record.models import Message
 from sessions.models import Session
 from tests.hub.commands.calling import run
@@ -329,3 +330,52 @@ def test_in_words_it_says_what_is_out_of_reach(driver):
     assert "kept under a pseudonym" in told
     assert "left: run this again" in told
     assert "backups" in told
+
+
+ODD_TOKENS = {
+    "no contract": {"contract_id": None},
+    "no type": {"type": 5},
+    "party only": {"country_code": "DE", "party_id": "MSP", "type": "rfid", "contract_id": ""},
+    "blank": {"uid": f" {TOKEN_UID} "},
+}
+
+
+@pytest.mark.parametrize("name", ODD_TOKENS)
+def test_a_driver_is_found_however_sessions_and_bills_are_spelled(driver, name):
+    odd = bearer() | ODD_TOKENS[name]
+    rows.session(2, "COMPLETED", cdr_token=odd, kwh="much", last_updated="yesterday")
+    cdr("ODD", odd, total_cost=4, x_card=[TOKEN_UID], cdr_location="at home")
+    told = erase("--yes")
+    assert (told["erased"]["sessions"], told["erased"]["CDRs"]) == (2, 2)
+    for kept in Cdr.objects.all():
+        assert TOKEN_UID.encode() not in bytes(kept.document)
+        assert CONTRACT_ID.encode() not in bytes(kept.document)
+        assert is_of_nobody(bytes(kept.document))
+
+
+@pytest.mark.parametrize("token", [[bearer()], TOKEN_UID])
+def test_a_token_that_is_no_object_is_found_too(driver, token):
+    cdr("ODD", token, home_charging_compensation="true", cdr_location=["at home"])
+    assert erase("--yes")["erased"]["CDRs"] == 2
+    document = bytes(Cdr.objects.get(object_id="ODD").document)
+    assert TOKEN_UID.encode() not in document
+    assert b"at home" not in document
+
+
+def test_a_number_for_a_uid_is_the_drivers_all_the_same(driver):
+    token = bearer() | {"uid": 4711, "contract_id": None}
+    rows.session(2, "COMPLETED", cdr_token=token)
+    cdr("NUMBER", token, x_card=4711, x_other=47110)
+    told = erase("--yes", uid="4711")
+    assert (told["erased"]["sessions"], told["erased"]["CDRs"]) == (1, 1)
+    document = msgspec.json.decode(bytes(Cdr.objects.get(object_id="NUMBER").document))
+    assert document["x_other"] == 47110
+    assert document["x_card"] == document["cdr_token"]["uid"] != 4711
+
+
+def test_a_session_whose_token_was_taken_back_is_found_by_what_was_known(driver):
+    session = rows.session(2, "COMPLETED")
+    body = b'{"cdr_token":null,"last_updated":"2099-01-01T00:00:00Z"}'
+    Session.patch(session.owner, session.session_id, body, session.emsp)
+    assert TOKEN_UID.encode() not in bytes(Session.objects.get(pk=session.pk).document)
+    assert erase("--yes")["erased"]["sessions"] == 2
