@@ -17,6 +17,7 @@ from django.utils.crypto import salted_hmac
 
 from hub import addresses, statements
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
+from hub.ocpi import links
 from hub.ocpi.errors import HubError, InvalidParameters, MethodNotAllowed, NotFound
 from hub.routing import Forward
 
@@ -29,12 +30,6 @@ _METHODS = {
 MAX_URL = 255
 # Seen in the wild: the repr of a language's enum where the interface's name belongs.
 _ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]+\.[A-Za-z_]+\b")
-# RFC 8288: `rel` in any case, with or without quotes, among other parameters.
-_NEXT: Final = re.compile(
-    r"""<([^>]+)>(?:\s*;\s*(?!rel\b)[^=;,<>]+=(?:"[^"]*"|[^";,]*))*\s*;\s*rel\s*=\s*"""
-    r"""(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b(?!\w))""",
-    re.IGNORECASE,
-)
 PAGE_VALID_DAYS = 2
 _MAX_TARGET: Final = 2048
 
@@ -145,15 +140,12 @@ def split_response_url(query: str) -> tuple[str | None, str]:
     return "&".join(theirs), "&".join(part for part in (before[1:], *ours) if part)
 
 
-def next_page(link: str) -> str | None:
-    """The URL of the next page out of a Link header, as it stands there."""
-    found = _NEXT.search(link)
-    return None if found is None else found.group(1)
-
-
 def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forward) -> str | None:
     """The Link header with a next page that works through the hub; None without a next page."""
-    url = next_page(link)
+    try:
+        url = links.next_page(link)
+    except links.LinkTooLong as error:
+        raise HubError(f"The receiver's answer cannot be passed on: {error}.") from error
     if url is None:
         return None
     target = _target(url, asked, "Link", forward)

@@ -19,9 +19,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from hub import outbound
-from hub.callbacks import mended, next_page
+from hub.callbacks import mended
 from hub.directory import PartyEntry
-from hub.ocpi import envelope, headers
+from hub.ocpi import envelope, headers, links
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
@@ -120,7 +120,7 @@ def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> Page:
         url=url,
         items=items,
         digest=hashlib.sha256(answer.data).digest(),
-        link=next_page(response.headers.get("link", "")),
+        link=_next_page(response.headers.get("link", "")),
         total=_number(response.headers.get(headers.TOTAL_COUNT.lower())),
         correlation_id=correlation_id,
     )
@@ -149,6 +149,13 @@ def _items(data: bytes) -> list[msgspec.Raw]:
         if data.strip() == b"null":
             return []
         raise PageFailed("data is no list.") from None
+
+
+def _next_page(field: str) -> str | None:
+    try:
+        return links.next_page(field)
+    except links.LinkTooLong as error:
+        raise PageFailed(f"{error}.") from error
 
 
 def _at_home(link: str, asked: str) -> str:

@@ -57,7 +57,7 @@ from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
-from hub.outgoing import JSON, Outgoing, in_an_envelope, of_django, passed_on, refusal
+from hub.outgoing import Outgoing, answer_of, of_django, refusal
 from hub.pages import Pages
 from hub.record import routed as record
 from hub.record.note import Kind
@@ -312,18 +312,10 @@ class Gateway:
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
     ) -> Outgoing:
         """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
-        receiver = decision.receiver.identity
-        status, body = response.status, response.body
-        said = response.said
-        incoming.code, incoming.problem = said.status_code, said.status_message or ""
-        sent = passed_on(response)
-        if incoming.code is None and not envelope.is_object(body):
-            status, body = in_an_envelope(receiver, response)
-            said = envelope.read_answer(body)
-            incoming.code, incoming.problem = said.status_code, said.status_message or ""
-            sent = [(b"content-type", JSON)]
+        answer = answer_of(decision.receiver.identity, response)
+        incoming.code, incoming.problem = answer.said.status_code, answer.said.status_message or ""
         rewritten = await self._rewritten_urls(incoming, decision, url, response)
-        return Outgoing(status, body, sent + rewritten)
+        return Outgoing(answer.status, answer.body, answer.headers + rewritten)
 
     async def _rewritten_urls(
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response

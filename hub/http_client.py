@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client for the gateway: kept-alive connections, bodies whole, nothing else.
+"""A lean HTTP/1.1 client: kept-alive connections, bodies whole, nothing else (RFC 9112).
 
 The parser is the one that the server uses (httptools). Why not aiohttp: docs/decisions/0007.
 """
@@ -9,22 +9,36 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from http import HTTPStatus
 from typing import Final, cast
 
 import httptools
+from django.conf import settings
 
 from hub import addresses
-from hub.resolver import resolver
+from hub.resolver import Whose, resolver
 
 IDLE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 65_536
 # Sent again when a kept-alive connection turns out to be closed: twice does what once does.
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+# A list may come in several fields (RFC 9110, 5.3); of all other headers the last field counts.
+_LISTS: Final = frozenset({"link", "content-encoding"})
+# How a TLS record begins: an alert, or a handshake message.
+_TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
 
 
 class BrokenAnswer(OSError):
     """The answer is no HTTP, or ended in the middle."""
+
+
+class AnswersInTls(BrokenAnswer):
+    """It was asked in plain http, and answers with TLS."""
+
+
+class NoSuchStatus(Exception):
+    """The answer has an HTTP status beyond 599 or below 100: the message says which."""
 
 
 class TooLong(Exception):
@@ -32,7 +46,7 @@ class TooLong(Exception):
 
 
 class NotConnected(OSError):
-    """No connection was made: the request certainly did not leave."""
+    """No connection was made: the request certainly did not leave. The cause says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,7 @@ class Origin:
 
 @dataclass(slots=True)
 class Answer:
-    """What came back. Header names are lower case; of a repeated header the last one counts."""
+    """What came back. Header names are lower case."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -63,6 +77,8 @@ class _Connection(asyncio.Protocol):
         self._answer = Answer()
         self._has_head = False
         self._waiting: asyncio.Future[Answer] | None = None
+        # Something of the answer has come.
+        self.has_begun = False
         self.is_open = True
         self.address = ""
         self.idle_since = 0.0
@@ -74,24 +90,20 @@ class _Connection(asyncio.Protocol):
     def send(self, request: bytes, limit: int) -> "asyncio.Future[Answer]":
         """The answer to come; it fails with the connection."""
         self._limit = limit
+        self.has_begun = False
+        self._parser = httptools.HttpResponseParser(self)
         self._expect_answer()
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._waiting
 
     def _expect_answer(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._answer = Answer()
         self._has_head = False
 
     def close(self) -> None:
         self.is_open = False
         self._transport.close()
-
-    @property
-    def has_begun(self) -> bool:
-        """Something of the answer has come."""
-        return self._has_head or bool(self._answer.headers)
 
     # The parser calls these.
 
@@ -101,7 +113,10 @@ class _Connection(asyncio.Protocol):
         if answer.head_size > MAX_HEAD_BYTES:
             self._fail(TooLong())
             return
-        answer.headers[name.decode("latin-1").lower()] = value.decode("utf-8", "surrogateescape")
+        key, text = name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")
+        if key in _LISTS and key in answer.headers:
+            text = f"{answer.headers[key]}, {text}"
+        answer.headers[key] = text
 
     def on_headers_complete(self) -> None:
         self._has_head = True
@@ -114,9 +129,15 @@ class _Connection(asyncio.Protocol):
             self._answer.parts.append(part)
 
     def on_message_complete(self) -> None:
-        self._answer.status = self._parser.get_status_code()
-        if self._answer.status < 200:
+        status = self._answer.status = self._parser.get_status_code()
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            self._fail(BrokenAnswer("it changes to another protocol"))
+            return
+        if 100 <= status < 200:
             self._expect_answer()  # 100 Continue and its like: the answer is still to come.
+            return
+        if not 200 <= status < 600:
+            self._fail(NoSuchStatus(f"{status:03}"))
             return
         if not self._parser.should_keep_alive():
             self.close()
@@ -130,8 +151,14 @@ class _Connection(asyncio.Protocol):
         if self._waiting is None:
             self.close()  # Nobody asked.
             return
+        if not self.has_begun and data[:2] in _TLS_RECORDS:
+            self._fail(AnswersInTls("it answers with TLS: its URL has to begin with https"))
+            return
+        self.has_begun = True
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.close()  # What follows is not HTTP.
         except httptools.HttpParserError as error:
             self._fail(BrokenAnswer(str(error)))
 
@@ -150,18 +177,16 @@ class _Connection(asyncio.Protocol):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    """Reading the system's certificates takes longer than many messages: once a process."""
+def tls() -> ssl.SSLContext:
+    """Reading the system's certificates (SSL_CERT_FILE) takes long: once a process."""
     return ssl.create_default_context()
 
 
 class Client:
     """Connections by origin; made in the event loop."""
 
-    def __init__(self, connect_seconds: float) -> None:
-        self._connect_seconds = connect_seconds
+    def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
-        self._tls = _tls()
         self._loop = asyncio.get_running_loop()
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 
@@ -174,12 +199,12 @@ class Client:
         body: bytes,
         limit: int,
         *,
-        whose: int,
+        whose: Whose,
         only_once: bool = False,
     ) -> Answer:
-        """Send one request to what platform `whose` has named.
+        """Send one request to what platform `whose` has named; the caller bounds the time.
 
-        NotConnected, another OSError, TooLong; the caller bounds the time.
+        NotConnected, another OSError, NoSuchStatus or TooLong when there is no answer of use.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
@@ -237,11 +262,12 @@ class Client:
                 del self._idle[origin]
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 
-    async def _connect(self, origin: Origin, whose: int) -> _Connection:
+    async def _connect(self, origin: Origin, whose: Whose) -> _Connection:
         """To the first address that takes it; only to addresses that the hub may call."""
-        failure: OSError = NotConnected("no address")
+        failure: OSError | None = None
+        found: list[str] = []
         try:
-            async with asyncio.timeout(self._connect_seconds):
+            async with asyncio.timeout(settings.CONNECT_TIMEOUT):
                 found = await resolver.find(origin.host, whose)
                 for address in addresses.allowed(origin.host, found):
                     try:
@@ -249,19 +275,22 @@ class Client:
                             _Connection,
                             address,
                             origin.port,
-                            ssl=self._tls if origin.is_tls else None,
+                            ssl=tls() if origin.is_tls else None,
                             server_hostname=origin.host if origin.is_tls else None,
                         )
                     except OSError as error:
-                        failure = error
+                        # Of several addresses what got furthest says most.
+                        if failure is None or isinstance(error, ssl.SSLError):
+                            failure = error
                     else:
                         connection.address = address
                         return connection
         except TimeoutError as error:
-            raise NotConnected("it does not take connections") from error
+            slow = "it takes no connection" if found else "its name was not resolved in time"
+            raise NotConnected(slow) from error
         except OSError as error:
             failure = error
-        raise NotConnected(*failure.args) from failure
+        raise NotConnected from failure
 
 
 def _head(
@@ -270,7 +299,7 @@ def _head(
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     if origin.port != (443 if origin.is_tls else 80):
         host = f"{host}:{origin.port}"
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method in _BODY_METHODS:
         lines.append(f"Content-Length: {len(body)}")

@@ -1,35 +1,25 @@
 """The only code that calls another platform: limits, timeouts, address checks.
 
-The gateway's calls are asynchronous (thousands open at once); jobs and handshakes use requests.
+One client for all: awaited by the gateway and the drains (`AsyncCaller`), waited for by jobs and
+views (`call`), for which it runs in a thread of its own.
 """
 
 import asyncio
 import logging
 import os
-import socket
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.poolmanager import PoolManager
 from yarl import URL
 
-from hub import addresses, http_client
-from hub.ocpi import envelope
+from hub import http_client, reasons
+from hub.lanes import behalf
+from hub.ocpi import content, envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
-from hub.resolver import resolver
 
 logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
@@ -39,7 +29,7 @@ REDIRECTS = frozenset({307, 308})
 
 @dataclass(frozen=True)
 class Response:
-    """Another platform's HTTP answer. Header names are found without regard to case."""
+    """Another platform's HTTP answer. Header names are lower case; the body is not coded."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,7 +49,7 @@ class AsyncCaller:
     """The gateway's client: one per web process, with a bulkhead for each receiver."""
 
     def __init__(self) -> None:
-        self._http = http_client.Client(settings.CONNECT_TIMEOUT)
+        self._http = http_client.Client()
         self._open: dict[int, int] = {}
 
     def close(self) -> None:
@@ -90,127 +80,22 @@ class AsyncCaller:
             )
         self._open[receiver] = unanswered + 1
         try:
-            async with asyncio.timeout(seconds or settings.FORWARD_TIMEOUT):
-                return await self._send(receiver, method, url, headers, body, only_once)
-        except TimeoutError as error:
-            raise _timed_out(url) from error
-        except http_client.TooLong as error:
-            raise HubError(
-                f"The receiver's answer is larger than {settings.MAX_ANSWER_BYTES} bytes."
-            ) from error
-        except OSError as error:
-            raise _unreachable(url, error) from error
-        except ValueError as error:
-            # For example a redirect to a path that is not ASCII.
-            raise HubError(f"What {_host(url)} is to be sent cannot be said in HTTP.") from error
+            return await _sent(
+                self._http,
+                receiver,
+                method,
+                url,
+                headers,
+                body,
+                settings.FORWARD_TIMEOUT if seconds is None else seconds,
+                only_once=only_once,
+            )
         finally:
             left = self._open[receiver] - 1
             if left:
                 self._open[receiver] = left
             else:
                 del self._open[receiver]
-
-    async def _send(
-        self,
-        receiver: int,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        only_once: bool,
-    ) -> Response:
-        target = _url(url)
-        limit = settings.MAX_ANSWER_BYTES
-        for _ in range(3):
-            origin = http_client.Origin(
-                target.raw_host or "", target.port or 80, target.scheme == "https"
-            )
-            answer = await self._http.request(
-                method,
-                origin,
-                target.raw_path_qs,
-                headers,
-                body,
-                limit,
-                whose=receiver,
-                only_once=only_once,
-            )
-            if answer.status in REDIRECTS and (
-                moved := _moved(target, answer.headers.get("location", ""))
-            ):
-                target = moved
-                continue
-            if 300 <= answer.status < 400:
-                raise HubError("The receiver redirects to another host.")
-            return Response(answer.status, answer.headers, b"".join(answer.parts))
-        raise HubError("The receiver redirects in a circle.")
-
-
-# --- The synchronous client ---------------------------------------------------------------------
-
-
-class _CheckedConnection:
-    """Connects only to allowed addresses; mixed into urllib3's two connections."""
-
-    def _new_conn(self: Any) -> socket.socket:
-        name = self._dns_host
-        try:
-            found = resolver.find_within(name, self.timeout)
-            self._dns_host = addresses.allowed(name, found)[0]
-        except OSError as error:
-            raise NewConnectionError(self, f"NameResolution of {name}") from error
-        try:
-            connection: socket.socket = super()._new_conn()  # type: ignore[misc]
-            return connection
-        finally:
-            self._dns_host = name  # TLS and the Host header go by the name.
-
-    def getresponse(self: Any) -> Any:
-        _local.sockets.append(self.sock)
-        return super().getresponse()  # type: ignore[misc]
-
-
-class _Http(_CheckedConnection, HTTPConnection):
-    """http with the address check."""
-
-
-class _Https(_CheckedConnection, HTTPSConnection):
-    """https with the address check; the certificate is still checked against the name."""
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter over the checked pools."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-
-_local = threading.local()
-
-
-def _http() -> requests.Session:
-    """One keep-alive client per thread; requests' own is not meant to be shared."""
-    if not hasattr(_local, "http"):
-        http = requests.Session()
-        http.trust_env = False
-        http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            http.mount(scheme, _Adapter(pool_connections=100, pool_maxsize=4))
-        http.headers.clear()
-        _local.http = http
-    http = _local.http
-    assert isinstance(http, requests.Session)  # noqa: S101 - narrows for mypy
-    return http
 
 
 def call(
@@ -228,83 +113,148 @@ def call(
     ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT).
     """
     limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
-    deadline = time.monotonic() + limit
-    target = str(_url(url))
+    whose = behalf.get().platform
+    return _background().call(whose, method, url, headers, body, limit, follow=follow)
+
+
+class _Background:
+    """The client of those who wait in threads: its loop has a thread of its own."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._http: http_client.Client | None = None
+        threading.Thread(target=self._loop.run_forever, name="outbound", daemon=True).start()
+
+    def call(
+        self,
+        whose: int,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        seconds: float,
+        *,
+        follow: bool,
+    ) -> Response:
+        async def send() -> Response:
+            if self._http is None:
+                self._http = http_client.Client()
+            return await _sent(
+                self._http, whose, method, url, headers, body, seconds, follow=follow
+            )
+
+        return asyncio.run_coroutine_threadsafe(send(), self._loop).result()
+
+
+_backgrounds: list[_Background] = []
+_lock = threading.Lock()
+
+
+def _background() -> _Background:
+    """Begun at the first call of a process; a forked one begins its own."""
+    with _lock:
+        if not _backgrounds or _backgrounds[-1].process != os.getpid():
+            _backgrounds[:] = [_Background()]
+        return _backgrounds[-1]
+
+
+# --- One request ----------------------------------------------------------------------------------
+
+
+async def _sent(
+    http: http_client.Client,
+    whose: int,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    seconds: float,
+    *,
+    only_once: bool = False,
+    follow: bool = True,
+) -> Response:
+    """One request and its answer; what goes wrong becomes a hub error in words."""
     try:
-        for _ in range(3):
-            with (
-                _hung_up_at(deadline),
-                _http().request(
-                    method,
-                    target,
-                    headers=dict(headers),
-                    data=body or None,
-                    timeout=(min(settings.CONNECT_TIMEOUT, limit), limit),
-                    allow_redirects=False,
-                    stream=True,
-                ) as answer,
-            ):
-                if (
-                    follow
-                    and answer.status_code in REDIRECTS
-                    and (
-                        moved := _moved(
-                            URL(target, encoded=True), answer.headers.get("Location", "")
-                        )
-                    )
-                ):
-                    target = str(moved)
-                    continue
-                if follow and 300 <= answer.status_code < 400:
-                    raise HubError("The receiver redirects to another host.")
-                response = Response(
-                    answer.status_code,
-                    {k.lower(): v for k, v in answer.headers.items()},
-                    _read(answer),
-                )
-                if time.monotonic() > deadline:
-                    raise ForwardTimeout(f"{_host(url)} did not finish its answer in time.")
-                return response
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
-        if time.monotonic() > deadline:
-            raise _timed_out(url) from error
-        raise _connection_error(url, error) from error
-    except requests.exceptions.Timeout as error:
-        raise _timed_out(url) from error
-    except (requests.exceptions.RequestException, HTTPError) as error:
-        if time.monotonic() > deadline:
-            raise _timed_out(url) from error
-        raise _unreachable(url, error) from error
+        async with asyncio.timeout(seconds):
+            return await _exchanged(http, whose, method, url, headers, body, only_once, follow)
+    except TimeoutError as error:
+        raise ForwardTimeout(f"{_host(url)} did not answer in time.") from error
+    except (http_client.TooLong, content.TooLongDecoded) as error:
+        raise HubError(
+            f"The receiver's answer is larger than {settings.MAX_ANSWER_BYTES} bytes."
+        ) from error
+    except content.CannotDecode as error:
+        raise HubError(f"The receiver's answer is {error}.") from error
+    except http_client.NoSuchStatus as error:
+        raise HubError(f"The receiver answered with HTTP status {error}; there is none.") from error
+    except OSError as error:
+        kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem
+        raise kind(f"{_host(url)} cannot be reached: {reasons.reason(error)}.") from error
+    except ValueError as error:
+        # For example a redirect to a path that is not ASCII.
+        raise HubError(f"What {_host(url)} is to be sent cannot be said in HTTP.") from error
+
+
+async def _exchanged(
+    http: http_client.Client,
+    whose: int,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    only_once: bool,
+    follow: bool,
+) -> Response:
+    target = _url(url)
+    limit = settings.MAX_ANSWER_BYTES
+    for _ in range(3):
+        origin = http_client.Origin(
+            target.raw_host or "", target.port or 80, target.scheme == "https"
+        )
+        answer = await http.request(
+            method,
+            origin,
+            target.raw_path_qs,
+            headers,
+            body,
+            limit,
+            # On nobody's behalf each name is on its own (hub/resolver.py).
+            whose=whose or origin.host,
+            only_once=only_once,
+        )
+        if follow and 300 <= answer.status < 400:
+            target = _moved(target, answer)
+            continue
+        return await _response(answer, limit)
     raise HubError("The receiver redirects in a circle.")
 
 
-def _moved(target: URL, location: str) -> URL | None:
-    """Where a redirect on the same origin leads, else None."""
+async def _response(answer: http_client.Answer, limit: int) -> Response:
+    body = b"".join(answer.parts)
+    headers = answer.headers
+    if content.is_coded(headers, body):
+        # A thread's work: a short body may become a long one.
+        body = await asyncio.to_thread(content.decoded, headers, body, limit)
+        about_it = {"content-encoding", "content-length"}
+        headers = {name: value for name, value in headers.items() if name not in about_it}
+    return Response(answer.status, headers, content.without_mark(body))
+
+
+def _moved(target: URL, answer: http_client.Answer) -> URL:
+    """Where a redirect on the same origin leads; HubError for all others."""
+    location = answer.headers.get("location", "")
+    if answer.status not in REDIRECTS or not location:
+        raise HubError(
+            f"The receiver answered with HTTP {answer.status}, which is no answer to a message."
+        )
     try:
         moved = target.join(URL(location, encoded=True))
-        return moved if moved.origin() == target.origin() else None
-    except ValueError:
-        return None  # No URL at all, or none of a web server.
-
-
-@contextmanager
-def _hung_up_at(deadline: float) -> Iterator[None]:
-    """Hang up when the time is over: a socket's own limit is for each piece of an answer alone."""
-    sockets: list[socket.socket] = []
-    _local.sockets = sockets
-
-    def hang_up() -> None:
-        for one in sockets:
-            with suppress(OSError):  # The other side was quicker.
-                one.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(deadline - time.monotonic(), 0), hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+        if moved.origin() == target.origin():
+            return moved
+    except ValueError as error:
+        raise HubError("The receiver redirects to what is no URL.") from error
+    raise HubError("The receiver redirects to another host.")
 
 
 def _url(url: str) -> URL:
@@ -316,53 +266,6 @@ def _url(url: str) -> URL:
     except ValueError as error:
         raise ConnectionProblem(f"{url[:300]!r} is no URL: {error}.") from error
     raise ConnectionProblem(f"{url[:300]!r} is no URL of a web server.")
-
-
-def _read(answer: requests.Response) -> bytes:
-    parts = []
-    size = 0
-    for part in answer.iter_content(65536):
-        size += len(part)
-        if size > settings.MAX_ANSWER_BYTES:
-            raise HubError(f"The answer is larger than {settings.MAX_ANSWER_BYTES} bytes.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _connection_error(url: str, error: requests.exceptions.RequestException) -> HubError:
-    if isinstance(error, requests.exceptions.ReadTimeout) or "Read timed out" in str(error):
-        return _timed_out(url)
-    text = str(error)
-    if any(sign in text for sign in ("NewConnectionError", "NameResolution", "ConnectTimeout")):
-        return NotArrived(f"{_host(url)} cannot be reached: {_reason(error)}.")
-    return _unreachable(url, error)
-
-
-def _timed_out(url: str) -> ForwardTimeout:
-    return ForwardTimeout(f"{_host(url)} did not answer in time.")
-
-
-def _unreachable(url: str, error: Exception) -> ConnectionProblem:
-    kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem
-    return kind(f"{_host(url)} cannot be reached: {_reason(error)}.")
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost operating system message: a party's engineer needs no Python names."""
-    text = ""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, addresses.ForbiddenAddress):
-            return str(seen)
-        if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
-            text = os.strerror(seen.errno)
-        elif isinstance(seen, socket.gaierror):
-            text = seen.strerror or "the name does not resolve"
-        reason = getattr(seen, "reason", None)
-        inner = reason if isinstance(reason, BaseException) else None
-        first = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        seen = inner or first or seen.__cause__ or seen.__context__
-    return text.lower() or "the connection broke"
 
 
 def _host(url: str) -> str:

@@ -18,7 +18,6 @@ from typing import Final
 from django.conf import settings
 
 from hub.addresses import literal
-from hub.lanes import behalf
 
 # How long a name that was not found is not asked for again.
 REMEMBERED_SECONDS: Final = 5.0
@@ -68,15 +67,6 @@ class Resolver:
         if (known := literal(host)) is not None:
             return known
         return _said(await asyncio.wrap_future(self._ask(whose, host)))
-
-    def find_within(self, host: str, seconds: float) -> list[str]:
-        """The same for a thread, which waits so long and no longer."""
-        if (known := literal(host)) is not None:
-            return known
-        try:
-            return _said(self._ask(behalf.get().platform or host, host).result(seconds))
-        except TimeoutError as error:
-            raise _not_in_time() from error
 
     def _ask(self, whose: Whose, host: str) -> "Future[Answer]":
         now = time.monotonic()

@@ -12,7 +12,7 @@ import msgspec
 from cdrs.objects import CDR
 from hub.conformance.findings import Finding, Rule
 from hub.conformance.probe import Call, Probe
-from hub.ocpi import headers
+from hub.ocpi import headers, links
 from hub.ocpi.datatypes import InterfaceRole, decode, utc
 from hub.ocpi.errors import OcpiError
 from locations.objects import Location
@@ -30,7 +30,6 @@ OBJECTS: Final[dict[str, type[msgspec.Struct]]] = {
 }
 EVER: Final = "2000-01-01T00:00:00Z"
 NEVER: Final = "2099-01-01T00:00:00Z"
-_LINK: Final = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 _ENUM: Final = re.compile(r"\b(?:ModuleI[Dd]|InterfaceRole|Role|Module)\.\w+|<enum|%3Cenum", re.I)
 
 PAGE = Rule(
@@ -237,10 +236,12 @@ def _link(probe: Probe, module: str, url: str, page: Call) -> Finding:
     header = first.headers.get("link", "")
     if not header and len(items_of(first)) > 1:
         return LINK.not_tried("limit is not respected, so there is no next page to see", module)
-    found = _LINK.search(header)
-    if found is None:
+    try:
+        target = links.next_page(header)
+    except links.LinkTooLong as error:
+        return LINK.failed(first, f"{error}", module)
+    if target is None:
         return LINK.judge(False, first, f"Link: {header[:120] or 'absent'}", module)
-    target = found[1]
     what = f"Link: <{target[:200]}>"
     parts, base = urlsplit(target), urlsplit(url)
     if not parts.netloc or parts.scheme != base.scheme or _ENUM.search(target):

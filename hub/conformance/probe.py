@@ -11,7 +11,7 @@ import msgspec
 
 from hub import outbound
 from hub.directory import PlatformEntry
-from hub.ocpi import headers
+from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
 from hub.ocpi.masking import without_keys
@@ -61,9 +61,8 @@ class Call:
 
     @property
     def status_code(self) -> int | None:
-        """OCPI's, None when there is none."""
-        code = (self.envelope or {}).get("status_code")
-        return code if type(code) is int else None
+        """OCPI's, None when there is none; also where it is written as text."""
+        return envelope.read_answer(self.body).status_code
 
     @property
     def data(self) -> Any:

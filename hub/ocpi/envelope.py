@@ -49,12 +49,49 @@ class Answer(msgspec.Struct):
 _decode_answer = msgspec.json.Decoder(Answer).decode
 
 
+class _Odd(msgspec.Struct):
+    """An envelope whose fields may be of any kind."""
+
+    status_code: Any = None
+    status_message: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_decode_odd = msgspec.json.Decoder(_Odd).decode
+
+
 def read_answer(body: bytes) -> Answer:
-    """Read another platform's answer; anything that is no envelope gives an empty Answer."""
+    """Read another platform's answer; anything that is no envelope gives an empty Answer.
+
+    Real ones write the code as text, or a message that is none: `data` is no less of use for that.
+    """
     try:
         return _decode_answer(body)
+    except msgspec.ValidationError:
+        return _read_odd(body)
     except (ValueError, RecursionError):
-        return Answer()  # No JSON, not of this form, or not even UTF-8.
+        return Answer()  # No JSON, or not even UTF-8.
+
+
+def _read_odd(body: bytes) -> Answer:
+    try:
+        odd = _decode_odd(body)
+    except (ValueError, RecursionError):
+        return Answer()  # No JSON object, or broken further on.
+    message = odd.status_message
+    if message is not None and not isinstance(message, str):
+        message = msgspec.json.encode(message).decode()
+    return Answer(_code(odd.status_code), message, odd.data)
+
+
+def _code(value: Any) -> int | None:
+    """A status code that was written as text or with a fraction of nothing: "1000", 1000.0."""
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
+        return int(value)
+    return value if type(value) is int else None
 
 
 def read_own(body: bytes) -> Answer:

@@ -4,6 +4,7 @@ import pytest
 
 from hub.ocpi.datatypes import Role
 from simulators.testing import Running
+from tests.hub.raw_servers import call_and_wait, call_awaited
 from tests.hub.strangers import Stranger
 
 
@@ -28,3 +29,11 @@ def _says_yes(request) -> None:
             stranger.says = Stranger.says_yes
             stranger.targets.clear()
             stranger.got.clear()
+
+
+@pytest.fixture(params=[call_and_wait, call_awaited], ids=["waiting", "awaited"])
+def call(request, settings):
+    """Each way to call in turn, with little patience."""
+    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 0.6, 0.3
+    settings.ALLOW_PRIVATE_URLS = True
+    return request.param

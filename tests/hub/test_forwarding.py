@@ -9,7 +9,7 @@ from hub.ocpi.envelope import read_answer
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
-from hub.outgoing import in_an_envelope
+from hub.outgoing import answer_of
 from tests.hub.strangers import (
     CUSTOM,
     OK,
@@ -300,9 +300,9 @@ def test_what_is_no_json_object_becomes_an_envelope_with_4000(hub, cpo, emsp, st
 def test_a_content_type_that_is_no_text_does_not_lose_the_answer():
     """The client reads such bytes as lone surrogates, which no JSON takes."""
     answer = Response(502, {"content-type": "text/html; x=\udcff"}, b"Bad Gateway")
-    status, body = in_an_envelope(PartyId("NL", "ABC"), answer)
-    assert status == 502
-    assert read_answer(body).status_code == 4000
+    passed_on = answer_of(PartyId("NL", "ABC"), answer)
+    assert passed_on.status == 502
+    assert read_answer(passed_on.body).status_code == passed_on.said.status_code == 4000
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

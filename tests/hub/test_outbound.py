@@ -1,75 +1,15 @@
-"""Calls to other platforms: time, size and address limits of both clients (design 9)."""
+"""Calls to other platforms: time, size and address limits of both ways to call (design 9)."""
 
 import asyncio
-import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from hub import outbound
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.outbound import AsyncCaller, NotArrived, Response
-
-Serve = Callable[[socket.socket], None]
-HEARD: list[bytes] = []
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-
-@contextmanager
-def server(serve: Serve) -> Iterator[str]:
-    """A TCP server that says what `serve` writes; yields its URL."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=_speak, args=(connection, serve), daemon=True).start()
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join(5)
-
-
-def _speak(connection: socket.socket, serve: Serve) -> None:
-    with connection, contextlib.suppress(OSError):
-        connection.settimeout(20)
-        HEARD.append(connection.recv(65536))
-        serve(connection)
-
-
-def _sync(url: str, method: str = "GET", body: bytes = b"") -> Response:
-    return outbound.call(method, url, {"Authorization": "Token x"}, body)
-
-
-def _async(url: str, method: str = "GET", body: bytes = b"") -> Response:
-    async def call() -> Response:
-        caller = AsyncCaller()
-        try:
-            return await caller.call(1, method, url, {"Authorization": "Token x"}, body)
-        finally:
-            caller.close()
-
-    return asyncio.run(call())
-
-
-@pytest.fixture(params=[_sync, _async], ids=["requests", "asynchronous"])
-def call(request, settings):
-    """Each client in turn, with little patience."""
-    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 0.6, 0.3
-    settings.ALLOW_PRIVATE_URLS = True
-    return request.param
+from tests.hub.raw_servers import ANSWER, HEARD, Serve, server
 
 
 def test_the_answer_has_status_lower_case_headers_and_the_bytes(call):

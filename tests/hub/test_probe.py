@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from hub.conformance.probe import Probe
 from hub.directory import PlatformEntry
 from hub.ocpi.party import PartyId
-from tests.hub.test_outbound import ANSWER, HEARD, server
+from tests.hub.raw_servers import ANSWER, HEARD, server
 
 PARTY, HUB = PartyId("NL", "ABC"), PartyId("NL", "HUB")
 

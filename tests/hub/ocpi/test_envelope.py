@@ -31,7 +31,19 @@ def test_a_message_is_there_when_given():
     [
         (b'{"status_code":1000}', 1000),
         (b'{"x":[1.50],"status_code":2001,"data":{"a":1}}', 2001),
-        (b'{"status_code":"1000"}', None),
+        (b'{"status_code":"1000"}', 1000),
+        (b'{"status_code":" 2001 ","data":[]}', 2001),
+        (b'{"status_code":1000.0}', 1000),
+        (b'{"status_code":1e3}', 1000),
+        (b'{"status_code":1000,"status_message":["a"]}', 1000),
+        (b'{"status_code":"OK"}', None),
+        (b'{"status_code":"-1"}', None),
+        (b'{"status_code":"10\xd9\xa0\xd9\xa0"}', None),
+        (b'{"status_code":"' + b"9" * 5000 + b'"}', None),
+        (b'{"status_code":1e300}', None),
+        (b'{"status_code":true}', None),
+        (b'{"status_code":[1000]}', None),
+        (b'{"status_code":"1000"', None),
         (b'{"status_code":null}', None),
         (b'{"status_code":1000.5}', None),
         (b"{}", None),
@@ -46,6 +58,12 @@ def test_a_message_is_there_when_given():
 )
 def test_the_code_of_an_answer_is_read_and_none_where_there_is_no_envelope(body, code):
     assert read_answer(body).status_code == code
+
+
+def test_an_odd_code_or_message_costs_neither_data_nor_message():
+    answer = read_answer(b'{"data":{"a":1.50},"status_code":"1000","status_message":{"x":[5]}}')
+    assert (bytes(answer.data), answer.status_message) == (b'{"a":1.50}', '{"x":[5]}')
+    assert answer.is_success
 
 
 def test_a_nul_in_a_message_is_left_out_since_no_database_takes_it():
