@@ -181,7 +181,7 @@ def test_token_uids_are_not_in_a_path_a_query_or_a_problem(hub, cpo, emsp, ids):
     says = {"status_code": 2004, "status_message": f"no {UID}, no {CONTRACT}", "timestamp": "T"}
     emsp.simulator.says = lambda message: raw(json.dumps(says).encode(), 404)
     body = json.dumps({"uid": UID, "contract_id": CONTRACT}).encode()
-    own = emsp.simulator.party
+    own = cpo.simulator.party
     for method, path in (
         ("POST", f"sender/tokens/{UID}/authorize?type=RFID&secret={UID}"),
         ("PUT", f"receiver/tokens/{own.country_code}/{own.party_id}/{UID}"),
