@@ -123,6 +123,14 @@ class Directory:
             self._presented[authorization_header] = found
             self._spellings[found.platform.id] = number + 1
 
+    def has_module(self, identifier: str) -> bool:
+        """Whether any platform offers a module of this name."""
+        return any(
+            (identifier, role) in platform.endpoints
+            for platform in self.platforms.values()
+            for role in InterfaceRole
+        )
+
     def records_bodies(self, *parties: PartyId | str | None) -> bool:
         """Whether the bodies of a message between them are kept now."""
         if not self.recorded_bodies:

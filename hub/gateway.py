@@ -35,6 +35,7 @@ from hub.incoming import (
     is_open_to_token_a,
     join,
     match_of,
+    mend_path,
     message_of,
     place_of,
     presented_by,
@@ -54,6 +55,7 @@ from hub.ocpi.errors import (
     UnknownReceiver,
 )
 from hub.ocpi.modules import Match
+from hub.ocpi.odd_urls import is_ocpi
 from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
@@ -84,7 +86,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._worker.lifespan(receive, send)
         elif scope["type"] == "http":
-            if scope["path"].startswith("/ocpi/") and scope["path"] not in PUBLIC:
+            if is_ocpi(scope["path"]) and scope["path"] not in PUBLIC:
                 await self._message(scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
@@ -145,6 +147,7 @@ class Gateway:
         incoming.presented = presented
         self._worker.heard(presented.platform)
         check_headers(incoming)
+        mend_path(incoming, self._worker.directory)
         if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
             raise NotAuthenticated(
                 "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "

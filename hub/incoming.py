@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from hub import callers, routing
-from hub.directory import Presented
+from hub.directory import Directory, Presented
 from hub.ocpi import headers, masking, odd_urls
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
@@ -101,14 +101,14 @@ class Incoming:
         return self.headers.get(_raw(name), b"").decode("latin-1").strip()
 
 
-def _mended(incoming: Incoming) -> str:
-    """The raw path; one that can mean one thing only is put right for all who look at it."""
+def mend_path(incoming: Incoming, directory: Directory) -> None:
+    """A path that can mean one thing only is put right for all who look at it."""
     sent = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
-    raw, rule = odd_urls.mended(sent)
+    raw, rule = odd_urls.mended(sent, directory.has_module)
     if rule:
         incoming.noted = (*incoming.noted, Deviation(rule, "URL", safe_example(sent)))
-        incoming.scope["raw_path"], incoming.scope["path"] = raw.encode("latin-1"), unquote(raw)
-    return raw
+        scope = {"raw_path": raw.encode("latin-1"), "path": unquote(raw)}
+        incoming.scope = incoming.scope | scope
 
 
 def safe_example(path: str) -> str:
@@ -120,7 +120,7 @@ def place_of(incoming: Incoming) -> Match | None:
     """The module, interface and ids of a routed URL; None for what the hub answers itself."""
     if "\0" in incoming.scope["path"]:
         raise NotFound("No id contains NUL, and no database takes one.")
-    raw = _mended(incoming)
+    raw = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
     parts = raw.split("/", 5)  # "", ocpi, 2.2.1, sender, module, rest
     if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
         return None

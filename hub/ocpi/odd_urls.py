@@ -1,57 +1,99 @@
-"""URLs of the hub as some libraries misspell them, where they can mean one thing only.
+"""URLs of the hub as some spell them, where they can mean one thing only.
 
-extrawest-ocpi joins an endpoint and the ids of an object with no slash; others double it, write the
-interface or the module in capitals, or leave "hub" out of hubclientinfo.
+extrawest-ocpi joins an endpoint and the ids of an object with no slash, and so does the text itself
+in three places (`{chargingprofiles_endpoint_url}{session_id}`, `{commands_endpoint_url}{command}`,
+`{tokens_endpoint_url}{token_uid}/authorize`); others double it, write names in capitals, or leave
+"hub" out of hubclientinfo.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
 
-# By the start of its URL below the version: what is owned is named by two letters and a party_id.
-_ROLES: Final = frozenset({"sender", "receiver"})
-_OWNED: Final = tuple(
-    module for module in FUNCTIONAL_MODULES if module not in {"commands", "chargingprofiles"}
-)
 _VERSION: Final = "2.2.1"
+_ROLES: Final = frozenset({"sender", "receiver"})
+_MODULES: Final = frozenset(FUNCTIONAL_MODULES)
+# What else stands below the version.
+_OWN: Final = frozenset({*CONFIGURATION_MODULES, "via", "profile-result", "check-result", "cdr"})
+# What is owned is named by a country code and a party id.
+_OWNED: Final = ("locations", "tariffs", "tokens", "sessions")
 
 
-def mended(path: str) -> tuple[str, str]:
+def is_ocpi(path: str) -> bool:
+    """Whether it is below /ocpi/, however that is spelled."""
+    return path.startswith("/ocpi/") or path.lstrip("/")[:5].lower() == "ocpi/"
+
+
+def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> tuple[str, str]:
     """The path as it is meant, percent-encoded as it came, and the rule that it breaks, or "".
 
-    A custom module that two parties agreed on keeps its URL.
+    A custom module that two parties agreed on, as `is_custom` knows them, keeps its URL.
     """
-    parts = path.split("/")  # "", ocpi, 2.2.1, receiver, module, ..
-    if len(parts) < 4 or parts[1] != "ocpi" or parts[2] != _VERSION:
-        return path, ""
-    if parts[3].lower() in {"clientinfo", *CONFIGURATION_MODULES} and parts[3] not in (
-        CONFIGURATION_MODULES
+    parts = path.split("/", 5)  # "", ocpi, 2.2.1, receiver, module, rest
+    if (
+        parts[1:3] == ["ocpi", _VERSION]
+        and len(parts) > 4
+        and parts[3] in _ROLES
+        and parts[4] in _MODULES
+        and "//" not in path
     ):
-        name = "hubclientinfo" if parts[3].lower() == "clientinfo" else parts[3].lower()
-        return "/".join([*parts[:3], name, *parts[4:]]), "module-name"
-    if parts[3].lower() not in _ROLES:
         return path, ""
-    rule = ""
-    if parts[3] != parts[3].lower():
-        parts[3], rule = parts[3].lower(), "letter-case"
-    while len(parts) > 6 and parts[4] == "":
-        del parts[4]
-        rule = "doubled-slash"
-    while len(parts) > 6 and parts[5] == "":
-        del parts[5]
-        rule = "doubled-slash"
-    if len(parts) > 6 and (split := _split(parts[3], parts[4])) is not None:
-        parts[4:5] = split
-        rule = "missing-slash"
-    return ("/".join(parts), rule) if rule else (path, "")
+    names = [name for name in path.split("/") if name]
+    if names[1:2] != [_VERSION] or not is_ocpi(path):
+        return path, ""
+    head = 4 if len(names) > 3 and names[2].lower() in _ROLES else 3
+    lowered = [_lowered(name, place) for place, name in enumerate(names[:head])]
+    rule = "letter-case" if lowered != names[:head] else ""
+    if lowered[2:] == ["clientinfo"]:
+        lowered[2], rule = "hubclientinfo", "module-name"
+    if head == 4:
+        rest, rule_of_rest = _rest(path, names, lowered, is_custom)
+    else:
+        rest, rule_of_rest = names[3:], "doubled-slash" if "//" in path else ""
+    rule = rule_of_rest or rule
+    if not rule:
+        return path, ""
+    end = "/" if path.endswith("/") and not (rest and rest[-1] == "") else ""
+    return f"/{'/'.join([*lowered, *rest])}{end}", rule
 
 
-def _split(role: str, segment: str) -> list[str] | None:
+def _lowered(name: str, place: int) -> str:
+    """Of the names that are the hub's own; a custom module's is left as it is."""
+    known = ({"ocpi"}, {_VERSION}, _ROLES | _OWN | {"clientinfo"}, _MODULES)[place]
+    return name.lower() if name.lower() in known else name
+
+
+def _rest(
+    path: str, names: list[str], head: list[str], is_custom: Callable[[str], bool]
+) -> tuple[list[str], str]:
+    """What follows the module, and the rule that it breaks; splits `head` where a slash lacks."""
+    role, module = head[2:]
+    if module not in _MODULES:
+        split = None if is_custom(module.lower()) else _split(role, module, names[4:])
+        if split is None:
+            # Nobody but the two parties knows what a double slash means there.
+            behind = path.split("/")
+            place = behind.index(names[3], behind.index(names[2]) + 1)
+            is_doubled = "" in behind[1:place]
+            return behind[place + 1 :], "doubled-slash" if is_doubled else ""
+        head[3:] = split[:1]
+        return [*split[1:], *names[4:]], "missing-slash"
+    return names[4:], "doubled-slash" if "//" in path else ""
+
+
+def _split(role: str, name: str, behind: list[str]) -> list[str] | None:
     """`locationsNL` is `locations/NL`; None for what may be a module's name."""
-    if role != "receiver":
-        return None
-    for module in _OWNED:
-        code = segment[len(module) :]
-        if segment.lower().startswith(module) and len(code) == 2 and code.isalnum():
-            return [module, code]
-    return None
+    module = next((one for one in FUNCTIONAL_MODULES if name.lower().startswith(one)), "")
+    an_id = name[len(module) :]
+    is_one = False
+    if module in _OWNED and role == "receiver":
+        is_one = len(an_id) == 2 and an_id.isalnum() and len(behind) > 1
+    elif module == "tokens":
+        is_one = [one.lower() for one in behind] == ["authorize"]
+    elif module == "chargingprofiles":
+        is_one = not behind
+    elif module == "commands" and role == "receiver":
+        # As all CommandTypes: START_SESSION.
+        is_one = "_" in an_id and an_id.replace("_", "").isalpha() and not behind
+    return [module, an_id] if module and is_one else None
