@@ -24,7 +24,6 @@ from django.utils import timezone
 from charging_profiles import authority
 from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
-from charging_profiles.results import Answered, answer_of
 from hub import outbound, outbox, statements
 from hub.bridge import Bridge
 from hub.directory import Directory, holder
@@ -33,6 +32,7 @@ from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
+from hub.ocpi.results import Answered, answer_of
 from hub.record.calls import noted
 from hub.record.note import Kind
 from hub.wakeups import connection_parameters

@@ -1,39 +1,85 @@
-"""What is remembered of a forwarded command: which CPO took which reservation (mod_commands)."""
+"""What is remembered of commands: which CPO took which reservation (mod_commands).
+
+A command that its CPO has taken is for that CPO to judge: only what the hub needs is read of it.
+"""
+
+from datetime import timedelta
+from typing import Any, Final
 
 import msgspec
+from django.utils import timezone
 
-from commands.models import Reservation
-from commands.objects import CommandResponseType, CommandType
-from hub.forwarded import Forwarded
-from hub.ocpi import envelope
-from hub.ocpi.datatypes import DateTime, Id36, decode, utc
-from hub.ocpi.errors import OcpiError
+from commands.models import LONGEST_ID, Reservation
+from commands.objects import COMMANDS, CommandResponseType, CommandResult, CommandType
+from hub import callbacks
+from hub.forwarded import Forwarded, note
+from hub.models import ForwardedUrl, ForwardedUrlKind
+from hub.ocpi import envelope, heads, lenient
+from hub.ocpi.reading import deviations_of
+from hub.ocpi.results import answer_of, result_of
+
+# How long a reservation is known whose end nobody can read.
+_WITHOUT_END: Final = timedelta(days=1)
 
 
 class _Reserved(msgspec.Struct):
-    reservation_id: Id36
-    expiry_date: DateTime
+    reservation_id: Any = None
+    expiry_date: Any = None
+    response_url: Any = None
 
 
-class _Answered(msgspec.Struct):
-    result: CommandResponseType
+_read = heads.reader(_Reserved)
 
 
 def command_posted(forwarded: Forwarded) -> None:
-    """Keep a RESERVE_NOW that its CPO has accepted; other commands leave nothing behind."""
-    if forwarded.match.ids["command"].upper() != CommandType.RESERVE_NOW:
+    """Keep what a RESERVE_NOW or CANCEL_RESERVATION that its CPO has accepted is about."""
+    name = forwarded.match.ids["command"].upper()
+    if name not in CommandType.__members__:
         return
-    answered = envelope.read_answer(forwarded.response.body).data_as(_Answered)
+    forwarded.note(deviations_of(forwarded.body, COMMANDS[CommandType(name)]))
+    document = heads.object_of(forwarded.body)
+    if document is None or name not in {CommandType.RESERVE_NOW, CommandType.CANCEL_RESERVATION}:
+        return
+    answered = answer_of(bytes(envelope.read_answer(forwarded.response.body).data))
     if answered is None or answered.result != CommandResponseType.ACCEPTED:
         return
-    try:
-        reserved = decode(forwarded.body, _Reserved)
-        expiry_date = utc(reserved.expiry_date)
-    except OcpiError:
+    head = _read(document)
+    reservation_id = named(head.reservation_id)
+    if not reservation_id:
         return  # The CPO took it; but nothing in it could be cancelled by its id.
-    Reservation.objects.update_or_create(
-        emsp=str(forwarded.sender),
-        cpo=str(forwarded.receiver),
-        reservation_id=reserved.reservation_id.upper(),
-        defaults={"expiry_date": expiry_date},
-    )
+    emsp, cpo, key = forwarded.sender, forwarded.receiver, _key(head.response_url)
+    if name == CommandType.CANCEL_RESERVATION:
+        Reservation.cancelling(emsp, cpo, reservation_id, key)
+    else:
+        Reservation.objects.create(
+            emsp=str(emsp),
+            cpo=str(cpo),
+            reservation_id=reservation_id,
+            expiry_date=lenient.moment(head.expiry_date) or timezone.now() + _WITHOUT_END,
+            key=key,
+        )
+    # The result may have come before the answer.
+    for url in ForwardedUrl.objects.filter(key=key).exclude(result=""):
+        Reservation.told(emsp, cpo, key, url.result)
+
+
+def result_posted(url: ForwardedUrl, body: bytes) -> None:
+    """A CPO posts the result of a command; whether its eMSP takes it changes nothing of it."""
+    if url.module != "commands" or url.kind != ForwardedUrlKind.RESPONSE_URL:
+        return
+    note(url.caller_id, deviations_of(body, CommandResult))
+    word = result_of(body) if body else ""
+    if word:
+        ForwardedUrl.objects.filter(pk=url.pk).update(result=word)
+        Reservation.told(url.owner_identity, url.caller_identity, url.key, word)
+
+
+def named(reservation_id: Any) -> str:
+    """How a reservation is looked up."""
+    return heads.text(reservation_id).upper()[:LONGEST_ID]
+
+
+def _key(response_url: Any) -> str:
+    """Of the URL that the hub has put into a command; empty when there is none."""
+    url, ours = heads.text(response_url), callbacks.hub_url("")
+    return url.removeprefix(ours) if url.startswith(ours) else ""

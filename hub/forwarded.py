@@ -27,8 +27,14 @@ class Forwarded:
     def note(self, found: Sequence[Deviation]) -> None:
         """Count what its sender spelled otherwise than the text."""
         entry = holder.snapshot.parties.get(self.sender)
-        if found and entry is not None:
-            noting.note(entry.platform.id, found)
+        if entry is not None:
+            note(entry.platform.id, found)
+
+
+def note(platform_id: int, found: Sequence[Deviation]) -> None:
+    """Count what a platform spelled otherwise than the text; mostly it is nothing."""
+    if found:
+        noting.note(platform_id, found)
 
 
 class InOneMoment(Exception):

@@ -281,6 +281,8 @@ class Gateway:
         decision = routing.Forward(incoming.sender, entry, forwarded.target)
         incoming.place = Match(forwarded.module, InterfaceRole.SENDER, None, {})
         incoming.related_id = forwarded.correlation_id
+        if forwarded.module == "commands":
+            await self._worker.bridge.run(kept.result_posted, forwarded, incoming.body)
         response = await self._call(incoming, decision, forwarded.target)
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
 

@@ -15,6 +15,7 @@ from cdrs.objects import CDR
 from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
+from commands.reservations import result_posted as result_posted
 from flex import relay
 from hub import pushers
 from hub.forwarded import Forwarded

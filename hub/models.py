@@ -282,6 +282,8 @@ class ForwardedUrl(models.Model):
     correlation_id = models.CharField(max_length=255, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     valid_until = models.DateTimeField(null=True, blank=True, db_index=True)
+    # The last word that was POSTed to it, where it is a command's.
+    result = models.CharField(max_length=40, blank=True, default="", db_default="")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key[:6]}…"

@@ -194,6 +194,8 @@ def test_a_reservation_is_known_once_its_cpo_has_accepted_it(hub, cpo, emsp):
 def test_a_reservation_that_is_replaced_is_one_and_keeps_its_new_end(hub, cpo, emsp):
     for year in (2098, 2099):
         has_reservation(hub, cpo, emsp, "REPLACED", expiry_date=f"{year}-01-01T00:00:00Z")
+        url = commands_at(cpo)[-1].json()["response_url"]
+        assert ask(hub, cpo, "POST", url, body=b'{"result":"ACCEPTED"}').code == 1000
     (row,) = Reservation.objects.filter(reservation_id="REPLACED")
     assert row.expiry_date.year == 2099
 
@@ -247,26 +249,34 @@ def test_the_hub_says_nothing_in_the_cpos_stead_when_the_timeout_is_over(hub, cp
 
 # --- What is malformed ----------------------------------------------------------------------------
 
-MALFORMED = [
+UNROUTABLE = [
     ("START_SESSION", {"location_id": None}, "$.location_id"),
-    ("START_SESSION", {"location_id": 5}, "$.location_id"),
+    ("START_SESSION", {"location_id": {}}, "$.location_id"),
     ("START_SESSION", {"location_id": ""}, "$.location_id"),
-    ("START_SESSION", {"location_id": "x" * 37}, "$.location_id"),
-    ("START_SESSION", {"location_id": "a\u0000b"}, "$.location_id"),
-    ("START_SESSION", {"token": "x"}, "$.token"),
-    ("START_SESSION", {"token": {"uid": "x"}}, "$.token"),
-    ("START_SESSION", {"connector_id": "1"}, "evse_uid"),
-    ("RESERVE_NOW", {"expiry_date": "soon"}, "$.expiry_date"),
-    ("RESERVE_NOW", {"reservation_id": []}, "$.reservation_id"),
-    ("UNLOCK_CONNECTOR", {"evse_uid": None}, "$.evse_uid"),
+    ("UNLOCK_CONNECTOR", {"location_id": []}, "$.location_id"),
     ("STOP_SESSION", {"session_id": {}}, "$.session_id"),
-    ("STOP_SESSION", {"response_url": "x" * 256}, "response_url"),
-    ("CANCEL_RESERVATION", {"reservation_id": "x" * 37}, "$.reservation_id"),
+    ("CANCEL_RESERVATION", {"reservation_id": True}, "$.reservation_id"),
+]
+# What the CPO may judge otherwise than the text.
+ODD = [
+    ("START_SESSION", {"token": "x"}),
+    ("START_SESSION", {"token": {"uid": "x"}}),
+    ("START_SESSION", {"token": None}),
+    ("START_SESSION", {"connector_id": "1"}),
+    ("START_SESSION", {"evse_uid": "", "authorization_reference": "x" * 37}),
+    ("RESERVE_NOW", {"expiry_date": "soon"}),
+    ("RESERVE_NOW", {"expiry_date": "2099-01-01T00:00:00+00:00"}),
+    ("RESERVE_NOW", {"reservation_id": []}),
+    ("RESERVE_NOW", {"reservation_id": "a\u0000b"}),
+    ("RESERVE_NOW", {"expiry_date": "9999-12-31T23:59:59-14:00"}),
+    ("UNLOCK_CONNECTOR", {"evse_uid": None}),
+    ("STOP_SESSION", {"x": 1e300}),
+    ("CANCEL_RESERVATION", {"x": "x" * 3000}),
 ]
 
 
-@pytest.mark.parametrize(("name", "changes", "where"), MALFORMED)
-def test_without_to_a_body_that_is_no_such_command_is_2001_with_the_place(
+@pytest.mark.parametrize(("name", "changes", "where"), UNROUTABLE)
+def test_without_to_a_body_that_says_not_whom_it_is_for_is_2001_with_the_place(
     hub, cpo, emsp, name, changes, where
 ):
     answer = post(hub, emsp, name, command(emsp, name, "X") | changes)
@@ -275,29 +285,34 @@ def test_without_to_a_body_that_is_no_such_command_is_2001_with_the_place(
     assert not commands_at(cpo)
 
 
+@pytest.mark.parametrize("object_id", ["x" * 37, "a\u0000b"])
 @pytest.mark.parametrize("name", CommandType)
-def test_without_to_a_missing_field_is_2001_with_its_name(hub, emsp, name):
-    for field in command(emsp, name, "X"):
-        body = command(emsp, name, "X")
-        del body[field]
-        answer = post(hub, emsp, name, body)
-        assert answer.said == (200, 2001)
-        assert f"`{field}`" in answer.envelope["status_message"]
+def test_without_to_an_odd_id_that_nobody_has_is_4001(hub, cpo, emsp, name, object_id):
+    assert post(hub, emsp, name, command(emsp, name, object_id)).said == (200, 4001)
+    assert not commands_at(cpo)
 
 
-@pytest.mark.parametrize(
-    ("name", "changes"),
-    [(n, c) for n, c, where in MALFORMED if where != "response_url"]
-    + [("RESERVE_NOW", {"expiry_date": "9999-12-31T23:59:59-14:00"})]
-    + [("RESERVE_NOW", {"reservation_id": "a\u0000b"})],
-)
-def test_with_to_the_body_is_the_cpos_to_judge_and_its_acceptance_is_passed_on(
-    hub, cpo, emsp, name, changes
+@pytest.mark.parametrize("name", CommandType)
+def test_without_to_the_field_that_says_whom_it_is_for_is_required(hub, emsp, name):
+    body = command(emsp, name, "X")
+    field = next(one for one in ("location_id", "session_id", "reservation_id") if one in body)
+    del body[field]
+    answer = post(hub, emsp, name, body)
+    assert answer.said == (200, 2001)
+    assert f"`{field}`" in answer.envelope["status_message"]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize(("name", "changes"), ODD)
+def test_all_else_is_the_cpos_to_judge_and_its_acceptance_is_passed_on(
+    hub, cpo, emsp, name, changes, is_named
 ):
+    known(hub, cpo, emsp, name, f"ODD-{name[:6]}")
+    cpo.simulator.got.clear()
     said = response("ACCEPTED")
     cpo.simulator.says = lambda message: raw(said)
-    body = command(emsp, name, "X") | changes
-    answer = post(hub, emsp, name, body, to=cpo)
+    body = command(emsp, name, f"ODD-{name[:6]}") | changes
+    answer = post(hub, emsp, name, body, to=cpo if is_named else None)
     assert (answer.status, answer.body) == (200, said)
     got = commands_at(cpo)[0].json()
     assert got | {"response_url": ""} == body | {"response_url": ""}
