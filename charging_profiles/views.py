@@ -24,6 +24,7 @@ from charging_profiles.objects import (
 )
 from charging_profiles.results import result_of
 from hub import callbacks, outbox, routing
+from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
 from hub.ocpi import headers, lenient
@@ -136,10 +137,16 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         command.path = f"{command.path}?{query}"
     if len(command.path) > MAX_PATH:
         raise InvalidParameters("The query is too long to be passed on.")
-    if not command.add():
-        outbox.wake("charging_profiles.tasks.carry_commands")
+    forwards.take(cpo.platform.id)
+    try:
+        if not command.add():
+            outbox.wake("charging_profiles.tasks.carry_commands")
+    except Exception:
+        forwards.give_back(cpo.platform.id)
+        raise
     return AnswerLater(
         answered_by=cpo.identity,
+        receiver=cpo.platform.id,
         topic=command.topic,
         told=_told,
         resume=partial(_answer_of, command.pk),

@@ -20,6 +20,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 
+from hub.lanes import behalf
+from hub.turns import Turns
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Scope = dict[str, Any]
@@ -39,9 +42,13 @@ class _Views(WSGIHandler):
 
 
 class Bridge:
-    """The thread pool that runs Django for one web process."""
+    """The thread pool that runs Django for one web process; platforms take turns on it.
 
-    def __init__(self, threads: int) -> None:
+    `each` is how many of its threads one platform may have at most (hub/turns.py).
+    """
+
+    def __init__(self, threads: int, each: int | None = None) -> None:
+        self._turns = Turns(threads, each)
         self._databases: list[BaseDatabaseWrapper] = []
         self._threads = ThreadPoolExecutor(
             threads,
@@ -65,7 +72,7 @@ class Bridge:
             _look_at_connection()
             return function(*args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await self._on_a_thread(call)
 
     async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponse:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
@@ -80,7 +87,21 @@ class Bridge:
             finally:
                 reset_queries()
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await self._on_a_thread(call)
+
+    async def _on_a_thread(self, call: Callable[[], T]) -> T:
+        whose = behalf.get()
+
+        def called() -> T:
+            behalf.set(whose)  # A thread has a context of its own.
+            return call()
+
+        if (turn := self._turns.take(whose)) is not None:
+            await self._turns.wait(turn, whose)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, called)
+        finally:
+            self._turns.give_back(whose)
 
 
 def _whole(response: HttpResponseBase) -> HttpResponse:

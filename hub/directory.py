@@ -53,6 +53,7 @@ class PlatformEntry:
     parties: tuple[PartyId, ...]
     pushes_per_second: float | None = None
     is_strict: bool = False
+    requests_per_second: float | None = None
     # Of one that leaves out what deviates: since when it is here; None for the others.
     leaves_out_since: datetime | None = None
     is_aggregator: bool = False
@@ -181,6 +182,7 @@ def load(version: int | None = None) -> Directory:
             parties=tuple(hosted.get(platform.pk, ())),
             pushes_per_second=platform.pushes_per_second,
             is_strict=platform.is_strict,
+            requests_per_second=platform.requests_per_second,
             leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
             is_aggregator=platform.is_aggregator,
         )

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.http.response import HttpResponse
 
 from hub import callbacks, kept, routing
+from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import Presented
 from hub.forwarded import Forwarded, InOneMoment
@@ -43,6 +44,7 @@ from hub.incoming import (
     read_body,
     routing_headers,
 )
+from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole, check_json
 from hub.ocpi.errors import (
@@ -52,6 +54,7 @@ from hub.ocpi.errors import (
     NotAuthenticated,
     OcpiError,
     ServerError,
+    TooManyRequests,
     UnknownReceiver,
 )
 from hub.ocpi.modules import Match
@@ -72,6 +75,7 @@ logger = logging.getLogger("hub.messages")
 
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1
+_LOOK_AT_LEAST: Final = 5.0
 
 
 class Gateway:
@@ -104,6 +108,11 @@ class Gateway:
             outgoing = await self._outgoing(incoming, receive)
         except SenderGone:
             return
+        except TooManyRequests as error:
+            # Not in the log and the record each time: that would cost more than it was to save.
+            self._worker.refused.note(presented_by(incoming).platform, error)
+            await self._send(incoming, refusal(error), send)
+            return
         except OcpiError as error:
             outgoing = refusal(error)
             incoming.code, incoming.problem = error.code, error.message
@@ -115,6 +124,7 @@ class Gateway:
             outgoing = refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
             incoming.code, incoming.problem = unexpected.code, unexpected.message
         await self._send(incoming, outgoing, send)
+        self._tell(incoming, outgoing)
         if outgoing.sent is not None:
             await self._worker.bridge.run(outgoing.sent)
 
@@ -136,7 +146,9 @@ class Gateway:
         if isinstance(decision, routing.Ask):
             incoming.kind = Kind.FORWARD
             return await self._ask(incoming, decision)
-        incoming.kind = _kind_of(match_of(incoming), incoming.scope["method"])
+        place, method = match_of(incoming), incoming.scope["method"]
+        incoming.kind = _kind_of(place, method)
+        behalf.set(Behalf(presented_by(incoming).platform.id, lane_in_store(place, method)))
         incoming.receiver = decision.receiver
         return await self._answer(incoming, decision.sender)
 
@@ -145,6 +157,9 @@ class Gateway:
     async def _receive(self, incoming: Incoming, receive: Receive) -> None:
         presented = await self._authenticate(incoming)
         incoming.presented = presented
+        lane = lane_of(incoming.scope["method"], incoming.scope["path"])
+        behalf.set(Behalf(presented.platform.id, lane))
+        self._worker.rates.check(presented.platform, lane)
         self._worker.heard(presented.platform)
         check_headers(incoming)
         mend_path(incoming, self._worker.directory)
@@ -364,18 +379,23 @@ class Gateway:
             receiver=incoming.receiver,
             match=incoming.place,
         )
-        bridge = self._worker.bridge
-        if "/credentials" in incoming.scope["path"]:
-            bridge = self._worker.handshakes
+        whose = behalf.get()
+        is_handshake = whose.lane is Lane.HANDSHAKE
+        bridge = self._worker.handshakes if is_handshake else self._worker.bridge
         # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
         extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
-        response = await bridge.answer(incoming.scope, incoming.body, **extra)
+        async with self._worker.in_hand.one(whose):
+            response = await bridge.answer(incoming.scope, incoming.body, **extra)
         sent = None
         if isinstance(response, AnswerLater):
             sent = response.sent
             # "Open response, Hub to requesting platform": FROM is the receiving party.
             incoming.receiver = response.answered_by
-            response = await self._wait(response)
+            receiver = response.receiver
+            try:
+                response = await self._wait(response)
+            finally:
+                forwards.give_back(receiver)
         if isinstance(response, RelatedAnswer):
             incoming.related_id = response.related_id
         outgoing = of_django(response)
@@ -386,14 +406,17 @@ class Gateway:
 
     async def _wait(self, later: AnswerLater) -> HttpResponse:
         """Wait without a thread; `resume` ends by itself at the command's deadline."""
+        pause = LOOK_AGAIN
         with self._worker.listener.expect(later.topic) as expected:
             while True:
-                told = await expected.wait(LOOK_AGAIN)
+                told = await expected.wait(pause)
                 if told:
                     return later.told(told)
                 response = await self._worker.bridge.run(later.resume)
                 if response is not None:
                     return response
+                # Each look takes a thread: many that wait for long look less often.
+                pause = min(2 * pause, _LOOK_AT_LEAST)
 
     # --- 4. Send --------------------------------------------------------------------------------
 
@@ -414,6 +437,9 @@ class Gateway:
             ]
         await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
         await send({"type": "http.response.body", "body": outgoing.body})
+
+    def _tell(self, incoming: Incoming, outgoing: Outgoing) -> None:
+        """The log and the record of what was answered."""
         if incoming.presented is None and not record.stranger(incoming, outgoing.status):
             return
         place = incoming.place

@@ -7,22 +7,28 @@ from contextvars import ContextVar
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import Match
+
 
 class Lane(IntEnum):
-    """Kinds of work that do not wait for one another, within a platform and beyond it."""
+    """Kinds of work that do not wait for one another."""
 
-    # The hub's own house-keeping, and the console.
+    # House-keeping, and the console.
     HUB = 0
     # What of a forwarded message needs the database.
     FORWARD = 1
-    # GETs and pushes that the hub answers from its own store.
+    # What the hub answers from its own store: GETs, pushes, charging profiles.
     READ = 2
     PUSH = 3
     COMMAND = 4
+    # What others wait for: the outcome of a command, of a profile, of a check.
     RESULT = 5
-    CREDENTIALS = 6
-    VERSIONS = 7
-    CLIENT_INFO = 8
+    VERSIONS = 6
+    CREDENTIALS = 7
+    # Calls the other side back.
+    HANDSHAKE = 8
+    CLIENT_INFO = 9
 
 
 class Behalf(NamedTuple):
@@ -34,3 +40,29 @@ class Behalf(NamedTuple):
 
 HUB: Final = Behalf(0, Lane.HUB)
 behalf: Final[ContextVar[Behalf]] = ContextVar("behalf", default=HUB)
+_UNROUTED: Final = {
+    "hubclientinfo": Lane.CLIENT_INFO,
+    "profile-result": Lane.RESULT,
+    "check-result": Lane.RESULT,
+}
+
+
+def lane_of(method: str, path: str) -> Lane:
+    """The lane of a request by its URL; what is routed begins as what is forwarded."""
+    parts = path.split("/", 4)  # "", ocpi, 2.2.1, what
+    what = parts[3] if len(parts) > 3 else ""
+    if what in {"sender", "receiver"}:
+        return Lane.FORWARD
+    if what == "via":
+        return Lane.RESULT if method == "POST" else Lane.FORWARD
+    if what == "credentials":
+        return Lane.CREDENTIALS if method in {"GET", "HEAD"} else Lane.HANDSHAKE
+    return _UNROUTED.get(what, Lane.VERSIONS)
+
+
+def lane_in_store(place: Match, method: str) -> Lane:
+    """The lane of a routed message that the hub answers itself."""
+    if place.module == "chargingprofiles":
+        return Lane.COMMAND
+    is_push = place.role == InterfaceRole.RECEIVER and method not in {"GET", "HEAD"}
+    return Lane.PUSH if is_push else Lane.READ

@@ -65,6 +65,12 @@ class Platform(models.Model):
         help_text="Tells Locations and Tariffs of others, under their ids. What their owners tell "
         "themselves goes before it.",
     )
+    requests_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Most requests a second that a web process takes of it; empty: "
+        "REQUESTS_PER_SECOND, 0: no limit.",
+    )
     is_replayed_to = models.BooleanField(
         default=False,
         help_text="When it is back after being OFFLINE, the hub PUTs the current state to it.",

@@ -17,6 +17,7 @@ from django.conf import settings
 from yarl import URL
 
 from hub import http_client, reasons
+from hub.bulkhead import Bulkhead
 from hub.lanes import behalf
 from hub.ocpi import content, envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
@@ -48,9 +49,9 @@ class NotArrived(ConnectionProblem):
 class AsyncCaller:
     """The gateway's client: one per web process, with a bulkhead for each receiver."""
 
-    def __init__(self) -> None:
+    def __init__(self, bulkhead: Bulkhead | None = None) -> None:
         self._http = http_client.Client()
-        self._open: dict[int, int] = {}
+        self._bulkhead = bulkhead or Bulkhead()
 
     def close(self) -> None:
         """Close all connections."""
@@ -73,12 +74,7 @@ class AsyncCaller:
         ConnectionProblem (4003) when it cannot be reached, or has too many unanswered messages
         already. `only_once`: not again over a new connection when a kept-alive one breaks.
         """
-        unanswered = self._open.get(receiver, 0)
-        if unanswered >= settings.FORWARDS_PER_RECEIVER:
-            raise ConnectionProblem(
-                f"The receiver has {unanswered} unanswered messages already; it takes no more now."
-            )
-        self._open[receiver] = unanswered + 1
+        self._bulkhead.take(receiver)
         try:
             return await _sent(
                 self._http,
@@ -91,11 +87,7 @@ class AsyncCaller:
                 only_once=only_once,
             )
         finally:
-            left = self._open[receiver] - 1
-            if left:
-                self._open[receiver] = left
-            else:
-                del self._open[receiver]
+            self._bulkhead.give_back(receiver)
 
 
 def call(

@@ -71,6 +71,14 @@ AUTHORIZE_TIMEOUT = env.number("AUTHORIZE_TIMEOUT", 10)
 AUTHORIZE_AT_ONCE = env.integer("AUTHORIZE_AT_ONCE", 100, least=1)
 # Unanswered forwarded messages to one platform, per web process: more are refused with 4003.
 FORWARDS_PER_RECEIVER = env.integer("FORWARDS_PER_RECEIVER", 1500, least=1)
+# What one platform may have in a web process on each lane (hub/lanes.py): beyond it GETs are
+# refused with 429, pushes and results wait, so many and so long, and then are refused.
+IN_HAND_PER_PLATFORM = env.integer("IN_HAND_PER_PLATFORM", 100, least=1)
+WAITING_PER_PLATFORM = env.integer("WAITING_PER_PLATFORM", 1000)
+WAITING_SECONDS = env.number("WAITING_SECONDS", 5)
+# Requests a second that a web process takes of one platform; 0: no limit. A platform may have its
+# own.
+REQUESTS_PER_SECOND = env.integer("REQUESTS_PER_SECOND", 0)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
 MAX_ANSWER_BYTES = env.integer("MAX_ANSWER_BYTES", 20_000_000, least=1000)
 STILL_ALIVE_AFTER = env.number("STILL_ALIVE_AFTER", 300)

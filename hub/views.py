@@ -68,11 +68,15 @@ class AnswerLater(HttpResponse):
     A notification of `topic` may carry the answer, which `told` reads; where it does not, and once
     a second, the gateway calls `resume` (in a thread) until it returns a response. After the
     response has left, it calls `sent`.
+
+    `receiver` is the platform at whose bulkhead (hub/bulkhead.py) the view has taken a place; the
+    gateway gives it back.
     """
 
     def __init__(
         self,
         answered_by: PartyId,
+        receiver: int,
         topic: str,
         told: Callable[[str], HttpResponse],
         resume: Callable[[], HttpResponse | None],
@@ -80,6 +84,7 @@ class AnswerLater(HttpResponse):
     ) -> None:
         super().__init__()
         self.answered_by = answered_by
+        self.receiver = receiver
         self.topic = topic
         self.told = told
         self.resume = resume

@@ -77,11 +77,18 @@ class Listener:
                 ) as database:
                     await database.execute(f"LISTEN {CHANNEL}")
                     self._on_directory()
+                    self._look_all()
                     async for notification in database.notifies():
                         self._wake(notification.payload)
             except psycopg.Error as error:
                 logger.warning("listening for wake-ups: %s; trying again", error)
                 await asyncio.sleep(LOOK_AGAIN)
+
+    def _look_all(self) -> None:
+        """Whatever was told while the connection was lost."""
+        for waiting in self._waiting.values():
+            for expected in waiting:
+                expected.come("")
 
     def _wake(self, notified: str) -> None:
         topic, _, told = notified.partition("\n")

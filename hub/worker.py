@@ -12,11 +12,12 @@ from typing import Any
 
 from django.conf import settings
 
-from hub import party_status, still_alive
+from hub import bulkhead, party_status, still_alive
 from hub.bridge import Bridge
 from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
 from hub.heartbeat import Heartbeat
+from hub.in_hand import InHand, Rates, Refused
 from hub.leases import process_name
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
@@ -49,6 +50,9 @@ class WebWorker:
         self._refresh: asyncio.Task[None] | None = None
         self._looked_at = 0.0
         self._heard: dict[int, float] = {}
+        self.in_hand = InHand()
+        self.rates = Rates()
+        self.refused = Refused()
         self._done_at: dict[tuple[str, int], float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -63,11 +67,12 @@ class WebWorker:
         try:
             self.bridge = Bridge(settings.DJANGO_THREADS)
             # Registration calls the other side back: slow ones must not take everybody's threads.
-            self.handshakes = Bridge(settings.HANDSHAKE_THREADS)
+            # One platform has one of them, however many it begins.
+            self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=1)
             # Strangers may call what is no OCPI, and guess passwords; a password takes long.
             self.pages = Bridge(settings.CONSOLE_THREADS)
             self.logins = Bridge(1)
-            self.outbound = AsyncCaller()
+            self.outbound = AsyncCaller(bulkhead.forwards)
             self.listener = Listener(lambda: self._start(self._confirm()))
             await self._confirm()
             listening = asyncio.create_task(self.listener.run())

@@ -129,6 +129,16 @@ class MethodNotAllowed(ClientError):
     http_status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
+class TooManyRequests(ClientError):
+    """HTTP 429: more than this platform may have under way; `limit` names which number it was."""
+
+    http_status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, message: str, *, limit: str, retry_after: int = 1) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)})
+        self.limit = limit
+
+
 class TooLarge(ClientError):
     """HTTP 413: the body is larger than the hub takes."""
 

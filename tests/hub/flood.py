@@ -1,0 +1,95 @@
+"""Many requests of one party at the same time, and tables that keep the hub waiting."""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from hub.ocpi.headers import authorization
+from hub.ocpi.party import PartyId
+from hub.wakeups import connection_parameters
+from simulators.testing import Running
+from tests.hub.strangers import Reply, Stranger, routing, token_of
+from tests.running_hub import RunningHub
+
+PATIENCE: Final = 60.0
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Nobody else reads or writes a table within the block: the hub's answers wait for it."""
+    with psycopg.connect(**connection_parameters()) as database:
+        database.execute(sql.SQL("LOCK TABLE {}").format(sql.Identifier(table)))
+        yield
+
+
+def request_of(
+    hub: RunningHub,
+    sender: Running[Stranger],
+    method: str,
+    path: str,
+    *,
+    to: PartyId | Running[Stranger] | None = None,
+    body: bytes = b"",
+) -> bytes:
+    """The bytes of a request of a registered stranger; `path` is below /ocpi/2.2.1/."""
+    receiver = to.simulator.party if isinstance(to, Running) else to
+    sent = {
+        "Host": urlsplit(hub.url).netloc,
+        "Authorization": authorization(token_of(sender)),
+        "Content-Length": str(len(body)),
+        "Content-Type": "application/json",
+        "Connection": "close",
+        **routing(receiver, sender.simulator.party),
+    }
+    lines = [f"{method} /ocpi/2.2.1/{path} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class Flood:
+    """`with Flood(hub, requests) as flood:` sends each on a connection of its own, all at once."""
+
+    def __init__(self, hub: RunningHub, requests: Iterable[bytes]) -> None:
+        self._port = urlsplit(hub.url).port
+        self._requests = list(requests)
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
+        self.answers: list[Reply] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    def first(self, number: int) -> list[Reply]:
+        """Wait until so many are answered; in the order of the answers."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.answers) >= number, PATIENCE)
+            return self.answers[:number]
+
+    def all(self) -> list[Reply]:
+        """Wait until all are answered."""
+        return self.first(len(self._requests))
+
+    async def _send_all(self) -> None:
+        await asyncio.gather(*(self._send(request) for request in self._requests))
+
+    async def _send(self, request: bytes) -> None:
+        reading, writing = await asyncio.open_connection("127.0.0.1", self._port)
+        writing.write(request)
+        said = await reading.read()
+        writing.close()
+        head, _, body = said.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, value in (one.split(": ", 1) for one in lines)}
+        with self._changed:
+            self.answers.append(Reply(int(first.split(" ")[1]), headers, body))
+            self._changed.notify_all()
