@@ -3,7 +3,6 @@
 import hashlib
 import string
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -239,7 +238,7 @@ def _canonical(document: bytes) -> bytes:
     return msgspec.json.encode(value, order="deterministic")
 
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
 
 
 def _is_same(one: bytes, other: bytes) -> bool:

@@ -111,7 +111,14 @@ def _top_level(body: bytes) -> list[tuple[str, Any]]:
     found = [name for name in fields if len(name) in _LENGTHS and name.lower() in _NAMES]
     if _HIDDEN(body) or any(_may_stand_twice(name, body, fields) for name in found):
         return _all_pairs(body)
-    return [(name, _value(fields[name])) for name in found]
+    return [(name, _read(fields[name])) for name in found]
+
+
+def _read(raw: msgspec.Raw) -> Any:
+    try:
+        return _value(raw)
+    except msgspec.ValidationError:
+        return None  # A number that is out of any range: nobody has such an id.
 
 
 def _may_stand_twice(name: str, body: bytes, fields: dict[str, msgspec.Raw]) -> bool:

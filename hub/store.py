@@ -16,6 +16,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from hub import statements
+from hub.ocpi.comparison import plain
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
@@ -249,9 +250,7 @@ class StoredObject(models.Model):
         return {
             one.identity
             for one in objects
-            if one.identity in known
-            and msgspec.json.decode(bytes(known[one.identity][1]))
-            == msgspec.json.decode(one.document)
+            if one.identity in known and plain(bytes(known[one.identity][1])) == plain(one.document)
         }
 
     @classmethod

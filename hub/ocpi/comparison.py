@@ -107,12 +107,12 @@ def plain(body: bytes) -> Any:
         return _decode_plain(body)
     except msgspec.ValidationError:
         # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
-        return json.loads(body, parse_float=Decimal, parse_int=_integer)
+        return json.loads(body, parse_float=lenient.decimal, parse_int=_integer)
     except (msgspec.DecodeError, RecursionError) as error:
         raise NotJson(f"The body is not valid JSON: {error}") from error
 
 
-_decode_plain: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_plain: Final = msgspec.json.Decoder(float_hook=lenient.decimal).decode
 
 
 def _integer(text: str) -> int | Decimal:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 import msgspec
 
-from hub.ocpi import spelling
+from hub.ocpi import lenient, spelling
 from hub.ocpi.errors import InvalidParameters, NotJson
 from hub.ocpi.spelling import Spelling
 
@@ -210,7 +210,7 @@ def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
     is_ours = isinstance(expected, type) and issubclass(expected, msgspec.Struct)
     with building:
         return msgspec.json.Decoder(
-            expected, dec_hook=_number, float_hook=Decimal if is_ours else None
+            expected, dec_hook=_number, float_hook=lenient.decimal if is_ours else None
         )
 
 

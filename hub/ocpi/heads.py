@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from hub.ocpi import lenient
 from hub.ocpi.comparison import plain
 from hub.ocpi.party import PartyId
 
@@ -36,7 +37,7 @@ def reader(head: type[H]) -> Callable[[bytes], H]:
     Its numbers are int or Decimal. To be made when a module is imported: Decoders are not built by
     several threads at once.
     """
-    decode = msgspec.json.Decoder(head, float_hook=Decimal).decode
+    decode = msgspec.json.Decoder(head, float_hook=lenient.decimal).decode
 
     def read(document: bytes) -> H:
         try:
@@ -64,7 +65,7 @@ def word(value: Any) -> str:
 
 def word_of(body: bytes) -> str:
     """The same of a JSON text that is one word; also in a list of one."""
-    value = msgspec.json.decode(body) if body[:1] in (b"[", b'"') else None
+    value = plain(body) if body[:1] in (b"[", b'"') else None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return word(value) if isinstance(value, str) else ""

@@ -55,6 +55,17 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def decimal(text: str) -> Decimal | str:
+    """A JSON number without float damage; one that no Decimal can be (1E99999999999) as its text.
+
+    For msgspec's `float_hook`, out of which Decimal's own error would fly as if it were ours.
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
 def number(value: Any) -> Decimal | None:
     """The number that a JSON number or a numeric text is; None for what is not one."""
     if isinstance(value, bool):
