@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("hub", "0013_aggregators"),
+        ("hub", "0014_command_results"),
     ]
 
     operations = [
