@@ -9,16 +9,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from django.conf import settings
 
+from hub.ocpi import heads
 from hub.ocpi.errors import (
     ConnectionProblem,
     ForwardTimeout,
     HubError,
     NotEnoughInformation,
+    NotJson,
     UnknownToken,
 )
 from hub.outbound import Response
@@ -33,8 +35,10 @@ class Verdict(IntEnum):
 
     ALLOWED = 0
     KNOWN = 1
-    NEEDS_LOCATION = 2
-    UNKNOWN = 3
+    # With a word that OCPI does not have, or none.
+    KNOWN_SOMEHOW = 2
+    NEEDS_LOCATION = 3
+    UNKNOWN = 4
 
 
 class Answered(NamedTuple):
@@ -45,8 +49,12 @@ class Answered(NamedTuple):
     response: Response
 
 
-class _Allowed(msgspec.Struct):
-    allowed: AllowedType
+class _Info(msgspec.Struct):
+    allowed: Any = None
+    token: Any = None
+
+
+_read = heads.reader(_Info)
 
 
 def verdict(response: Response) -> Verdict:
@@ -56,10 +64,20 @@ def verdict(response: Response) -> Verdict:
         return Verdict.NEEDS_LOCATION
     if response.status >= 300 or not answer.is_success:
         return Verdict.UNKNOWN
-    info = answer.data_as(_Allowed)
-    if info is None:
+    return _verdict_of(bytes(answer.data))
+
+
+def _verdict_of(data: bytes) -> Verdict:
+    """What an AuthorizationInfo says, however it is spelled: its eMSP knows the Token."""
+    try:
+        document = heads.object_of(data)
+        info = _Info(allowed=heads.word_of(data)) if document is None else _read(document)
+    except (msgspec.DecodeError, NotJson):  # A text in it that is not UTF-8.
         return Verdict.UNKNOWN
-    return Verdict.ALLOWED if info.allowed == AllowedType.ALLOWED else Verdict.KNOWN
+    word = heads.word(info.allowed)
+    if word in AllowedType.__members__:
+        return Verdict.ALLOWED if word == AllowedType.ALLOWED else Verdict.KNOWN
+    return Verdict.KNOWN_SOMEHOW if word or isinstance(info.token, dict) else Verdict.UNKNOWN
 
 
 async def ask_all(

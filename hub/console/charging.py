@@ -9,6 +9,7 @@ from flex.models import FspAssignment, FspKind, PreferenceCopy
 from hub.console.documents import pretty
 from hub.console.flexibility import cpo_said
 from hub.console.profile_commands import CommandRows
+from hub.console.stored import amount
 from hub.console.tables import (
     AMBER,
     BLUE,
@@ -125,7 +126,7 @@ class SessionAdmin(ReadOnlyTable):
     @column("energy (kWh)")
     def kwh(self, session: Session) -> str:
         """Charged until now, as far as its document can be read."""
-        return "?" if session.kwh is None else f"{session.kwh:.2f}"
+        return amount(session.kwh)
 
     @column("departure", ordering="departure")
     def departure_(self, session: Session) -> str | None:

@@ -1,6 +1,5 @@
 """Charging profile commands: who asked whom for what, how it ended, and why (design 6.1)."""
 
-import msgspec
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
@@ -23,6 +22,7 @@ from hub.console.tables import (
 from hub.console.tables import span as time_between
 from hub.ocpi import envelope
 from hub.ocpi.masking import without_keys
+from hub.ocpi.results import answer_of
 
 STATE_COLOURS = {
     CommandState.WAITING: GREY,
@@ -53,10 +53,6 @@ def state_badge(command: ProfileCommand) -> SafeString:
     return badge(state.value.replace("_", " "), STATE_COLOURS[state], str(state.label))
 
 
-class _Answer(msgspec.Struct):
-    result: str = ""
-
-
 def why(command: ProfileCommand) -> str:
     """The reason of an end that is no success, in one line."""
     if command.problem:
@@ -64,11 +60,8 @@ def why(command: ProfileCommand) -> str:
     if command.state != CommandState.REFUSED:
         return "" if command.state == CommandState.RESULT_ACCEPTED else _label(command)
     answer = envelope.read_answer(bytes(command.answer_body))
-    try:
-        word = msgspec.json.decode(bytes(answer.data) or b"{}", type=_Answer).result
-    except msgspec.DecodeError:
-        word = ""
-    known = word if word in ChargingProfileResponseType.__members__ else ""
+    said = answer_of(bytes(answer.data))
+    known = said.result if said and said.result in ChargingProfileResponseType.__members__ else ""
     code = f"OCPI {answer.status_code}" if answer.status_code is not None else ""
     told = [part for part in (known, code, answer.status_message) if part]
     return ", ".join(told) or f"HTTP {command.answer_http_status}"

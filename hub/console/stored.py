@@ -1,7 +1,6 @@
 """What the hub keeps of its parties: Locations, Tariffs, Tokens and CDRs, to look at (design 4)."""
 
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from django.contrib import admin
@@ -10,6 +9,7 @@ from django.utils.safestring import SafeString
 from cdrs.models import Cdr
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, GREEN, GREY, RED, ReadOnlyTable, ago, badge, column
+from hub.ocpi import heads, lenient
 from hub.ocpi.masking import hint
 from hub.store import StoredObject
 from locations.models import Location
@@ -17,12 +17,20 @@ from tariffs.models import Tariff
 from tokens.models import Token
 from tokens.objects import WhitelistType
 
-Read = TypeVar("Read", bound=msgspec.Struct)
+
+def amount(value: Any) -> str:
+    """A number with two decimals, however it is spelled."""
+    found = lenient.number(value)
+    return "?" if found is None or found.adjusted() > 12 else f"{found:.2f}"
 
 
-def read(stored: StoredObject, expected: type[Read]) -> Read:
-    """A few fields out of the document; empty ones when it is none any more."""
-    return msgspec.json.decode(bytes(stored.document) or b"{}", type=expected)
+def _document(stored: StoredObject) -> bytes:
+    """An empty object when it is none any more."""
+    return bytes(stored.document) or b"{}"
+
+
+def _count(items: Any) -> int:
+    return len(items) if isinstance(items, list) else 0
 
 
 class StoredTable(ReadOnlyTable):
@@ -63,10 +71,13 @@ class StoredTable(ReadOnlyTable):
 
 
 class _Place(msgspec.Struct):
-    name: str | None = None
-    city: str = ""
-    evses: list[msgspec.Raw] | None = None
-    publish: bool = False
+    name: Any = None
+    city: Any = None
+    evses: Any = None
+    publish: Any = None
+
+
+_place = heads.reader(_Place)
 
 
 @admin.register(Location)
@@ -79,24 +90,27 @@ class LocationAdmin(StoredTable):
     @column("place")
     def place(self, location: Location) -> str:
         """Name and city."""
-        found = read(location, _Place)
-        return ", ".join(text for text in (found.name, found.city) if text)
+        found = _place(_document(location))
+        return ", ".join(text for text in map(heads.text, (found.name, found.city)) if text)
 
     @column("EVSEs")
     def evses(self, location: Location) -> int:
         """How many."""
-        return len(read(location, _Place).evses or [])
+        return _count(_place(_document(location)).evses)
 
     @column("published")
     def publish(self, location: Location) -> str:
         """Whether drivers may be shown it."""
-        return "yes" if read(location, _Place).publish else "no"
+        return "yes" if _place(_document(location)).publish is True else "no"
 
 
 class _Price(msgspec.Struct):
-    currency: str = ""
-    type: str | None = None
-    elements: list[msgspec.Raw] = []
+    currency: Any = None
+    type: Any = None
+    elements: Any = None
+
+
+_price = heads.reader(_Price)
 
 
 @admin.register(Tariff)
@@ -109,23 +123,26 @@ class TariffAdmin(StoredTable):
     @column("currency")
     def currency(self, tariff: Tariff) -> str:
         """ISO 4217."""
-        return read(tariff, _Price).currency
+        return heads.text(_price(_document(tariff)).currency)
 
     @column("type")
     def kind(self, tariff: Tariff) -> str | None:
         """When it applies."""
-        return read(tariff, _Price).type
+        return heads.text(_price(_document(tariff)).type) or None
 
     @column("elements")
     def elements(self, tariff: Tariff) -> int:
         """How many."""
-        return len(read(tariff, _Price).elements)
+        return _count(_price(_document(tariff)).elements)
 
 
 class _Card(msgspec.Struct):
-    issuer: str = ""
-    valid: bool = False
-    whitelist: str = ""
+    issuer: Any = None
+    valid: Any = None
+    whitelist: Any = None
+
+
+_card = heads.reader(_Card)
 
 
 @admin.register(Token)
@@ -146,30 +163,29 @@ class TokenAdmin(StoredTable):
     @column("issuer")
     def issuer(self, token: Token) -> str:
         """As printed on it."""
-        return read(token, _Card).issuer
+        return heads.text(_card(_document(token)).issuer)
 
     @column("valid")
     def valid(self, token: Token) -> SafeString:
         """As a badge."""
-        is_valid = read(token, _Card).valid
+        is_valid = _card(_document(token)).valid is True
         return badge("valid" if is_valid else "invalid", GREEN if is_valid else RED)
 
     @column("whitelist")
     def whitelist(self, token: Token) -> SafeString:
         """Amber: authorized in real time only."""
-        word = read(token, _Card).whitelist
+        word = heads.text(_card(_document(token)).whitelist, 40)
         return badge(word, AMBER if word == WhitelistType.NEVER else GREY)
 
 
-class _Total(msgspec.Struct):
-    excl_vat: Decimal = Decimal(0)
-
-
 class _Bill(msgspec.Struct):
-    currency: str = ""
-    total_cost: _Total = msgspec.field(default_factory=_Total)
-    total_energy: Decimal = Decimal(0)
-    credit: bool | None = None
+    currency: Any = None
+    total_cost: Any = None
+    total_energy: Any = None
+    credit: Any = None
+
+
+_bill = heads.reader(_Bill)
 
 
 @admin.register(Cdr)
@@ -187,14 +203,16 @@ class CdrAdmin(StoredTable):
     @column("cost without VAT")
     def cost(self, cdr: Cdr) -> str:
         """A Credit CDR takes money back."""
-        bill = read(cdr, _Bill)
-        credit = " (credit)" if bill.credit else ""
-        return f"{bill.total_cost.excl_vat:.2f} {bill.currency}{credit}"
+        bill = _bill(_document(cdr))
+        total = bill.total_cost
+        total = total.get("excl_vat") if isinstance(total, dict) else total
+        credit = " (credit)" if bill.credit is True else ""
+        return f"{amount(total)} {heads.text(bill.currency, 40)}{credit}"
 
     @column("energy (kWh)")
     def kwh(self, cdr: Cdr) -> str:
         """In total."""
-        return f"{read(cdr, _Bill).total_energy:.2f}"
+        return amount(_bill(_document(cdr)).total_energy)
 
     @column("eMSP's answer", ordering="answer_status")
     def answer(self, cdr: Cdr) -> str:

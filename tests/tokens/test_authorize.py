@@ -177,7 +177,14 @@ ORDER = [
     pytest.param(info("BLOCKED"), b'{"status_code":3000,"timestamp":"T"}', id="before an error"),
     pytest.param(info("BLOCKED"), b'{"status_code":1000,"timestamp":"T"}', id="before no data"),
     pytest.param(info("BLOCKED"), info("PERHAPS"), id="BLOCKED before no AllowedType"),
+    pytest.param(info("PERHAPS"), TOO_LITTLE, id="no AllowedType before 2002"),
     pytest.param(info("ALLOWED")[:-1] + b',"x":[1.50]}', info("BLOCKED"), id="byte for byte"),
+    *(
+        pytest.param(b'{"status_code":1000,"data":%s}' % data, info("BLOCKED"), id=repr(data))
+        for data in (b'{"allowed":"allowed"}', b'[{"allowed":"Allowed"}]', b'"ALLOWED"')
+    ),
+    pytest.param(info("", token={}), UNKNOWN, id="a token before unknown"),
+    pytest.param(info("blocked", token=5), UNKNOWN, id="blocked before unknown"),
 ]
 
 

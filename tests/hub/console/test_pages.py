@@ -180,3 +180,27 @@ def test_nobody_else_sees_anything(client):
     response = client.get(url(Platform))
     assert response.status_code == 302
     assert response.url.startswith(reverse("admin:login"))
+
+
+ODD = [
+    b'{"kwh":"much","status":5,"cdr_token":null,"last_updated":"soon"}',
+    b'{"total_cost":4.5,"total_energy":"15.342","currency":["EUR"],"credit":"true"}',
+    b'{"total_cost":{"excl_vat":1e300},"total_energy":1e300,"kwh":1e300}',
+    b'{"name":5,"city":null,"evses":{},"elements":"none","type":{},"valid":"true","whitelist":1}',
+    b"{}",
+]
+
+
+@pytest.mark.parametrize("document", ODD)
+@pytest.mark.parametrize("model", [Session, Location, Tariff, Token, Cdr])
+def test_what_is_spelled_oddly_is_shown_all_the_same(console, model, document):
+    model.objects.update(document=document)
+    if model is Session:
+        Session.objects.update(status="SOMEHOW")
+    page(console, url(model))
+    page(console, url(model, "change", model.objects.order_by("pk")[0].pk))
+
+
+def test_a_session_that_nobody_has_accepted_yet_is_said_to_be_so(console):
+    Session.objects.update(is_accepted=False)
+    assert "not accepted" in page(console, url(Session))
