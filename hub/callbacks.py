@@ -29,7 +29,7 @@ _METHODS = {
 }
 MAX_URL = 255
 # Seen in the wild: the repr of a language's enum where the interface's name belongs.
-_ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]+\.[A-Za-z_]+\b")
+_ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]{1,40}\.[A-Za-z_]{1,40}\b")
 PAGE_VALID_DAYS = 2
 _MAX_TARGET: Final = 2048
 
