@@ -261,8 +261,13 @@ def session_fsp(message: Message, sender: PartyId) -> Found:
     fsps = set()
     session_id = unquote(message.match.ids["session_id"])
     sessions = list(Session.objects.owned(sender, session_id))
-    if not sessions and leads_astray(session_id):
-        raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
+    if not sessions:
+        # Or it is the eMSP, which passes on what the CPO told it.
+        scsps = HandedOn.scsps(session_id, sender)
+        if not scsps and leads_astray(session_id):
+            raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
+        if message.to_address is None:
+            fsps.update(scsps)
     for session in sessions:
         assignment = FspAssignment.of(session)
         if assignment is not None and assignment.fsp is not None:

@@ -34,6 +34,7 @@ class HandedOn(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["scsp", "session_id", "owner"], name="handed_on_once")
         ]
+        indexes = [models.Index(fields=["session_id"], name="handed_on_by_session")]
 
     def __str__(self) -> str:
         return f"{self.owner} {self.session_id} by {self.emsp} to {self.scsp}"
@@ -70,3 +71,9 @@ class HandedOn(models.Model):
         if owner is not None:
             found = found.filter(owner=str(owner))
         return [PartyId.parse(emsp) for emsp in sorted(set(found.values_list("emsp", flat=True)))]
+
+    @classmethod
+    def scsps(cls, session_id: str, emsp: PartyId) -> Sequence[PartyId]:
+        """To whom the eMSP has handed on a session of this id."""
+        found = cls.objects.filter(emsp=str(emsp), session_id=session_id.upper())
+        return [PartyId.parse(scsp) for scsp in sorted(set(found.values_list("scsp", flat=True)))]
