@@ -32,6 +32,7 @@ from hub.incoming import (
     SenderGone,
     check_authorization_once,
     check_headers,
+    check_version,
     from_address,
     is_open_to_token_a,
     join,
@@ -46,6 +47,7 @@ from hub.incoming import (
 )
 from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
 from hub.ocpi import envelope, headers
+from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -163,6 +165,7 @@ class Gateway:
         self._worker.heard(presented.platform)
         check_headers(incoming)
         mend_path(incoming, self._worker.directory)
+        check_version(incoming)
         if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
             raise NotAuthenticated(
                 "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
@@ -181,14 +184,14 @@ class Gateway:
         check_authorization_once(incoming)
         credentials_token = incoming.text("authorization")
         if not credentials_token:
-            raise NotAuthenticated("The Authorization header is missing: 'Token <Base64 of it>'.")
+            raise NotAuthenticated(why_refused(""))
         presented = self._worker.directory.authenticate(credentials_token)
         if presented is None:
             # Its handshake may have ended in another process a moment ago.
             directory = await self._worker.newer_directory()
             presented = directory.authenticate(credentials_token)
         if presented is None:
-            raise NotAuthenticated("Nobody at this hub has this credentials token.")
+            raise NotAuthenticated(why_refused(credentials_token))
         return presented
 
     # --- 2. Decide ------------------------------------------------------------------------------

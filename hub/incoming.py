@@ -9,9 +9,12 @@ from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import unquote
 
+from django.conf import settings
+
 from hub import callers, routing
 from hub.directory import Directory, Presented
 from hub.ocpi import headers, masking, odd_urls
+from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -47,6 +50,7 @@ _WORDS: Final = frozenset(
     | set(CONFIGURATION_MODULES)
 )
 _BODY_SECONDS: Final = 30
+_SPOKEN: Final = (f"/ocpi/{VERSION}/", "/ocpi/versions")
 MAX_MESSAGE_ID: Final = 255
 # A sender that is still writing would not see the answer: this much more is read and dropped.
 _DRAINED_BYTES: Final = 16_000_000
@@ -172,6 +176,19 @@ def check_headers(incoming: Incoming) -> None:
         values = {value.strip().lower() for value in repeated.get(_raw(name), ())}
         if len(values) > 1:
             raise InvalidParameters(f"{name} came more than once, with different values.")
+
+
+def check_version(incoming: Incoming) -> None:
+    """Refuse (404) URLs of versions that the hub does not speak, whatever the token opens."""
+    path = incoming.scope["path"]
+    if path.startswith(_SPOKEN):
+        return
+    for segment in path.split("/")[2:4]:
+        if "." in segment and segment.replace(".", "").isdecimal() and segment != VERSION:
+            raise NotFound(
+                f"This hub speaks OCPI {VERSION}, not {segment[:20]}: the URLs of its version "
+                f"details are at {settings.BASE_URL}/ocpi/versions."
+            )
 
 
 def is_open_to_token_a(path: str) -> bool:

@@ -96,3 +96,69 @@ def test_token_a_opens_versions_and_credentials_alone(hub, method, path):
     assert echoes(answer)
     for open_path in ("/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials/"):
         assert send(hub, "GET", open_path, token_a).said == (200, 1000)
+
+
+# --- The mistake, in words ------------------------------------------------------------------------
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+MISTAKES = {
+    "Bearer {base64}": "'Bearer'",
+    "Basic {base64}": "'Basic'",
+    "{base64}": "does not begin with 'Token'",
+    "{plain}": "does not begin with 'Token'",
+    "Token": "nothing behind 'Token'",
+    "Token token={plain}": "without 'token='",
+    "Token {base64} {base64}": "more than one word",
+    "Token {twice}": "Base64-encoded twice",
+    "Token {unpadded}": "without the '='",
+}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(("form", "words"), MISTAKES.items())
+def test_the_401_names_the_mistake_and_not_whether_the_token_exists(
+    hub, cpo, form, words, is_known
+):
+    plain = token_of(cpo) if is_known else "x" * len(token_of(cpo))
+    header = form.format(
+        plain=plain,
+        base64=_base64(plain),
+        twice=_base64(_base64(plain)),
+        unpadded=_base64(plain).rstrip("="),
+    )
+    answer = send(hub, "GET", "/ocpi/versions", headers={"Authorization": header})
+    assert answer.said == (401, 2000)
+    message = answer.envelope["status_message"]
+    assert words in message
+    assert plain not in message
+    assert _base64(plain) not in message
+
+
+def test_a_token_that_nobody_has_is_told_the_way_out(hub):
+    message = send(hub, "GET", "/ocpi/versions", "no-such-token").envelope["status_message"]
+    assert "Nobody at this hub has this credentials token" in message
+    assert "manage.py end_registration" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [
+        ("/ocpi/2.1.1", "2.1.1"),
+        ("/ocpi/2.1.1/credentials", "2.1.1"),
+        ("/ocpi/2.2/credentials", "2.2"),
+        ("/ocpi/2.3.0", "2.3.0"),
+        ("/ocpi/cpo/2.1.1/locations", "2.1.1"),
+    ],
+)
+def test_another_version_is_404_and_names_the_one_there_is_with_any_token(hub, cpo, path, version):
+    token_a = onboarding.invite(new_party(), [Role.CPO], "").token
+    for token in (token_a, token_of(cpo)):
+        answer = send(hub, "GET", path, token)
+        assert answer.said == (404, 2000)
+        message = answer.envelope["status_message"]
+        assert f"This hub speaks OCPI 2.2.1, not {version}" in message
+        assert f"{hub.url}/ocpi/versions" in message
