@@ -15,12 +15,13 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup()
 
-from hub import onboarding  # noqa: E402 - the models need the loaded settings
+from hub import handshake_turns, onboarding, secret_box  # noqa: E402 - the models need the loaded settings
 from hub.handshake import Offer  # noqa: E402
 from hub.models import Platform, TokenForm  # noqa: E402
 from hub.ocpi.configuration import BusinessDetails, Credentials, CredentialsRole  # noqa: E402
 from hub.ocpi.datatypes import InterfaceRole, Role  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
+from hub.ocpi.strange_credentials import Read  # noqa: E402
 
 RECEIVED = ("locations", "sessions", "nltnm-places")
 
@@ -31,14 +32,19 @@ def join(party: str, role: str, url: str, sends: Sequence[str] = ()) -> str:
     It offers to receive Locations, Sessions and a custom module, and what it `sends`.
     """
     identity = PartyId.parse(party)
-    onboarding.invite(identity, [Role(role)], party)
+    invitation = onboarding.invite(identity, [Role(role)], party)
     platform = Platform.objects.get(name=party)
     roles = [CredentialsRole(Role(role), BusinessDetails(party), identity[1], identity[0])]
     credentials = Credentials(secrets.token_urlsafe(32), f"{url}/versions", roles)
     modules = [(module, InterfaceRole.RECEIVER) for module in RECEIVED]
     modules += [(module, InterfaceRole.SENDER) for module in sends]
     offer = Offer({(module, side): f"{url}/{module}" for module, side in modules})
-    return onboarding.register(platform.pk, credentials, offer, TokenForm.BASE64, is_new=True)
+    turn = handshake_turns.begin(platform.pk, 60.0)
+    presented = onboarding.Presented(secret_box.token_hash(invitation.token), turn)
+    read = Read(credentials, [], [])
+    return onboarding.register(
+        platform.pk, read, offer, TokenForm.BASE64, presented, is_new=True
+    ).token
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import addresses, handshake, onboarding, secret_box
+from hub import addresses, admission, handshake, handshake_turns, onboarding, secret_box
+from hub.deviations import noting
 from hub.directory import wait_until_confirmed
 from hub.models import Platform, TokenForm
-from hub.ocpi import headers
-from hub.ocpi.configuration import Credentials
-from hub.ocpi.datatypes import decode
+from hub.ocpi import headers, strange_credentials
+from hub.ocpi.authorization import REPLACED
+from hub.ocpi.errors import NotAuthenticated
+from hub.onboarding import Presented
 from hub.views import Exchange, OcpiView, answer, exchange_of
+
+# Two calls and what the database needs.
+_SECONDS = 3 * handshake.SECONDS
 
 
 class CredentialsView(OcpiView):
@@ -30,32 +35,65 @@ class CredentialsView(OcpiView):
 
     def delete(self, request: Request) -> HttpResponse:
         """Unregister. When this is answered, no web process takes the token any more."""
-        onboarding.unregister(exchange_of(request).platform.id)
+        exchange = exchange_of(request)
+        token, _ = _presented(exchange)
+        onboarding.unregister(exchange.platform.id, secret_box.token_hash(token))
         wait_until_confirmed()
         return answer()
 
     def _register(self, exchange: Exchange, *, is_new: bool) -> HttpResponse:
-        is_registered = Platform.objects.get(pk=exchange.platform.id).is_registered
+        platform_id = exchange.platform.id
+        is_registered = Platform.objects.get(pk=platform_id).is_registered
         if is_registered == is_new:
             raise onboarding.not_allowed(is_registered=is_registered)
-        credentials = decode(exchange.body, Credentials)
-        onboarding.check_roles(credentials, exchange.platform.id)
-        addresses.check_url(credentials.url, "url")
-        _, form = _presented(exchange)
-        offer = handshake.fetch_offer(
-            credentials.url,
-            headers.authorization(credentials.token, base64_encoded=form == TokenForm.BASE64),
-        )
-        token = onboarding.register(exchange.platform.id, credentials, offer, form, is_new=is_new)
+        read = strange_credentials.read(exchange.body)
+        admission.judge(platform_id, read.credentials.roles)
+        addresses.check_url(read.credentials.url, "url")
+        turn = _begin(platform_id)
+        try:
+            # After the turn: what was replaced before it is seen here, what is replaced later at
+            # the end.
+            token, form = _presented(exchange)
+            offer = handshake.fetch_offer(
+                read.credentials.url,
+                headers.authorization(
+                    read.credentials.token, base64_encoded=form == TokenForm.BASE64
+                ),
+            )
+            registered = onboarding.register(
+                platform_id,
+                read,
+                offer,
+                form,
+                Presented(secret_box.token_hash(token), turn),
+                is_new=is_new,
+            )
+        finally:
+            handshake_turns.end(platform_id, turn)
+        noting.note(platform_id, [*read.deviations, *offer.deviations])
         wait_until_confirmed()
-        return answer(onboarding.own_credentials(token))
+        return answer(
+            onboarding.own_credentials(registered.token),
+            message=" ".join(registered.remarks) or None,
+        )
+
+
+def _begin(platform_id: int) -> str:
+    try:
+        return handshake_turns.begin(platform_id, _SECONDS)
+    except handshake_turns.TurnTaken as error:
+        raise NotAuthenticated(
+            "This hub is renewing the credentials with your platform itself at this moment: use "
+            "the token of its request to you. If that has failed, your token stays valid: try "
+            "again in a minute."
+        ) from error
 
 
 def _presented(exchange: Exchange) -> tuple[str, TokenForm]:
-    """The token of this request, and how it was written."""
+    """The token of this request, and how it was written; 401 when it was replaced meanwhile."""
     platform = Platform.objects.get(pk=exchange.platform.id)
     kept = {bytes(digest) for digest in (platform.token_a_hash, platform.token_c_hash) if digest}
     for token, was_base64 in headers.presented_tokens(exchange.authorization):
         if secret_box.token_hash(token) in kept:
             return token, TokenForm.BASE64 if was_base64 else TokenForm.PLAIN
-    return "", TokenForm.BASE64
+    raise NotAuthenticated(REPLACED)

@@ -50,6 +50,7 @@ class PlatformEntry:
     authorization: str
     versions_url: str
     endpoints: dict[tuple[str, InterfaceRole], str]
+    # That the operator wants here and that have not left; its only claims open nothing.
     parties: tuple[PartyId, ...]
     pushes_per_second: float | None = None
     is_strict: bool = False
@@ -57,6 +58,9 @@ class PlatformEntry:
     # Of one that leaves out what deviates: since when it is here; None for the others.
     leaves_out_since: datetime | None = None
     is_aggregator: bool = False
+    claims: tuple[PartyId, ...] = ()
+    # Some party of it is here and not suspended.
+    is_open: bool = True
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -65,7 +69,7 @@ class PlatformEntry:
 
 @dataclass(frozen=True, slots=True)
 class PartyEntry:
-    """A party as routing sees it, with all its roles."""
+    """A party as routing sees it, with the roles that it has now and that are agreed to."""
 
     identity: PartyId
     country_code: str
@@ -165,13 +169,16 @@ def load(version: int | None = None) -> Directory:
         key = (endpoint.identifier, InterfaceRole(endpoint.role))
         endpoints.setdefault(endpoint.platform_id, {})[key] = endpoint.url
     rows: dict[PartyId, list[Party]] = {}
-    hosted: dict[int, dict[PartyId, None]] = {}
+    hosted: dict[int, list[Party]] = {}
     for party in Party.objects.order_by("id"):
         rows.setdefault(party.identity, []).append(party)
-        hosted.setdefault(party.platform_id, {})[party.identity] = None
+        hosted.setdefault(party.platform_id, []).append(party)
     platforms = {}
     tokens = {}
     for platform in Platform.objects.all():
+        own = hosted.get(platform.pk, [])
+        parties = dict.fromkeys(p.identity for p in own if p.is_agreed and not p.is_withdrawn)
+        claims = dict.fromkeys(p.identity for p in own if not p.is_agreed)
         entry = PlatformEntry(
             id=platform.pk,
             name=platform.name,
@@ -179,12 +186,14 @@ def load(version: int | None = None) -> Directory:
             authorization=_authorization(platform),
             versions_url=platform.versions_url,
             endpoints=endpoints.get(platform.pk, {}),
-            parties=tuple(hosted.get(platform.pk, ())),
+            parties=tuple(parties),
             pushes_per_second=platform.pushes_per_second,
             is_strict=platform.is_strict,
             requests_per_second=platform.requests_per_second,
             leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
             is_aggregator=platform.is_aggregator,
+            claims=tuple(claims.keys() - parties.keys()),
+            is_open=any(party.status in _OPEN for party in own),
         )
         platforms[platform.pk] = entry
         for digest, is_token_a in (
@@ -203,12 +212,14 @@ def load(version: int | None = None) -> Directory:
                 identity=identity,
                 country_code=found[0].country_code,
                 party_id=found[0].party_id,
-                roles=frozenset(Role(party.role) for party in found),
+                roles=frozenset(Role(party.role) for party in found if party.is_active),
                 status=_status(found),
-                is_agreed=all(party.is_agreed for party in found),
+                is_agreed=True,
                 platform=platforms[found[0].platform_id],
             )
             for identity, found in rows.items()
+            # What is only claimed is nobody here.
+            if any(party.is_agreed for party in found)
         },
         tokens=tokens,
         agreements={
@@ -225,18 +236,21 @@ def load(version: int | None = None) -> Directory:
 def _status(roles: list[Party]) -> ConnectionStatus:
     """What holds for a party with several roles: suspended by the operator, else the best one.
 
-    A role may have been left out of its credentials while the party goes on with another.
+    A role may have been left out of its credentials while the party goes on with another; what the
+    operator has not agreed to does not count.
     """
-    found = {ConnectionStatus(role.status) for role in roles if not role.is_withdrawn}
-    for status in (
-        ConnectionStatus.SUSPENDED,
-        ConnectionStatus.CONNECTED,
-        ConnectionStatus.OFFLINE,
-        ConnectionStatus.PLANNED,
-    ):
+    if any(role.is_suspended for role in roles):
+        return ConnectionStatus.SUSPENDED
+    found = {
+        ConnectionStatus(role.status) for role in roles if role.is_agreed and not role.is_withdrawn
+    }
+    for status in (*_OPEN, ConnectionStatus.PLANNED):
         if status in found:
             return status
     return ConnectionStatus.SUSPENDED
+
+
+_OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
 
 def _authorization(platform: Platform) -> str:

@@ -1,30 +1,28 @@
 """What the hub reads of another platform during registration (credentials, Registration)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeVar
-
-import msgspec
+from typing import Any
 
 from hub import addresses, outbound
-from hub.ocpi import envelope, headers
-from hub.ocpi.configuration import VERSION, Endpoint, Version, VersionDetails
+from hub.ocpi import comparison, envelope, headers, offered
+from hub.ocpi.configuration import VERSION, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
     InvalidParameters,
     NoMatchingEndpoints,
+    NotJson,
     UnableToUseClientApi,
     UnsupportedVersion,
 )
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import CONFIGURATION_MODULES
+from hub.outbound import Response
 from hub.record.calls import noted
 from hub.record.note import Kind
 
 SECONDS = 10.0
-MAX_IDENTIFIER = 64
-T = TypeVar("T")
 
 
 class TokenRefused(UnableToUseClientApi):
@@ -33,9 +31,11 @@ class TokenRefused(UnableToUseClientApi):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The endpoints that a platform offers for 2.2.1."""
+    """The endpoints that a platform offers for 2.2.1, and what was odd about how it says so."""
 
     endpoints: dict[tuple[str, InterfaceRole], str]
+    remarks: list[str] = field(default_factory=list)
+    deviations: list[Deviation] = field(default_factory=list, repr=False)
 
 
 def fetch_offer(versions_url: str, authorization: str) -> Offer:
@@ -44,36 +44,56 @@ def fetch_offer(versions_url: str, authorization: str) -> Offer:
     UnableToUseClientApi (3001) when a GET fails, UnsupportedVersion (3002) without 2.2.1,
     NoMatchingEndpoints (3003) without any module to exchange.
     """
-    versions = _get(versions_url, authorization, list[Version], "versions")
-    url = next((v.url for v in versions if v.version == VERSION), None)
-    if url is None:
-        offered = ", ".join(v.version for v in versions) or "none"
-        raise UnsupportedVersion(
-            f"This hub speaks {VERSION}; the versions endpoint {versions_url} has: {offered}."
-        )
+    versions = _get(versions_url, authorization, "versions")
+    url = _version_url(versions, f"GET versions at {versions_url}")
     _check(url, "The URL of version 2.2.1")
-    details = _get(url, authorization, VersionDetails, "version details")
-    endpoints = {}
-    for endpoint in details.endpoints:
-        identifier = endpoint.identifier.strip().lower()
-        if not (identifier.isprintable() and 0 < len(identifier) <= MAX_IDENTIFIER):
-            raise UnableToUseClientApi(f"{endpoint.identifier[:80]!r} cannot be a ModuleID.")
-        if identifier == "credentials":
-            _check(endpoint.url, "The URL of credentials")
-            endpoints[identifier, InterfaceRole.SENDER] = endpoint.url
-        elif endpoint.role is not None:
-            _check(endpoint.url, f"The URL of {identifier} {endpoint.role}")
-            endpoints[identifier, endpoint.role] = endpoint.url
-    if not any(module not in CONFIGURATION_MODULES for module, _ in endpoints):
+    details = _get(url, authorization, "version details")
+    if isinstance(details, list) and len(details) == 1:
+        details = details[0]
+    endpoints = details.get("endpoints") if isinstance(details, dict) else None
+    if not isinstance(endpoints, list):
+        raise UnableToUseClientApi(
+            f"GET version details at {url}: data is not as the specification says: it has no list "
+            "of endpoints."
+        )
+    found = offered.read(endpoints)
+    for (module, role), endpoint in found.urls.items():
+        _check(endpoint, f"The URL of {module} {role}")
+    if not any(module not in CONFIGURATION_MODULES for module, _ in found.urls):
         raise NoMatchingEndpoints(
             f"The version details at {url} offer no module to exchange: "
-            f"{_listed(details.endpoints)}."
+            f"{', '.join(f'{module} {role}' for module, role in found.urls) or 'nothing'}. "
+            f"{' '.join(found.remarks)}".strip()
         )
-    return Offer(endpoints)
+    deviations = [*found.deviations, *comparison.differences(details, VersionDetails)]
+    return Offer(found.urls, found.remarks, deviations)
 
 
-def _listed(endpoints: list[Endpoint]) -> str:
-    return ", ".join(f"{e.identifier} {e.role or 'without role'}" for e in endpoints) or "nothing"
+def _version_url(versions: Any, what: str) -> str:
+    """The URL of 2.2.1; one entry that cannot be read does not spoil the others."""
+    if isinstance(versions, list) and len(versions) == 1 and isinstance(versions[0], list):
+        versions = versions[0]
+    if isinstance(versions, dict):
+        versions = [versions]
+    if not isinstance(versions, list) or not all(isinstance(one, dict) for one in versions):
+        raise UnableToUseClientApi(
+            f"{what}: data is not as the specification says: a list of objects with version and "
+            "url."
+        )
+    known = {one["version"].strip(): one.get("url") for one in versions if _is_named(one)}
+    if VERSION not in known:
+        if versions and not known:
+            raise UnableToUseClientApi(f"{what}: no object of data has a version.")
+        raise UnsupportedVersion(
+            f"This hub speaks {VERSION}; {what} gives: {', '.join(known)[:100] or 'none'}."
+        )
+    if not isinstance(url := known[VERSION], str):
+        raise UnableToUseClientApi(f"{what}: version {VERSION} has no url.")
+    return url
+
+
+def _is_named(version: dict[str, Any]) -> bool:
+    return isinstance(version.get("version"), str)
 
 
 def _check(url: str, what: str) -> None:
@@ -85,8 +105,8 @@ def _check(url: str, what: str) -> None:
         raise UnableToUseClientApi(f"{what} has more than 255 characters.")
 
 
-def _get(url: str, authorization: str, expected: type[T], what: str) -> T:
-    """GET one object; real parties also send it as a list of one, or a list for one."""
+def _get(url: str, authorization: str, what: str) -> Any:
+    """GET `data` of an answer, as plain JSON values."""
     sent = {
         "Authorization": authorization,
         headers.REQUEST_ID: headers.new_id(),
@@ -100,26 +120,38 @@ def _get(url: str, authorization: str, expected: type[T], what: str) -> T:
     answer = envelope.read_answer(response.body)
     if response.status >= 400 or not answer.is_success:
         kind = TokenRefused if response.status == HTTPStatus.UNAUTHORIZED else UnableToUseClientApi
-        raise kind(
-            f"GET {what} at {url} was answered with HTTP {response.status} and OCPI status "
-            f"{answer.status_code}: {answer.status_message or 'no message'}."
-        )
-    return lenient(
-        bytes(answer.data),
-        expected,
-        lambda reason: UnableToUseClientApi(f"GET {what} at {url}: {reason}"),
-    )
-
-
-def lenient(data: bytes, expected: type[T], error: Callable[[str], Exception]) -> T:
-    """Read `data` as `expected`, also out of a list of one."""
+        raise kind(f"GET {what} at {url} was answered with {said(response)}.")
     try:
-        return msgspec.json.decode(data, type=expected)
-    except ValueError as first:
-        try:
-            found = msgspec.json.decode(data, type=list[expected])  # type: ignore[valid-type]
-        except ValueError:
-            raise error(f"data is not as the specification says: {first}.") from first
-        if len(found) != 1:
-            raise error(f"data is a list of {len(found)}, expected one object.") from first
-        return found[0]
+        return comparison.plain(bytes(answer.data))
+    except NotJson as error:
+        raise UnableToUseClientApi(f"GET {what} at {url}: there is no data in it.") from error
+
+
+def said(response: Response) -> str:
+    """What another platform answered, for people: its OCPI status, or what came instead of OCPI."""
+    answer = envelope.read_answer(response.body)
+    if answer.status_code is not None:
+        message = answer.status_message or "no message"
+        return f"HTTP {response.status}, OCPI {answer.status_code} ({message})"
+    return f"HTTP {response.status} {_instead(response)}"
+
+
+def _instead(response: Response) -> str:
+    head = response.body[:500].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return "without a body, where an OCPI envelope is due"
+    kind = response.headers.get("content-type", "").lower()
+    if b"<html" in head or head.startswith(b"<!doctype html") or "html" in kind:
+        return (
+            "and an HTML page, where JSON is due: is this the URL of an OCPI endpoint, open "
+            "without a login?"
+        )
+    if head.startswith(b"<"):
+        return "and XML, where JSON is due"
+    if envelope.is_object(response.body):
+        return "and a JSON object without status_code, where an OCPI envelope is due"
+    if head.startswith(b"["):
+        return (
+            'and a bare JSON list, where an OCPI envelope is due: {"status_code": 1000, "data": ..}'
+        )
+    return "and something that is not JSON, where an OCPI envelope is due"

@@ -1,15 +1,24 @@
 """HubClientInfo: the list of the parties that a platform can reach (mod_hub_client_info)."""
 
+from http import HTTPStatus
+from typing import Final
+
 from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub.directory import holder
-from hub.models import Party
+from hub.models import Admission, Party
 from hub.ocpi.configuration import VERSION
+from hub.ocpi.errors import ClientError
 from hub.ocpi.pagination import page_headers, read_page
 from hub.party_status import client_info
 from hub.views import OcpiView, answer, exchange_of
+
+_CLOSED: Final = (
+    "Every party of your platform is suspended by the operator of this hub, or waits for its "
+    "agreement; versions and credentials are open to you."
+)
 
 
 class HubClientInfo(OcpiView):
@@ -19,7 +28,11 @@ class HubClientInfo(OcpiView):
         """A list of ClientInfo, in the order in which the parties came."""
         page = read_page(request.query_params)
         viewer = exchange_of(request).platform
+        if not viewer.is_open:
+            raise ClientError(_CLOSED, http_status=HTTPStatus.FORBIDDEN)
         parties = Party.objects.exclude(platform_id=viewer.id).order_by("id")
+        # Whom the operator has not agreed to is told to nobody.
+        parties = parties.exclude(admission=Admission.CLAIMED)
         if page.date_from is not None:
             parties = parties.filter(last_updated__gte=page.date_from)
         if page.date_to is not None:

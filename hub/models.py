@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
 from django.conf import settings
-from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models.functions import Concat, Greatest, Least, Upper
 from django.utils import timezone
 
 from hub import secret_box, statements
-from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
+from hub.handshake_turns import HandshakeTurn as HandshakeTurn
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
+from hub.parties import Admission as Admission
+from hub.parties import Party as Party
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
 
@@ -83,6 +84,10 @@ class Platform(models.Model):
     )
     invited_at = models.DateTimeField(default=timezone.now)
     registered_at = models.DateTimeField(null=True, blank=True)
+    remarks = models.TextField(
+        blank=True,
+        help_text="What the last handshake found odd; the platform was told so in its answer.",
+    )
 
     class Meta:
         constraints = [
@@ -141,57 +146,6 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identifier} {self.role}"
-
-
-class Party(models.Model):
-    """`country_code` + `party_id` + `role` on one platform (credentials: CredentialsRole)."""
-
-    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="parties")
-    country_code = models.CharField(max_length=2)
-    party_id = models.CharField(max_length=3)
-    role = models.CharField(max_length=5, choices=[(r.value, r.value) for r in Role])
-    name = models.CharField(max_length=100, blank=True)
-    business_details = models.JSONField(default=dict, blank=True)
-    status = models.CharField(
-        max_length=9,
-        choices=[(s.value, s.value) for s in ConnectionStatus],
-        default=ConnectionStatus.PLANNED,
-    )
-    is_agreed = models.BooleanField(
-        default=True,
-        help_text="Invited or accepted by the operator. Not agreed: stays PLANNED, gets nothing.",
-    )
-    # The platform left it out of its credentials, or unregistered: SUSPENDED to the others, but
-    # not by the operator, so that a new handshake may bring it back.
-    is_withdrawn = models.BooleanField(default=False, editable=False)
-    last_updated = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "parties"
-        constraints = [
-            models.UniqueConstraint(
-                Upper("country_code"), Upper("party_id"), "role", name="party_role_once"
-            ),
-            # "The combination of country_code and party_id should always be unique", and routing
-            # headers carry no role: one combination lives on one platform.
-            ExclusionConstraint(
-                name="party_on_one_platform",
-                expressions=[
-                    (Upper("country_code"), RangeOperators.EQUAL),
-                    (Upper("party_id"), RangeOperators.EQUAL),
-                    ("platform", RangeOperators.NOT_EQUAL),
-                ],
-            ),
-        ]
-        indexes = [models.Index(fields=["last_updated", "id"], name="party_by_last_updated")]
-
-    def __str__(self) -> str:
-        return f"{self.identity} {self.role}"
-
-    @property
-    def identity(self) -> PartyId:
-        """The comparable form."""
-        return PartyId(self.country_code.upper(), self.party_id.upper())
 
 
 def _name(side: str) -> Upper:

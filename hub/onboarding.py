@@ -1,18 +1,22 @@
 """Inviting, registering, suspending and unregistering parties (credentials, Registration)."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from secrets import token_urlsafe
 
 import msgspec
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import models, transaction
 from django.utils import timezone
 
-from hub import party_status, secret_box
+from hub import admission, handshake_turns, party_status, secret_box
+from hub.admission import hub_identity as hub_identity
+from hub.directory import load
 from hub.handshake import Offer
+from hub.leases import lock_name
 from hub.models import (
+    Admission,
     Delivery,
     DeliveryState,
     Endpoint,
@@ -21,10 +25,13 @@ from hub.models import (
     PlatformHealth,
     TokenForm,
 )
+from hub.ocpi.authorization import IF_LOST, REPLACED
 from hub.ocpi.configuration import Credentials, CredentialsRole
 from hub.ocpi.datatypes import ConnectionStatus, Role
-from hub.ocpi.errors import InvalidParameters, MethodNotAllowed
+from hub.ocpi.errors import MethodNotAllowed, NotAuthenticated
 from hub.ocpi.party import PartyId
+from hub.ocpi.strange_credentials import Read
+from hub.parties import BEYOND_INVITATION, rows_of
 from hub.record import counters
 
 
@@ -40,95 +47,228 @@ class Invitation:
     versions_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """By which token, in which turn a handshake was begun: both must hold when it ends."""
+
+    token_hash: bytes
+    turn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a handshake has led to: the platform's new token, and what it is to be told."""
+
+    token: str
+    remarks: list[str]
+
+
 def versions_url() -> str:
     """Where every party starts."""
     return f"{settings.BASE_URL}/ocpi/versions"
 
 
-def hub_identity() -> PartyId:
-    """Who the hub is."""
-    return PartyId.of(settings.HUB_COUNTRY_CODE, settings.HUB_PARTY_ID)
+def _one_at_a_time() -> None:
+    """Whose a party is concerns two platforms at once: whoever decides it waits for the others."""
+    lock_name("parties of platforms")
+
+
+# --- Inviting -------------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def invite(identity: PartyId, roles: list[Role], name: str) -> Invitation:
-    """Make a TOKEN_A for a party; one that was invited before and did not come gets a new one."""
-    if identity == hub_identity():
-        raise CannotInvite(f"{identity} is this hub itself.")
-    existing = list(
-        Party.objects.select_for_update().filter(
-            country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
-        )
-    )
-    if existing:
-        platform = Platform.objects.select_for_update().get(pk=existing[0].platform_id)
-        if platform.is_registered:
-            raise CannotInvite(
-                f"{identity} is registered already (platform {platform.name}); it can rotate its "
-                "credentials by PUT, or be suspended."
-            )
-        if name:
-            platform.name = name
-    else:
-        platform = Platform(name=name or str(identity))
+    """Make a TOKEN_A for a party; one that was invited before and did not come gets a new one.
+
+    The invitation is for this party in these roles, and no others. A party that some platform has
+    brought along unasked yields to it.
+    """
+    _one_at_a_time()
+    platform = _platform_for(identity, name)
     token = platform.invite()
     platform.invited_at = timezone.now()
     platform.save()
-    known = {party.role for party in existing}
-    party_status.push(
-        Party.objects.create(
+    enter(platform, identity, roles, name)
+    return Invitation(token, versions_url())
+
+
+def _platform_for(identity: PartyId, name: str) -> Platform:
+    """Where the party is to come: the platform that it had, or a new one."""
+    if identity == hub_identity():
+        raise CannotInvite(f"{identity} is this hub itself.")
+    if (existing := rows_of(identity).exclude(admission__in=BEYOND_INVITATION).first()) is None:
+        return Platform(name=name or str(identity))
+    platform = Platform.objects.select_for_update().get(pk=existing.platform_id)
+    if platform.is_registered:
+        raise CannotInvite(
+            f"{identity} is registered already (platform {platform.name}); it can rotate its "
+            f"credentials by PUT, or be suspended. {lost_token(identity)}"
+        )
+    platform.name = name or platform.name
+    return platform
+
+
+def lost_token(identity: PartyId) -> str:
+    """What an operator can do for a party that has lost its token."""
+    return (
+        f"Has it lost its token, end the registration (manage.py end_registration "
+        f"{identity.country_code} {identity.party_id}) and invite it again."
+    )
+
+
+def enter(platform: Platform, identity: PartyId, roles: Iterable[Role], name: str) -> None:
+    """The operator's word: this party in these roles, here. In a transaction, one at a time.
+
+    Of its other roles those that never came are gone; one that left has to be agreed to anew.
+    InvalidParameters (2001) when the operator has said so of another platform before.
+    """
+    elsewhere = list(rows_of(identity).exclude(platform=platform))
+    if any(party.admission not in BEYOND_INVITATION for party in elsewhere):
+        raise admission.of_another_platform(identity)
+    is_suspended = any(party.is_suspended for party in elsewhere)
+    _remove(elsewhere)
+    wanted = set(roles)
+    kept = {}
+    gone = []
+    for party in rows_of(identity).select_for_update():
+        if party.role not in wanted and not party.is_withdrawn:
+            gone.append(party)
+            continue
+        kept[party.role] = party
+        party.admission = Admission.INVITED if party.role in wanted else Admission.TAKEN
+        if party.role in wanted:
+            party.is_withdrawn = party.is_named = False
+        is_suspended = is_suspended or party.is_suspended
+    _remove(gone)
+    for role in dict.fromkeys(roles):
+        kept[role] = kept.get(role) or Party(
             platform=platform,
             country_code=identity.country_code,
             party_id=identity.party_id,
             role=role,
             name=name,
+            is_named=False,
+            admission=Admission.INVITED,
         )
-        for role in roles
-        if role not in known
+    for party in kept.values():
+        party.is_suspended = is_suspended
+    _settle(kept.values(), is_registered=platform.is_registered, is_away=False)
+
+
+def _settle(
+    parties: Iterable[Party], *, is_registered: bool, is_away: bool, is_news: bool = False
+) -> None:
+    """Save with the status that is due, and tell the others where it is another one, or news."""
+    changed = []
+    for party in parties:
+        status = party.due_status(is_registered=is_registered, is_away=is_away)
+        if is_news or party.pk is None or status != party.status:
+            party.status, party.last_updated = status, timezone.now()
+            changed.append(party)
+        party.save()
+    party_status.push(changed)
+
+
+def _remove(parties: list[Party]) -> None:
+    """Their rows go. Who was told of them is told that they are SUSPENDED: there is no "gone"."""
+    for party in parties:
+        party.status, party.last_updated = ConnectionStatus.SUSPENDED, timezone.now()
+    party_status.push(parties)
+    for platform_id, identity in {(party.platform_id, party.identity) for party in parties}:
+        _drop_deliveries(platform_id, identity, "the receiver has left this platform")
+    Party.objects.filter(pk__in=[party.pk for party in parties]).delete()
+
+
+def _drop_deliveries(platform_id: int, identity: PartyId, why: str) -> None:
+    waiting = Delivery.objects.filter(
+        receiver=platform_id,
+        to_country_code__iexact=identity.country_code,
+        to_party_id__iexact=identity.party_id,
     )
-    party_status.change(
-        Party.objects.filter(platform=platform, is_withdrawn=True), ConnectionStatus.PLANNED
+    _drop(platform_id, waiting, why)
+
+
+def _drop(platform_id: int, deliveries: "models.QuerySet[Delivery]", why: str) -> None:
+    dropped = deliveries.filter(state=DeliveryState.WAITING).update(
+        state=DeliveryState.DROPPED, outcome=why, ended_at=timezone.now()
     )
-    Party.objects.filter(platform=platform).update(is_withdrawn=False, is_agreed=True)
-    return Invitation(token, versions_url())
+    transaction.on_commit(partial(counters.delivery_ended, platform_id, "DROPPED", dropped))
+
+
+# --- Registering ----------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def register(
     platform_id: int,
-    credentials: Credentials,
+    read: Read,
     offer: Offer,
     form: TokenForm,
+    presented: Presented,
     *,
     is_new: bool,
     token: str = "",
-) -> str:
-    """Take over credentials and endpoints; returns the token that the platform uses from now on.
+    entered: Mapping[PartyId, Sequence[Role]] | None = None,
+) -> Registered:
+    """Take over credentials and endpoints; tells the token that the platform uses from now on.
 
-    That is a new TOKEN_C, or `token`: the TOKEN_B that the hub has sent as initiator.
-    MethodNotAllowed (405) when a POST comes to a registered platform or a PUT to an unregistered
-    one; InvalidParameters (2001) when a party belongs to another platform. Then nothing changes.
+    That is a new TOKEN_C, or `token`: the TOKEN_B that the hub has sent as initiator. `entered` are
+    the parties that the operator expects there, beside those that were invited.
+
+    NotAuthenticated (401) when the presented token was replaced meanwhile or a newer handshake has
+    begun; MethodNotAllowed (405) when a POST comes to a registered platform or a PUT to an
+    unregistered one; InvalidParameters (2001) when its parties cannot be. Then nothing changes.
     """
+    _one_at_a_time()
     # Before the platform is locked: still_alive.write_heard takes the two in this order as well.
     PlatformHealth.objects.update_or_create(
         platform_id=platform_id, defaults={"last_heard_at": timezone.now(), "problem": ""}
     )
     platform = Platform.objects.select_for_update().get(pk=platform_id)
+    check_presented(platform, presented)
     if platform.is_registered == is_new:
         raise not_allowed(is_registered=platform.is_registered)
+    for identity, roles in (entered or {}).items():
+        enter(platform, identity, roles, platform.name)
+    credentials = read.credentials
+    verdicts = admission.judge(platform.pk, credentials.roles)
+    remarks = [
+        *read.remarks,
+        *offer.remarks,
+        *admission.remarks(credentials.roles, verdicts),
+    ]
     token = token or token_urlsafe(32)
+    platform.remarks = "\n".join(remarks)
     _take_tokens(platform, credentials, offer, form, token)
-    _take_parties(platform, credentials.roles, is_new=is_new)
-    return token
+    _take_parties(platform, credentials.roles, verdicts)
+    return Registered(token, remarks)
 
 
 @transaction.atomic
 def rotate(
-    platform_id: int, credentials: Credentials, offer: Offer, form: TokenForm, token: str
+    platform_id: int,
+    credentials: Credentials,
+    offer: Offer,
+    form: TokenForm,
+    presented: Presented,
+    token: str,
 ) -> None:
     """Take over tokens and endpoints alone: the platform's parties stay as they are."""
     platform = Platform.objects.select_for_update().get(pk=platform_id)
+    check_presented(platform, presented)
     _take_tokens(platform, credentials, offer, form, token)
+
+
+def check_presented(platform: Platform, presented: Presented) -> None:
+    """Refuse (401) who has been overtaken: `platform` is locked, so this is how it stays."""
+    held = {bytes(h) for h in (platform.token_a_hash, platform.token_c_hash) if h is not None}
+    if presented.token_hash not in held:
+        raise NotAuthenticated(REPLACED)
+    if not handshake_turns.end(platform.pk, presented.turn):
+        raise NotAuthenticated(
+            "A newer handshake of your platform has begun, and is the one that counts: use the "
+            f"token of its answer. {IF_LOST}"
+        )
 
 
 def _take_tokens(
@@ -151,161 +291,139 @@ def _take_tokens(
 def not_allowed(*, is_registered: bool) -> MethodNotAllowed:
     """The 405 of the credentials chapter."""
     if is_registered:
-        return MethodNotAllowed("You are registered already: PUT updates your credentials.")
+        return MethodNotAllowed(
+            f"You are registered already: PUT updates your credentials. {IF_LOST}"
+        )
     return MethodNotAllowed("You are not registered yet: POST your credentials first.")
 
 
-def check_roles(credentials: Credentials, platform_id: int) -> None:
-    """Refuse (2001) parties that cannot be, before anybody is called back."""
-    seen = set()
-    for role in credentials.roles:
-        identity = _identity(role)
-        if identity == hub_identity():
-            raise InvalidParameters(f"{identity} is this hub itself.")
-        if (identity, role.role) in seen:
-            raise InvalidParameters(f"{identity} {role.role} is in roles twice.")
-        seen.add((identity, role.role))
-        if (
-            Party.objects.filter(
-                country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
-            )
-            .exclude(platform_id=platform_id)
-            .exists()
-        ):
-            raise InvalidParameters(
-                f"{identity} belongs to another platform of this hub. The combination of "
-                "country_code and party_id must be unique; ask the hub's operator."
-            )
-
-
-def _identity(role: CredentialsRole) -> PartyId:
-    try:
-        return PartyId.of(role.country_code, role.party_id)
-    except ValueError as error:
-        raise InvalidParameters(f"roles: {error}.") from error
-
-
-def _take_parties(platform: Platform, roles: list[CredentialsRole], *, is_new: bool) -> None:
+def _take_parties(
+    platform: Platform, roles: Sequence[CredentialsRole], verdicts: Sequence[Admission]
+) -> None:
     """Make the platform's parties what its credentials say."""
     before = {(party.identity, party.role): party for party in platform.parties.select_for_update()}
-    is_agreed = {identity: party.is_agreed for (identity, _), party in before.items()}
+    # Else a suspended party would come back under another name.
+    suspends_new = any(party.is_suspended for party in before.values())
     now = timezone.now()
     named = []
-    for role in roles:
-        identity = _identity(role)
-        party = before.pop((identity, role.role), None) or Party(platform=platform, role=role.role)
-        if party.pk is None:
-            party.is_agreed = is_agreed.get(identity, settings.ACCEPT_UNINVITED_PARTIES)
+    for role, verdict in zip(roles, verdicts, strict=True):
+        party = before.pop((role.identity, role.role), None) or Party(
+            platform=platform, role=role.role, is_suspended=suspends_new
+        )
+        party.admission = verdict
         party.country_code, party.party_id = role.country_code, role.party_id
         party.name = role.business_details.name
         party.business_details = msgspec.to_builtins(role.business_details)
-        was_suspended = party.status == ConnectionStatus.SUSPENDED and not party.is_withdrawn
-        party.is_withdrawn = False
-        if not was_suspended:
-            party.status = (
-                ConnectionStatus.CONNECTED if party.is_agreed else ConnectionStatus.PLANNED
-            )
+        party.is_named, party.is_withdrawn = True, False
+        party.status = party.due_status(is_registered=True, is_away=False)
         party.last_updated = now
         named.append(party)
-    try:
-        with transaction.atomic():
-            for party in named:
-                party.save()
-    except IntegrityError as error:
-        raise InvalidParameters(
-            "A party in roles belongs to another platform of this hub."
-        ) from error
-    # An invited party that did not come stays PLANNED; one that was here has left.
-    gone = [party for party in before.values() if not is_new]
-    _withdraw(gone, now)
-    party_status.push([*named, *gone])
+    # judge() has let nothing through that others have, but for what they only claim.
+    claims = Party.objects.filter(admission=Admission.CLAIMED).exclude(platform=platform)
+    yielding = {party.identity for party in named}
+    Party.objects.filter(pk__in=[p.pk for p in claims if p.identity in yielding]).delete()
+    for party in named:
+        party.save()
+    party_status.push(named)
+    _withdraw(before.values())
 
 
-def _withdraw(parties: list[Party], now: datetime) -> None:
-    for party in parties:
-        if party.status != ConnectionStatus.SUSPENDED:
-            party.status, party.is_withdrawn, party.last_updated = (
-                ConnectionStatus.SUSPENDED,
-                True,
-                now,
-            )
-            party.save()
+def _withdraw(parties: Iterable[Party]) -> None:
+    """They are not in the credentials any more. One that was only claimed leaves nothing behind."""
+    parties = list(parties)
+    claims = [p.pk for p in parties if not (p.is_agreed or p.is_suspended)]
+    Party.objects.filter(pk__in=claims).delete()
+    left = [party for party in parties if party.pk not in claims and party.is_named]
+    for party in left:
+        party.is_named, party.is_withdrawn = False, True
+    _settle(left, is_registered=True, is_away=False)
 
 
 @transaction.atomic
-def unregister(platform_id: int) -> None:
-    """Undo a registration (DELETE of credentials): no call in either direction any more."""
+def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
+    """Undo a registration: no call in either direction any more.
+
+    `token_hash` is of the token by which the platform itself asks for it (DELETE of credentials):
+    NotAuthenticated (401) when it was replaced meanwhile; MethodNotAllowed (405) when there is no
+    registration.
+    """
+    _one_at_a_time()
     platform = Platform.objects.select_for_update().get(pk=platform_id)
     if not platform.is_registered:
         raise not_allowed(is_registered=False)
-    platform.token_c_hash, platform.token_b_encrypted = None, b""
+    held = {bytes(h) for h in (platform.token_a_hash, platform.token_c_hash) if h is not None}
+    if token_hash is not None and token_hash not in held:
+        raise NotAuthenticated(REPLACED)
+    platform.token_a_hash, platform.token_c_hash, platform.token_b_encrypted = None, None, b""
     platform.registered_at = None
+    platform.remarks = ""
     platform.save()
     platform.endpoints.all().delete()
-    parties = list(platform.parties.select_for_update())
-    _withdraw(parties, timezone.now())
-    dropped = Delivery.objects.filter(receiver=platform, state=DeliveryState.WAITING).update(
-        state=DeliveryState.DROPPED,
-        outcome="the receiver has unregistered",
-        ended_at=timezone.now(),
-    )
-    transaction.on_commit(partial(counters.delivery_ended, platform_id, "DROPPED", dropped))
-    party_status.push(parties)
+    _withdraw(platform.parties.select_for_update())
+    _drop(platform_id, platform.deliveries.all(), "the receiver has unregistered")
+
+
+# --- Suspending, resuming, agreeing ---------------------------------------------------------------
 
 
 @transaction.atomic
 def suspend(identity: PartyId) -> bool:
     """Cut a party off; False when there is none of this name. Others are told SUSPENDED."""
-    parties = Party.objects.filter(
-        country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
-    )
-    first = parties.first()
-    if first is None:
+    _one_at_a_time()
+    parties = list(rows_of(identity).select_for_update().order_by("pk"))
+    if not parties:
         return False
-    parties.update(is_withdrawn=False)
-    party_status.change(parties, ConnectionStatus.SUSPENDED)
-    dropped = Delivery.objects.filter(
-        receiver=first.platform_id,
-        state=DeliveryState.WAITING,
-        to_country_code__iexact=identity.country_code,
-        to_party_id__iexact=identity.party_id,
-    ).update(
-        state=DeliveryState.DROPPED, outcome="the receiver is SUSPENDED", ended_at=timezone.now()
-    )
-    transaction.on_commit(partial(counters.delivery_ended, first.platform_id, "DROPPED", dropped))
+    for party in parties:
+        party.is_suspended = True
+    _settle(parties, is_registered=True, is_away=False)
+    platform_id = parties[0].platform_id
+    _drop_deliveries(platform_id, identity, "the receiver is SUSPENDED")
+    if not Party.objects.filter(platform=platform_id, status__in=party_status.OPEN).exists():
+        waiting = Delivery.objects.filter(receiver=platform_id, module=party_status.MODULE)
+        _drop(platform_id, waiting, "the receiver is SUSPENDED")
     return True
 
 
 @transaction.atomic
 def resume(identity: PartyId) -> bool:
-    """Take a suspension back; False when the party is not suspended."""
-    parties = Party.objects.filter(
-        country_code__iexact=identity.country_code,
-        party_id__iexact=identity.party_id,
-        status=ConnectionStatus.SUSPENDED,
-        is_withdrawn=False,
-    )
-    first = parties.first()
-    if first is None:
-        return False
-    is_here = first.platform.is_registered and first.is_agreed
-    party_status.change(
-        parties, ConnectionStatus.CONNECTED if is_here else ConnectionStatus.PLANNED
-    )
-    return True
+    """Take a suspension back, to what was before it; False when the party is not suspended."""
+    _one_at_a_time()
+    parties = list(rows_of(identity).filter(is_suspended=True).select_for_update().order_by("pk"))
+    for party in parties:
+        party.is_suspended = False
+    _settle_here(parties)
+    return bool(parties)
+
+
+def status_of(identity: PartyId) -> ConnectionStatus:
+    """What now holds for a party, whatever its roles; PLANNED of one that is only claimed."""
+    entry = load().parties.get(identity)
+    return ConnectionStatus.PLANNED if entry is None else entry.status
 
 
 @transaction.atomic
-def agree(parties_of: PartyId) -> None:
-    """The operator agrees to a party that came uninvited: it is CONNECTED."""
-    parties = Party.objects.filter(
-        country_code__iexact=parties_of.country_code, party_id__iexact=parties_of.party_id
-    )
-    parties.update(is_agreed=True)
-    party_status.change(
-        parties.filter(status=ConnectionStatus.PLANNED, platform__registered_at__isnull=False),
-        ConnectionStatus.CONNECTED,
-    )
+def agree(identity: PartyId, role: str = "") -> bool:
+    """The operator agrees to a party that came uninvited, in this role or in all that it named.
+
+    False when it waits for nothing.
+    """
+    _one_at_a_time()
+    waiting = rows_of(identity).filter(admission__in=BEYOND_INVITATION, is_withdrawn=False)
+    if role:
+        waiting = waiting.filter(role=role)
+    parties = list(waiting.select_for_update().order_by("pk"))
+    for party in parties:
+        party.admission = Admission.AGREED
+    _settle_here(parties, is_news=True)
+    return bool(parties)
+
+
+def _settle_here(parties: list[Party], *, is_news: bool = False) -> None:
+    """With the status that is due as their platform is now."""
+    if parties:
+        platform = Platform.objects.select_related("health").get(pk=parties[0].platform_id)
+        is_away = hasattr(platform, "health") and bool(platform.health.problem)
+        _settle(parties, is_registered=platform.is_registered, is_away=is_away, is_news=is_news)
 
 
 def own_role() -> CredentialsRole:

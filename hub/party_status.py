@@ -18,6 +18,8 @@ from hub.record import counters
 
 logger = logging.getLogger(__name__)
 MODULE = "hubclientinfo"
+# Of a party that is here: its platform may know of the others.
+OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
 
 def is_away(platform_id: int, problem: str) -> None:
@@ -76,8 +78,11 @@ def change(parties: models.QuerySet[Party], status: ConnectionStatus) -> int:
 
 
 def push(parties: Iterable[Party]) -> None:
-    """Queue a PUT of each party's ClientInfo to every platform that has the interface."""
-    parties = list(parties)
+    """Queue a PUT of each party's ClientInfo to every platform that has the interface.
+
+    Not of those that wait for the operator, and not to platforms whose parties are all cut off.
+    """
+    parties = [party for party in parties if party.is_agreed]
     if not parties:
         return
     # Read apart: this transaction may still be rolled back, the shared snapshot must not know it.
@@ -85,7 +90,9 @@ def push(parties: Iterable[Party]) -> None:
     rows = []
     for platform in Platform.objects.filter(registered_at__isnull=False):
         viewer = directory.platforms.get(platform.pk)
-        if viewer is None or viewer.endpoint(MODULE, InterfaceRole.RECEIVER) is None:
+        if viewer is None or not viewer.is_open:
+            continue
+        if viewer.endpoint(MODULE, InterfaceRole.RECEIVER) is None:
             continue
         rows += [
             Delivery(
@@ -111,9 +118,7 @@ def client_info(party: Party, viewer: PlatformEntry, directory: Directory) -> Cl
     PLANNED): every pair with the viewer's parties is closed.
     """
     status = ConnectionStatus(party.status)
-    if status in {ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE} and not _may_meet(
-        party.identity, viewer, directory
-    ):
+    if status in OPEN and not _may_meet(party.identity, viewer, directory):
         status = ConnectionStatus.PLANNED
     return ClientInfo(
         party_id=party.party_id,

@@ -85,7 +85,7 @@ def _take_up() -> None:
                    0, 0, 0, 0, 0, 0, 0, '', ''
             FROM hub_platform AS platform
             JOIN hub_party AS party ON party.platform_id = platform.id
-                 AND party.is_agreed AND NOT party.is_withdrawn
+                 AND party.admission <> 'CLAIMED' AND NOT party.is_withdrawn
             JOIN hub_endpoint AS endpoint ON endpoint.platform_id = platform.id
                  AND endpoint.role = 'SENDER'
             WHERE platform.registered_at IS NOT NULL AND ({wanted})

@@ -5,32 +5,49 @@ versions with the TOKEN_B that the POST carries, so that token opens versions an
 the POST is sent: it is kept where a TOKEN_A that the hub gives out is kept, and opens as much.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from secrets import token_urlsafe
 from urllib.parse import urlsplit
 
 import msgspec
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from hub import addresses, handshake, onboarding, outbound, secret_box
+from hub import addresses, handshake, handshake_turns, onboarding, outbound, secret_box
+from hub.deviations import noting
 from hub.directory import wait_until_confirmed
 from hub.handshake import Offer, TokenRefused
 from hub.models import Party, Platform, TokenForm
-from hub.ocpi import envelope, headers
+from hub.ocpi import headers, strange_credentials
 from hub.ocpi.configuration import Credentials
-from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError
+from hub.ocpi.datatypes import InterfaceRole, Role
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    HubError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    OcpiError,
+)
+from hub.ocpi.party import PartyId
+from hub.ocpi.strange_credentials import Read
+from hub.onboarding import Presented
+from hub.outbound import Response
 from hub.record.calls import noted
 from hub.record.note import Kind
 
 # A process that died in a handshake leaves its row; no handshake lasts as long as this.
 _LEFT_BEHIND = timedelta(minutes=10)
+# Beside the one call that a turn is kept for.
+_AFTERWARDS = 30.0
 _NOT_TOLD = "It could not be told so ({}): ask its operator to delete the hub's registration there."
+_HERE_ALONE = (
+    "To cut it off all the same, end the registration here alone (manage.py end_registration)."
+)
 
 
 class CannotConnect(Exception):
@@ -54,11 +71,27 @@ class _Side:
         return url
 
 
+def expected(words: Iterable[str]) -> dict[PartyId, list[Role]]:
+    """Read parties as an operator enters them, NL-ABC:CPO; ValueError names what is none."""
+    parties: dict[PartyId, list[Role]] = {}
+    for word in words:
+        name, _, role = word.partition(":")
+        if role.upper() not in Role.__members__ or role.upper() == Role.HUB:
+            raise ValueError(f"{word!r} is not of the form NL-ABC:CPO")
+        parties.setdefault(PartyId.parse(name), []).append(Role(role.upper()))
+    return parties
+
+
 def connect(
-    versions_url: str, token_a: str, name: str = "", invited: Platform | None = None
+    versions_url: str,
+    token_a: str,
+    name: str = "",
+    invited: Platform | None = None,
+    parties: Mapping[PartyId, Sequence[Role]] | None = None,
 ) -> Platform:
     """Register with a platform. CannotConnect leaves everything as it was.
 
+    `parties` are those that the operator expects there, in these roles: they are the invited ones.
     `invited` is a platform that was to register itself here: its parties come by this way instead.
     """
     known = Platform.objects.filter(versions_url=versions_url, registered_at__isnull=False).first()
@@ -72,12 +105,12 @@ def connect(
     platform = invited or _one_that_left(versions_url) or _new_platform(versions_url, name)
     was_known = platform.parties.exists()
     try:
-        with _token_b(platform) as token_b:
-            theirs = _exchange("POST", credentials_url, side.authorization, token_b)
+        with _token_b(platform) as opened:
+            theirs = _exchange("POST", credentials_url, side.authorization, opened.token)
             try:
-                _take(platform, theirs, side, token_b, is_new=True)
+                _take(platform, theirs, side, opened, is_new=True, parties=parties)
             except OcpiError as error:
-                undone = _undo(credentials_url, theirs, side.form)
+                undone = _undo(credentials_url, theirs.credentials, side.form)
                 raise CannotConnect(
                     f"{error.message} Nothing was changed here, and the other platform {undone}"
                 ) from error
@@ -87,7 +120,7 @@ def connect(
         raise
     wait_until_confirmed()
     platform.refresh_from_db()
-    platform.name = name or theirs.roles[0].business_details.name or platform.name
+    platform.name = name or theirs.credentials.roles[0].business_details.name or platform.name
     platform.save(update_fields=["name"])
     return platform
 
@@ -96,13 +129,13 @@ def update(platform: Platform) -> Platform:
     """Renew tokens, endpoints and parties by PUT. CannotConnect leaves the old ones in force."""
     side = _look_at(platform.versions_url, _own_token(platform), TokenForm(platform.token_form))
     credentials_url = side.credentials_url
-    with _token_b(platform) as token_b:
-        theirs = _exchange("PUT", credentials_url, side.authorization, token_b)
+    with _token_b(platform) as opened:
+        theirs = _exchange("PUT", credentials_url, side.authorization, opened.token)
         try:
-            _take(platform, theirs, side, token_b, is_new=False)
+            _take(platform, theirs, side, opened, is_new=False)
         except OcpiError as error:
             # The tokens have changed over there: to keep the old ones would cut the connection.
-            onboarding.rotate(platform.pk, _told_at(theirs, side), side.offer, side.form, token_b)
+            _take_tokens(platform, theirs, side, opened)
             wait_until_confirmed()
             raise CannotConnect(
                 f"{error.message} The tokens were renewed; its parties stay as they were."
@@ -117,19 +150,35 @@ def end(platform: Platform) -> str:
     token = _own_token(platform)
     endpoint = platform.endpoints.filter(identifier="credentials").first()
     if endpoint is None:
-        raise CannotConnect(f"{platform.name} has no credentials endpoint.")
+        raise CannotConnect(f"{platform.name} has no credentials endpoint. {_HERE_ALONE}")
     authorization = _authorization(token, TokenForm(platform.token_form))
-    status, answer = _send("DELETE", endpoint.url, authorization)
+    try:
+        response = _send("DELETE", endpoint.url, authorization)
+    except CannotConnect as error:
+        raise CannotConnect(f"{error} {_HERE_ALONE}") from error
     # It does not know the hub (any more): then there is nothing left to end over there.
-    knows_nothing = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
-    if not (answer.is_success or knows_nothing):
+    knows_nothing = response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
+    if not (response.said.is_success or knows_nothing):
         raise CannotConnect(
-            f"DELETE of the credentials was answered with {_said(status, answer)}. Nothing was "
-            "changed; suspend its parties to cut them off all the same."
+            f"DELETE of the credentials was answered with {handshake.said(response)}. Nothing was "
+            f"changed. {_HERE_ALONE}"
         )
     onboarding.unregister(platform.pk)
     wait_until_confirmed()
-    return _said(status, answer)
+    return handshake.said(response)
+
+
+def end_here(platform: Platform) -> str:
+    """Unregister without a word to the other side, which may have lost its token, or be gone.
+
+    Returns what is true then. CannotConnect when there is no registration.
+    """
+    try:
+        onboarding.unregister(platform.pk)
+    except MethodNotAllowed as error:
+        raise CannotConnect(f"{platform.name} is not registered.") from error
+    wait_until_confirmed()
+    return "its token is dead; it was not told"
 
 
 # --- Steps ----------------------------------------------------------------------------------------
@@ -185,72 +234,129 @@ def _new_platform(versions_url: str, name: str) -> Platform:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A TOKEN_B that the other platform may use from now on, and whose turn it is."""
+
+    token: str = field(repr=False)
+    turn: str
+
+    @property
+    def presented(self) -> Presented:
+        return Presented(secret_box.token_hash(self.token), self.turn)
+
+
 @contextmanager
-def _token_b(platform: Platform) -> Iterator[str]:
+def _token_b(platform: Platform) -> Iterator[_Opened]:
     """A new token that opens versions and credentials within the block; dead when it fails.
 
-    An invitation of a platform that had left is good again then.
+    An invitation of a platform that had left is good again then. Meanwhile a handshake that the
+    platform begins is refused, and one that it has begun has lost its turn.
     """
     token = token_urlsafe(32)
-    former = platform.token_a_hash
+    digest = secret_box.token_hash(token)
     row = Platform.objects.filter(pk=platform.pk)
-    row.update(token_a_hash=secret_box.token_hash(token))
-    wait_until_confirmed()
     try:
-        yield token
-    except BaseException:
-        row.update(token_a_hash=former)
-        raise
+        turn = handshake_turns.begin(
+            platform.pk, settings.FORWARD_TIMEOUT + _AFTERWARDS, is_of_hub=True
+        )
+    except handshake_turns.TurnTaken as error:
+        raise CannotConnect(
+            f"The hub is in a handshake with {platform.name} already; try again in a minute."
+        ) from error
+    try:
+        former = row.values_list("token_a_hash", flat=True).get()
+        row.update(token_a_hash=digest)
+        wait_until_confirmed()
+        try:
+            yield _Opened(token, turn)
+        except BaseException:
+            # Only what is still there: the operator may have invited the platform anew meanwhile.
+            row.filter(token_a_hash=digest).update(token_a_hash=former)
+            raise
+    finally:
+        handshake_turns.end(platform.pk, turn)
 
 
-def _exchange(method: str, url: str, authorization: str, token_b: str) -> Credentials:
+def _exchange(method: str, url: str, authorization: str, token_b: str) -> Read:
     """POST or PUT our credentials, and read theirs."""
     ours = msgspec.json.encode(onboarding.own_credentials(token_b))
-    status, answer = _send(method, url, authorization, ours)
-    what = f"{method} of the hub's credentials at {url} was answered with {_said(status, answer)}"
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        known = "has the hub registered already" if method == "POST" else "does not know the hub"
-        raise CannotConnect(f"{what}: it {known}. Nothing was changed.")
-    if status >= 400 or not answer.is_success:
-        raise CannotConnect(f"{what}. Nothing was changed.")
-    return handshake.lenient(
-        bytes(answer.data),
-        Credentials,
-        lambda reason: CannotConnect(
-            f"{what}, but {reason} Nothing was changed here; the other platform takes the hub for "
-            f"registered. {_NOT_TOLD.format('it named no token')}"
-        ),
+    response = _send(method, url, authorization, ours)
+    status = response.status
+    what = (
+        f"{method} of the hub's credentials at {url} was answered with {handshake.said(response)}"
     )
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        known = (
+            "has the hub registered already (its operator can end that)"
+            if method == "POST"
+            else "does not know the hub"
+        )
+        raise CannotConnect(f"{what}: it {known}. Nothing was changed.")
+    if status >= 400 or not response.said.is_success:
+        raise CannotConnect(f"{what}. Nothing was changed.")
+    try:
+        return strange_credentials.read(bytes(response.said.data))
+    except OcpiError as error:
+        raise CannotConnect(
+            f"{what}, but {error.message} Nothing was changed here; the other platform takes the "
+            f"hub for registered. {_NOT_TOLD.format('it named no token')}"
+        ) from error
 
 
 def _take(
-    platform: Platform, theirs: Credentials, side: _Side, token_b: str, *, is_new: bool
+    platform: Platform,
+    theirs: Read,
+    side: _Side,
+    opened: _Opened,
+    *,
+    is_new: bool,
+    parties: Mapping[PartyId, Sequence[Role]] | None = None,
 ) -> None:
-    onboarding.check_roles(theirs, platform.pk)
     onboarding.register(
-        platform.pk, _told_at(theirs, side), side.offer, side.form, is_new=is_new, token=token_b
+        platform.pk,
+        _told_at(theirs, side),
+        side.offer,
+        side.form,
+        opened.presented,
+        is_new=is_new,
+        token=opened.token,
+        entered=parties,
     )
+    noting.note(platform.pk, [*theirs.deviations, *side.offer.deviations])
 
 
-def _told_at(theirs: Credentials, side: _Side) -> Credentials:
+def _take_tokens(platform: Platform, theirs: Read, side: _Side, opened: _Opened) -> None:
+    told = _told_at(theirs, side).credentials
+    try:
+        onboarding.rotate(platform.pk, told, side.offer, side.form, opened.presented, opened.token)
+    except NotAuthenticated as error:
+        raise CannotConnect(
+            f"The registration of {platform.name} was changed while the other platform answered: "
+            "the token that it has just been given opens nothing. Ask its operator to send its "
+            f"credentials by PUT. {_HERE_ALONE}"
+        ) from error
+
+
+def _told_at(theirs: Read, side: _Side) -> Read:
     """Their credentials with the URL that has just been seen to work, whatever they call it."""
-    return Credentials(token=theirs.token, url=side.versions_url, roles=theirs.roles)
+    said = theirs.credentials
+    credentials = Credentials(token=said.token, url=side.versions_url, roles=said.roles)
+    return replace(theirs, credentials=credentials)
 
 
 def _undo(url: str, theirs: Credentials, form: TokenForm) -> str:
     """DELETE what the other side has accepted; returns what is now true of it."""
     try:
-        status, answer = _send("DELETE", url, _authorization(theirs.token, form))
+        response = _send("DELETE", url, _authorization(theirs.token, form))
     except CannotConnect as error:
         return f"takes the hub for registered. {_NOT_TOLD.format(error)}"
-    if answer.is_success:
+    if response.said.is_success:
         return "was told so by DELETE of the credentials."
-    return f"takes the hub for registered. {_NOT_TOLD.format(_said(status, answer))}"
+    return f"takes the hub for registered. {_NOT_TOLD.format(handshake.said(response))}"
 
 
-def _send(
-    method: str, url: str, authorization: str, body: bytes = b""
-) -> tuple[int, envelope.Answer]:
+def _send(method: str, url: str, authorization: str, body: bytes = b"") -> Response:
     sent = {
         "Authorization": authorization,
         headers.REQUEST_ID: headers.new_id(),
@@ -260,7 +366,7 @@ def _send(
         sent["Content-Type"] = "application/json"
     try:
         with noted(Kind.HANDSHAKE, method, sent, None, module="credentials", body=body) as call:
-            response = call.answered(outbound.call(method, url, sent, body))
+            return call.answered(outbound.call(method, url, sent, body))
     except ConnectionProblem as error:
         raise CannotConnect(f"{method} credentials at {url}: {error.message}") from error
     except HubError as error:
@@ -268,13 +374,6 @@ def _send(
             f"{method} credentials at {url}: {error.message} Whether it was carried out is not "
             "known: ask the operator of the other platform."
         ) from error
-    return response.status, envelope.read_answer(response.body)
-
-
-def _said(status: int, answer: envelope.Answer) -> str:
-    if answer.status_code is None:
-        return f"HTTP {status} without an OCPI envelope"
-    return f"HTTP {status}, OCPI {answer.status_code} ({answer.status_message or 'no message'})"
 
 
 def _authorization(token: str, form: TokenForm) -> str:
@@ -291,9 +390,9 @@ def _own_token(platform: Platform) -> str:
         raise CannotConnect(str(error)) from error
 
 
-def parties_of(platform: Platform) -> list[str]:
-    """The parties of a platform with their status, for people."""
-    parties = Party.objects.filter(platform=platform, is_withdrawn=False)
+def parties_of(platform: Platform, *, has_left: bool = False) -> list[str]:
+    """The parties of a platform with their status, for people; `has_left`: those that were here."""
+    parties = Party.objects.filter(platform=platform, is_withdrawn=has_left)
     return [
         f"{party} {party.status}" for party in parties.order_by("country_code", "party_id", "role")
     ]

@@ -273,21 +273,23 @@ def check_may_send(directory: Directory, sender: PartyId) -> None:
         raise ClientError(
             f"{sender} is suspended by the operator of this hub.", http_status=HTTPStatus.FORBIDDEN
         )
-    if entry is not None and not entry.is_agreed:
-        raise ClientError(
-            f"{sender} is PLANNED: the operator of this hub has not agreed to this party yet.",
-            http_status=HTTPStatus.FORBIDDEN,
-        )
     if entry is not None and entry.status == ConnectionStatus.PLANNED:
-        raise ClientError(
-            f"{sender} is PLANNED: your credentials do not name it.",
-            http_status=HTTPStatus.FORBIDDEN,
-        )
+        raise _planned(sender)
+
+
+def _planned(sender: PartyId) -> ClientError:
+    return ClientError(
+        f"{sender} is PLANNED: your credentials name it in no role that the operator of this hub "
+        "has agreed to.",
+        http_status=HTTPStatus.FORBIDDEN,
+    )
 
 
 def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
     """Who FROM names; InvalidParameters (2001) when it is no party of the sending platform."""
     sender = _identity(address, "OCPI-from")
+    if sender in platform.claims:
+        raise _planned(sender)
     if sender not in platform.parties:
         raise InvalidParameters(
             f"OCPI-from names {sender}, which is not a party of your platform; it has "
@@ -302,6 +304,11 @@ def _sending_party(message: Message) -> PartyId:
         return named_sender(message.from_address, message.platform)
     if len(own) == 1:
         return own[0]
+    if not own:
+        raise ClientError(
+            "No party of your platform is agreed to by the operator of this hub.",
+            http_status=HTTPStatus.FORBIDDEN,
+        )
     if "country_code" in message.match.ids and (owner := owners.in_url(message.match)) in own:
         return owner
     raise InvalidParameters(
@@ -465,11 +472,7 @@ def reachable(directory: Directory, sender: PartyId, receiver: PartyId, module: 
         raise UnknownReceiver(f"{receiver} is not a party of this hub.")
     if entry.status == ConnectionStatus.SUSPENDED:
         raise ConnectionProblem(f"{receiver} is SUSPENDED.")
-    if (
-        not entry.platform.is_registered
-        or not entry.is_agreed
-        or entry.status == ConnectionStatus.PLANNED
-    ):
+    if not entry.platform.is_registered or entry.status == ConnectionStatus.PLANNED:
         raise ConnectionProblem(f"{receiver} is PLANNED: it has not connected yet.")
     if (reason := directory.closed_because(sender, receiver, module)) is not None:
         raise ConnectionProblem(f"{receiver} is PLANNED for {sender}: {reason}.")

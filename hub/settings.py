@@ -55,6 +55,7 @@ TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 AGREEMENTS_OPEN_BY_DEFAULT = env.flag("AGREEMENTS_OPEN_BY_DEFAULT", True)
 # A platform may bring parties beyond its invitation: taken when free, or PLANNED until agreed.
 ACCEPT_UNINVITED_PARTIES = env.flag("ACCEPT_UNINVITED_PARTIES", True)
+MAX_UNINVITED_PARTIES = env.integer("MAX_UNINVITED_PARTIES", 50)
 # Without an agreement the eMSP of the token may act as FSP; set this to demand agreements always.
 FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
 

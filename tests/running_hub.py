@@ -20,7 +20,7 @@ from django.db.backends.signals import connection_created
 from hub import onboarding
 from hub.answers import Protocol
 from hub.celery import app
-from hub.directory import holder
+from hub.directory import holder, wait_until_confirmed
 from hub.gateway import Gateway
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
@@ -122,9 +122,11 @@ class RunningHub:
         return onboarding.versions_url()
 
     def join(self, simulator: P, *, invite_as: PartyId | None = None) -> Running[P]:
-        """Start a simulator, invite its parties and let it register; stopped with the hub."""
+        """Start a simulator and let it register, with the operator's word on all its parties."""
         running = self._stack.enter_context(Running(simulator))
         running.register(self.versions_url, self.invite(simulator, invite_as))
+        if sum([onboarding.agree(party) for party in simulator.parties]):
+            wait_until_confirmed()
         return running
 
     def invite(self, simulator: Platform, first: PartyId | None = None) -> str:

@@ -11,6 +11,9 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from hub import registration
 from hub.models import Platform
+from hub.ocpi.datatypes import Role
+from hub.ocpi.party import PartyId
+from hub.registration import expected
 
 
 class ConnectForm(forms.Form):
@@ -35,12 +38,28 @@ class ConnectForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
     )
 
+    parties = forms.CharField(
+        label="Parties",
+        max_length=500,
+        required=False,
+        help_text="Whom you expect there, such as NL-ABC:CPO, NL-ABC:EMSP. What else it names "
+        "waits for your agreement, or is taken in one of these roles.",
+        widget=UnfoldAdminTextInputWidget(),
+    )
+
+    def clean_parties(self) -> dict[PartyId, list[Role]]:
+        """By party, the roles in which it is expected."""
+        try:
+            return expected(self.cleaned_data["parties"].replace(",", " ").split())
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
     def connect(self, invited: Platform | None) -> Platform | None:
         """The new registration, or None with the reason among the form's errors."""
         given = self.cleaned_data
         try:
             return registration.connect(
-                given["versions_url"], given["token"], given["name"], invited
+                given["versions_url"], given["token"], given["name"], invited, given["parties"]
             )
         except registration.CannotConnect as error:
             self.add_error(None, str(error))

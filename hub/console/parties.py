@@ -13,20 +13,21 @@ from hub import onboarding
 from hub.conformance.check import CannotCheck
 from hub.console import conformance
 from hub.console.dialogs import back, dialog
-from hub.console.statuses import problem_of, status_badge
-from hub.console.tables import AMBER, GREEN, RED, ReadOnlyTable, action, badge, column
+from hub.console.statuses import admission_badge, problem_of, status_badge
+from hub.console.tables import RED, ReadOnlyTable, action, badge, column
 from hub.directory import wait_until_confirmed
 from hub.models import Party, Replay
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
+from hub.parties import BEYOND_INVITATION
 
 
 @admin.register(Party)
 class PartyAdmin(ReadOnlyTable):
     """One row a party and role."""
 
-    list_display = ("identity_", "role", "name", "status_", "platform", "problem_", "agreed")
-    list_filter = ("status", "role", "is_agreed")
+    list_display = ("identity_", "role", "name", "status_", "platform", "problem_", "came")
+    list_filter = ("status", "role", "admission")
     list_select_related = ("platform__health",)
     search_fields = ("country_code", "party_id", "name", "platform__name")
     search_help_text = "Country code, party id or name"
@@ -34,10 +35,10 @@ class PartyAdmin(ReadOnlyTable):
     actions_row = ("suspend", "resume", "agree")
     actions_detail = ("check_party", "replay", "suspend", "resume", "agree")
     fieldsets = (
-        (None, {"fields": ("identity_", "role", "name", "status_", "agreed", "last_updated")}),
+        (None, {"fields": ("identity_", "role", "name", "status_", "came", "last_updated")}),
         ("Where", {"fields": ("platform", "problem_", "last_check", "business_details")}),
     )
-    readonly_fields = ("identity_", "status_", "agreed", "problem_", "last_check")
+    readonly_fields = ("identity_", "status_", "came", "problem_", "last_check")
 
     @column("party", ordering="country_code")
     def identity_(self, party: Party) -> str:
@@ -47,7 +48,7 @@ class PartyAdmin(ReadOnlyTable):
     @column("status", ordering="status")
     def status_(self, party: Party) -> SafeString:
         """As a badge; a party that left by itself is told apart from one cut off."""
-        if party.is_withdrawn:
+        if party.is_withdrawn and not party.is_suspended:
             return badge(party.status, RED, "the party has left")
         return status_badge(party.status)
 
@@ -56,10 +57,10 @@ class PartyAdmin(ReadOnlyTable):
         """Of its platform; or that it has left by itself."""
         return "it has left" if party.is_withdrawn else problem_of(party.platform)
 
-    @column("agreed", ordering="is_agreed")
-    def agreed(self, party: Party) -> SafeString:
-        """Whether the operator wants it here."""
-        return badge("yes", GREEN) if party.is_agreed else badge("not yet", AMBER)
+    @column("how it came", ordering="admission")
+    def came(self, party: Party) -> SafeString:
+        """By invitation, or beyond it."""
+        return admission_badge(party)
 
     @column("last conformance check")
     def last_check(self, party: Party) -> SafeString | None:
@@ -75,18 +76,18 @@ class PartyAdmin(ReadOnlyTable):
     def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Of those that are not suspended."""
         return request.user.has_perm("hub.change_party") and (
-            object_id is None or not self._is(object_id, status=ConnectionStatus.SUSPENDED)
+            object_id is None or self._is(object_id, is_suspended=False)
         )
 
     def has_resume_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Of those that the operator suspended."""
-        return request.user.has_perm("hub.change_party") and self._is(
-            object_id, status=ConnectionStatus.SUSPENDED, is_withdrawn=False
-        )
+        return request.user.has_perm("hub.change_party") and self._is(object_id, is_suspended=True)
 
     def has_agree_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of those that came uninvited."""
-        return request.user.has_perm("hub.change_party") and self._is(object_id, is_agreed=False)
+        """Of those that came uninvited, and are here."""
+        return request.user.has_perm("hub.change_party") and self._is(
+            object_id, admission__in=BEYOND_INVITATION, is_withdrawn=False
+        )
 
     def has_check_permission(self, request: HttpRequest, object_id: str) -> bool:
         """Of those that are here."""
@@ -165,13 +166,17 @@ class PartyAdmin(ReadOnlyTable):
         icon="handshake",
         dialog=dialog(
             "Agree to this party?",
-            "It came without an invitation. Agreed, it is CONNECTED and meets the others.",
+            "It came without an invitation in this role. Agreed, it takes part in this role, and "
+            "no later invitation takes it from its platform.",
             "Agree",
         ),
     )
     def agree(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         """Let it take part."""
-        return self._act(request, object_id, _agree, "needs no agreement")
+        role = get_object_or_404(Party, pk=object_id).role
+        return self._act(
+            request, object_id, lambda party: onboarding.agree(party, role), "needs no agreement"
+        )
 
     def _act(
         self,
@@ -192,15 +197,3 @@ class PartyAdmin(ReadOnlyTable):
             if not confirmed:
                 messages.warning(request, "Not every web process has confirmed it within 1 s.")
         return back(request, reverse("admin:hub_party_change", args=[party.pk]))
-
-
-def _agree(identity: PartyId) -> bool:
-    waiting = Party.objects.filter(
-        country_code__iexact=identity.country_code,
-        party_id__iexact=identity.party_id,
-        is_agreed=False,
-    )
-    if not waiting.exists():
-        return False
-    onboarding.agree(identity)
-    return True

@@ -16,10 +16,11 @@ from hub import outbox, registration
 from hub.console import conformance, connecting, invitation
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
-from hub.console.statuses import problem_of, status_badge
+from hub.console.statuses import admission_badge, problem_of, status_badge
 from hub.console.tables import ReadOnlyRows, ReadOnlyTable, action, ago, column
-from hub.models import Endpoint, Party, Platform
+from hub.models import Admission, Endpoint, Party, Platform
 from hub.ocpi.party import PartyId
+from hub.parties import BEYOND_INVITATION
 from hub.pulls import Pull
 
 
@@ -28,8 +29,8 @@ class PartyRows(ReadOnlyRows):
 
     model = Party
     verbose_name_plural = "parties"
-    fields = ("identity_", "role", "name", "status_", "last_updated")
-    readonly_fields = ("identity_", "status_")
+    fields = ("identity_", "role", "name", "status_", "came", "last_updated")
+    readonly_fields = ("identity_", "status_", "came")
 
     @column("party")
     def identity_(self, party: Party) -> str:
@@ -40,6 +41,11 @@ class PartyRows(ReadOnlyRows):
     def status_(self, party: Party) -> SafeString:
         """As a badge."""
         return status_badge(party.status)
+
+    @column("how it came")
+    def came(self, party: Party) -> SafeString:
+        """By invitation, or beyond it."""
+        return admission_badge(party)
 
 
 class EndpointRows(ReadOnlyRows):
@@ -56,15 +62,29 @@ class PlatformAdmin(ReadOnlyTable):
     """One row a connection. An operator may say whether it is pulled, and how it is read."""
 
     list_display = ("name", "parties_", "status_", "last_heard", "problem_", "registered_")
-    list_filter = ("parties__status", "parties__role")
+    list_filter = ("parties__status", "parties__role", "parties__admission")
     search_fields = ("name", "parties__party_id", "parties__country_code", "parties__name")
     search_help_text = "Name, country code or party id"
     ordering = ("name", "id")
     actions_list = ("invite", "connect")
-    actions_detail = ("invite_again", "connect_invited", "renew", "end", "pull_now")
+    actions_detail = ("invite_again", "connect_invited", "renew", "end", "end_here", "pull_now")
     inlines = (PartyRows, EndpointRows, PullRows)
     fieldsets = (
-        (None, {"fields": ("name", "status_", "last_heard", "checked", "problem_", "checks_")}),
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "status_",
+                    "last_heard",
+                    "checked",
+                    "problem_",
+                    "beyond",
+                    "remarks_",
+                    "checks_",
+                )
+            },
+        ),
         (
             "Connection",
             {
@@ -87,6 +107,8 @@ class PlatformAdmin(ReadOnlyTable):
         "last_heard",
         "checked",
         "problem_",
+        "beyond",
+        "remarks_",
         "checks_",
         "versions_url",
         "token_form",
@@ -136,6 +158,19 @@ class PlatformAdmin(ReadOnlyTable):
     def problem_(self, platform: Platform) -> str:
         """Why it is away."""
         return problem_of(platform)
+
+    @column("beyond its invitation")
+    def beyond(self, platform: Platform) -> str | None:
+        """Which parties the operator has not said a word about."""
+        found = [p for p in platform.parties.all() if p.admission in BEYOND_INVITATION]
+        words = {Admission.TAKEN: "was taken", Admission.CLAIMED: "waits for you"}
+        return "; ".join(f"{p}: {words[Admission(p.admission)]}" for p in found) or None
+
+    @column("odd in its last handshake")
+    def remarks_(self, platform: Platform) -> SafeString | None:
+        """What it was told in the answer."""
+        lines = platform.remarks.splitlines()
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines)) or None
 
     @column("conformance")
     def checks_(self, platform: Platform) -> SafeString | None:
@@ -234,6 +269,23 @@ class PlatformAdmin(ReadOnlyTable):
     def end(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
         """DELETE of the hub's credentials."""
         return self._act(request, object_id, registration.end)
+
+    @action(
+        "End here alone",
+        permissions=["registered"],
+        icon="key_off",
+        url_path="end-here",
+        dialog=dialog(
+            "End the registration here alone?",
+            "For a platform that has lost its token, or that cannot be called: its token is dead "
+            "at once, and it is not told. It needs a new invitation then. The other parties are "
+            "told that it has left.",
+            "End it",
+        ),
+    )
+    def end_here(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Without a call to the other side."""
+        return self._act(request, object_id, registration.end_here)
 
     def _act(
         self, request: HttpRequest, object_id: str, change: Callable[[Platform], str]

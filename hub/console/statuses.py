@@ -2,8 +2,8 @@
 
 from django.utils.safestring import SafeString
 
-from hub.console.tables import AMBER, GREEN, GREY, RED, badge
-from hub.models import Platform
+from hub.console.tables import AMBER, BLUE, GREEN, GREY, RED, badge
+from hub.models import Admission, Party, Platform
 from hub.ocpi.datatypes import ConnectionStatus
 
 STATUS_COLOURS = {
@@ -24,6 +24,20 @@ def status_badge(status: str) -> SafeString:
     """CONNECTED green, OFFLINE amber, PLANNED grey, SUSPENDED red."""
     known = ConnectionStatus(status)
     return badge(status, STATUS_COLOURS[known], STATUS_MEANING[known])
+
+
+ADMISSION_WORDS = {
+    Admission.INVITED: ("invited", GREEN),
+    Admission.AGREED: ("agreed", GREEN),
+    Admission.TAKEN: ("taken", BLUE),
+    Admission.CLAIMED: ("waits for you", AMBER),
+}
+
+
+def admission_badge(party: Party) -> SafeString:
+    """By invitation, or how else."""
+    admission = Admission(party.admission)
+    return badge(*ADMISSION_WORDS[admission], str(admission.label))
 
 
 def problem_of(platform: Platform) -> str:

@@ -108,7 +108,7 @@ def plain(body: bytes) -> Any:
     except msgspec.ValidationError:
         # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
         return json.loads(body, parse_float=lenient.decimal, parse_int=_integer)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson(f"The body is not valid JSON: {error}") from error
 
 

@@ -14,6 +14,7 @@ from hub.ocpi.datatypes import (
     Role,
     Url,
 )
+from hub.ocpi.party import PartyId
 
 VERSION = "2.2.1"
 
@@ -50,6 +51,11 @@ class CredentialsRole(msgspec.Struct):
     business_details: BusinessDetails
     party_id: PartyIdText
     country_code: CountryCode
+
+    @property
+    def identity(self) -> PartyId:
+        """The comparable form."""
+        return PartyId.of(self.country_code, self.party_id)
 
 
 CredentialsToken = Annotated[

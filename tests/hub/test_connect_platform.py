@@ -43,7 +43,8 @@ class Host:
         return self.running.simulator.invite()
 
     def connect(self, **more: Any) -> Platform:
-        return registration.connect(self.url, self.token(), **more)
+        expected = {"parties": {self.party: [Role.CPO]}}
+        return registration.connect(self.url, self.token(), **(expected | more))
 
     def answers(self, method: str, reply: Reply) -> None:
         """Let its credentials module answer so from now on."""
@@ -208,7 +209,7 @@ def test_a_refusal_is_passed_on_with_its_reason(host):
     host.answers("POST", Reply({"token": "x"}))
     assert "takes the hub for registered" in refused(host)
     host.running.set_faults(module="credentials", http_500=True)
-    assert "HTTP 500 without an OCPI envelope" in refused(host)
+    assert "HTTP 500 and an HTML page, where JSON is due" in refused(host)
     assert nothing_is_here(host)
 
 
@@ -291,11 +292,11 @@ def test_update_changes_both_tokens_and_reads_parties_anew(hub, host):
     theirs = host.running.simulator.hub
     before = (theirs.sends, theirs.accepts)
     more = new_party()
-    host.running.simulator.roles += ((more, Role.EMSP),)
+    host.running.simulator.roles += ((more, Role.CPO),)
     registration.update(platform)
     assert not {theirs.sends, theirs.accepts} & set(before)
     assert registration.parties_of(platform) == sorted(
-        [f"{host.party} CPO CONNECTED", f"{more} EMSP CONNECTED"]
+        [f"{host.party} CPO CONNECTED", f"{more} CPO CONNECTED"]
     )
     opened = hub.http("GET", "/ocpi/versions", before[0])
     assert opened.status_code == 401
@@ -390,7 +391,10 @@ def test_a_party_that_had_left_comes_back_by_a_new_connection(hub, host):
 
 
 def test_the_command_connects_renews_and_ends(host):
-    told = run("connect_platform", "--versions-url", host.url, "--token", host.token())
+    told = run(
+        "connect_platform", "--versions-url", host.url, "--token", host.token(),
+        "--party", f"{host.party}:CPO",
+    )  # fmt: skip
     assert told.startswith("The hub is registered with Stranger.")
     assert f"{host.party} CPO CONNECTED" in told
     assert "sessions SENDER" in told

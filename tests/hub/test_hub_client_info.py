@@ -10,6 +10,7 @@ from hub.models import Agreement, Party
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
+from simulators.messages import Received
 from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import OFFERS, Stranger, ask, send, token_of, until
 from tests.running_hub import new_party
@@ -306,14 +307,20 @@ def test_a_suspended_party_is_suspended_to_everybody_even_in_a_closed_pair(hub, 
     assert _status(hub, cpo, party) == "SUSPENDED"
 
 
-def test_a_party_that_is_not_agreed_to_is_planned(hub, cpo, settings):
+def test_a_party_that_is_not_agreed_to_is_told_to_nobody(hub, cpo, settings):
     settings.ACCEPT_UNINVITED_PARTIES = False
     newcomer = Newcomer(hub)
     extra = new_party()
     newcomer.post(roles=[role(newcomer.party), role(extra)])
-    assert _status(hub, cpo, extra) == "PLANNED"
+
+    def told() -> list[Received]:
+        pushes = cpo.received(module="hubclientinfo", method="PUT")
+        return [one for one in pushes if extra.party_id in one.parts]
+
+    assert extra.party_id not in {one["party_id"] for one in _list(hub, cpo)}
     onboarding.agree(extra)
-    until(lambda: _status(hub, cpo, extra) == "CONNECTED")
+    until(lambda: [one.json()["status"] for one in told()] == ["CONNECTED"])
+    assert _status(hub, cpo, extra) == "CONNECTED"
 
 
 def test_the_clock_of_last_updated_moves_with_every_change(hub, cpo):

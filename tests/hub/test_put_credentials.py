@@ -75,7 +75,7 @@ def test_a_platform_that_moves_is_found_at_its_new_address(hub, registered, othe
 
 def test_roles_can_be_added_and_dropped(hub, registered, other):
     added = new_party()
-    both = [role(registered.party), role(registered.party, "EMSP"), role(added, "NSP")]
+    both = [role(registered.party), role(added)]
     assert registered.put(roles=both).said == (200, 1000)
     assert ask(hub, other, "GET", "sender/tokens", to=added).said == (200, 1000)
     assert registered.put(roles=both[:1]).said == (200, 1000)

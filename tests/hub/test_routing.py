@@ -158,7 +158,6 @@ def test_an_unknown_receiver_is_4001():
     [
         {"status": ConnectionStatus.SUSPENDED},
         {"status": ConnectionStatus.PLANNED},
-        {"is_agreed": False},
         {"platform": _platform(1, CPO, is_registered=False)},
     ],
     ids=str,
@@ -242,7 +241,6 @@ def test_a_missing_from_that_the_url_does_not_tell_either_is_2001(rest):
     [
         {"status": ConnectionStatus.SUSPENDED},
         {"status": ConnectionStatus.PLANNED},
-        {"is_agreed": False},
     ],
     ids=str,
 )

@@ -24,7 +24,6 @@ def _parties():
             party_id=party.party_id,
             role=role,
             status=ConnectionStatus.CONNECTED,
-            is_agreed=True,
         )
     for party in (CPO, OTHER):
         keep(party)
@@ -77,10 +76,8 @@ def test_what_a_party_left_behind_is_not_shown_by_a_contract_hub(settings):
     assert seen() == set()
 
 
-@pytest.mark.parametrize("is_agreed", [True, False])
-def test_a_suspended_or_not_agreed_owner_is_hidden_but_from_itself(is_agreed):
-    status = ConnectionStatus.SUSPENDED if is_agreed else ConnectionStatus.PLANNED
-    Party.objects.filter(party_id="CPO").update(status=status, is_agreed=is_agreed)
+def test_a_suspended_owner_is_hidden_but_from_itself():
+    Party.objects.filter(party_id="CPO").update(status=ConnectionStatus.SUSPENDED)
     assert seen() == {"NL-CP2"}
     assert seen(CPO) == {"NL-CPO", "NL-CP2"}
 

@@ -7,8 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub import registration
+from hub.deviations import noting
 from hub.management.parties import named_party
 from hub.models import Platform
+from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 
 _FROM_ENVIRONMENT = "CREDENTIALS_TOKEN_A"
@@ -34,6 +36,14 @@ class Command(BaseCommand):
             type=named_party,
             metavar="NL-ABC",
             help="a party that was invited: it comes by this way instead",
+        )
+        parser.add_argument(
+            "--party",
+            action="append",
+            default=[],
+            metavar="NL-ABC:CPO",
+            help="whom you expect there, and in which role; may be given more than once. What else "
+            "it names waits for your agreement, or is taken in one of these roles",
         )
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--update", action="store_true", help="renew the credentials (PUT)")
@@ -61,10 +71,13 @@ class Command(BaseCommand):
                 if len(name) > 100:
                     raise CommandError("--name is longer than 100 characters.")
                 invited = _invited(options["invited"]) if options["invited"] else None
-                platform = registration.connect(url, options["token"].strip(), name, invited)
+                platform = registration.connect(
+                    url, options["token"].strip(), name, invited, _expected(options["party"])
+                )
                 message = f"The hub is registered with {platform}."
         except registration.CannotConnect as error:
             raise CommandError(str(error)) from error
+        noting.flush()
         self._tell(options, platform, message)
 
     def _tell(self, options: dict[str, Any], platform: Platform, message: str) -> None:
@@ -83,6 +96,13 @@ class Command(BaseCommand):
         for title, lines in (("parties", parties), ("modules", modules)):
             if lines:
                 self.stdout.write(f"  {title}  {', '.join(lines)}")
+
+
+def _expected(words: list[str]) -> dict[PartyId, list[Role]]:
+    try:
+        return registration.expected(words)
+    except ValueError as error:
+        raise CommandError(f"--party: {error}.") from error
 
 
 def _invited(party: PartyId) -> Platform:

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub import directory, onboarding
 from hub.management.parties import add_party, party_of
-from hub.models import Party
+from hub.parties import rows_of
 
 
 class Command(BaseCommand):
@@ -19,14 +19,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Resume, and wait for the web processes to know."""
         identity = party_of(options["country_code"], options["party_id"])
-        parties = Party.objects.filter(
-            country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
-        )
-        if not parties.exists():
+        if not rows_of(identity).exists():
             raise CommandError(f"{identity} is no party of this hub.")
         if not onboarding.resume(identity):
             raise CommandError(f"{identity} is not suspended.")
-        status = parties.values_list("status", flat=True)[0]
+        status = onboarding.status_of(identity)
         if directory.wait_until_confirmed():
             self.stdout.write(f"{identity} is {status}; every web process knows it.")
         else:

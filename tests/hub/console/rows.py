@@ -51,6 +51,7 @@ def platform(name: str, *parties: tuple[str, str, str], status: str = "CONNECTED
             role=role,
             name=name,
             status=status,
+            is_suspended=status == "SUSPENDED",
             business_details={"name": name},
         )
     for identifier, role in (
@@ -283,7 +284,7 @@ def fill() -> None:
     )
     platform("Kaart en Route", ("BE", "NAV", "NSP"), status="SUSPENDED")
     uninvited = platform("Zonder Uitnodiging", ("NL", "ZUN", "EMSP"), status="PLANNED")
-    uninvited.parties.update(is_agreed=False)
+    uninvited.parties.update(admission="CLAIMED")
     invited = Platform(name="Nieuwkomer")
     invited.invite()
     invited.save()

@@ -129,7 +129,7 @@ def test_every_table_of_the_sidebar_exists(console):
 AT_A_GLANCE = (
     (Platform, ("Volt Charging B.V.", "DE-AUT CPO, DE-MSP EMSP", "invited, has not come")),
     (Platform, ("CONNECTED", "OFFLINE", "PLANNED", "SUSPENDED", rows.NOBODY_ANSWERS)),
-    (Party, ("NL-ZUN", "not yet")),
+    (Party, ("NL-ZUN", "waits for you")),
     (Session, ("S-00000", "NL-CPO", "DE-MSP", "6.70", "NL-SCS", "RESERVATION")),
     (ProfileCommand, ("RESULT ACCEPTED", "TOO_OFTEN, OCPI 1000", "180 ms", "ACCEPTED late")),
     (Delivery, ("PUT sessions", "Slimladen", "HTTP 200, OCPI 2003: Unknown Location")),

@@ -61,14 +61,14 @@ def test_a_web_process_that_does_not_confirm_is_told(console, party):
 
 
 def test_resuming(console, party):
-    Party.objects.filter(pk=party.pk).update(status="SUSPENDED")
+    Party.objects.filter(pk=party.pk).update(status="SUSPENDED", is_suspended=True)
     assert address("resume", party) in said(console, party)
     console.post(address("resume", party), CONFIRMED)
     assert "NL-CPO is CONNECTED now." in said(console, party)
 
 
 def test_agreeing_to_one_that_came_uninvited(console, party):
-    Party.objects.filter(pk=party.pk).update(status="PLANNED", is_agreed=False)
+    Party.objects.filter(pk=party.pk).update(status="PLANNED", admission="CLAIMED")
     assert address("agree", party) in said(console, party)
     console.post(address("agree", party), CONFIRMED)
     party.refresh_from_db()

@@ -1,0 +1,38 @@
+"""Agree to a party that came without an invitation (docs/decisions/0020)."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hub import directory, onboarding
+from hub.management.parties import add_party, party_of
+from hub.ocpi.datatypes import Role
+
+
+class Command(BaseCommand):
+    help = "Agree to a party that came uninvited: it takes part from now on."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Who, and as what."""
+        add_party(parser)
+        parser.add_argument(
+            "--role",
+            type=str.upper,
+            choices=[role.value for role in Role if role is not Role.HUB],
+            default="",
+            help="in this role alone; without, in all that its platform has named",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Agree, and wait for the web processes to know."""
+        identity = party_of(options["country_code"], options["party_id"])
+        if not onboarding.agree(identity, options["role"]):
+            raise CommandError(f"{identity} waits for no agreement.")
+        is_known = directory.wait_until_confirmed()
+        status = onboarding.status_of(identity)
+        self.stdout.write(
+            f"{identity} is {status}; every web process knows it."
+            if is_known
+            else f"{identity} is {status}, but not every web process has confirmed it within "
+            f"{directory.CONFIRMATION_WAIT:g} s."
+        )
