@@ -15,6 +15,9 @@ from django.conf import settings
 from hub.ocpi.errors import InvalidParameters
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# RFC 8215: NAT64 of a network's own choice; RFC 4291, 2.5.5.1: IPv4-compatible, deprecated. Where a
+# packet to them would end, only the network next to this machine knows.
+_LOCAL = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("::/96"))
 
 
 class ForbiddenAddress(OSError):
@@ -30,6 +33,8 @@ def is_allowed(address: str) -> bool:
 def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in _LOCAL):
+            return False
         # An IPv4 address in disguise is where the packets would end.
         nat64 = ipaddress.IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
         ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip

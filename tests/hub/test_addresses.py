@@ -6,6 +6,10 @@ from hub import addresses
 from hub.ocpi.errors import InvalidParameters
 
 PRIVATE = [
+    "64:ff9b:1::808:808",
+    "64:ff9b:1:ffff::1",
+    "::8.8.8.8",
+    "::ffff:10.0.0.1",
     "127.0.0.1",
     "127.255.255.254",
     "10.0.0.1",
