@@ -15,6 +15,7 @@ from hub.record.models import Message
 LIMIT: Final = 50
 MOST: Final = 500
 _LARGEST: Final = 2**63
+_MOST_DIGITS: Final = 30
 
 
 class WrongCriterion(ValueError):
@@ -119,7 +120,8 @@ def _before(text: str | None) -> tuple[datetime, int] | None:
     if text is None:
         return None
     at, _, last = text.partition(".")
-    if not (at.isascii() and at.isdigit() and last.isascii() and last.isdigit()):
+    parts = (at, last)
+    if not all(part.isascii() and part.isdigit() and len(part) <= _MOST_DIGITS for part in parts):
         raise WrongCriterion("before is not what a page before gave.")
     try:
         moment = datetime.fromtimestamp(int(at[:-6] or "0"), UTC)
@@ -140,7 +142,8 @@ def _party(text: str | None) -> PartyId | None:
 def _number(name: str, text: str | None, most: int) -> int | None:
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) < most):
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    if not is_number or not 0 < int(text) < most:
         raise WrongCriterion(f"{name} {text!r} is not a number.")
     return int(text)
 

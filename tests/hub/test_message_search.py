@@ -118,6 +118,7 @@ def test_a_message_to_oneself_is_found_once():
         {"code": "x"},
         {"code": "-1"},
         {"code": "9" * 30},
+        {"code": "0" * 19 + "1" + "9" * 5000},
         {"limit": "0"},
         {"from": "yesterday"},
         {"to": "0001-01-01T00:00:00+23:59"},
@@ -125,6 +126,8 @@ def test_a_message_to_oneself_is_found_once():
         {"before": "a.b"},
         {"before": "9" * 40 + ".1"},
         {"before": "²000000.1"},
+        {"before": "1.1" + "9" * 5000},
+        {"before": "1" + "9" * 5000 + ".1"},
     ],
 )
 def test_a_wrong_criterion_is_told(operator, query):
