@@ -12,12 +12,16 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from hub import loops
 from hub.ocpi.errors import InvalidParameters
 
+# All that is routed in the Internet (RFC 4291, 2.4); the rest is local, reserved, or IPv4 wrapped.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Within it, what is documentation (RFC 9637) or a network's own.
+_NOT_ROUTED = tuple(map(ipaddress.ip_network, ("3fff::/20", "2001::/23", "2001:db8::/32")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# RFC 8215: NAT64 of a network's own choice; RFC 4291, 2.5.5.1: IPv4-compatible, deprecated. Where a
-# packet to them would end, only the network next to this machine knows.
-_LOCAL = (ipaddress.ip_network("64:ff9b:1::/48"), ipaddress.ip_network("::/96"))
+# How the last half of an address of an ISATAP tunnel begins (RFC 5214, 6.1).
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
 class ForbiddenAddress(OSError):
@@ -32,12 +36,21 @@ def is_allowed(address: str) -> bool:
 @lru_cache(maxsize=4096)  # Asked for each message, also over kept-alive connections.
 def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in network for network in _LOCAL):
-            return False
-        # An IPv4 address in disguise is where the packets would end.
-        nat64 = ipaddress.IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
-        ip = ip.ipv4_mapped or ip.sixtofour or nat64 or ip
+    if isinstance(ip, ipaddress.IPv4Address):
+        return _is_public_ipv4(ip)
+    last = ipaddress.IPv4Address(ip.packed[-4:])
+    # An IPv4 address in disguise is where the packets would end.
+    wrapped = ip.ipv4_mapped or ip.sixtofour or (last if ip in _NAT64 else None)
+    if wrapped is not None:
+        return _is_public_ipv4(wrapped)
+    if ip.packed[8:12] in _ISATAP and not _is_public_ipv4(last):
+        return False
+    # Others that wrap one lead nowhere, or into a network of somebody's own: ::a.b.c.d (RFC 4291),
+    # ::ffff:0:a.b.c.d (RFC 2765), 64:ff9b:1::/48 (RFC 8215), Teredo's 2001::/32 (RFC 4380).
+    return ip in _GLOBAL_UNICAST and ip.is_global and not any(ip in net for net in _NOT_ROUTED)
+
+
+def _is_public_ipv4(ip: ipaddress.IPv4Address) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
@@ -56,7 +69,7 @@ def check_url(url: str, what: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidParameters(f"{what} {url!r} is not a URL: {error}.") from error
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in {"http", "https"} or not host or "\\" in parts.netloc:
         raise InvalidParameters(f"{what} {url!r} is not an absolute http(s) URL.")
     if parts.username or parts.password:
         raise InvalidParameters(f"{what} must not carry a user or password.")
@@ -64,6 +77,10 @@ def check_url(url: str, what: str) -> None:
         raise InvalidParameters(f"{what} {url!r} must be https.")
     try:
         known = literal(host)
+        if loops.is_own_url(parts, known or ()):
+            raise loops.LeadsHere(
+                f"{what} {url!r} leads to this hub itself: name a URL of your own system."
+            )
         if known is not None:
             allowed(host, known)
     except ForbiddenAddress as error:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from hub import addresses, statements
+from hub import addresses, loops, statements
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
 from hub.ocpi import links
 from hub.ocpi.errors import HubError, InvalidParameters, MethodNotAllowed, NotFound
@@ -148,9 +148,7 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
         raise HubError(f"The receiver's answer cannot be passed on: {error}.") from error
     if url is None:
         return None
-    target = _target(url, asked, "Link", forward)
-    if target is None:
-        return None
+    target = _next_target(url, asked)
     if len(target) > _MAX_TARGET:
         raise HubError("The receiver's Link is too long to be passed on.")
     row = ForwardedUrl.objects.create(
@@ -167,17 +165,52 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
     return f'<{hub_url(row.key)}>; rel="next"'
 
 
-def _target(url: str, asked: str, what: str, forward: Forward) -> str | None:
-    """The absolute URL that a receiver's header names; None when nobody could call it."""
+def _next_target(url: str, asked: str) -> str:
+    """The absolute URL of the next page; HubError when nobody could call it.
+
+    To leave it out would end the list early, and nobody would see that.
+    """
     try:
-        target = mended(urljoin(asked, url), asked) if what == "Link" else urljoin(asked, url)
-        # As it came, also where its bytes are no text.
-        target = quote(target.encode("utf-8", "surrogateescape"), safe=string.punctuation)
-        addresses.check_url(target, what)
+        target = _as_it_came(mended(urljoin(asked, url), asked))
+        addresses.check_url(target, "Link")
     except (ValueError, InvalidParameters) as error:
-        logger.warning("%s of %s is not passed on: %s", what, forward.receiver.identity, error)
+        home = None if isinstance(error, loops.LeadsHere) else _at_home(url, asked)
+        if home is None:
+            raise HubError(f"The receiver's next page cannot be asked for: {error}") from error
+        return home
+    return target
+
+
+def _at_home(url: str, asked: str) -> str | None:
+    """A page whose URL names a host that the hub does not call, at the host that was asked.
+
+    Real ones name the host behind their proxy, with a path that is another one outside.
+    """
+    try:
+        page, own = urlsplit(urljoin(asked, url)), urlsplit(asked)
+    except ValueError:
+        return None
+    if page.scheme not in {"http", "https"} or page.netloc == own.netloc or not page.query:
+        return None
+    home = own._replace(query=page.query)
+    return None if home == own else _as_it_came(home.geturl())
+
+
+def _location_target(location: str, asked: str, forward: Forward) -> str | None:
+    """The absolute URL of a CDR at its receiver; None when nobody could call it."""
+    try:
+        target = _as_it_came(urljoin(asked, location))
+        addresses.check_url(target, "Location")
+    except (ValueError, InvalidParameters) as error:
+        # The CDR is taken all the same; the hub shows its own copy (kept.own_location).
+        logger.warning("Location of %s is not passed on: %s", forward.receiver.identity, error)
         return None
     return target
+
+
+def _as_it_came(url: str) -> str:
+    """Also where its bytes are no text."""
+    return quote(url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 
 def mended(link: str, asked: str) -> str:
@@ -194,7 +227,7 @@ def rewrite_location(
     location: str, asked: str, module: str, caller: int, forward: Forward
 ) -> str | None:
     """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent."""
-    target = _target(location, asked, "Location", forward) if location else None
+    target = _location_target(location, asked, forward) if location else None
     if target is None or len(target) > _MAX_TARGET:
         return None
     owner = forward.receiver.identity

@@ -32,6 +32,7 @@ from hub.incoming import (
     SenderGone,
     check_authorization_once,
     check_headers,
+    check_not_own,
     check_version,
     from_address,
     is_open_to_token_a,
@@ -157,6 +158,7 @@ class Gateway:
     # --- 1. Receive -----------------------------------------------------------------------------
 
     async def _receive(self, incoming: Incoming, receive: Receive) -> None:
+        check_not_own(incoming)
         presented = await self._authenticate(incoming)
         incoming.presented = presented
         lane = lane_of(incoming.scope["method"], incoming.scope["path"])
@@ -346,7 +348,8 @@ class Gateway:
         module = match_of(incoming).module
         caller = presented_by(incoming).platform.id
         rewritten = []
-        if (link := response.headers.get("link")) is not None:
+        link = response.headers.get("link") if incoming.scope["method"] == "GET" else None
+        if link is not None:
             own = await self._worker.bridge.run(
                 callbacks.rewrite_link, link, url, module, caller, decision
             )

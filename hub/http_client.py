@@ -15,7 +15,7 @@ from typing import Final, cast
 import httptools
 from django.conf import settings
 
-from hub import addresses
+from hub import addresses, loops
 from hub.resolver import Whose, resolver
 
 IDLE_SECONDS: Final = 30.0
@@ -293,13 +293,19 @@ class Client:
         raise NotConnected from failure
 
 
+@cache
+def _always() -> tuple[str, ...]:
+    """What every request says: no content coding is wanted, and this hub has sent it."""
+    return "Accept-Encoding: identity", f"{loops.HEADER}: {loops.mark()}"
+
+
 def _head(
     method: str, origin: Origin, target: str, headers: Mapping[str, str], body: bytes
 ) -> bytes:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     if origin.port != (443 if origin.is_tls else 80):
         host = f"{host}:{origin.port}"
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *_always()]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method in _BODY_METHODS:
         lines.append(f"Content-Length: {len(body)}")

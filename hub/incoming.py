@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from django.conf import settings
 
-from hub import callers, routing
+from hub import callers, loops, routing
 from hub.directory import Directory, Presented
 from hub.ocpi import headers, masking, odd_urls
 from hub.ocpi.configuration import VERSION
@@ -189,6 +189,12 @@ def check_version(incoming: Incoming) -> None:
                 f"This hub speaks OCPI {VERSION}, not {segment[:20]}: the URLs of its version "
                 f"details are at {settings.BASE_URL}/ocpi/versions."
             )
+
+
+def check_not_own(incoming: Incoming) -> None:
+    """Refuse (4000) what the hub has sent itself, before anything of it is looked at."""
+    if loops.is_own_message(incoming.headers):
+        raise HubError(loops.REASON)
 
 
 def is_open_to_token_a(path: str) -> bool:

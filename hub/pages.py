@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-from hub import callers
+from hub import callers, loops
 from hub.bridge import CALLER
 from hub.incoming import Receive, Scope, Send, SenderGone, read_body
-from hub.ocpi.errors import OcpiError
+from hub.ocpi.errors import HubError, OcpiError
 from hub.outgoing import Outgoing, of_django, refusal
 from hub.worker import WebWorker
 
@@ -64,6 +64,8 @@ class Pages:
             return _ALIVE  # By the event loop alone: no thread, no database, no broker.
         if scope["path"] == HEALTH:
             return await self._healthy(scope)
+        if loops.is_own_message(dict(scope["headers"])):
+            raise HubError(loops.REASON)
         address = callers.address_of(scope)
         group = callers.group_of(address)
         if self._is_busy(group):

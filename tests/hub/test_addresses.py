@@ -40,8 +40,33 @@ PRIVATE = [
     "64:ff9b::a00:1",
     "2002:7f00:1::",
     "2002:a00:1::1",
+    # RFC 8215: a network's own NAT64, whatever IPv4 address is in it.
+    "64:ff9b:1::",
+    "64:ff9b:1::7f00:1",
+    "64:ff9b:1::808:808",
+    "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
+    # IPv4-compatible, and IPv4-translated (RFC 2765).
+    "::7f00:1",
+    "::10.0.0.1",
+    "::1.1.1.1",
+    "::2",
+    "::ffff:0:10.0.0.1",
+    "::ffff:0:1.1.1.1",
+    # ISATAP, Teredo, and what is routed nowhere.
+    "fe80::5efe:8.8.8.8",
+    "2606:4700::5efe:10.0.0.1",
+    "2606:4700::200:5efe:127.0.0.1",
+    "2001:0:808:808::1",
+    "fec0::1",
+    "100::1",
+    "3fff::1",
+    "4000::1",
+    "5f00::1",
+    "2001:2::1",
+    "2001:20::1",
 ]
 PUBLIC = ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "::ffff:1.1.1.1"]
+PUBLIC += ["64:ff9b::1.1.1.1", "2002:101:101::1", "2606:4700::5efe:8.8.8.8", "2a00::1"]
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -87,6 +112,7 @@ def test_a_public_address_is_allowed(settings, address):
         "http://" + "x" * 64 + ".org/",
         "http://example.org/ü",
         "http://exämple.org/",
+        "http://example.org\\x/",
     ],
 )
 def test_what_nobody_could_call_is_2001_and_named(settings, url):

@@ -1,19 +1,23 @@
 """Pages of another party: the Link leads through the hub (transport_and_format, Pagination)."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
 
-from hub import onboarding
+from hub import callbacks, onboarding
 from hub.models import ForwardedUrl
 from hub.ocpi.datatypes import Role
+from hub.ocpi.errors import HubError
 from sessions.objects import CdrToken, TokenType
 from simulators.cpo import Cpo
 from tests.hub.strangers import SENDER, Stranger, ask, raw, send, token_of, until
 from tests.running_hub import changed_setting, new_party
 
 LIST = "sender/locations"
+ASKED = "https://1.1.1.1/ocpi/2.2.1/sender/locations"
+ASKED_SECOND = f"{ASKED}?offset=1"
 
 
 def _next(answer) -> str:
@@ -203,3 +207,37 @@ def test_a_link_to_nonsense_breaks_nothing(hub, cpo, emsp, link):
         followed = ask(hub, emsp, "GET", url, to=cpo)
         assert followed.status == 200
         assert 4000 <= followed.code < 5000
+
+
+@pytest.mark.parametrize(
+    ("link", "page"),
+    [
+        ("http://10.0.0.1/inner?offset=1&limit=2", f"{ASKED}?offset=1&limit=2"),
+        ("http://[64:ff9b:1::1]/inner?offset=1", f"{ASKED}?offset=1"),
+        ("http://cpo.example.org/other?offset=1", "http://cpo.example.org/other?offset=1"),
+        ("?offset=1", f"{ASKED}?offset=1"),
+        ("/x?offset=1", "https://1.1.1.1/x?offset=1"),
+    ],
+)
+def test_a_link_to_an_inner_host_leads_to_the_host_that_was_asked(settings, link, page):
+    """Real ones name the host behind their proxy: the list must not end there."""
+    settings.ALLOW_PRIVATE_URLS, settings.ALLOW_HTTP_URLS = False, True
+    assert callbacks._next_target(link, ASKED) == page
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://10.0.0.1/inner",
+        f"http://10.0.0.1/inner?{urlsplit(ASKED_SECOND).query}",
+        "mailto:a@b?offset=1",
+        "ftp://2.2.2.2/x?offset=1",
+        "http://[?offset=1",
+    ],
+)
+def test_a_next_page_that_nobody_could_ask_for_is_4000_and_the_list_does_not_just_end(
+    settings, link
+):
+    settings.ALLOW_PRIVATE_URLS, settings.ALLOW_HTTP_URLS = False, True
+    with pytest.raises(HubError, match="next page"):
+        callbacks._next_target(link, ASKED_SECOND)
