@@ -44,13 +44,13 @@ class StoredTable(ReadOnlyTable):
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         """What is computed."""
-        return (*self.facts, "document_")
+        return (*self.facts, "teller", "document_")
 
     def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
         """The same for every kind."""
         return (
             (None, {"fields": ("owner", *self.facts)}),
-            ("How it came", {"fields": ("last_updated", "received_at")}),
+            ("How it came", {"fields": ("teller", "last_updated", "received_at")}),
             ("Document", {"fields": ("document_",)}),
         )
 
@@ -58,6 +58,11 @@ class StoredTable(ReadOnlyTable):
     def audience_(self, stored: StoredObject) -> str:
         """Everybody, or the one party that was told this variant."""
         return f"{stored.audience} alone" if stored.audience else "everybody"
+
+    @column("told by")
+    def teller(self, stored: StoredObject) -> str:
+        """Its owner, or an aggregator in its stead."""
+        return stored.told_by or "its owner"
 
     @column("last updated", ordering="last_updated")
     def updated(self, stored: StoredObject) -> SafeString | None:
