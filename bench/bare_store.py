@@ -18,6 +18,7 @@ from django.db import connection  # noqa: E402 - Django's parts need the loaded 
 
 from hub.gateway import Gateway  # noqa: E402
 from hub.incoming import Incoming  # noqa: E402
+from hub.ocpi.party import PartyId  # noqa: E402
 from hub.outgoing import Outgoing  # noqa: E402
 from locations.objects import Location  # noqa: E402
 
@@ -47,7 +48,7 @@ def keep(body: bytes) -> None:
 class BareStore(Gateway):
     """The gateway, with nothing behind it but `keep`."""
 
-    async def _answer(self, incoming: Incoming) -> Outgoing:
+    async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
         await self._worker.bridge.run(keep, incoming.body)
         return Outgoing(200, b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}')
 

@@ -258,7 +258,7 @@ def _give_waiting(session: Session) -> None:
 
 def session_fsp(message: Message, sender: PartyId) -> Found:
     """The FSP of the CPO's session, for its update of the active profile."""
-    fsps = set()
+    fsps: set[PartyId] = set()
     session_id = unquote(message.match.ids["session_id"])
     sessions = list(Session.objects.owned(sender, session_id))
     if not sessions:

@@ -36,7 +36,7 @@ def _shared_with(
     has_told: bool,
     directory: Directory,
 ) -> "models.QuerySet[Any]":
-    rows = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
+    rows: models.QuerySet[Any] = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
     if has_variants:
         own = kind._default_manager.filter(audience=str(viewer))
         hidden = kind._default_manager.filter(
@@ -57,17 +57,16 @@ def _shared_with(
         )
         for owner, entry in directory.parties.items()
     }
-    hidden = [owner for owner, may_see in visible.items() if not may_see]
+    closed = [owner for owner, may_see in visible.items() if not may_see]
     if has_told:
-        rows = rows.filter(
-            models.Q(told_by=ITS_OWNER) | models.Q(told_by__in=_tellers(visible, directory))
-        )
+        told = models.Q(told_by=ITS_OWNER) | models.Q(told_by__in=_tellers(visible, directory))
+        rows = rows.filter(told)
     if directory.open_by_default:
-        return rows.exclude(owner__in=hidden) if hidden else rows
+        return rows.exclude(owner__in=closed) if closed else rows
     shown = models.Q(owner__in=[owner for owner, may_see in visible.items() if may_see])
     if has_told:
         # Of owners that are no parties here, what an aggregator with an agreement tells.
-        shown |= ~models.Q(told_by=ITS_OWNER) & ~models.Q(owner__in=hidden)
+        shown |= ~models.Q(told_by=ITS_OWNER) & ~models.Q(owner__in=closed)
     return rows.filter(shown)
 
 

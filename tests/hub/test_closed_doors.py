@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdrs.models import Cdr
+from hub.models import Delivery, DeliveryState
 from hub.ocpi.datatypes import Role
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
@@ -22,7 +23,7 @@ from simulators.testing import Running
 from tariffs.models import Tariff
 from tests import minimal
 from tests.hub.pushing import HUB, Owner, location_of, tariff_of
-from tests.hub.strangers import RECEIVER, Reply, Stranger, ask
+from tests.hub.strangers import RECEIVER, Reply, Stranger, ask, until
 from tokens.models import Token
 
 LATER = "2099-01-01T00:00:00Z"
@@ -43,11 +44,9 @@ class Scene:
         attackers = [role for role in Role if role is not Role.HUB]
         self.attackers = [hub.join(Stranger(role, listens=False)) for role in attackers]
         cpo, emsp = self.cpo.simulator.party, self.emsp.simulator.party
-        for module, body in (
-            ("locations", location_of(cpo, "L1")),
-            ("tariffs", tariff_of(cpo, "T1")),
-        ):
-            assert Owner(hub, self.cpo, module).put(body["id"], body=body).code == 1000
+        wholes = {"locations": location_of(cpo, "L1"), "tariffs": tariff_of(cpo, "T1")}
+        for module, whole in wholes.items():
+            assert Owner(hub, self.cpo, module).put(whole["id"], body=whole).code == 1000
         token = minimal.token(emsp, "U1")
         assert Owner(hub, self.emsp, "tokens").put("U1", body=token).code == 1000
         self.session = minimal.session(cpo, emsp, "S1")
@@ -57,6 +56,7 @@ class Scene:
             assert ask(hub, self.cpo, "PUT", path, to=to, body=body).code == 1000
         self.owners = {"tokens": emsp} | dict.fromkeys(("locations", "tariffs", "sessions"), cpo)
         self.kept = self.rows()
+        until(lambda: not Delivery.objects.filter(state=DeliveryState.WAITING).exists())
 
     def rows(self) -> list[Any]:
         """All that is kept of the owners, to the byte."""

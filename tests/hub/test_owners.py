@@ -31,12 +31,19 @@ def _platform(number: int, *parties: PartyId, **more: Any) -> PlatformEntry:
 
 
 def _directory(own: Role = Role.CPO, **more: Any) -> Directory:
-    platforms = (_platform(1, OWN, SISTER, **more), _platform(2, OTHER), _platform(3, EMSP))
-    platforms = {one.id: one for one in (*platforms, _platform(4, SCSP))}
+    first, second = _platform(1, OWN, SISTER, **more), _platform(2, OTHER)
+    all_platforms = (first, second, _platform(3, EMSP), _platform(4, SCSP))
+    platforms = {one.id: one for one in all_platforms}
     roles = {OWN: own, SISTER: own, OTHER: Role.CPO, EMSP: Role.EMSP, SCSP: Role.SCSP}
     entries = {
         party: PartyEntry(
-            party, *party, frozenset({roles[party]}), ConnectionStatus.CONNECTED, True, platform
+            party,
+            party.country_code,
+            party.party_id,
+            frozenset({roles[party]}),
+            ConnectionStatus.CONNECTED,
+            True,
+            platform,
         )
         for platform in platforms.values()
         for party in platform.parties
