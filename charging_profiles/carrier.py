@@ -170,9 +170,9 @@ class Carrier:
         try:
             response = await self._call(command, directory)
         except ForwardTimeout as error:
-            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.message)
+            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told)
         except HubError as error:
-            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.message)
+            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.told)
         answer = _read(response)
         state = CommandState.REFUSED
         if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
@@ -232,6 +232,7 @@ class Carrier:
                             body,
                             seconds=left,
                             only_once=True,
+                            known=platform.versions_url,
                         )
                     )
             except outbound.NotArrived:

@@ -30,11 +30,12 @@ class ForbiddenAddress(OSError):
 
 def is_allowed(address: str) -> bool:
     """Whether the hub may connect to this IP address."""
-    return settings.ALLOW_PRIVATE_URLS or _is_public(address)
+    return settings.ALLOW_PRIVATE_URLS or is_public(address)
 
 
 @lru_cache(maxsize=4096)  # Asked for each message, also over kept-alive connections.
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Whether it is one of the Internet's, for all to reach, and no part of a private network."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
         return _is_public_ipv4(ip)

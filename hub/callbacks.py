@@ -15,10 +15,18 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from hub import addresses, loops, statements
+from hub import addresses, loops, reasons, statements
+from hub.directory import PlatformEntry
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
 from hub.ocpi import links
-from hub.ocpi.errors import HubError, InvalidParameters, MethodNotAllowed, NotFound
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    ForwardTimeout,
+    HubError,
+    InvalidParameters,
+    MethodNotAllowed,
+    NotFound,
+)
 from hub.routing import Forward
 
 logger = logging.getLogger(__name__)
@@ -56,6 +64,18 @@ def check_method(forwarded: ForwardedUrl, method: str) -> None:
     allowed = _METHODS[ForwardedUrlKind(forwarded.kind)]
     if method != allowed:
         raise MethodNotAllowed(f"Only {allowed} works here.", headers={"Allow": allowed})
+
+
+def no_answer(error: ForwardTimeout, target: str, platform: PlatformEntry) -> HubError:
+    """What a silent URL is answered with: 4002 where the platform's interfaces are.
+
+    Elsewhere 4003 with the words of all that is dead: of a host and port that a party has only
+    named, nobody learns through the hub that it is open (docs/decisions/0019).
+    """
+    known = (platform.versions_url, *platform.endpoints.values())
+    if any(reasons.is_same_origin(target, url) for url in known):
+        return error
+    return ConnectionProblem(error.message, told=error.told)
 
 
 def rewrite_response_url(

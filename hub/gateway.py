@@ -303,7 +303,10 @@ class Gateway:
         incoming.related_id = forwarded.correlation_id
         if forwarded.module == "commands":
             await self._worker.bridge.run(kept.result_posted, forwarded, incoming.body)
-        response = await self._call(incoming, decision, forwarded.target)
+        try:
+            response = await self._call(incoming, decision, forwarded.target)
+        except ForwardTimeout as error:
+            raise callbacks.no_answer(error, forwarded.target, entry.platform) from error
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
 
     async def _call(self, incoming: Incoming, decision: routing.Forward, url: str) -> Response:
@@ -319,7 +322,12 @@ class Gateway:
             sent["Content-Type"] = "application/json"
         try:
             response = await self._worker.outbound.call(
-                platform.id, incoming.scope["method"], url, sent, incoming.body
+                platform.id,
+                incoming.scope["method"],
+                url,
+                sent,
+                incoming.body,
+                known=platform.versions_url,
             )
         except HubError as error:
             record.sent_on(incoming, decision, request_id, began, error, self._worker.directory)

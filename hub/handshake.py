@@ -47,7 +47,7 @@ def fetch_offer(versions_url: str, authorization: str) -> Offer:
     versions = _get(versions_url, authorization, "versions")
     url = _version_url(versions, f"GET versions at {versions_url}")
     _check(url, "The URL of version 2.2.1")
-    details = _get(url, authorization, "version details")
+    details = _get(url, authorization, "version details", known=versions_url)
     if isinstance(details, list) and len(details) == 1:
         details = details[0]
     endpoints = details.get("endpoints") if isinstance(details, dict) else None
@@ -105,8 +105,8 @@ def _check(url: str, what: str) -> None:
         raise UnableToUseClientApi(f"{what} has more than 255 characters.")
 
 
-def _get(url: str, authorization: str, what: str) -> Any:
-    """GET `data` of an answer, as plain JSON values."""
+def _get(url: str, authorization: str, what: str, known: str = "") -> Any:
+    """GET `data` of an answer, as plain JSON values; at the host of `known` OCPI was spoken."""
     sent = {
         "Authorization": authorization,
         headers.REQUEST_ID: headers.new_id(),
@@ -114,9 +114,12 @@ def _get(url: str, authorization: str, what: str) -> Any:
     }
     try:
         with noted(Kind.HANDSHAKE, "GET", sent, None, module="versions") as call:
-            response = call.answered(outbound.call("GET", url, sent, seconds=SECONDS))
+            response = call.answered(outbound.call("GET", url, sent, seconds=SECONDS, known=known))
     except HubError as error:
-        raise UnableToUseClientApi(f"GET {what} at {url}: {error.message}") from error
+        asked = f"GET {what} at {url}"
+        raise UnableToUseClientApi(
+            f"{asked}: {error.message}", told=f"{asked}: {error.told}"
+        ) from error
     answer = envelope.read_answer(response.body)
     if response.status >= 400 or not answer.is_success:
         kind = TokenRefused if response.status == HTTPStatus.UNAUTHORIZED else UnableToUseClientApi

@@ -46,7 +46,14 @@ class TooLong(Exception):
 
 
 class NotConnected(OSError):
-    """No connection was made: the request certainly did not leave. The cause says why."""
+    """No connection was made: the request certainly did not leave. The cause says why.
+
+    `address` is the one that it is about, "" when it came to none.
+    """
+
+    def __init__(self, text: str = "", address: str = "") -> None:
+        super().__init__(text)
+        self.address = address
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +272,7 @@ class Client:
     async def _connect(self, origin: Origin, whose: Whose) -> _Connection:
         """To the first address that takes it; only to addresses that the hub may call."""
         failure: OSError | None = None
-        found: list[str] = []
+        failed_at, found = "", []
         try:
             async with asyncio.timeout(settings.CONNECT_TIMEOUT):
                 found = await resolver.find(origin.host, whose)
@@ -281,16 +288,16 @@ class Client:
                     except OSError as error:
                         # Of several addresses what got furthest says most.
                         if failure is None or isinstance(error, ssl.SSLError):
-                            failure = error
+                            failure, failed_at = error, address
                     else:
                         connection.address = address
                         return connection
         except TimeoutError as error:
             slow = "it takes no connection" if found else "its name was not resolved in time"
-            raise NotConnected(slow) from error
+            raise NotConnected(slow, found[0] if found else "") from error
         except OSError as error:
             failure = error
-        raise NotConnected from failure
+        raise NotConnected("", failed_at) from failure
 
 
 @cache

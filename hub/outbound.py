@@ -67,24 +67,30 @@ class AsyncCaller:
         *,
         seconds: float | None = None,
         only_once: bool = False,
+        known: str = "",
     ) -> Response:
         """Send one message to the platform `receiver`.
 
         ForwardTimeout (4002) when it does not answer within `seconds` (FORWARD_TIMEOUT);
         ConnectionProblem (4003) when it cannot be reached, or has too many unanswered messages
         already. `only_once`: not again over a new connection when a kept-alive one breaks.
+        `known` is a URL of the receiver's at which it has spoken OCPI: of its host and port others
+        are told what is wrong there.
         """
         self._bulkhead.take(receiver)
         try:
             return await _sent(
                 self._http,
-                receiver,
-                method,
-                url,
-                headers,
-                body,
-                settings.FORWARD_TIMEOUT if seconds is None else seconds,
-                only_once=only_once,
+                _Request(
+                    receiver,
+                    method,
+                    url,
+                    headers,
+                    body,
+                    settings.FORWARD_TIMEOUT if seconds is None else seconds,
+                    known,
+                    only_once=only_once,
+                ),
             )
         finally:
             self._bulkhead.give_back(receiver)
@@ -98,15 +104,38 @@ def call(
     *,
     seconds: float | None = None,
     follow: bool = True,
+    known: str = "",
 ) -> Response:
     """Send one message and wait, in a job or a view; without `follow` a redirect is the answer.
 
     NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
-    ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT).
+    ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT). `known`: as for AsyncCaller.call.
     """
     limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
     whose = behalf.get().platform
-    return _background().call(whose, method, url, headers, body, limit, follow=follow)
+    return _background().call(
+        _Request(whose, method, url, headers, body, limit, known, follow=follow)
+    )
+
+
+@dataclass(slots=True)
+class _Request:
+    """What to send on whose behalf, and how long to wait for an answer."""
+
+    whose: int
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+    known: str
+    only_once: bool = False
+    follow: bool = True
+
+    @property
+    def host(self) -> str:
+        """For people."""
+        return urlsplit(self.url).netloc
 
 
 class _Background:
@@ -118,23 +147,11 @@ class _Background:
         self._http: http_client.Client | None = None
         threading.Thread(target=self._loop.run_forever, name="outbound", daemon=True).start()
 
-    def call(
-        self,
-        whose: int,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        seconds: float,
-        *,
-        follow: bool,
-    ) -> Response:
+    def call(self, request: _Request) -> Response:
         async def send() -> Response:
             if self._http is None:
                 self._http = http_client.Client()
-            return await _sent(
-                self._http, whose, method, url, headers, body, seconds, follow=follow
-            )
+            return await _sent(self._http, request)
 
         return asyncio.run_coroutine_threadsafe(send(), self._loop).result()
 
@@ -154,24 +171,15 @@ def _background() -> _Background:
 # --- One request ----------------------------------------------------------------------------------
 
 
-async def _sent(
-    http: http_client.Client,
-    whose: int,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    seconds: float,
-    *,
-    only_once: bool = False,
-    follow: bool = True,
-) -> Response:
+async def _sent(http: http_client.Client, request: _Request) -> Response:
     """One request and its answer; what goes wrong becomes a hub error in words."""
     try:
-        async with asyncio.timeout(seconds):
-            return await _exchanged(http, whose, method, url, headers, body, only_once, follow)
+        async with asyncio.timeout(request.seconds):
+            return await _exchanged(http, request)
     except TimeoutError as error:
-        raise ForwardTimeout(f"{_host(url)} did not answer in time.") from error
+        raise ForwardTimeout(
+            f"{request.host} did not answer in time.", told=_told(request, error)
+        ) from error
     except (http_client.TooLong, content.TooLongDecoded) as error:
         raise HubError(
             f"The receiver's answer is larger than {settings.MAX_ANSWER_BYTES} bytes."
@@ -182,40 +190,41 @@ async def _sent(
         raise HubError(f"The receiver answered with HTTP status {error}; there is none.") from error
     except OSError as error:
         kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem
-        raise kind(f"{_host(url)} cannot be reached: {reasons.reason(error)}.") from error
+        raise kind(
+            f"{request.host} cannot be reached: {reasons.reason(error)}.",
+            told=_told(request, error),
+        ) from error
     except ValueError as error:
         # For example a redirect to a path that is not ASCII.
-        raise HubError(f"What {_host(url)} is to be sent cannot be said in HTTP.") from error
+        raise HubError(f"What {request.host} is to be sent cannot be said in HTTP.") from error
 
 
-async def _exchanged(
-    http: http_client.Client,
-    whose: int,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    only_once: bool,
-    follow: bool,
-) -> Response:
-    target = _url(url)
+def _told(request: _Request, error: OSError) -> str | None:
+    """What others may read of it; None: all of it, since OCPI was spoken there before."""
+    if request.known and reasons.is_same_origin(request.url, request.known):
+        return None
+    return f"{request.host} cannot be reached: {reasons.told(error)}."
+
+
+async def _exchanged(http: http_client.Client, request: _Request) -> Response:
+    target = _url(request.url)
     limit = settings.MAX_ANSWER_BYTES
     for _ in range(3):
         origin = http_client.Origin(
             target.raw_host or "", target.port or 80, target.scheme == "https"
         )
         answer = await http.request(
-            method,
+            request.method,
             origin,
             target.raw_path_qs,
-            headers,
-            body,
+            request.headers,
+            request.body,
             limit,
             # On nobody's behalf each name is on its own (hub/resolver.py).
-            whose=whose or origin.host,
-            only_once=only_once,
+            whose=request.whose or origin.host,
+            only_once=request.only_once,
         )
-        if follow and 300 <= answer.status < 400:
+        if request.follow and 300 <= answer.status < 400:
             target = _moved(target, answer)
             continue
         return await _response(answer, limit)
@@ -258,7 +267,3 @@ def _url(url: str) -> URL:
     except ValueError as error:
         raise ConnectionProblem(f"{url[:300]!r} is no URL: {error}.") from error
     raise ConnectionProblem(f"{url[:300]!r} is no URL of a web server.")
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc

@@ -1,17 +1,22 @@
 """Why a call came to nothing, in words for people (RFC 9112, RFC 8446).
 
-Two readers: the operator gets the real reason (log, message record, console); who chose the URL
-gets no more of it than it could find out without the hub. docs/decisions/0019.
+Two readers: the operator gets the real reason (log, message record, console). A party is told of a
+URL that it may have chosen no more than it could find out without the hub: docs/decisions/0019.
 """
 
 import os
 import socket
 import ssl
 from typing import Final
+from urllib.parse import urlsplit
 
 from hub import addresses
 from hub.http_client import AnswersInTls, BrokenAnswer, NotConnected
 
+NOTHING_THERE: Final = (
+    "nothing answers there as the URL says (a closed port, a filtered one, another service, or "
+    "plain http where the URL says https)"
+)
 # OpenSSL's numbers of what is wrong with a certificate (x509_vfy.h).
 _CERTIFICATE: Final = {
     9: "is not valid yet",
@@ -55,6 +60,37 @@ def reason(error: BaseException) -> str:
         text = _words(seen) or text
         seen = seen.__cause__ or seen.__context__
     return text or "the connection broke"
+
+
+def told(error: BaseException) -> str:
+    """What a party may know of a URL at whose host and port nobody has spoken OCPI yet.
+
+    That its name is none, or is in a private network; what is wrong with a certificate, which only
+    a TLS server has; and, of an address that is anybody's to call, that no TLS is spoken there. All
+    else is one and the same: a closed port, a filtered one, and another service.
+    """
+    address = ""
+    seen: BaseException | None = error
+    while seen is not None:
+        address = getattr(seen, "address", "") or address
+        if isinstance(seen, addresses.ForbiddenAddress | socket.gaierror):
+            return _words(seen)
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return _words(seen)
+        if isinstance(seen, ssl.SSLError) and address and addresses.is_public(address):
+            return _words(seen)
+        seen = seen.__cause__ or seen.__context__
+    return NOTHING_THERE
+
+
+def is_same_origin(url: str, other: str) -> bool:
+    """Whether two URLs lead to the same scheme, host and port."""
+    return _origin(url) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _words(error: BaseException) -> str:

@@ -143,7 +143,7 @@ def success_of_document(document: bytes) -> bytes:
 
 
 def failure(error: OcpiError) -> bytes:
-    """An envelope with the error's code and message, and no data."""
+    """An envelope with the error's code and what is told of it, and no data."""
     return msgspec.json.encode(
-        {"status_code": error.code, "status_message": error.message, "timestamp": ocpi_now()}
+        {"status_code": error.code, "status_message": error.told, "timestamp": ocpi_now()}
     )

@@ -6,8 +6,9 @@ from http import HTTPStatus
 class OcpiError(Exception):
     """A refusal that the other side reads as an OCPI envelope.
 
-    `message` tells what to change. `http_status` stays 200 once a request has reached the OCPI
-    layer: "an HTTP error status code MUST NOT be returned" (status_codes).
+    `message` tells what to change; where that is for the operator alone, `told` is what the other
+    side reads of it. `http_status` stays 200 once a request has reached the OCPI layer: "an HTTP
+    error status code MUST NOT be returned" (status_codes).
     """
 
     code = 2000
@@ -17,11 +18,13 @@ class OcpiError(Exception):
         self,
         message: str,
         *,
+        told: str | None = None,
         http_status: HTTPStatus | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.told = message if told is None else told
         self.headers = headers or {}
         if http_status is not None:
             self.http_status = http_status

@@ -21,6 +21,14 @@ WRONG = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _patience(request, settings):
+    """Handshakes take their time on a busy machine, and none of these waits for a time limit."""
+    if "call" in request.fixturenames:
+        request.getfixturevalue("call")  # It sets the limits as well.
+    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 20, 20
+
+
 @pytest.fixture(scope="module")
 def known():
     return authority()
