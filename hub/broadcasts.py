@@ -5,6 +5,7 @@ transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from urllib.parse import unquote, urlencode
 
 from django.db import transaction
@@ -19,10 +20,10 @@ from hub.ocpi.datatypes import InterfaceRole, TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
 from hub.receivers import broadcast_receivers
-from hub.store import ITS_OWNER, Kept, Pushed
+from hub.store import ITS_OWNER, Kept, Pushed, Told
 from hub.views import answer, exchange_of
 
-Keep = Callable[[Pushed], Kept]
+Keep = Callable[[Pushed], Told]
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
 LONGEST_ID = 39
 
@@ -59,10 +60,10 @@ def push(request: Request, keep: Keep) -> HttpResponse:
     receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
     # With nobody to tell there is one write, which is a transaction by itself.
     with transaction.atomic() if receivers else nullcontext():
-        kept = keep(pushed)
+        kept, body = keep(pushed)
         if kept and receivers:
             path = "/".join(exchange.place.ids.values())
-            spread(module, pushed, path, exchange.correlation_id, receivers)
+            spread(module, replace(pushed, body=body), path, exchange.correlation_id, receivers)
     pushers.note(exchange.caller, module)
     noting.note(exchange.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"

@@ -28,7 +28,7 @@ from hub.ocpi.reading import deviations_of
 from hub.outbound import Response
 from hub.owners import OBJECTS, in_url
 from hub.routing import Found, LookupKind, Message
-from hub.store import Kept, Pushed, StoredObject
+from hub.store import Pushed, StoredObject, Told
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -45,7 +45,7 @@ Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
 Undo = Callable[[PartyId, PartyId, Match, bytes], None]
 
 
-def _for_its_receiver(push: Callable[[Pushed], Kept]) -> Keeper:
+def _for_its_receiver(push: Callable[[Pushed], Told]) -> Keeper:
     """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
 
     def keep(forwarded: Forwarded) -> None:

@@ -6,6 +6,7 @@ transport_and_format, Client Owned Object Pull, GET List: "all the pages togethe
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from hub.ocpi.reading import Essentials, read
+from hub.ocpi.reading import Essentials, Refused, read
 from hub.owners import AGGREGATED
 from hub.pulls import Pull
 from hub.receivers import broadcast_receivers
@@ -62,6 +63,7 @@ class _Object:
     owner: PartyId
     segments: tuple[str, str, str]
     query: dict[str, str]
+    last_updated: datetime
     told_by: str = ITS_OWNER
 
 
@@ -99,13 +101,15 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
     ]
     pull.stored += len(news)
     pull.unchanged += len(found) - len(news)
-    latest = max(one.whole.last_updated for one in found.values())
+    # Of the objects themselves, as the party's filter sees them.
+    latest = max(one.last_updated for one in found.values())
     pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
     if pull.date_from is None and pull.module == "tariffs":
         _mark_as_seen(kind, [one.whole for one in found.values()], pull)
     if not pull.is_first:
         for whole in news:
-            _tell(pull.module, "PUT", found[whole.identity], page.correlation_id, directory)
+            one = replace(found[whole.identity], whole=whole)
+            _tell(pull.module, "PUT", one, page.correlation_id, directory)
 
 
 def _read(
@@ -121,15 +125,18 @@ def _read(
         key = _key(str(getattr(sent, kind.key)))
     except (OcpiError, ValueError) as error:
         logger.warning("%s: %s is skipped: %s", pull, _name(document, pull.module, place), error)
+        if isinstance(error, Refused):
+            noting.note(pull.platform_id, [error.difference.deviation])
         return None
     noting.note(pull.platform_id, found.deviations)
     query = {"type": sent.type.value} if pull.module == "tokens" else {}
     identity = (str(owner), key.upper(), *query.values())
     return _Object(
-        Whole(identity, document, found.last_updated, bool(found.differences)),
+        kind.model.whole(identity, document, found),
         owner,
         (sent.country_code, sent.party_id, key),
         query,
+        found.last_updated,
     )
 
 
@@ -207,7 +214,8 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
         tariff.delete()
         pull.removed += 1
         if not pull.is_first:
-            one = _Object(whole, PartyId.parse(tariff.owner), segments, {}, tariff.told_by)
+            owner = PartyId.parse(tariff.owner)
+            one = _Object(whole, owner, segments, {}, tariff.last_updated, tariff.told_by)
             _tell(pull.module, "DELETE", one, correlation_id, directory)
 
 

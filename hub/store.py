@@ -4,18 +4,17 @@ transport_and_format: Client Owned Object Push, PATCH; each module says who sees
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
-from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from hub import statements
+from hub import statements, storing
 from hub.ocpi.comparison import plain
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.lenient import Deviation
@@ -40,22 +39,40 @@ class Kept(IntEnum):
     CREATED = 2
 
 
+class Told(NamedTuple):
+    """What has become of a push, and the body that tells others of it."""
+
+    kept: Kept
+    body: bytes
+
+
+_NOTHING_MORE: Final[Mapping[str, Any]] = {}
+
+
 class Merged(NamedTuple):
-    """A document with a change in it; `is_new` when the change is a new part of it."""
+    """A document with a change in it; `is_new` when the change is a new part of it.
+
+    `more` are further columns.
+    """
 
     document: bytes
     last_updated: datetime
     is_new: bool = False
     deviates: bool = False
+    more: Mapping[str, Any] = _NOTHING_MORE
 
 
 class Whole(NamedTuple):
-    """A whole object: the values of its kind's IDENTITY in upper case, and what is kept of it."""
+    """A whole object: the values of its kind's IDENTITY in upper case, and what is kept of it.
+
+    `more` are the values of its kind's MORE.
+    """
 
     identity: tuple[str, ...]
     document: bytes
     last_updated: datetime
     deviates: bool = False
+    more: Mapping[str, Any] = _NOTHING_MORE
 
 
 class StoredObject(models.Model):
@@ -74,6 +91,8 @@ class StoredObject(models.Model):
 
     # What tells one object from another, beside the audience.
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id")
+    # Further columns of a whole object, and their types.
+    MORE: ClassVar[Mapping[str, str]] = {}
 
     owner = models.CharField(max_length=6)
     object_id = models.CharField(max_length=39)
@@ -141,16 +160,51 @@ class StoredObject(models.Model):
             "told_by": told_by,
             **more,
         }
-        names = tuple(values)
+        return cls._keep(identity, values).kept
+
+    @classmethod
+    def _keep(cls, identity: Mapping[str, str], values: dict[str, Any]) -> Told:
+        """Store a whole object by its columns; `body` is the document that is kept then."""
+        audience = values["audience"]
         is_alone = audience == EVERYBODY and not connection.in_atomic_block
-        if is_alone and statements.run(_replace_statement(cls, names), values):
-            return Kept.CHANGED
+        if is_alone and statements.run(storing.replace_statement(cls, tuple(values)), values):
+            return Told(Kept.CHANGED, values["document"])
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
             if audience != EVERYBODY:
                 cls._mark_varied(identity)
-            found = statements.run(_keep_statement(cls, names), values)
-        return (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
+            return cls._keep_locked(identity, values)
+
+    @classmethod
+    def _keep_locked(cls, identity: Mapping[str, str], values: dict[str, Any]) -> Told:
+        found = statements.run(storing.keep_statement(cls, tuple(values)), values)
+        kept = (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
+        return Told(kept, values["document"])
+
+    @classmethod
+    def gives_way(cls, kept: str, sent: str) -> str:
+        """The SQL condition that the row `kept` may be replaced by what is sent.
+
+        Its owner's word goes before an aggregator's; of the same kind, the later one counts. `sent`
+        makes a column's value out of its name.
+        """
+        told_by = sent.format("told_by")
+        return f"""(
+            {kept}.told_by <> '' AND {told_by} = ''
+            OR ({kept}.told_by = '') = ({told_by} = '') AND {cls.is_not_newer(kept, sent)}
+        )"""
+
+    @classmethod
+    def is_not_newer(cls, kept: str, sent: str) -> str:
+        """The same of two words of one teller's kind; a time far ahead guards nothing."""
+        last_updated, received_at = map(sent.format, ("last_updated", "received_at"))
+        ahead = f"{received_at} + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
+        return f"({kept}.last_updated <= {last_updated} OR {kept}.last_updated > {ahead})"
+
+    @classmethod
+    def whole(cls, identity: tuple[str, ...], document: bytes, reading: Reading) -> Whole:
+        """One of a list that was pulled."""
+        return Whole(identity, document, reading.last_updated, bool(reading.differences))
 
     @classmethod
     def _mark_varied(cls, identity: Mapping[str, str]) -> None:
@@ -176,54 +230,40 @@ class StoredObject(models.Model):
         if same_moment:
             said_already = cls._said_already(same_moment, told_by)
             changed = [one for one in changed if one.identity not in said_already]
+        return cls._keep_all(changed, known.keys(), told_by)
+
+    @classmethod
+    def _keep_all(
+        cls, changed: list[Whole], known: Collection[tuple[str, ...]], told_by: str
+    ) -> list[Whole]:
+        """Store them at once, but for what is newer by now; those of `known` are locked."""
         if not changed:
             return []
-        table, names = cls._meta.db_table, ", ".join(cls.IDENTITY)
-        types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
         changed.sort(key=lambda one: one.identity)  # One order of locks for all.
         for one in changed:
             if one.identity in known or told_by:  # What is new nobody can merge a change into.
-                cls.lock(dict(zip(cls.IDENTITY, one.identity, strict=True)))
-        statement = f"""
-            WITH kept AS (
-                INSERT INTO {table} AS old
-                    ({names}, audience, last_updated, document, received_at, told_by, has_variants,
-                     deviates)
-                SELECT {names}, '', last_updated, document, %s, %s, true, deviates  -- perhaps
-                FROM unnest({types}, %s::timestamptz[], %s::bytea[], %s::boolean[])
-                     AS sent ({names}, last_updated, document, deviates)
-                WHERE %s = '' OR NOT EXISTS (
-                    SELECT FROM {table} AS own WHERE own.told_by = ''
-                    AND {" AND ".join(f"own.{name} = sent.{name}" for name in cls.IDENTITY)})
-                ON CONFLICT ({names}, audience) DO UPDATE
-                SET last_updated = EXCLUDED.last_updated, document = EXCLUDED.document,
-                    received_at = EXCLUDED.received_at, told_by = EXCLUDED.told_by,
-                    deviates = EXCLUDED.deviates,
-                    clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")}
-                WHERE {_gives_way("old", "EXCLUDED.{}")}
-                RETURNING {names}, last_updated
-            ), superseded AS (
-                DELETE FROM {table} AS variant USING kept
-                WHERE ({", ".join(f"variant.{name}" for name in cls.IDENTITY)})
-                    = ({", ".join(f"kept.{name}" for name in cls.IDENTITY)})
-                  AND variant.audience <> '' AND variant.last_updated < kept.last_updated)
-            SELECT {names} FROM kept
-        """  # noqa: S608 - names of our own table and columns
+                cls.lock(cls.as_identity(one))
         kept_now = set(
             statements.run(
-                statement,
+                storing.all_statement(cls),
                 [
-                    now,
+                    timezone.now(),
                     told_by,
                     *_columns(changed),
                     [one.last_updated for one in changed],
                     [one.document for one in changed],
                     [one.deviates for one in changed],
+                    *([one.more[name] for one in changed] for name in cls.MORE),
                     told_by,
                 ],
             )
         )
         return [one for one in changed if one.identity in kept_now]
+
+    @classmethod
+    def as_identity(cls, one: Whole) -> dict[str, str]:
+        """The columns that name it."""
+        return dict(zip(cls.IDENTITY, one.identity, strict=True))
 
     @classmethod
     def _known(
@@ -258,21 +298,21 @@ class StoredObject(models.Model):
         cls,
         identity: Mapping[str, str],
         audience: str,
-        change: Callable[[bytes], Merged | None],
+        change: Callable[[Self], Merged | None],
         told_by: str = ITS_OWNER,
     ) -> Kept | None:
         """Change what is kept of this teller; None when nothing is.
 
         A change that is broadcast goes into every variant that has what it changes. One for a
         single party goes into its own variant, which begins as a copy of what was broadcast.
-        `change` makes the new document out of a kept one, gives None where that is newer, and
+        `change` makes the new document out of a kept row, gives None where that is newer, and
         raises UnknownLocation where the changed part is not in it.
         """
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
             # What was broadcast comes first, and decides whether a broadcast is news.
             variants = {
-                one.audience: bytes(one.document)
+                one.audience: one
                 for one in cls.named(identity)
                 .filter(told_by=told_by)
                 .order_by("audience")
@@ -281,16 +321,18 @@ class StoredObject(models.Model):
             if told_by and not variants and cls.is_told_by_owner(identity):
                 return Kept.OLDER
             if audience != EVERYBODY:
-                document = variants.get(audience) or variants.get(EVERYBODY)
-                merged = change(document) if document else None
+                row = variants.get(audience)
+                row = row if row is not None and row.document else variants.get(EVERYBODY)
+                merged = change(row) if row is not None else None
                 if merged is None:
-                    return Kept.OLDER if document else None
+                    return None if row is None else Kept.OLDER
                 cls.keep(
                     identity,
                     audience,
                     merged.document,
                     merged.last_updated,
                     deviates=merged.deviates,
+                    **merged.more,
                 )
                 return Kept.CREATED if merged.is_new else Kept.CHANGED
             return cls._merge_all(identity, variants, change) if variants else None
@@ -304,13 +346,13 @@ class StoredObject(models.Model):
     def _merge_all(
         cls,
         identity: Mapping[str, str],
-        variants: Mapping[str, bytes],
-        change: Callable[[bytes], Merged | None],
+        variants: Mapping[str, Self],
+        change: Callable[[Self], Merged | None],
     ) -> Kept:
         outcome, lacks_part = Kept.OLDER, None
-        for audience, document in variants.items():
+        for audience, row in variants.items():
             try:
-                merged = change(document)
+                merged = change(row)
             except UnknownLocation as unknown:
                 lacks_part = unknown
                 continue
@@ -325,6 +367,7 @@ class StoredObject(models.Model):
                     received_at=now,
                     deviates=merged.deviates,
                     clean_until=since if merged.deviates else None,
+                    **merged.more,
                 )
                 outcome = max(outcome, Kept.CREATED if merged.is_new else Kept.CHANGED)
             elif audience == EVERYBODY:
@@ -332,89 +375,6 @@ class StoredObject(models.Model):
         if lacks_part is not None and not outcome:
             raise lacks_part
         return outcome
-
-
-def _gives_way(kept: str, sent: str) -> str:
-    """The condition that the row `kept` may be replaced by what is sent.
-
-    Its owner's word goes before an aggregator's; of the same kind, the later one counts, and a time
-    far ahead guards nothing. `sent` makes a column's value out of its name.
-    """
-    told_by, last_updated, received_at = map(
-        sent.format, ("told_by", "last_updated", "received_at")
-    )
-    ahead = f"{received_at} + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
-    return f"""(
-        {kept}.told_by <> '' AND {told_by} = ''
-        OR ({kept}.told_by = '') = ({told_by} = '')
-        AND ({kept}.last_updated <= {last_updated} OR {kept}.last_updated > {ahead})
-    )"""
-
-
-_GIVEN: Final = "%({})s"
-
-
-def _given(kind: type[StoredObject], name: str) -> str:
-    """A column's value; of one that is compared as well, with its type."""
-    is_compared = name in {*kind.IDENTITY, "audience", "told_by"}
-    return f"%({name})s::text" if is_compared else f"%({name})s"
-
-
-def _is_same(kind: type[StoredObject]) -> str:
-    return " AND ".join(f"kept.{name} = %({name})s::text" for name in kind.IDENTITY)
-
-
-def _clean_until(kept: str, deviates: str, now: str) -> str:
-    """Until when the document did not deviate: the moment at which one that does comes."""
-    return (
-        f"CASE WHEN {deviates} AND {kept}.deviates THEN {kept}.clean_until "
-        f"WHEN {deviates} THEN {now} END"
-    )
-
-
-@cache
-def _replace_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
-    """Replace what was broadcast and has no variants, unless it is newer."""
-    key = (*kind.IDENTITY, "audience")
-    return f"""
-        UPDATE {kind._meta.db_table} AS kept
-        SET {", ".join(f"{name} = {_given(kind, name)}" for name in names if name not in key)},
-            clean_until = {_clean_until("kept", "%(deviates)s", "%(received_at)s::timestamptz")}
-        WHERE {_is_same(kind)} AND kept.audience = '' AND NOT kept.has_variants
-          AND {_gives_way("kept", _GIVEN)}
-        RETURNING 1
-    """  # noqa: S608 - names of our own tables and columns
-
-
-@cache
-def _keep_statement(kind: type[StoredObject], names: tuple[str, ...]) -> str:
-    """Insert or replace, guarded by what the audience has: its variant, or what was broadcast.
-
-    An aggregator's word is guarded by whatever the owner told to anybody.
-    """
-    table, key = kind._meta.db_table, (*kind.IDENTITY, "audience")
-    given = ", ".join(_given(kind, name) for name in names)
-    return f"""
-        WITH stored AS (
-            INSERT INTO {table} AS old ({", ".join(names)}, has_variants)
-            SELECT {given}, %(audience)s::text = '' AND EXISTS (
-                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)} AND kept.audience <> ''
-                AND NOT {_gives_way("kept", _GIVEN)})
-            WHERE NOT EXISTS (
-                SELECT 1 FROM {table} AS kept WHERE {_is_same(kind)}
-                AND (kept.audience = '' OR %(told_by)s::text <> '')
-                AND NOT {_gives_way("kept", _GIVEN)})
-            ON CONFLICT ({", ".join(key)}) DO UPDATE SET has_variants = EXCLUDED.has_variants,
-                clean_until = {_clean_until("old", "EXCLUDED.deviates", "EXCLUDED.received_at")},
-                {", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)}
-            WHERE {_gives_way("old", "EXCLUDED.{}")}
-            RETURNING old.xmax = 0 AS is_new
-        ), superseded AS (
-            DELETE FROM {table} AS kept USING stored
-            WHERE {_is_same(kind)} AND %(audience)s::text = '' AND kept.audience <> ''
-              AND {_gives_way("kept", _GIVEN)})
-        SELECT is_new FROM stored
-    """  # noqa: S608 - names of our own tables and columns
 
 
 def _says_more(one: Whole, kept: tuple[datetime, str] | None, now: datetime) -> bool:
@@ -473,9 +433,16 @@ def check_ids(pushed: Pushed, sent: Any, key: str = "id") -> None:
         return  # Its receiver has taken it for what the URL says.
     in_url = {"country_code": pushed.owner.country_code, "party_id": pushed.owner.party_id}
     for name, expected in (in_url | {key: pushed.ids[0]}).items():
-        value = getattr(sent, name, msgspec.UNSET)
-        if value is not msgspec.UNSET and str(value).upper() != expected.upper():
-            raise InvalidParameters(f"{name} is {value!r} in the body, {expected!r} in the URL.")
+        check_id(sent, name, expected)
+
+
+def check_id(sent: Any, name: str, expected: str) -> None:
+    """Refuse (2001) another `name` in the body than its URL has, or one that cannot be read."""
+    value = getattr(sent, name, None)
+    if value is msgspec.UNSET or (value is not None and str(value).upper() == expected.upper()):
+        return
+    said = "cannot be read" if value is None else f"is {str(value)[:80]!r}"
+    raise InvalidParameters(f"{name} {said} in the body, it is {expected!r} in the URL.")
 
 
 def is_older(last_updated: datetime, kept: datetime) -> bool:

@@ -1,30 +1,46 @@
 """Locations as the hub keeps them (mod_locations, Flow and Lifecycle)."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from django.db import models
+from django.utils import timezone
 
-from hub.ocpi import lenient
-from hub.ocpi.errors import InvalidParameters, UnknownLocation
-from hub.ocpi.patches import Fields, fields_of, last_updated_of
-from hub.ocpi.reading import Essentials, deviations_of
+from hub import statements, storing
+from hub.ocpi.errors import UnknownLocation
+from hub.ocpi.patches import fields_of
+from hub.ocpi.reading import Essentials, Reading, is_right
 from hub.store import (
+    EVERYBODY,
+    FUTURE_TOLERANCE,
+    ITS_OWNER,
     Kept,
     Merged,
     Pushed,
     StoredObject,
+    Told,
+    Whole,
+    check_id,
     check_ids,
-    is_far_ahead,
-    is_older,
+)
+from locations import merging
+from locations.merging import PARTS, Merging
+from locations.moments import (
+    LISTED,
+    Moments,
+    as_json,
+    from_json,
+    goes_before,
+    last_change,
+    moments_of,
 )
 from locations.objects import EVSE, Connector
 from locations.objects import Location as LocationObject
 
 # What {location_id}[/{evse_uid}][/{connector_id}] names, and what must be readable of it.
-_KINDS: Final = (LocationObject, EVSE, Connector)
 ESSENTIALS: Final = (
     Essentials(
         LocationObject,
@@ -33,14 +49,16 @@ ESSENTIALS: Final = (
     Essentials(EVSE, named=frozenset({"EVSE.connectors[].id"})),
     Essentials(Connector),
 )
-_NULL: Final = msgspec.Raw(b"null")
-_NAMES: Final = ("Location", "EVSE", "Connector")
-# Where a part stands in its parent, and the field that names it.
-_PARTS: Final = (("evses", "uid"), ("connectors", "id"))
 
 
 class Location(StoredObject):
     """One Location with its EVSEs and Connectors, for everybody or for one party alone."""
+
+    MORE: ClassVar[Mapping[str, str]] = {"moments": "jsonb"}
+
+    # By part, when it was last changed itself (locations/moments.py); `last_updated` is the latest.
+    # Empty: as the document says.
+    moments = models.JSONField(default=dict, db_default={}, editable=False)
 
     class Meta:
         constraints = [
@@ -65,133 +83,264 @@ class Location(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Kept:
+    def push(cls, pushed: Pushed) -> Told:
         """Keep a PUT or PATCH of a Location, EVSE or Connector.
 
         UnknownLocation (2003) when it changes what the hub does not have.
         """
-        kind = _KINDS[len(pushed.ids) - 1]
-        identity = cls.identity(pushed)
-        if pushed.method == "PUT" and kind is LocationObject:
-            found = pushed.read(ESSENTIALS[0])
-            check_ids(pushed, found.sent)
-            return cls.keep(
-                identity,
-                pushed.audience,
-                pushed.body,
-                found.last_updated,
-                deviates=bool(found.differences),
-                told_by=pushed.told_by,
-            )
-        _check_part(pushed)
-        kept = cls.merge(
-            identity, pushed.audience, lambda document: _changed(document, pushed), pushed.told_by
-        )
+        reading = pushed.read(ESSENTIALS[len(pushed.ids) - 1])
+        if len(pushed.ids) == 1:
+            check_ids(pushed, reading.sent)
+        elif pushed.audience == EVERYBODY:
+            check_id(reading.sent, PARTS[len(pushed.ids) - 2][1], pushed.ids[-1])
+        if pushed.method == "PUT" and len(pushed.ids) == 1:
+            return cls._put(pushed, reading)
+        change = _PartChange(pushed, reading)
+        kept = cls.merge(cls.identity(pushed), pushed.audience, change.into, pushed.told_by)
         if kept is None:
             raise UnknownLocation(
                 f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."
             )
-        return kept
+        return Told(kept, change.body)
+
+    @classmethod
+    def _put(cls, pushed: Pushed, reading: Reading) -> Told:
+        identity, now = cls.identity(pushed), timezone.now()
+        moments = moments_of(reading.sent, reading.last_updated, now + FUTURE_TOLERANCE)
+        return cls._keep(
+            identity,
+            identity
+            | {
+                "audience": pushed.audience,
+                "last_updated": last_change(moments, now, now + FUTURE_TOLERANCE),
+                "document": pushed.body,
+                "received_at": now,
+                "deviates": bool(reading.differences),
+                "told_by": pushed.told_by,
+                "moments": as_json(moments),
+            },
+        )
+
+    @classmethod
+    def keep(
+        cls,
+        identity: Mapping[str, str],
+        audience: str,
+        document: bytes,
+        last_updated: datetime,
+        *,
+        deviates: bool = False,
+        told_by: str = ITS_OWNER,
+        **more: Any,
+    ) -> Kept:
+        """As any object; without `moments` its parts were changed when it was."""
+        moments = more.get("moments") or msgspec.to_builtins(_undivided(last_updated))
+        return super().keep(
+            identity,
+            audience,
+            document,
+            last_updated,
+            deviates=deviates,
+            told_by=told_by,
+            moments=as_json(moments),
+        )
+
+    @classmethod
+    def is_not_newer(cls, kept: str, sent: str) -> str:
+        """No part of it is newer than in what is sent: `goes_before`, in SQL."""
+        moments = f"{sent.format('moments')}::jsonb"
+        ahead = f"{sent.format('received_at')} + interval '{FUTURE_TOLERANCE.seconds} s'"
+        return f"""({kept}.moments <> '{{}}' AND ({kept}.moments = {moments} OR NOT EXISTS (
+            SELECT FROM jsonb_each_text({kept}.moments) AS part (name, at)
+            WHERE part.at::timestamptz <= {ahead} AND part.at::timestamptz
+                > coalesce({moments} ->> part.name, {moments} ->> U&'\\001F')::timestamptz)))"""
+
+    @classmethod
+    def _keep_locked(
+        cls, identity: Mapping[str, str], values: dict[str, Any], *, is_pushed: bool = True
+    ) -> Told:
+        """Part by part, as far as what its audience has is newer."""
+        as_sent = values
+        told_by, audience, now = values["told_by"], values["audience"], values["received_at"]
+        ahead = now + FUTURE_TOLERANCE
+        rows = {row.audience: row for row in cls.named(identity).select_for_update()}
+        same = {who: row for who, row in rows.items() if bool(row.told_by) == bool(told_by)}
+        if told_by and len(same) < len(rows):
+            return Told(Kept.OLDER, values["document"])
+        moments: Moments = from_json(values["moments"])
+        known = same.get(audience) or same.get(EVERYBODY)
+        if known is not None and known.may_be_newer(moments, ahead):
+            merge = Merging(ahead)
+            sent = merging.whole(values["document"], moments, ahead)
+            new = merge.put(known.as_part(ahead), sent, is_pushed=is_pushed)
+            if not merge.says_more:
+                return Told(Kept.OLDER, values["document"])
+            document, moments = new.document(), new.moments()
+            if document != values["document"]:
+                values = values | {
+                    "document": document,
+                    "deviates": not is_right(document, LocationObject),
+                }
+            values = values | {
+                "moments": as_json(moments),
+                "last_updated": last_change(moments, now, ahead),
+            }
+        others = [row for who, row in rows.items() if who not in {audience, EVERYBODY}]
+        if audience == EVERYBODY:
+            over = [row.pk for row in others if _is_superseded(row, told_by, moments, ahead)]
+            cls._default_manager.filter(pk__in=over).delete()
+            values = values | {"has_variants": len(over) < len(others)}
+        if audience in rows:
+            cls._rewrite(rows[audience], values)
+            return Told(Kept.CHANGED, values["document"])
+        if statements.run(storing.insert_statement(cls, tuple(values)), values):
+            return Told(Kept.CREATED, values["document"])
+        # A pull has just brought it: what is new to it, it does not lock.
+        return cls._keep_locked(identity, as_sent, is_pushed=is_pushed)
+
+    @classmethod
+    def _rewrite(cls, row: "Location", values: dict[str, Any]) -> None:
+        clean_until = row.clean_until if row.deviates else values["received_at"]
+        cls._default_manager.filter(pk=row.pk).update(
+            **values | {"moments": msgspec.json.decode(values["moments"])},
+            clean_until=clean_until if values["deviates"] else None,
+        )
+
+    @classmethod
+    def keep_changed(cls, objects: Sequence[Whole], told_by: str = ITS_OWNER) -> list[Whole]:
+        """As any objects; one of which a part that is kept is newer is merged with it by itself."""
+        if not objects:
+            return []
+        now = timezone.now()
+        known = cls._known(objects, told_by, "ARRAY[moments::text, md5(document)]")
+        changed, same, mixed = [], [], []
+        for one in map(_dated, objects):
+            if one.identity not in known:
+                changed.append(one)
+                continue
+            text, digest = known[one.identity][1]
+            kept, moments = from_json(text), from_json(one.more["moments"])
+            if not kept or goes_before(kept, moments, now + FUTURE_TOLERANCE):
+                mixed.append(one)
+            elif kept != moments:
+                changed.append(one)
+            elif hashlib.md5(one.document, usedforsecurity=False).hexdigest() != digest:
+                same.append(one)
+        said_already = cls._said_already(same, told_by) if same else set()
+        changed += [one for one in same if one.identity not in said_already]
+        for one in sorted([*changed, *mixed], key=_by_name) if mixed else ():
+            cls.lock(cls.as_identity(one))
+        news = cls._keep_all(changed, known.keys(), told_by)
+        stored = {one.identity for one in news}
+        # And what a push has overtaken just now.
+        for one in [*mixed, *(one for one in changed if one.identity not in stored)]:
+            identity = cls.as_identity(one)
+            cls.lock(identity)
+            told = cls._keep_locked(identity, _columns_of(one, told_by, now), is_pushed=False)
+            if told.kept:
+                news.append(one._replace(document=told.body))
+        return news
+
+    @classmethod
+    def whole(cls, identity: tuple[str, ...], document: bytes, reading: Reading) -> Whole:
+        """One of a list that was pulled."""
+        now = timezone.now()
+        moments = moments_of(reading.sent, reading.last_updated, now + FUTURE_TOLERANCE)
+        changed = last_change(moments, now, now + FUTURE_TOLERANCE)
+        more = {"moments": as_json(moments)}
+        return Whole(identity, document, changed, bool(reading.differences), more)
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
         """Which Location the URL names, be it by one of its parts."""
         return {"owner": str(pushed.owner), "object_id": pushed.ids[0].upper()}
 
+    @property
+    def own_moments(self) -> Moments:
+        """The column, as times."""
+        return msgspec.convert(self.moments, Moments)
+
+    def may_be_newer(self, moments: Moments, ahead: datetime) -> bool:
+        """Whether anything kept goes before a whole Location of these moments."""
+        return not self.moments or goes_before(self.own_moments, moments, ahead)
+
+    def as_part(self, ahead: datetime) -> merging.Part:
+        """The document and its parts."""
+        return merging.whole(bytes(self.document), self.own_moments, ahead)
+
     def part(self, ids: Sequence[str]) -> bytes | None:
         """The document of the Location, or of its EVSE or Connector; None when it has none such."""
-        document = bytes(self.document)
-        for (name, key), wanted in zip(_PARTS, ids, strict=False):
-            children = _children(fields_of(document), name)
-            place = _place(children, key, wanted)
-            if place is None:
-                return None
-            document = msgspec.json.encode(children[place])
-        return document
+        if not ids:
+            return bytes(self.document)
+        found = merging.part_of(self.as_part(self.last_updated), ids)
+        return None if found is None else found.document()
 
 
-def _check_part(pushed: Pushed) -> None:
-    """Refuse a body that is no such object, or not the one that its URL names."""
-    sent = pushed.read(ESSENTIALS[len(pushed.ids) - 1]).sent
-    if len(pushed.ids) == 1:
-        check_ids(pushed, sent)
-        return
-    key = _PARTS[len(pushed.ids) - 2][1]
-    named = getattr(sent, key, msgspec.UNSET)
-    if named is not msgspec.UNSET and str(named).upper() != pushed.ids[-1].upper():
-        raise InvalidParameters(f"{key} is {named!r} in the body, {pushed.ids[-1]!r} in the URL.")
+class _PartChange:
+    """A PATCH, or a PUT of an EVSE or Connector; `body` tells others of it."""
+
+    def __init__(self, pushed: Pushed, reading: Reading) -> None:
+        self.body = pushed.body
+        self._path = pushed.ids[1:]
+        self._is_patch = pushed.method == "PATCH"
+        self._now = timezone.now()
+        self._ahead = self._now + FUTURE_TOLERANCE
+        fields, own = fields_of(pushed.body), reading.last_updated
+        self._change = merging.sent(fields, own, self._path, self._ahead)
+
+    def into(self, row: Location) -> Merged | None:
+        """The Location with the change in it; None when what it changes is newer already."""
+        merge = Merging(self._ahead)
+        kept = row.as_part(self._ahead)
+        new = merge.below(kept, self._path, self._change, is_patch=self._is_patch)
+        if not merge.says_more:
+            return None
+        if row.audience == EVERYBODY and not self._is_patch:
+            self._tell(merging.part_of(new, self._path))
+        document, moments = new.document(), new.moments()
+        return Merged(
+            document,
+            last_change(moments, self._now, self._ahead),
+            merge.is_new,
+            deviates=not is_right(document, LocationObject),
+            more={"moments": msgspec.to_builtins(moments)},
+        )
+
+    def _tell(self, part: merging.Part | None) -> None:
+        """Others are told the part as it is now, where a part of its own is newer."""
+        if part is not None and part.raw != self._change.raw:
+            self.body = part.document()
 
 
-def _changed(document: bytes, pushed: Pushed) -> Merged | None:
-    """The Location with the change in it; None when the changed part is newer already."""
-    change = _Change(pushed)
-    changed = change.into(fields_of(document))
-    if changed is None:
-        return None
-    merged = msgspec.json.encode(changed)
-    deviates = bool(deviations_of(merged, LocationObject))
-    return Merged(merged, last_updated_of(merged), change.is_new, deviates)
+def _undivided(last_updated: datetime) -> Moments:
+    return {"": last_updated, LISTED: last_updated}
 
 
-class _Change:
-    """A PUT or PATCH of a Location, EVSE or Connector on its way into the whole Location."""
-
-    def __init__(self, pushed: Pushed) -> None:
-        self._pushed = pushed
-        self._fields = fields_of(pushed.body)
-        self._moment = last_updated_of(pushed.body)
-        self.is_new = False
-
-    def into(self, parent: Fields, depth: int = 0) -> Fields | None:
-        """The fields of one level with the change in it; None when they are newer.
-
-        "the Receiver SHALL also set the new `last_updated` value on the parent" (PUT Method),
-        unless the parent's is later already, as when an update of another EVSE came before.
-        """
-        ids, method = self._pushed.ids, self._pushed.method
-        if depth == len(ids) - 1:
-            moment = _moment(parent)
-            if moment is not None and is_older(self._moment, moment):
-                return None
-            return parent | self._fields if method == "PATCH" else self._fields
-        name, key = _PARTS[depth]
-        children = _children(parent, name)
-        place = _place(children, key, ids[depth + 1])
-        if place is not None:
-            new = self.into(children[place], depth + 1)
-            if new is None:
-                return None
-            children[place] = new
-        elif method == "PUT" and depth + 2 == len(ids):
-            self.is_new = True
-            children.append(self._fields)
-        else:
-            raise UnknownLocation(
-                f"The hub has no {_NAMES[depth + 1]} {ids[depth + 1]!r} of Location {ids[0]!r} of "
-                f"{self._pushed.owner}: PUT it first."
-            )
-        return parent | {name: msgspec.Raw(msgspec.json.encode(children))} | self._raised(parent)
-
-    def _raised(self, parent: Fields) -> Fields:
-        moment = _moment(parent)
-        is_later = moment is not None and moment > self._moment and not is_far_ahead(moment)
-        return {"last_updated": (parent if is_later else self._fields)["last_updated"]}
+def _by_name(one: Whole) -> tuple[str, ...]:
+    return one.identity
 
 
-def _children(parent: Fields, name: str) -> list[Fields]:
-    children: list[Fields] | None = msgspec.json.decode(
-        parent.get(name, b"null"), type=list[Fields] | None
-    )
-    return children or []
+def _dated(one: Whole) -> Whole:
+    if one.more:
+        return one
+    return one._replace(more={"moments": as_json(_undivided(one.last_updated))})
 
 
-def _place(children: list[Fields], key: str, wanted: str) -> int | None:
-    for place, child in enumerate(children):
-        if str(msgspec.json.decode(child.get(key, _NULL))).upper() == wanted.upper():
-            return place
-    return None
+def _is_superseded(row: Location, told_by: str, moments: Moments, ahead: datetime) -> bool:
+    """Whether a variant says nothing that is newer than what is broadcast now."""
+    if bool(row.told_by) != bool(told_by):
+        return not told_by
+    kept = row.own_moments or row.as_part(ahead).moments()
+    return not goes_before(kept, moments, ahead)
 
 
-def _moment(fields: Fields) -> datetime | None:
-    """When the part was last updated; None where that cannot be read."""
-    return lenient.moment(msgspec.json.decode(fields.get("last_updated", _NULL)))
+def _columns_of(one: Whole, told_by: str, now: datetime) -> dict[str, Any]:
+    return Location.as_identity(one) | {
+        "audience": EVERYBODY,
+        "last_updated": one.last_updated,
+        "document": one.document,
+        "received_at": now,
+        "deviates": one.deviates,
+        "told_by": told_by,
+        **one.more,
+    }

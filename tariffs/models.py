@@ -6,7 +6,7 @@ from typing import Final
 from django.db import models, transaction
 
 from hub.ocpi.reading import Essentials
-from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, check_ids
+from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
 from tariffs.objects import Tariff as TariffObject
 
 # Beside what its table requires, nothing that a price is made of may be in doubt.
@@ -45,14 +45,14 @@ class Tariff(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Kept:
+    def push(cls, pushed: Pushed) -> Told:
         """Keep a PUT, or forget on DELETE."""
         identity = cls.identity(pushed)
         if pushed.method == "DELETE":
-            return cls._forget(identity, pushed.audience, pushed.told_by)
+            return Told(cls._forget(identity, pushed.audience, pushed.told_by), pushed.body)
         found = pushed.read(ESSENTIALS)
         check_ids(pushed, found.sent)
-        return cls.keep(
+        kept = cls.keep(
             identity,
             pushed.audience,
             pushed.body,
@@ -60,6 +60,7 @@ class Tariff(StoredObject):
             deviates=bool(found.differences),
             told_by=pushed.told_by,
         )
+        return Told(kept, pushed.body)
 
     @classmethod
     def _forget(cls, identity: Mapping[str, str], audience: str, told_by: str) -> Kept:

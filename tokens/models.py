@@ -7,9 +7,9 @@ import msgspec
 from django.db import models
 
 from hub.ocpi.errors import InvalidParameters, UnknownToken
-from hub.ocpi.patches import last_updated_of, merged
-from hub.ocpi.reading import Essentials, deviations_of
-from hub.store import EVERYBODY, Kept, Merged, Pushed, StoredObject, check_ids, is_older
+from hub.ocpi.patches import merged
+from hub.ocpi.reading import Essentials, is_right
+from hub.store import EVERYBODY, Merged, Pushed, StoredObject, Told, check_ids, is_older
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
 
@@ -56,35 +56,29 @@ class Token(StoredObject):
         return f"token {self.pk} of {self.owner}"
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Kept:
+    def push(cls, pushed: Pushed) -> Told:
         """Keep a PUT or PATCH.
 
         UnknownToken (2004) when it changes what the hub does not have.
         """
-        identity = cls.identity(pushed)
+        identity, found = cls.identity(pushed), pushed.read(ESSENTIALS)
+        _check(pushed, identity, found.sent)
+        moment = found.last_updated
         if pushed.method == "PUT":
-            found = pushed.read(ESSENTIALS)
-            _check(pushed, identity, found.sent)
-            return cls.keep(
-                identity,
-                pushed.audience,
-                pushed.body,
-                found.last_updated,
-                deviates=bool(found.differences),
-            )
-        _check(pushed, identity, pushed.read(ESSENTIALS).sent)
+            deviates = bool(found.differences)
+            kept = cls.keep(identity, pushed.audience, pushed.body, moment, deviates=deviates)
+            return Told(kept, pushed.body)
 
-        def change(document: bytes) -> Merged | None:
-            moment = last_updated_of(pushed.body)
-            if is_older(moment, last_updated_of(document)):
+        def change(row: Token) -> Merged | None:
+            if is_older(moment, row.last_updated):
                 return None
-            changed = merged(document, pushed.body)
-            return Merged(changed, moment, deviates=bool(deviations_of(changed, TokenObject)))
+            changed = merged(bytes(row.document), pushed.body)
+            return Merged(changed, moment, deviates=not is_right(changed, TokenObject))
 
         is_stored = cls.merge(identity, pushed.audience, change)
         if is_stored is None:
             raise UnknownToken("The hub has no such Token: PUT it first.")
-        return is_stored
+        return Told(is_stored, pushed.body)
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
@@ -99,15 +93,13 @@ class Token(StoredObject):
 def _check(pushed: Pushed, identity: Mapping[str, str], sent: Any) -> None:
     if pushed.audience != EVERYBODY:
         return  # Its receiver has taken it for what the URL says.
-    uid = getattr(sent, "uid", msgspec.UNSET)
-    if uid is not msgspec.UNSET and uid.upper() != identity["object_id"]:
+    if sent.uid is not msgspec.UNSET and sent.uid.upper() != identity["object_id"]:
         # Without the two: what is refused may be logged.
         raise InvalidParameters("uid in the body is not the one in the URL.")
     check_ids(pushed, sent, "uid")
-    named = getattr(sent, "type", msgspec.UNSET)
-    if named not in {msgspec.UNSET, identity["type"]}:
+    if sent.type not in {msgspec.UNSET, identity["type"]}:
         raise InvalidParameters(
-            f"type is {str(named)!r} in the body; the URL says {identity['type']!r} "
+            f"type is {str(sent.type)!r} in the body; the URL says {identity['type']!r} "
             "(?type=…, RFID when it is left out)."
         )
 

@@ -99,20 +99,37 @@ class Reading:
         )
 
 
+class Refused(InvalidParameters):
+    """2001: the hub cannot answer for this object; `difference` is why."""
+
+    def __init__(self, difference: Difference) -> None:
+        super().__init__(str(difference))
+        self.difference = difference
+
+
 def read(body: bytes, essentials: Essentials, *, is_patch: bool = False) -> Reading:
     """What was pushed to the hub for all, or pulled.
 
-    NotJson (HTTP 400), or InvalidParameters (2001) that names the first field without which the
-    hub cannot answer for the object.
+    NotJson (HTTP 400), or Refused (2001) that names the first field without which the hub cannot
+    answer for the object.
     """
     sent, last_updated, differences = _look(body, essentials, is_patch)
     for one in differences:
         rules = essentials.refused.get(one.deviation.path)
         if rules is not None and (not rules or one.deviation.rule in rules):
-            raise InvalidParameters(str(one))
+            raise Refused(one)
     if last_updated is None:
         raise InvalidParameters("`last_updated` cannot be read.")
     return Reading(sent, last_updated, differences)
+
+
+def is_right(body: bytes, kind: type[msgspec.Struct]) -> bool:
+    """Whether it differs from the text nowhere."""
+    try:
+        decode(body, kind)
+    except InvalidParameters:
+        return False
+    return True
 
 
 def glance(

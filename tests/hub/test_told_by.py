@@ -22,7 +22,7 @@ def push(moment: str, told_by: str = ITS_OWNER, method: str = "PUT", audience: s
     if method == "PATCH":
         body = {"name": body["name"], "last_updated": moment}
     document = json.dumps(body).encode()
-    return Location.push(Pushed(method, OWNER, ("L",), {}, document, audience, told_by))
+    return Location.push(Pushed(method, OWNER, ("L",), {}, document, audience, told_by)).kept
 
 
 def pulled(moment: str, told_by: str = ITS_OWNER) -> bool:
@@ -95,7 +95,7 @@ def test_what_the_owner_tells_one_party_leaves_the_aggregators_word_to_the_other
 def tariff(method: str = "PUT", told_by: str = ITS_OWNER, moment: str = T1) -> Kept:
     body = json.dumps(tariff_of(OWNER, "T", last_updated=moment)).encode()
     sent = body if method == "PUT" else b""
-    return Tariff.push(Pushed(method, OWNER, ("T",), {}, sent, told_by=told_by))
+    return Tariff.push(Pushed(method, OWNER, ("T",), {}, sent, told_by=told_by)).kept
 
 
 def test_an_aggregator_ends_no_tariff_that_its_owner_tells():

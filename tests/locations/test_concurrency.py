@@ -122,7 +122,9 @@ def in_the_store(location_id, method, body, audience="", *ids):
         try:
             owner = PartyId("NL", "CPO")
             sent = json.dumps(body).encode()
-            return Location.push(Pushed(method, owner, (location_id, *ids), {}, sent, audience))
+            return Location.push(
+                Pushed(method, owner, (location_id, *ids), {}, sent, audience)
+            ).kept
         finally:
             connection.close()
 

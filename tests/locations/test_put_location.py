@@ -335,7 +335,8 @@ def test_a_clock_more_than_five_minutes_ahead_guards_nothing(owner):
     # The parent takes the time that can be right.
     assert owner.kept("ahead")["last_updated"] == T2
     owner.put("ahead", body=ahead)
-    now = location_of(owner.party, "ahead", city="Now", last_updated=T3)
+    evses = [evse_of(last_updated=T3)]
+    now = location_of(owner.party, "ahead", city="Now", evses=evses, last_updated=T3)
     assert "status_message" not in owner.put("ahead", body=now).envelope
     assert owner.kept("ahead") == now
     assert Location.objects.get(object_id="AHEAD").last_updated.day == 3
