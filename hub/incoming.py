@@ -110,14 +110,9 @@ def mend_path(incoming: Incoming, directory: Directory) -> None:
     sent = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
     raw, rule = odd_urls.mended(sent, directory.has_module)
     if rule:
-        incoming.noted = (*incoming.noted, Deviation(rule, "URL", safe_example(sent)))
+        incoming.noted = (*incoming.noted, Deviation(rule, "URL", odd_urls.example(sent, raw)))
         scope = {"raw_path": raw.encode("latin-1"), "path": unquote(raw)}
         incoming.scope = incoming.scope | scope
-
-
-def safe_example(path: str) -> str:
-    """How a URL began: what follows may name a Token."""
-    return "/".join(path.split("/")[:5])
 
 
 def place_of(incoming: Incoming) -> Match | None:

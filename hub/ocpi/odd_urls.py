@@ -7,6 +7,7 @@ in three places (`{chargingprofiles_endpoint_url}{session_id}`, `{commands_endpo
 """
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Final
 
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
@@ -23,6 +24,15 @@ _OWNED: Final = ("locations", "tariffs", "tokens", "sessions")
 def is_ocpi(path: str) -> bool:
     """Whether it is below /ocpi/, however that is spelled."""
     return path.startswith("/ocpi/") or path.lstrip("/")[:5].lower() == "ocpi/"
+
+
+def example(sent: str, meant: str) -> str:
+    """How a mended path began, as it was sent: what follows may open something or name a driver."""
+    names = [name for name in meant.split("/") if name]  # ocpi, 2.2.1, receiver, module, ..
+    known = ({"ocpi"}, {_VERSION}, _ROLES | _OWN, _MODULES)
+    shown = [*takewhile(lambda pair: pair[0] in pair[1], zip(names, known, strict=False))]
+    last = shown[-1][0].removeprefix("hub")  # As in clientinfo.
+    return sent[: sent.lower().index(last) + len(last)]
 
 
 def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.ocpi.odd_urls import is_ocpi, mended
+from hub.ocpi.odd_urls import example, is_ocpi, mended
 
 BASE = "/ocpi/2.2.1"
 
@@ -70,6 +70,29 @@ def test_all_else_stays_as_it_is(path):
 def test_the_same_holds_for_the_beginning(path, meant, rule):
     assert mended(path) == (meant, rule)
     assert is_ocpi(path) == ("admin" not in path and path != "/")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (f"{BASE}/sender/tokens0123/authorize", f"{BASE}/sender/tokens"),
+        (f"{BASE}/receiver/tokensNL/ABC/0123", f"{BASE}/receiver/tokens"),
+        (f"{BASE}/receiver//Tokens/NL/ABC/0123", f"{BASE}/receiver//Tokens"),
+        (f"{BASE}/Receiver/tokens/NL//ABC/0123", f"{BASE}/Receiver/tokens"),
+        (f"{BASE}/SENDER/nltnm-uids/0123", f"{BASE}/SENDER"),
+        (f"{BASE}//via/Key", f"{BASE}//via"),
+        (f"{BASE}/VIA/Key", f"{BASE}/VIA"),
+        (f"{BASE}/ClientInfo/?", f"{BASE}/ClientInfo"),
+        ("//OCPI//2.2.1/Sender/tokens", "//OCPI//2.2.1/Sender/tokens"),
+        ("//ocpi/2.2.1", "//ocpi/2.2.1"),
+        ("/OCPI/2.2.1/", "/OCPI/2.2.1"),
+        ("//ocpi/2.2.1/SeCrEt", "//ocpi/2.2.1"),
+    ],
+)
+def test_an_example_ends_before_what_may_be_secret(path, shown):
+    meant, rule = mended(path)
+    assert rule
+    assert example(path, meant) == shown
 
 
 def test_a_custom_module_that_somebody_offers_keeps_its_url():
