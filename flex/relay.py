@@ -96,7 +96,7 @@ def _session_named(match: Match) -> tuple[PartyId, str]:
 
 def _as_emsp(receiver: PartyId) -> PartyId | None:
     """Whose driver it must be when the Session does not say."""
-    entry = holder.current().parties.get(receiver)
+    entry = holder.snapshot.parties.get(receiver)
     return receiver if entry is not None and Role.EMSP in entry.roles else None
 
 

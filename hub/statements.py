@@ -23,7 +23,9 @@ def run(query: str, parameters: Parameters = (), *, prepare: bool = True) -> lis
         psycopg.Cursor(cast("psycopg.Connection[Any]", connection.connection)) as cursor,
     ):
         cursor.execute(query, parameters, prepare=prepare, binary=True)
-        return cursor.fetchall() if cursor.description else []
+        # `description` would say the same, and make an object of each column for it.
+        result = cursor.pgresult
+        return cursor.fetchall() if result is not None and result.nfields else []
 
 
 def rows(model: type[Row], query: str, parameters: Parameters = ()) -> list[Row]:

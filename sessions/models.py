@@ -212,11 +212,14 @@ class Session(models.Model):
             "receiver": str(receiver),
             "ahead": now + FUTURE_TOLERANCE,
         }
-        kept = statements.rows(cls, _KEEP, values)
+        kept = statements.run(_KEEP, values)
+        underway.remember(owner, session_id, receiver)
         if not kept:
             statements.run(_SENT_TOO, values)
-        underway.remember(owner, session_id, receiver)
-        return Told(kept[0] if kept else None)
+            return Told(None)
+        # What was just sent to the database need not be fetched from it.
+        known = values | dict(zip(_RETURNED, kept[0], strict=True))
+        return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
 
     @classmethod
     def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> Told:
@@ -362,11 +365,18 @@ _LOOKED_UP = ("token_uid", "token_type", "location_id", "evse_uid", "status")
 _TOLD = ("last_updated", "put_last_updated", "document", "received_at")
 _UNDERWAY = ("is_accepted", "underway_to", "underway_until", "has_waiting")
 _STORED = (*_IDENTITY, *_EMSP, *_LOOKED_UP, *_TOLD, "sent_to", "created_at", *_UNDERWAY)
+_RETURNED = ("id", *_EMSP, *_LOOKED_UP, "sent_to", "has_waiting")
 _CHANGED = (
     *_EMSP,
     *_LOOKED_UP,
     *("last_updated", "document", "received_at", "sent_to", "is_accepted"),
 )
+# In the order in which Django reads them.
+_KNOWN = [
+    field.attname
+    for field in Session._meta.concrete_fields
+    if field.attname in {*_RETURNED, *_IDENTITY, *_TOLD, "is_accepted"} - {"put_last_updated"}
+]
 _INSERT = f"""
     INSERT INTO ocpi_sessions_session AS kept ({", ".join(_STORED)})
     VALUES ({", ".join(f"%({name})s" for name in _STORED)})
@@ -402,7 +412,7 @@ _KEEP = f"""
         is_accepted = true
     WHERE NOT kept.is_accepted OR kept.last_updated <= excluded.last_updated
        OR kept.last_updated > %(ahead)s
-    RETURNING {statements.columns(Session)}
+    RETURNING {", ".join(_RETURNED)}
 """
 _SENT_TOO = """
     UPDATE ocpi_sessions_session SET
