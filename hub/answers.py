@@ -9,6 +9,7 @@ with `--http hub.answers:Protocol`.
 import asyncio
 import logging
 import resource
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
@@ -37,8 +38,9 @@ def _most_connections() -> int:
 class _Joining:
     """A transport that keeps an answer's head back for its body, until the loop's next turn."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
         self._transport = transport
+        self._lingers = lingers
         self._loop = asyncio.get_running_loop()
         self._head = b""
 
@@ -55,15 +57,13 @@ class _Joining:
             return
         self._transport.write(data)
 
-    def write_eof(self) -> None:
-        """Nothing more will be sent."""
-        self._flush()
-        self._transport.write_eof()
-
     def close(self) -> None:
-        """Close when all is sent."""
+        """Close when all is sent; later, when the other side may still be sending."""
         self._flush()
-        self._transport.close()
+        if not self._lingers():
+            self._transport.close()
+        elif self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _flush(self) -> None:
         if self._head:
@@ -92,7 +92,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Every write goes through the joining transport; a request has to come soon."""
-        super().connection_made(cast(asyncio.Transport, _Joining(transport)))
+        super().connection_made(cast(asyncio.Transport, _Joining(transport, self._lingers)))
         self.ws_protocol_class = None  # No WebSocket, whatever is installed.
         # All connections of this server that wait for a whole head, who waits longest first.
         self._waiting: dict[Protocol, None] = vars(self.server_state).setdefault("waiting", {})
@@ -101,7 +101,8 @@ class Protocol(HttpToolsProtocol):
         self._begun = False
         # Of what has arrived: what certainly is of no use yet, and what a head may have at most.
         self._unread = self._most = self._packet = 0
-        self._is_over = False
+        # No more is read; a refusal is the last answer; the other side was given time to see it.
+        self._is_over = self._is_refused = self._has_lingered = False
         self._refusal: Refused | None = None
         self._is_kept = False
         self._deadline = _NEVER
@@ -180,6 +181,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Answered; a body that nobody waited for has to end soon, too."""
+        if self._is_over:
+            return
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
@@ -282,13 +285,21 @@ class Protocol(HttpToolsProtocol):
             cycle.keep_alive = False
 
     def _say(self, refusal: Refused) -> None:
-        """Closed at once, the connection would be reset, and the answer with it."""
         self.transport.write(_answer(refusal))
-        self.transport.write_eof()
+        self._is_refused = True
+        self.transport.close()
+
+    def _lingers(self) -> bool:
+        """Closed while bytes come in, a connection is reset, and the answer may be lost with it."""
+        if self._has_lingered or not (self._in_body or self._is_refused):
+            return False
+        self._has_lingered = self._is_over = True
         self._limit_to(self.LINGER_SECONDS)
+        return True
 
     def _end(self) -> None:
-        self._is_over, self._deadline = True, _NEVER
+        self._has_lingered = self._is_over = True
+        self._deadline = _NEVER
         self._waiting.pop(self, None)
         self.transport.close()
 

@@ -49,7 +49,6 @@ _WORDS: Final = frozenset(
     | {route.module for route in ROUTES}
     | set(CONFIGURATION_MODULES)
 )
-_BODY_SECONDS: Final = 30
 _SPOKEN: Final = (f"/ocpi/{VERSION}/", "/ocpi/versions")
 MAX_MESSAGE_ID: Final = 255
 # A sender that is still writing would not see the answer: this much more is read and dropped.
@@ -197,11 +196,11 @@ def is_open_to_token_a(path: str) -> bool:
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
-    """Of at most `limit` bytes, within 30 s: TooLarge, or 408; SenderGone when it breaks off."""
+    """At most `limit` bytes in BODY_TIMEOUT, or TooLarge, or 408; SenderGone if it breaks off."""
     parts = []
     size = 0
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
+        async with asyncio.timeout(settings.BODY_TIMEOUT):
             more = True
             while more and size <= limit + _DRAINED_BYTES:
                 event = await receive()
@@ -214,7 +213,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
                 more = event.get("more_body", False)
     except TimeoutError as error:
         raise OcpiError(
-            f"The body did not arrive within {_BODY_SECONDS} s.",
+            f"The body did not arrive within {settings.BODY_TIMEOUT:g} s.",
             http_status=HTTPStatus.REQUEST_TIMEOUT,
             headers={"Connection": "close"},
         ) from error

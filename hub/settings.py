@@ -80,6 +80,8 @@ WAITING_SECONDS = env.number("WAITING_SECONDS", 5)
 # Requests a second that a web process takes of one platform; 0: no limit. A platform may have its
 # own.
 REQUESTS_PER_SECOND = env.integer("REQUESTS_PER_SECOND", 0)
+# A body has to be whole by then, however it dribbles.
+BODY_TIMEOUT = env.number("BODY_TIMEOUT", 30)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
 MAX_ANSWER_BYTES = env.integer("MAX_ANSWER_BYTES", 20_000_000, least=1000)
 STILL_ALIVE_AFTER = env.number("STILL_ALIVE_AFTER", 300)

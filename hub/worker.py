@@ -70,7 +70,7 @@ class WebWorker:
             # One platform has one of them, however many it begins.
             self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=1)
             # Strangers may call what is no OCPI, and guess passwords; a password takes long.
-            self.pages = Bridge(settings.CONSOLE_THREADS)
+            self.pages = Bridge(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
             self.logins = Bridge(1)
             self.outbound = AsyncCaller(bulkhead.forwards)
             self.listener = Listener(lambda: self._start(self._confirm()))

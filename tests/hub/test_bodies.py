@@ -7,6 +7,7 @@ import asyncio
 import socket
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -137,6 +138,36 @@ def test_a_sender_that_leaves_in_mid_body_costs_nothing(hub, cpo, emsp):
         connection.sendall(head.encode() + b'{"a":')
     assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
     assert [message.method for message in emsp.simulator.got] == ["GET"]
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 100000\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("target", [f"/ocpi/2.2.1/receiver/{CUSTOM}/1", "/admin/login/"])
+def test_a_body_that_dribbles_for_ever_is_408(hub, cpo, emsp, target, rest):
+    head = (
+        f"PUT {target} HTTP/1.1\r\nHost: hub\r\nAuthorization: {authorization(token_of(cpo))}\r\n"
+    )
+    ended = threading.Event()
+    with (
+        changed_setting("BODY_TIMEOUT", 0.5),
+        socket.create_connection(_address(hub), timeout=20) as connection,
+    ):
+
+        def dribble() -> None:
+            with suppress(OSError):
+                connection.sendall(head.encode() + rest + b"\r\n")
+                while not ended.wait(0.05):
+                    connection.sendall(b"1\r\n{\r\n")
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        answer = b""
+        while part := connection.recv(10_000):
+            answer += part
+        ended.set()
+        thread.join(20)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within 0.5 s" in answer
+    assert not emsp.simulator.got
 
 
 def test_a_hanging_receiver_takes_no_capacity_from_others(hub, cpo, emsp):

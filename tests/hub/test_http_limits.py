@@ -285,6 +285,19 @@ def test_a_body_that_nobody_waited_for_has_to_end(hurried):
         thread.join(20)
 
 
+def test_an_early_answer_is_read_to_its_end_though_the_connection_ends_with_it(port):
+    """While bytes come in, a connection that is closed would be reset."""
+    head = b"PUT /early HTTP/1.1\r\nConnection: close\r\nContent-Length: 10000000\r\n\r\n"
+    for _ in range(20):
+        with connect(port) as connection:
+            connection.sendall(head + b"x" * 1000)
+            assert connection.recv(1)
+            # The hub has closed its side; we have not seen it, and go on.
+            connection.sendall(b"x" * 200_000)
+            answer = b"H" + rest(connection)
+            assert said(answer)[0] == 200
+
+
 def test_a_body_that_ends_behind_its_answer_leaves_a_connection_that_works(hurried):
     with connect(hurried) as connection:
         for _ in range(3):

@@ -73,12 +73,13 @@ def test_livez_says_that_the_process_lives(hub, method):
     assert (answer.status, answer.body) == (200, b"alive\n" if method == "GET" else b"")
 
 
-def test_livez_needs_no_thread_and_no_database_and_health_needs_both(hub, cpo):
-    """All of Django's threads wait for the database."""
+def test_livez_needs_no_thread_and_no_database_and_health_needs_both(hub, cpo, emsp):
+    """All of Django's threads wait for the database; no platform alone can take them all."""
     asking = Asking()
     with locked("hub_party"):
         for _ in range(settings.DJANGO_THREADS):
-            threading.Thread(target=ask, args=(hub, cpo, "GET", "hubclientinfo")).start()
+            for party in (cpo, emsp):
+                threading.Thread(target=ask, args=(hub, party, "GET", "hubclientinfo")).start()
         until(lambda: waiting() >= settings.DJANGO_THREADS)
         for _ in range(20):
             assert send(hub, "GET", "/livez").status == 200
@@ -121,7 +122,7 @@ def test_logins_have_a_thread_of_their_own_and_few_of_them_wait(hub, cpo):
         until(lambda: len(asking.answers) == Pages.MOST_OF_AN_ADDRESS - 2 - Pages.MOST_LOGINS)
         assert {answer.status for answer in asking.answers} == {503}
         assert all(answer.headers["retry-after"] == "1" for answer in asking.answers)
-        assert waiting() == 1
+        until(lambda: waiting() == 1)
         assert send(hub, "GET", "/static/hub/console.css").status == 200
         assert ask(hub, cpo, "GET", "hubclientinfo").said == (200, 1000)
     asking.ended()
