@@ -16,11 +16,13 @@ from django.utils import timezone
 
 from cdrs.models import Cdr, Posting
 from charging_profiles.models import CommandState, ProfileCommand
+from flex.models import PreferenceCopy
 from hub import delivery, pull
 from hub.models import Delivery, DeliveryState, DrainLease
 from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
 from locations.models import Location
+from sessions.models import Session
 from simulators.messages import Received, Reply
 from simulators.testing import Running
 from tests.flows.processes import HubProcesses
@@ -342,6 +344,35 @@ def test_a_result_comes_through_after_the_hub_was_killed_and_started_again(proce
     assert ask(processes, cpo, "POST", url, body=result).code == 1000
     assert emsp.simulator.got[-1].body == result
     assert emsp.simulator.got[-1].parts == ("START_SESSION", "7")
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_session_on_its_way_outlives_its_web_process_only_with_what_was_accepted_of_it(
+    processes, cast, pool, speaks
+):
+    """Its eMSP speaks of it at the other web process before it answers (ocpi/ocpi#378)."""
+    hanging, session_id = FirstHangs(Reply()), f"WAY-{speaks}"
+    cast.emsp.answers(session_id, hanging)
+    answer = pool.submit(cast.cpo.put_session, session_id, cast.emsp)
+    assert hanging.arrived.wait(PATIENCE)
+    if speaks:
+        path = f"{processes.other_url}/ocpi/2.2.1/sender/sessions/{session_id}/charging_preferences"
+        wishes = {"profile_type": "CHEAP"}
+        assert cast.emsp.send("PUT", path, wishes).json()["data"] == "ACCEPTED"
+    processes.kill("web-1")
+    with pytest.raises(GONE):
+        answer.result(PATIENCE)
+    hanging.may_answer.set()
+    found = Session.objects.named(session_id)
+    assert not found.get().is_accepted
+    # Nobody can know that nobody answers before the time to answer is over: shorten that.
+    found.update(underway_until=timezone.now())
+    until(cast, lambda: not found.filter(underway_until__isnull=False).exists())
+    assert found.exists() == speaks
+    processes.start("web-1")
+    assert code(cast.cpo.put_session(session_id, cast.emsp)) == 1000
+    assert found.get().is_accepted
+    assert PreferenceCopy.objects.filter(session=found.get()).count() == int(speaks)
 
 
 def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_more(
