@@ -7,6 +7,7 @@ handshake with a platform is not overtaken: the platform has been told a new tok
 
 from datetime import timedelta
 from secrets import token_urlsafe
+from typing import Any
 
 from django.db import connection, models
 from django.utils import timezone
@@ -46,7 +47,7 @@ def begin(platform_id: int, seconds: float, *, is_of_hub: bool = False) -> str:
     on.
     """
     key, now = token_urlsafe(12), timezone.now()
-    values = {
+    values: dict[str, Any] = {
         "platform": platform_id,
         "key": key,
         "is_of_hub": is_of_hub,

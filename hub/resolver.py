@@ -113,7 +113,7 @@ class Resolver:
     def _following(self, whose: Whose, now: float) -> tuple[list[_Question], _Question | None]:
         """Those that nobody waits for any more, and the first that somebody does."""
         waiting = self._waiting.get(whose, deque())
-        given_up = []
+        given_up: list[_Question] = []
         while waiting:
             one = waiting.popleft()
             if one.until > now:

@@ -48,7 +48,10 @@ def _service(said: bytes) -> Callable[[], AbstractContextManager[str]]:
 
 @contextmanager
 def _silent() -> Iterator[str]:
-    with server(lambda connection: connection.recv(1)) as url:
+    def wait(connection: socket.socket) -> None:
+        connection.recv(1)
+
+    with server(wait) as url:
         yield url
 
 

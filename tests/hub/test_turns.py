@@ -82,7 +82,7 @@ def test_the_thousandth_message_of_one_is_behind_the_first_of_every_other():
 def test_lanes_of_one_platform_take_turns_too():
     async def work() -> None:
         turns = Turns(4)
-        waiting = {}
+        waiting: dict[Lane, list[asyncio.Future[None]]] = {}
         for lane in (Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.RESULT):
             whose = Behalf(1, lane)
             if (turn := turns.take(whose)) is not None:
