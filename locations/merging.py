@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from hub.ocpi import lenient
+from hub.ocpi.comparison import plain
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import Fields, fields_of
 from locations.moments import LISTED, SEPARATOR, Moments, in_utc, latest, name_of
@@ -21,7 +22,6 @@ from locations.moments import LISTED, SEPARATOR, Moments, in_utc, latest, name_o
 PARTS: Final = (("evses", "uid"), ("connectors", "id"))
 _NAMES: Final = ("Location", "EVSE", "Connector")
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
-_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 _datetime: Final = msgspec.json.Decoder(datetime).decode
 _list_of: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _fields_of: Final = msgspec.json.Decoder(Fields).decode
@@ -156,7 +156,7 @@ def _object(item: msgspec.Raw) -> Fields:
 
 def _text(raw: msgspec.Raw | None) -> str:
     """What names a part; a number is the same as its text."""
-    value = None if raw is None else _decode(raw)
+    value = None if raw is None else plain(raw)
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         return ""
     return value if isinstance(value, str) else str(Decimal(value))
@@ -170,8 +170,8 @@ def _shown(fields: Fields) -> datetime | None:
     try:
         moment = _datetime(raw)
     except msgspec.ValidationError:
-        return lenient.moment(_decode(raw))
-    return in_utc(moment) if moment.tzinfo in {None, UTC} else lenient.moment(_decode(raw))
+        return lenient.moment(plain(raw))
+    return in_utc(moment) if moment.tzinfo in {None, UTC} else lenient.moment(plain(raw))
 
 
 def part_of(location: Part, path: Sequence[str]) -> Part | None:
@@ -305,7 +305,7 @@ def _differ(kept: Part, new: Part) -> bool:
     null = msgspec.Raw(b"null")
     return any(
         (one := bytes(kept.fields.get(name, null))) != (other := bytes(new.fields.get(name, null)))
-        and _decode(one) != _decode(other)
+        and plain(one) != plain(other)
         for name in names
     )
 

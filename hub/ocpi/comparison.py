@@ -101,14 +101,15 @@ def differences(value: Any, expected: type[msgspec.Struct]) -> list[Deviation]:
     return [Deviation(rule, path, seen.example) for (rule, path), seen in found.items()]
 
 
-def plain(body: bytes) -> Any:
+def plain(body: "bytes | msgspec.Raw") -> Any:
     """The values of a JSON text, whose numbers are int or Decimal; NotJson for what is none."""
     try:
-        return _decode_plain(body)
-    except msgspec.ValidationError:
-        # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
-        return json.loads(body, parse_float=lenient.decimal, parse_int=_integer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        try:
+            return _decode_plain(body)
+        except msgspec.ValidationError:
+            # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
+            return json.loads(bytes(body), parse_float=lenient.decimal, parse_int=_integer)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise NotJson(f"The body is not valid JSON: {error}") from error
 
 
