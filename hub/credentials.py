@@ -1,11 +1,16 @@
 """Credentials: registration, update and unregistration of a platform (credentials)."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub import addresses, admission, handshake, handshake_turns, onboarding, secret_box
 from hub.deviations import noting
 from hub.directory import wait_until_confirmed
+from hub.hang_up import HangUp, HungUp
 from hub.models import Platform, TokenForm
 from hub.ocpi import headers, strange_credentials
 from hub.ocpi.authorization import REPLACED
@@ -43,33 +48,23 @@ class CredentialsView(OcpiView):
 
     def _register(self, exchange: Exchange, *, is_new: bool) -> HttpResponse:
         platform_id = exchange.platform.id
+        token, form = _presented(exchange)
         is_registered = Platform.objects.get(pk=platform_id).is_registered
         if is_registered == is_new:
             raise onboarding.not_allowed(is_registered=is_registered)
         read = strange_credentials.read(exchange.body)
         admission.judge(platform_id, read.credentials.roles)
         addresses.check_url(read.credentials.url, "url")
-        turn = _begin(platform_id)
-        try:
-            # After the turn: what was replaced before it is seen here, what is replaced later at
-            # the end.
-            token, form = _presented(exchange)
-            offer = handshake.fetch_offer(
-                read.credentials.url,
-                headers.authorization(
-                    read.credentials.token, base64_encoded=form == TokenForm.BASE64
-                ),
-            )
+        authorization = headers.authorization(
+            read.credentials.token, base64_encoded=form == TokenForm.BASE64
+        )
+        with _turn(platform_id) as (turn, hang_up):
+            _presented(exchange)  # It may have been replaced before the turn began.
+            offer = handshake.fetch_offer(read.credentials.url, authorization, hang_up)
+            presented = Presented(secret_box.token_hash(token), turn)
             registered = onboarding.register(
-                platform_id,
-                read,
-                offer,
-                form,
-                Presented(secret_box.token_hash(token), turn),
-                is_new=is_new,
+                platform_id, read, offer, form, presented, is_new=is_new
             )
-        finally:
-            handshake_turns.end(platform_id, turn)
         noting.note(platform_id, [*read.deviations, *offer.deviations])
         wait_until_confirmed()
         return answer(
@@ -78,15 +73,40 @@ class CredentialsView(OcpiView):
         )
 
 
-def _begin(platform_id: int) -> str:
+# The calls of the newest handshake of each platform in this process.
+_open: dict[int, HangUp] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def _turn(platform_id: int) -> Iterator[tuple[str, HangUp]]:
+    """The newest handshake of this platform; the one before is ended, wherever its call hangs.
+
+    NotAuthenticated (401) while the hub is in one of its own, and when a newer one has begun.
+    """
+    mine = HangUp()
     try:
-        return handshake_turns.begin(platform_id, _SECONDS)
+        # In one: else the older of two might end the newer one's call.
+        with _lock:
+            turn = handshake_turns.begin(platform_id, _SECONDS)
+            former, _open[platform_id] = _open.get(platform_id), mine
     except handshake_turns.TurnTaken as error:
         raise NotAuthenticated(
             "This hub is renewing the credentials with your platform itself at this moment: use "
             "the token of its request to you. If that has failed, your token stays valid: try "
             "again in a minute."
         ) from error
+    if former is not None:
+        former.now()
+    try:
+        yield turn, mine
+    except HungUp as error:
+        raise NotAuthenticated(onboarding.OVERTAKEN) from error
+    finally:
+        with _lock:
+            if _open.get(platform_id) is mine:
+                del _open[platform_id]
+        handshake_turns.end(platform_id, turn)
 
 
 def _presented(exchange: Exchange) -> tuple[str, TokenForm]:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from hub import addresses, outbound
+from hub.hang_up import HangUp, HungUp
 from hub.ocpi import comparison, envelope, headers, offered
 from hub.ocpi.configuration import VERSION, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
@@ -38,16 +39,17 @@ class Offer:
     deviations: list[Deviation] = field(default_factory=list, repr=False)
 
 
-def fetch_offer(versions_url: str, authorization: str) -> Offer:
+def fetch_offer(versions_url: str, authorization: str, hang_up: HangUp | None = None) -> Offer:
     """GET versions and version details of a platform.
 
     UnableToUseClientApi (3001) when a GET fails, UnsupportedVersion (3002) without 2.2.1,
-    NoMatchingEndpoints (3003) without any module to exchange.
+    NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when somebody has
+    ended it by `hang_up`.
     """
-    versions = _get(versions_url, authorization, "versions")
+    versions = _get(versions_url, authorization, "versions", hang_up)
     url = _version_url(versions, f"GET versions at {versions_url}")
     _check(url, "The URL of version 2.2.1")
-    details = _get(url, authorization, "version details", known=versions_url)
+    details = _get(url, authorization, "version details", hang_up, known=versions_url)
     if isinstance(details, list) and len(details) == 1:
         details = details[0]
     endpoints = details.get("endpoints") if isinstance(details, dict) else None
@@ -105,7 +107,7 @@ def _check(url: str, what: str) -> None:
         raise UnableToUseClientApi(f"{what} has more than 255 characters.")
 
 
-def _get(url: str, authorization: str, what: str, known: str = "") -> Any:
+def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known: str = "") -> Any:
     """GET `data` of an answer, as plain JSON values; at the host of `known` OCPI was spoken."""
     sent = {
         "Authorization": authorization,
@@ -114,7 +116,11 @@ def _get(url: str, authorization: str, what: str, known: str = "") -> Any:
     }
     try:
         with noted(Kind.HANDSHAKE, "GET", sent, None, module="versions") as call:
-            response = call.answered(outbound.call("GET", url, sent, seconds=SECONDS, known=known))
+            response = call.answered(
+                outbound.call("GET", url, sent, seconds=SECONDS, known=known, hang_up=hang_up)
+            )
+    except HungUp:
+        raise
     except HubError as error:
         asked = f"GET {what} at {url}"
         raise UnableToUseClientApi(

@@ -34,6 +34,11 @@ from hub.ocpi.strange_credentials import Read
 from hub.parties import BEYOND_INVITATION, rows_of
 from hub.record import counters
 
+OVERTAKEN = (
+    "A newer handshake of your platform has begun, and is the one that counts: use the token of "
+    f"its answer. {IF_LOST}"
+)
+
 
 class CannotInvite(ValueError):
     """The party is there already, or cannot be a party of this hub."""
@@ -265,10 +270,7 @@ def check_presented(platform: Platform, presented: Presented) -> None:
     if presented.token_hash not in held:
         raise NotAuthenticated(REPLACED)
     if not handshake_turns.end(platform.pk, presented.turn):
-        raise NotAuthenticated(
-            "A newer handshake of your platform has begun, and is the one that counts: use the "
-            f"token of its answer. {IF_LOST}"
-        )
+        raise NotAuthenticated(OVERTAKEN)
 
 
 def _take_tokens(

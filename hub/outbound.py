@@ -18,6 +18,7 @@ from yarl import URL
 
 from hub import http_client, reasons
 from hub.bulkhead import Bulkhead
+from hub.hang_up import HangUp
 from hub.lanes import behalf
 from hub.ocpi import content, envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
@@ -105,17 +106,18 @@ def call(
     seconds: float | None = None,
     follow: bool = True,
     known: str = "",
+    hang_up: HangUp | None = None,
 ) -> Response:
     """Send one message and wait, in a job or a view; without `follow` a redirect is the answer.
 
     NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
-    ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT). `known`: as for AsyncCaller.call.
+    ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT), HungUp (4000) when another thread has
+    ended it by `hang_up`. `known`: as for AsyncCaller.call.
     """
     limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
     whose = behalf.get().platform
-    return _background().call(
-        _Request(whose, method, url, headers, body, limit, known, follow=follow)
-    )
+    request = _Request(whose, method, url, headers, body, limit, known, follow=follow)
+    return _background().call(request, hang_up or HangUp())
 
 
 @dataclass(slots=True)
@@ -147,13 +149,13 @@ class _Background:
         self._http: http_client.Client | None = None
         threading.Thread(target=self._loop.run_forever, name="outbound", daemon=True).start()
 
-    def call(self, request: _Request) -> Response:
+    def call(self, request: _Request, hang_up: HangUp) -> Response:
         async def send() -> Response:
             if self._http is None:
                 self._http = http_client.Client()
             return await _sent(self._http, request)
 
-        return asyncio.run_coroutine_threadsafe(send(), self._loop).result()
+        return hang_up.wait(asyncio.run_coroutine_threadsafe(send(), self._loop))
 
 
 _backgrounds: list[_Background] = []

@@ -67,8 +67,9 @@ class WebWorker:
         try:
             self.bridge = Bridge(settings.DJANGO_THREADS)
             # Registration calls the other side back: slow ones must not take everybody's threads.
-            # One platform has one of them, however many it begins.
-            self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=1)
+            # One platform has two of them, however many it begins: a newer handshake ends the
+            # call of the one before (hub/credentials.py).
+            self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=2)
             # Strangers may call what is no OCPI, and guess passwords; a password takes long.
             self.pages = Bridge(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
             self.logins = Bridge(1)

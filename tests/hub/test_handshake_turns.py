@@ -58,7 +58,10 @@ class Stalled:
 
     def let_go(self) -> Reply:
         self._gate.set()
-        self._thread.join(20)
+        return self.ended()
+
+    def ended(self) -> Reply:
+        self._thread.join(8)
         (answer,) = self._answers
         return answer
 
@@ -85,6 +88,19 @@ def test_a_stalled_put_does_not_win_over_a_rotation_that_was_quicker(hub, regist
     other = hub.join(Stranger(Role.EMSP, listens=False))
     assert ask(hub, other, "GET", "sender/tokens", to=registered.party).said == (200, 1000)
     assert no_turn_is_left(registered)
+
+
+def test_a_newer_handshake_ends_the_call_of_the_one_before(hub, registered):
+    """Ten that hang hold no thread that others need: each is answered when the next one comes."""
+    stalled = [Stalled(registered) for _ in range(10)]
+    for one in stalled[:-1]:
+        refused(one.ended(), "A newer handshake")
+    newcomer = Newcomer(hub)
+    assert newcomer.post().said == (200, 1000)
+    assert registered.put().said == (200, 1000)
+    refused(stalled[-1].ended(), "A newer handshake")
+    for one in stalled:
+        one.let_go()
 
 
 def test_a_stalled_post_does_not_win_over_a_new_invitation(hub):
