@@ -81,6 +81,9 @@ class _Hub(Collector):
         yield _counted(
             "profile_commands", "Charging profile commands by how they ended.", ("method", "state")
         )
+        yield _counted(
+            "refused", "Requests refused with 429, by limit.", ("platform", "limit"), platform
+        )
         yield _counted("unrecorded", "Messages that the record lost.", ())
         yield _counted("strangers", "Requests without a known credentials token.", ())
         yield _counted(

@@ -11,24 +11,29 @@ from hub.lanes import Behalf, Lane
 
 # Of a pool's threads so many are never one platform's, nor all taken by lists.
 _SPARE: Final = 0.25
+# What can be much: one place of a platform is for its other lanes.
+_BULK: Final = frozenset({Lane.FORWARD, Lane.READ, Lane.PUSH, Lane.COMMAND})
 
 
 class Turns:
     """The places of one pool of threads.
 
-    One platform has at most `each` of them (three quarters, unless given), and of these at most
-    half of all for reading lists. Whoever waits is asked platform by platform, and within a
-    platform lane by lane: the thousandth message of one is behind the first of every other.
+    One platform has at most `each` of them (three quarters, unless given), all but one of these for
+    what can be much, and half of the pool for reading lists. Whoever waits is asked platform by
+    platform, and within a platform lane by lane: the thousandth message of one is behind the first
+    of every other.
     """
 
     def __init__(self, places: int, each: int | None = None) -> None:
         spare = max(1, int(places * _SPARE))
         self._places = places
         self._each = each or max(1, places - spare)
+        self._bulk_of_one = max(1, self._each - 1)
         self._reads = max(1, places - spare)
         self._reads_of_one = max(1, places // 2)
         self._taken = 0
         self._of_platform: dict[int, int] = {}
+        self._bulk: dict[int, int] = {}
         self._reading: dict[int, int] = {}
         self._all_reading = 0
         self._waiting: dict[int, dict[Lane, deque[asyncio.Future[None]]]] = {}
@@ -57,6 +62,8 @@ class Turns:
         platform = whose.platform
         self._taken -= 1
         _one_less(self._of_platform, platform)
+        if whose.lane in _BULK:
+            _one_less(self._bulk, platform)
         if whose.lane is Lane.READ:
             self._all_reading -= 1
             _one_less(self._reading, platform)
@@ -69,6 +76,8 @@ class Turns:
         platform = whose.platform
         if self._of_platform.get(platform, 0) >= self._each:
             return False
+        if whose.lane in _BULK and self._bulk.get(platform, 0) >= self._bulk_of_one:
+            return False
         return whose.lane is not Lane.READ or (
             self._all_reading < self._reads and self._reading.get(platform, 0) < self._reads_of_one
         )
@@ -77,6 +86,8 @@ class Turns:
         platform = whose.platform
         self._taken += 1
         self._of_platform[platform] = self._of_platform.get(platform, 0) + 1
+        if whose.lane in _BULK:
+            self._bulk[platform] = self._bulk.get(platform, 0) + 1
         if whose.lane is Lane.READ:
             self._all_reading += 1
             self._reading[platform] = self._reading.get(platform, 0) + 1

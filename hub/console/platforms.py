@@ -100,6 +100,7 @@ class PlatformAdmin(ReadOnlyTable):
         ("Client Owned Object Pull", {"fields": ("pull_rule",)}),
         ("What differs from the text", {"fields": ("is_strict",)}),
         ("Objects of others", {"fields": ("is_aggregator",)}),
+        ("Rates", {"fields": ("requests_per_second", "pushes_per_second")}),
     )
     readonly_fields = (
         "name",

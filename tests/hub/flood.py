@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
@@ -26,6 +26,16 @@ def locked(table: str) -> Iterator[None]:
     with psycopg.connect(**connection_parameters()) as database:
         database.execute(sql.SQL("LOCK TABLE {}").format(sql.Identifier(table)))
         yield
+
+
+def waiting_for_locks() -> int:
+    """How many of the hub's threads wait for a locked table."""
+    with psycopg.connect(**connection_parameters()) as database:
+        [(number,)] = database.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchall()
+    return int(number)
 
 
 def request_of(
@@ -52,7 +62,7 @@ def request_of(
 
 
 class Flood:
-    """`with Flood(hub, requests) as flood:` sends each on a connection of its own, all at once."""
+    """Requests on connections of their own, sent at the same time; wait for `all` in the end."""
 
     def __init__(self, hub: RunningHub, requests: Iterable[bytes]) -> None:
         self._port = urlsplit(hub.url).port
@@ -60,14 +70,7 @@ class Flood:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send_all()), daemon=True)
         self.answers: list[Reply] = []
-
-    def __enter__(self) -> Self:
         self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive()
 
     def first(self, number: int) -> list[Reply]:
         """Wait until so many are answered; in the order of the answers."""
@@ -77,7 +80,9 @@ class Flood:
 
     def all(self) -> list[Reply]:
         """Wait until all are answered."""
-        return self.first(len(self._requests))
+        answers = self.first(len(self._requests))
+        self._thread.join(PATIENCE)
+        return answers
 
     async def _send_all(self) -> None:
         await asyncio.gather(*(self._send(request) for request in self._requests))

@@ -27,8 +27,10 @@ def taken(turns: Turns, whose: Behalf, number: int) -> list[bool]:
 def test_one_platform_never_has_all_places():
     async def work() -> None:
         turns = Turns(8)
-        assert taken(turns, A, 8) == [True] * 6 + [False] * 2
-        assert taken(turns, B, 2) == [True, True]
+        results = Behalf(1, Lane.RESULT)
+        assert taken(turns, A, 8) == [True] * 5 + [False] * 3
+        assert taken(turns, results, 8) == [True] + [False] * 7
+        assert taken(turns, B, 3) == [True, True, False]
 
     in_loop(work())
 
@@ -55,7 +57,7 @@ def test_the_only_place_of_a_pool_is_anybodys():
 
 def test_the_thousandth_message_of_one_is_behind_the_first_of_every_other():
     async def work() -> None:
-        turns = Turns(4)
+        turns = Turns(5)
         order: list[Behalf] = []
 
         async def wait(whose: Behalf) -> None:
@@ -67,11 +69,11 @@ def test_the_thousandth_message_of_one_is_behind_the_first_of_every_other():
         await asyncio.sleep(0)
         tasks += [asyncio.ensure_future(wait(whose)) for whose in (B, C, B, C)]
         await asyncio.sleep(0)
-        assert order == [A, A, A, B]
-        for whose in (A, B, A, C, A):
+        assert order == [A, A, A, B, C]
+        for whose in (A, A, A):
             turns.give_back(whose)
             await asyncio.sleep(0)
-        assert sorted(order[4:9]) == [A, A, B, C, C]
+        assert sorted(order[5:]) == [A, B, C]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,15 +85,15 @@ def test_lanes_of_one_platform_take_turns_too():
     async def work() -> None:
         turns = Turns(4)
         waiting: dict[Lane, list[asyncio.Future[None]]] = {}
-        for lane in (Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.PUSH, Lane.RESULT):
-            whose = Behalf(1, lane)
-            if (turn := turns.take(whose)) is not None:
+        for lane in [Lane.PUSH] * 5 + [Lane.COMMAND, Lane.FORWARD]:
+            if (turn := turns.take(Behalf(1, lane))) is not None:
                 waiting.setdefault(lane, []).append(turn)
-        assert [len(found) for found in waiting.values()] == [2, 1]
+        assert [len(found) for found in waiting.values()] == [3, 1, 1]
+        for _ in range(2):
+            turns.give_back(Behalf(1, Lane.PUSH))
+        assert [found[0].done() for found in waiting.values()] == [True, True, False]
         turns.give_back(Behalf(1, Lane.PUSH))
-        turns.give_back(Behalf(1, Lane.PUSH))
-        assert waiting[Lane.PUSH][0].done()
-        assert waiting[Lane.RESULT][0].done()
+        assert waiting[Lane.FORWARD][0].done()
 
     in_loop(work())
 
