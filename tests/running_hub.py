@@ -24,6 +24,7 @@ from hub.directory import holder, wait_until_confirmed
 from hub.gateway import Gateway
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
+from hub.record.recorder import STREAM, connect, recorder
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.ocpi_platform import Platform
@@ -104,6 +105,9 @@ class RunningHub:
     def _forget(self) -> None:
         connection_created.disconnect(self._remember)
         app.control.purge()
+        # What was noted of platforms whose ids come again.
+        recorder.flush()
+        connect(settings.CELERY_BROKER_URL).delete(STREAM)
         call_command("flush", interactive=False, verbosity=0)
         holder.__init__()  # type: ignore[misc]
         for database in self._databases:
