@@ -27,7 +27,7 @@ from hub import callbacks, outbox, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
-from hub.ocpi import headers, lenient
+from hub.ocpi import headers, lenient, response_url
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -54,6 +54,7 @@ from sessions.handed_on import HandedOn
 from sessions.models import LONGEST_ID, Session
 
 logger = logging.getLogger(__name__)
+MODULE = "chargingprofiles"
 MAX_PATH = ProfileCommand._meta.get_field("path").max_length or 0
 
 
@@ -92,13 +93,16 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     session_id = unquote(raw_session_id)
     directory = holder.snapshot
     caller = directory.parties[sender]
+    response_url.check_path(raw_session_id, MODULE)
+    in_body = None
     if method == "PUT":
-        response_url = callbacks.response_url_in_body(exchange.body)
+        in_body = response_url.in_body(exchange.body, MODULE, InterfaceRole.RECEIVER)
+        url = in_body.url if in_body else ""
     else:
-        response_url, query = callbacks.split_response_url(query)
-    if not response_url:
+        url, query = response_url.in_query(query, MODULE)
+    if not url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
-    callbacks.check_response_url(response_url)
+    callbacks.check_response_url(url)
     session, receiver = _session(exchange, caller, session_id)
     handed_on_by = _handed_on_by(session, receiver, caller, session_id)
     if session is None and handed_on_by is None and (receiver is None or leads_astray(session_id)):
@@ -124,14 +128,14 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         cpo_country_code=cpo.country_code,
         cpo_party_id=cpo.party_id,
         epoch=verdict.epoch,
-        response_url=response_url,
+        response_url=url,
         correlation_id=exchange.correlation_id,
         answer_by=timezone.now() + timedelta(seconds=settings.FORWARD_TIMEOUT),
     )
     own_url = result_url(command.key)
     command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
-    if method == "PUT":
-        command.body = callbacks.with_response_url(exchange.body, own_url)
+    if in_body is not None:
+        command.body = in_body.replaced(own_url)
     else:
         query = "&".join(part for part in (query, f"response_url={quote(own_url)}") if part)
         command.path = f"{command.path}?{query}"

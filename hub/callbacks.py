@@ -10,7 +10,6 @@ import string
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
-import msgspec
 from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -18,7 +17,8 @@ from django.utils.crypto import salted_hmac
 from hub import addresses, loops, reasons, statements
 from hub.directory import PlatformEntry
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
-from hub.ocpi import links
+from hub.ocpi import links, response_url
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     ConnectionProblem,
     ForwardTimeout,
@@ -27,6 +27,7 @@ from hub.ocpi.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from hub.ocpi.modules import Match
 from hub.routing import Forward
 
 logger = logging.getLogger(__name__)
@@ -78,23 +79,43 @@ def no_answer(error: ForwardTimeout, target: str, platform: PlatformEntry) -> Hu
     return ConnectionProblem(error.message, told=error.told)
 
 
+def may_name_response_url(module: str, body: bytes, query: str) -> bool:
+    """Whether `rewrite_response_url` has to look: always in Commands and ChargingProfiles."""
+    return module in response_url.MODULES or b'"response_url"' in body or "response_url=" in query
+
+
 def rewrite_response_url(
-    body: bytes, query: str, module: str, forward: Forward, correlation_id: str
+    body: bytes, query: str, place: Match, rest: str, forward: Forward, correlation_id: str
 ) -> tuple[bytes, str]:
-    """Replace the response_url in the body or the query; all other bytes stay."""
+    """Replace the response_url in the body or the query; all other bytes stay.
+
+    InvalidParameters (2001) where it cannot be called, or cannot be found for sure. `rest` is what
+    follows the endpoint in the URL.
+    """
+    response_url.check_path(rest, place.module)
     own_body, own_query = body, query
-    if b'"response_url"' in body and (found := response_url_in_body(body)) is not None:
-        own = _response_url(found, module, forward, correlation_id)
-        own_body = with_response_url(body, own)
-    if (found := split_response_url(query)[0]) is not None:
-        rest = split_response_url(query)[1]
-        own = _response_url(found, module, forward, correlation_id)
-        own_query = "&".join(part for part in (rest, f"response_url={quote(own)}") if part)
+    found = response_url.in_body(body, place.module, place.role) if body else None
+    if found and (own := _own(found.url, place, forward, correlation_id)):
+        own_body = found.replaced(own)
+    url, rest_of_query = response_url.in_query(query, place.module)
+    if url is not None and (own := _own(url, place, forward, correlation_id)):
+        named = f"response_url={quote(own)}"
+        own_query = "&".join(part for part in (rest_of_query, named) if part)
     return own_body, own_query
 
 
+def _own(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
+    """The hub's URL for a party's; None for one of the hub's, which a result tells back."""
+    try:
+        check_response_url(target)
+    except loops.LeadsHere:
+        if place.role == InterfaceRole.SENDER:
+            return None
+        raise
+    return _response_url(target, place.module, forward, correlation_id)
+
+
 def _response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
-    check_response_url(target)
     receiver = forward.receiver
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.RESPONSE_URL,
@@ -118,46 +139,6 @@ def check_response_url(url: str) -> None:
     if any(character <= " " or character == "\x7f" for character in url):
         raise InvalidParameters("response_url contains a space or control character.")
     addresses.check_url(url, "response_url")
-
-
-class _WithResponseUrl(msgspec.Struct):
-    response_url: str | None = None
-
-
-def response_url_in_body(body: bytes) -> str | None:
-    """The top-level response_url of a command's body; only an object has one."""
-    if not body.lstrip().startswith(b"{"):
-        return None
-    try:
-        return msgspec.json.decode(body, type=_WithResponseUrl).response_url
-    except msgspec.ValidationError as error:
-        raise InvalidParameters(f"response_url: {error}.") from error
-
-
-def with_response_url(body: bytes, url: str) -> bytes:
-    """The body with another response_url; order, numbers and unknown fields stay as sent."""
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    fields["response_url"] = msgspec.Raw(msgspec.json.encode(url))
-    return msgspec.json.encode(fields)
-
-
-def split_response_url(query: str) -> tuple[str | None, str]:
-    """The response_url in a query, and the query without it.
-
-    It may come unencoded with a query of its own, as in the example of the GET method: then all
-    that follows belongs to it, save a `duration`, which is ours.
-    """
-    before, found, value = f"&{query}".partition("&response_url=")
-    if not found:
-        return None, query
-    if "://" not in value.partition("&")[0]:
-        encoded, _, after = value.partition("&")
-        return unquote(encoded), "&".join(part for part in (before[1:], after) if part)
-    ours = [part for part in value.split("&")[1:] if part.startswith("duration=")]
-    theirs = [part for part in value.split("&") if not part.startswith("duration=")]
-    if "duration=" in before:
-        ours, theirs = [], value.split("&")
-    return "&".join(theirs), "&".join(part for part in (before[1:], *ours) if part)
 
 
 def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forward) -> str | None:

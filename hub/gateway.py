@@ -47,7 +47,7 @@ from hub.incoming import (
     routing_headers,
 )
 from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
-from hub.ocpi import envelope, headers
+from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
 from hub.ocpi.errors import (
@@ -225,12 +225,14 @@ class Gateway:
                 incoming, decision, join(decision.endpoint_url, incoming.rest, query), known
             )
         try:
-            if b'"response_url"' in incoming.body or "response_url=" in query:
+            place = match_of(incoming)
+            if callbacks.may_name_response_url(place.module, incoming.body, query):
                 incoming.body, query = await self._worker.bridge.run(
                     callbacks.rewrite_response_url,
                     incoming.body,
                     query,
-                    match_of(incoming).module,
+                    place,
+                    incoming.rest,
                     decision,
                     incoming.correlation_id,
                 )
@@ -303,6 +305,16 @@ class Gateway:
         incoming.related_id = forwarded.correlation_id
         if forwarded.module == "commands":
             await self._worker.bridge.run(kept.result_posted, forwarded, incoming.body)
+        if forwarded.module in response_url.MODULES:
+            incoming.body, _ = await self._worker.bridge.run(
+                callbacks.rewrite_response_url,
+                incoming.body,
+                "",
+                incoming.place,
+                "",
+                decision,
+                incoming.correlation_id,
+            )
         try:
             response = await self._call(incoming, decision, forwarded.target)
         except ForwardTimeout as error:
