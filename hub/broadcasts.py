@@ -3,7 +3,7 @@
 transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL keeps the owner.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import unquote, urlencode
@@ -12,18 +12,18 @@ from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import outbox, pushers
+from hub import leaving_out, outbox, pushers
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
+from hub.leaving_out import Choice
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole, TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
 from hub.receivers import broadcast_receivers
-from hub.store import ITS_OWNER, Kept, Pushed, Told
+from hub.store import ITS_OWNER, Kept, Pushed, StoredObject
 from hub.views import answer, exchange_of
 
-Keep = Callable[[Pushed], Told]
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
 LONGEST_ID = 39
 
@@ -48,7 +48,7 @@ def read(request: Request) -> Pushed:
     )
 
 
-def push(request: Request, keep: Keep) -> HttpResponse:
+def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
     """Keep a push and owe it to its receivers, in one transaction; the answer follows the commit.
 
     "201 - Created when the object has been newly created" (status_codes). An older update than
@@ -60,10 +60,12 @@ def push(request: Request, keep: Keep) -> HttpResponse:
     receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
     # With nobody to tell there is one write, which is a transaction by itself.
     with transaction.atomic() if receivers else nullcontext():
-        kept, body = keep(pushed)
+        before = leaving_out.standing(kind, pushed, receivers)
+        kept, body = kind.push(pushed)
         if kept and receivers:
-            path = "/".join(exchange.place.ids.values())
-            spread(module, replace(pushed, body=body), path, exchange.correlation_id, receivers)
+            choice = leaving_out.choose(kind, pushed, receivers, before)
+            told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
+            tell(module, told, ids, exchange.correlation_id, choice)
     pushers.note(exchange.caller, module)
     noting.note(exchange.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
@@ -71,6 +73,16 @@ def push(request: Request, keep: Keep) -> HttpResponse:
         message=None if kept else f"The hub has {has}; this one is ignored.",
         status=201 if kept is Kept.CREATED else 200,
     )
+
+
+def tell(
+    module: str, pushed: Pushed, segments: Sequence[str], correlation_id: str, choice: Choice
+) -> None:
+    """Owe a push to those that it is for; `segments` follow the endpoint, as they are sent."""
+    spread(module, pushed, "/".join(segments), correlation_id, choice.as_pushed)
+    if choice.whole:
+        whole = replace(pushed, method="PUT", ids=pushed.ids[:1], body=choice.document)
+        spread(module, whole, "/".join(segments[:3]), correlation_id, choice.whole)
 
 
 def spread(

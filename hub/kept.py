@@ -17,7 +17,8 @@ from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import relay
-from hub import pushers
+from hub import leaving_out, pushers
+from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.ocpi import envelope
 from hub.ocpi.datatypes import InterfaceRole
@@ -28,7 +29,7 @@ from hub.ocpi.reading import deviations_of
 from hub.outbound import Response
 from hub.owners import OBJECTS, in_url
 from hub.routing import Found, LookupKind, Message
-from hub.store import Pushed, StoredObject, Told
+from hub.store import Pushed, StoredObject
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -45,7 +46,7 @@ Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
 Undo = Callable[[PartyId, PartyId, Match, bytes], None]
 
 
-def _for_its_receiver(push: Callable[[Pushed], Told]) -> Keeper:
+def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
     """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
 
     def keep(forwarded: Forwarded) -> None:
@@ -63,7 +64,8 @@ def _for_its_receiver(push: Callable[[Pushed], Told]) -> Keeper:
             body=forwarded.body,
             audience=str(forwarded.receiver),
         )
-        _kept_or_logged(forwarded, lambda: push(pushed))
+        _kept_or_logged(forwarded, lambda: kind.push(pushed))
+        leaving_out.took(kind, pushed, holder.snapshot.parties.get(forwarded.receiver))
         pushers.note(forwarded.sender, forwarded.match.module)
         forwarded.note(pushed.deviations)
 
@@ -118,7 +120,7 @@ def _own_teller(message: Message, sender: PartyId) -> Found:
     return Found((owner,) if is_told else (), f"{OBJECTS[message.match.module]} {object_id!r}")
 
 
-_location, _tariff, _token = map(_for_its_receiver, (Location.push, Tariff.push, Token.push))
+_location, _tariff, _token = map(_for_its_receiver, (Location, Tariff, Token))
 _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("locations", RECEIVER, "PUT"): _location,
     ("locations", RECEIVER, "PATCH"): _location,

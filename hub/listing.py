@@ -16,7 +16,7 @@ from django.db import models
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import statements
+from hub import leaving_out, statements
 from hub.ocpi import envelope
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.pagination import Page, page_headers, read_page
@@ -59,6 +59,9 @@ def list_page(rows: "models.QuerySet[Any]", request: Request) -> HttpResponse:
         rows = rows.filter(last_updated__lt=page.date_to)
     of = _list_id(exchange, page)
     mark = _Mark.read(query.get(_MARK, ""), page, of)
+    if mark is None and not page.offset:
+        leaving_out.count_in_list(rows, exchange.platform)
+    rows = leaving_out.listed(rows, exchange.platform)
     joined, last_row, count = _documents(rows, page, mark)
     has_next = count > page.limit
     total = max(_total(rows, of, is_exact=mark is None), page.offset + count if count else 0)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 from django.db.models import Q
 
-from hub import broadcasts
+from hub import broadcasts, leaving_out
 from hub.broadcasts import LONGEST_ID
 from hub.deviations import noting
 from hub.directory import Directory
@@ -174,10 +174,11 @@ def _tell(
         body=one.whole.document if method == "PUT" else b"",
         told_by=one.told_by,
     )
-    path = "/".join(quote(segment, safe="") for segment in one.segments)
+    segments = [quote(segment, safe="") for segment in one.segments]
     teller = PartyId.parse(one.told_by) if one.told_by else one.owner
     receivers = broadcast_receivers(directory, teller, module, one.owner)
-    broadcasts.spread(module, pushed, path, correlation_id, receivers)
+    choice = leaving_out.choose(KINDS[module].model, pushed, receivers)
+    broadcasts.tell(module, pushed, segments, correlation_id, choice)
 
 
 # --- What is gone --------------------------------------------------------------------------------

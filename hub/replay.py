@@ -13,7 +13,7 @@ import msgspec
 from celery import shared_task
 from django.db import transaction
 
-from hub import outbox
+from hub import leaving_out, outbox
 from hub.directory import Directory, PartyEntry, holder
 from hub.models import Delivery, DeliveryState, Replay
 from hub.ocpi import headers
@@ -30,7 +30,8 @@ from tokens.models import Token
 logger = logging.getLogger(__name__)
 # So much waits for a party at once; what comes next is written when it has taken that.
 CHUNK: Final = 200
-_KINDS: Final[dict[str, type[StoredObject]]] = {
+# What the current state is made of.
+KINDS: Final[dict[str, type[StoredObject]]] = {
     "locations": Location,
     "tariffs": Tariff,
     "tokens": Token,
@@ -75,7 +76,7 @@ def _advance(replay: Replay, directory: Directory) -> None:
     waiting = Delivery.objects.filter(receiver=entry.platform.id, state=DeliveryState.WAITING)
     if waiting[:CHUNK].count() == CHUNK:
         return
-    for module in _KINDS:
+    for module in KINDS:
         if (
             module < replay.module
             or entry.platform.endpoint(module, InterfaceRole.RECEIVER) is None
@@ -84,7 +85,9 @@ def _advance(replay: Replay, directory: Directory) -> None:
         after = replay.after if module == replay.module else 0
         # Locked, so that an update of one of them is written, and so ordered, before or after it.
         rows = list(
-            shared_with(_KINDS[module], replay.identity, directory)
+            leaving_out.listed(
+                shared_with(KINDS[module], replay.identity, directory), entry.platform
+            )
             .filter(id__gt=after)
             .select_for_update(of=("self",))
             .order_by("id")[:CHUNK]

@@ -93,6 +93,8 @@ class StoredObject(models.Model):
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id")
     # Further columns of a whole object, and their types.
     MORE: ClassVar[Mapping[str, str]] = {}
+    # Whether one that deviates is kept from those that want none (hub/leaving_out.py).
+    MAY_BE_LEFT_OUT: ClassVar[bool] = False
 
     owner = models.CharField(max_length=6)
     object_id = models.CharField(max_length=39)
@@ -116,6 +118,16 @@ class StoredObject(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner} {self.object_id}"
+
+    @classmethod
+    def push(cls, pushed: "Pushed") -> Told:
+        """Keep a push on the Receiver interface; of the kinds that are broadcast."""
+        raise NotImplementedError(cls)
+
+    @staticmethod
+    def identity(pushed: "Pushed") -> dict[str, str]:
+        """Which object the URL names; of the kinds that are broadcast."""
+        raise NotImplementedError
 
     @classmethod
     def named(cls, identity: Mapping[str, str]) -> "models.QuerySet[Self]":

@@ -54,6 +54,7 @@ ESSENTIALS: Final = (
 class Location(StoredObject):
     """One Location with its EVSEs and Connectors, for everybody or for one party alone."""
 
+    MAY_BE_LEFT_OUT = True
     MORE: ClassVar[Mapping[str, str]] = {"moments": "jsonb"}
 
     # By part, when it was last changed itself (locations/moments.py); `last_updated` is the latest.

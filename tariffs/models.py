@@ -22,6 +22,8 @@ ESSENTIALS: Final = Essentials(
 class Tariff(StoredObject):
     """One Tariff, for everybody or for one party alone."""
 
+    MAY_BE_LEFT_OUT = True
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["owner", "object_id", "audience"], name="tariff_once")

@@ -31,8 +31,8 @@ class TariffsReceiver(OcpiView):
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a Tariff, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Tariff.push)
+        return broadcasts.push(request, Tariff)
 
     def delete(self, request: Request) -> HttpResponse:
         """Forget a Tariff, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Tariff.push)
+        return broadcasts.push(request, Tariff)

@@ -1,0 +1,58 @@
+"""The differences from the text that are noted, in words, and what the text asks instead."""
+
+from typing import Final, NamedTuple
+
+
+class Rule(NamedTuple):
+    """`title` says what was met, `asked` what to send instead."""
+
+    title: str
+    asked: str
+
+
+# By the word that whoever notes one gives it (hub/ocpi/comparison.py, and where else a Deviation is
+# made).
+RULES: Final[dict[str, Rule]] = {
+    "date-time": Rule(
+        "a time that is spelled otherwise",
+        "types, DateTime: 2015-06-29T20:39:09Z, in UTC; no offset, no blank, at most 25 characters",
+    ),
+    "number-as-text": Rule("a number in quotation marks", "types, number: a JSON number, 12.5"),
+    "whole-number": Rule("an integer with a fraction of zero", "an int is 230, not 230.0"),
+    "fraction": Rule("a fraction where an integer is due", "an int has no fraction"),
+    "out-of-range": Rule("a number out of its range", "the range that the field's table names"),
+    "text-as-number": Rule("a number where a text is due", 'a text in quotation marks: "12"'),
+    "unknown-enum-value": Rule(
+        "a value that the enum does not have",
+        "one of the values in the enum's table of OCPI 2.2.1, in capitals as there",
+    ),
+    "too-long": Rule("a text that is too long", "no more characters than the field's table allows"),
+    "too-short": Rule("a text that is too short", "as many characters as the field's table asks"),
+    "format": Rule("a value in another format", "the format that the field's table describes"),
+    "not-ascii": Rule("a CiString with characters beyond ASCII", "types, CiString: ASCII alone"),
+    "unprintable": Rule(
+        "a text with line breaks or control characters",
+        "types, string and CiString: printable characters alone",
+    ),
+    "empty-value": Rule(
+        "an optional field with nothing in it", "leave an optional field out that has no value"
+    ),
+    "empty-list": Rule(
+        "an empty list", "a list marked + has at least one item; leave out one marked * or ?"
+    ),
+    "null": Rule("null in a required field", "a field that is marked 1 always has a value"),
+    "missing": Rule("a required field that is missing", "a field that is marked 1 or + is sent"),
+    "wrong-kind": Rule(
+        "a value of another JSON type", "the JSON type of the field: text, number, true, list, {}"
+    ),
+    "cross-field": Rule(
+        "fields that contradict each other", "what the object's chapter says of both"
+    ),
+    "not-json": Rule("a body that is not JSON", "transport_and_format: JSON in UTF-8 (RFC 8259)"),
+    "other": Rule("a value that cannot be read", "what the example says"),
+}
+
+
+def rule_of(name: str) -> Rule:
+    """The rule in words; of one that has left this list since, its name as it was noted."""
+    return RULES.get(name) or Rule(name.replace("-", " "), "see the field in OCPI 2.2.1")
