@@ -19,19 +19,25 @@ from locations.models import Location
 from simulators.testing import Running
 from tariffs.models import Tariff
 from tests.hub.commands.calling import run
+from tests.hub.lists import Lists
+from tests.hub.lists import location as pulled
 from tests.hub.pushing import (
     HUB,
     T1,
     T2,
     T3,
     Owner,
+    connector_of,
+    evse_of,
     ids_of,
     listed,
     location_of,
     next_of,
     tariff_of,
 )
-from tests.hub.strangers import Stranger, ask, until
+from tests.hub.strangers import Reply, Stranger, ask, until
+from tests.minimal import token
+from tokens.models import Token
 
 LOCATIONS = "sender/locations"
 
@@ -117,8 +123,9 @@ def test_only_what_the_list_is_asked_for_counts_as_left_out(hub, cpo, picky):
 
 def test_what_it_asks_for_by_name_it_gets(hub, cpo, picky):
     stored(cpo, "ODD", deviates=True)
-    assert ask(hub, picky, "GET", f"{LOCATIONS}/ODD", to=HUB).said == (200, 1000)
-    assert Owner(hub, cpo, "locations").kept("ODD", viewer=picky)["id"] == "ODD"
+    answer = ask(hub, picky, "GET", f"{LOCATIONS}/ODD", to=HUB)
+    assert answer.said == (200, 1000)
+    assert answer.envelope["data"]["id"] == "ODD"
 
 
 def test_ones_own_objects_are_never_left_out(hub, cpo):
@@ -129,6 +136,145 @@ def test_ones_own_objects_are_never_left_out(hub, cpo):
         assert ids_of(listed(hub, cpo, LOCATIONS)) == ["MINE"]
     finally:
         leaving_out.switch(platform, KINDS.values(), on=False)
+
+
+# --- Pushes --------------------------------------------------------------------------------------
+
+# As a real operator's feed has them.
+ODD = {"coordinates": {"latitude": "51.0476", "longitude": "3.7299"}}
+EVEN = {"coordinates": {"latitude": "51.04760", "longitude": "3.72990"}}
+
+
+class Patient(Owner):
+    """Each of its messages has come to everybody before the next one: none are merged."""
+
+    def send(self, *arguments: Any, **more: Any) -> Reply:
+        answer = super().send(*arguments, **more)
+        until(lambda: not Delivery.objects.filter(state="WAITING").exists())
+        return answer
+
+
+@pytest.fixture
+def locations(hub, cpo) -> Owner:
+    return Patient(hub, cpo, "locations")
+
+
+def put(owner: Owner, object_id: str, at: str = T1, **more: Any) -> Reply:
+    return owner.put(object_id, body=location_of(owner.party, object_id, last_updated=at, **more))
+
+
+def told(owner: Owner, receiver: Running[Stranger], object_id: str) -> list[str]:
+    """What has come of an object, when nothing is on its way any more."""
+    until(lambda: not Delivery.objects.filter(state="WAITING").exists())
+    return [
+        f"{m.method} {m.path.partition(object_id)[2]}" for m in owner.heard(receiver, object_id)
+    ]
+
+
+def test_a_push_of_an_odd_object_goes_to_the_others_alone_and_is_counted(
+    cpo, emsp, picky, locations
+):
+    assert put(locations, "P1", **ODD).said == (201, 1000)
+    assert put(locations, "P1", T2, **ODD).said == (200, 1000)
+    assert put(locations, "P2").said == (201, 1000)
+    assert told(locations, emsp, "P1") == ["PUT ", "PUT "]
+    assert told(locations, picky, "P1") == []
+    assert told(locations, picky, "P2") == ["PUT "]
+    owner = str(cpo.simulator.party)
+    until(lambda: counted(picky) == {(owner, "locations"): (2, 0)})
+    assert counted(emsp) == {}
+
+
+def test_changes_of_its_parts_do_not_come_either(emsp, picky, locations):
+    put(locations, "P3", **ODD)
+    status = {"status": "CHARGING", "last_updated": T2}
+    assert locations.patch("P3", "3256", body=status).said == (200, 1000)
+    assert locations.put("P3", "3256", "2", body=connector_of("2", last_updated=T3)).status == 201
+    assert len(told(locations, emsp, "P3")) == 3
+    assert told(locations, picky, "P3") == []
+
+
+def test_one_that_is_corrected_comes_whole_also_by_a_change_of_its_parts(emsp, picky, locations):
+    put(locations, "P4", **ODD)
+    correction = EVEN | {"last_updated": T2}
+    assert locations.patch("P4", body=correction).said == (200, 1000)
+    assert told(locations, emsp, "P4") == ["PUT ", "PATCH "]
+    assert told(locations, picky, "P4") == ["PUT "]
+    [whole] = locations.heard(picky, "P4")
+    assert json.loads(whole.body) == locations.kept("P4")
+    assert locations.patch("P4", body={"city": "Brugge", "last_updated": T3}).said == (200, 1000)
+    assert told(locations, picky, "P4") == ["PUT ", "PATCH "]
+
+
+def test_a_part_that_was_odd_and_is_corrected_brings_the_whole_location(emsp, picky, locations):
+    odd = evse_of(physical_reference="x" * 17)
+    put(locations, "P5", evses=[odd])
+    assert told(locations, picky, "P5") == []
+    assert locations.put("P5", "3256", body=evse_of(last_updated=T2)).said == (200, 1000)
+    assert told(locations, emsp, "P5") == ["PUT ", "PUT /3256"]
+    assert told(locations, picky, "P5") == ["PUT "]
+
+
+def test_one_that_it_holds_goes_on_coming_as_it_is(picky, locations):
+    put(locations, "P6")
+    put(locations, "P6", T2, **ODD)
+    locations.patch("P6", "3256", body={"status": "CHARGING", "last_updated": T3})
+    assert told(locations, picky, "P6") == ["PUT ", "PUT ", "PATCH /3256"]
+    assert json.loads(locations.heard(picky, "P6")[1].body)["coordinates"] == ODD["coordinates"]
+    assert counted(picky) == {}
+
+
+def test_one_that_was_sent_to_it_alone_goes_on_coming_when_it_is_told_to_all(picky, locations):
+    mine = location_of(locations.party, "P7", **ODD)
+    assert locations.put("P7", body=mine, to=picky).said == (200, 1000)
+    put(locations, "P7", T2, **ODD)
+    assert told(locations, picky, "P7") == ["PUT ", "PUT "]
+
+
+def test_a_deletion_always_comes_and_ends_what_it_holds(hub, cpo, emsp, picky):
+    tariffs = Patient(hub, cpo, "tariffs")
+    odd = tariff_of(cpo.simulator.party, "P8", tariff_alt_url="")
+    assert tariffs.put("P8", body=odd, to=picky).said == (200, 1000)
+    assert tariffs.put("P8", body=odd).said == (201, 1000)
+    assert told(tariffs, picky, "P8") == ["PUT ", "PUT "]
+    assert tariffs.send("DELETE", "P8").said == (200, 1000)
+    assert tariffs.put("P8", body=odd).said == (201, 1000)
+    assert told(tariffs, picky, "P8") == ["PUT ", "PUT ", "DELETE "]
+    assert told(tariffs, emsp, "P8") == ["PUT ", "DELETE ", "PUT "]
+
+
+def test_tokens_are_never_left_out(hub, cpo, emsp):
+    """Whoever is not told of a card that was blocked goes on charging with it."""
+    platform = platform_of(cpo)
+    leaving_out.switch(platform, KINDS.values(), on=True)
+    try:
+        tokens = Patient(hub, emsp, "tokens")
+        odd = token(emsp.simulator.party, "P9", issuer="x" * 65, valid=False)
+        assert tokens.put("P9", body=odd).said == (201, 1000)
+        assert Token.objects.get(object_id="P9").deviates
+        assert told(tokens, cpo, "P9") == ["PUT "]
+        found = ask(hub, cpo, "GET", "sender/tokens", to=HUB).envelope["data"]
+        assert "P9" in {one["uid"] for one in found}
+    finally:
+        leaving_out.switch(platform, KINDS.values(), on=False)
+
+
+def test_what_a_pull_brings_is_left_out_like_what_is_pushed(hub, emsp, picky):
+    source = hub.join(Stranger(Role.CPO))
+    party = source.simulator.party
+    lists = Lists(source.simulator, 10, locations=[pulled(party, "P10")])
+    run("pull", *party, "--module", "locations", "--wait")
+    lists.documents["locations"] = [
+        pulled(party, "P10", last_updated=T2, **ODD),
+        pulled(party, "P11", last_updated=T2, **ODD),
+        pulled(party, "P12", last_updated=T2),
+    ]
+    run("pull", *party, "--module", "locations", "--wait")
+    until(lambda: not Delivery.objects.filter(state="WAITING").exists())
+    owner = Owner(hub, source, "locations")
+    assert [told(owner, emsp, name) for name in ("P10", "P11", "P12")] == [["PUT "]] * 3
+    assert [told(owner, picky, name) for name in ("P10", "P11", "P12")] == [["PUT "], [], ["PUT "]]
+    assert counted(picky) == {(str(party), "locations"): (1, 0)}
 
 
 # --- What it holds -------------------------------------------------------------------------------
