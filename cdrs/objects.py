@@ -20,7 +20,6 @@ from hub.ocpi.datatypes import (
     PartyIdText,
     Price,
     String10,
-    String20,
     String45,
     String255,
     String512,
@@ -102,14 +101,16 @@ class CdrLocation(msgspec.Struct, omit_defaults=True, kw_only=True):
     """mod_cdrs: CdrLocation.
 
     `evse_uid`, `evse_id` and `connector_id` are #NA for a reservation that was never used.
+    `address` and `state` are as long as a Location's, whose the erratum of 2026-05 has lengthened;
+    this copy of them it forgot (45 and 20).
     """
 
     id: Id36
     name: String255 | None = None
-    address: String45
+    address: String255
     city: String45
     postal_code: String10 | None = None
-    state: String20 | None = None
+    state: String45 | None = None
     country: Country
     coordinates: GeoLocation
     evse_uid: Id36

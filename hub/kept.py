@@ -20,7 +20,7 @@ from flex import relay
 from hub import leaving_out, pushers
 from hub.directory import holder
 from hub.forwarded import Forwarded
-from hub.ocpi import envelope
+from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import Match
@@ -61,7 +61,8 @@ def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
             owner=forwarded.sender,
             ids=tuple(ids),
             query=dict(parse_qsl(forwarded.query, keep_blank_values=True)),
-            body=forwarded.body,
+            # In a list of one, as some send it, it is an object all the same.
+            body=heads.object_of(forwarded.body) or forwarded.body,
             audience=str(forwarded.receiver),
         )
         _kept_or_logged(forwarded, lambda: kind.push(pushed))

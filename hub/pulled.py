@@ -209,8 +209,8 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
     gone = own.filter(received_at__lt=pull.begun_at)
     correlation_id = headers.new_id()
     for tariff in gone.select_for_update().order_by("id"):
-        sent = msgspec.json.decode(bytes(tariff.document), type=_Owned)
-        segments = (sent.country_code, sent.party_id, sent.id)
+        sent = _owned(bytes(tariff.document))
+        segments = (heads.text(sent.country_code), heads.text(sent.party_id), heads.text(sent.id))
         whole = Whole((tariff.owner, tariff.object_id), b"", tariff.last_updated)
         tariff.delete()
         pull.removed += 1
@@ -221,6 +221,9 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
 
 
 class _Owned(msgspec.Struct):
-    country_code: str
-    party_id: str
-    id: str
+    country_code: Any = None
+    party_id: Any = None
+    id: Any = None
+
+
+_owned: Final = heads.reader(_Owned)

@@ -41,14 +41,13 @@ KINDS: Final[dict[str, type[StoredObject]]] = {
 class _Named(msgspec.Struct):
     """What the URL of an object is made of, as its owner spells it."""
 
-    country_code: str
-    party_id: str
-    id: str = ""
-    uid: str = ""
-    type: str = ""
+    country_code: Any = None
+    party_id: Any = None
+    id: Any = None
+    uid: Any = None
 
 
-_named: Final[Callable[[bytes], _Named]] = msgspec.json.Decoder(_Named).decode
+_named: Final = heads.reader(_Named)
 
 
 @shared_task
@@ -111,8 +110,14 @@ def _send(row: Any, module: str, entry: PartyEntry, directory: Directory) -> boo
         return False
     document = bytes(row.document)
     named = _named(document)
-    query = urlencode({"type": named.type}) if module == "tokens" and named.type else ""
-    parts = (named.country_code, named.party_id, named.id or named.uid)
+    query = urlencode({"type": row.type}) if module == "tokens" else ""
+    key = heads.text(named.uid if module == "tokens" else named.id)
+    # One that its receiver took although it says something else, or nothing, goes by its row.
+    is_named = heads.party_of(msgspec.structs.asdict(named)) == owner
+    parts = (
+        *((named.country_code, named.party_id) if is_named else owner),
+        key if key.upper() == row.object_id else row.object_id,
+    )
     path = "/".join(quote(part, safe="") for part in parts)
     outbox.spread(
         outbox.Broadcast(

@@ -61,8 +61,14 @@ def _cdrs(limit: datetime) -> Rows:
 
 
 def _tokens(limit: datetime) -> Rows:
-    """A Token that is valid stays however old it is: its card is in somebody's pocket."""
-    said = RawSQL("encode(document, 'escape') ~ %s", [r'"valid"\s*:\s*false'])
+    """A Token that is valid stays however old it is: its card is in somebody's pocket.
+
+    One with an escape in it may spell the name of the field in another way.
+    """
+    said = RawSQL(
+        "position('\\x5c'::bytea IN document) > 0 OR encode(document, 'escape') ~ %s",
+        [r'"valid"\s*:\s*false'],
+    )
     return Token.objects.annotate(is_out=said).filter(
         last_updated__lt=limit, received_at__lt=limit, is_out=True
     )

@@ -430,6 +430,8 @@ class Pushed:
         """
         is_patch = self.method == "PATCH"
         if self.audience != EVERYBODY:
+            if not self.body.lstrip().startswith(b"{"):
+                raise InvalidParameters("The body is not an object.")
             found = glance(self.body, essentials, timezone.now(), is_patch=is_patch)
         else:
             found = read(self.body, essentials, is_patch=is_patch)

@@ -213,13 +213,14 @@ TABLES = {
         type CdrDimensionType 1
         volume number 1
     """,
+    # address and state: the lengths of Location's, which an erratum gave to that table alone.
     "CdrLocation": """
         id CiString(36) 1
         name string(255) ?
-        address string(45) 1
+        address string(255) 1
         city string(45) 1
         postal_code string(10) ?
-        state string(20) ?
+        state string(45) ?
         country string(3) 1
         coordinates GeoLocation 1
         evse_uid CiString(36) 1

@@ -92,7 +92,7 @@ class Reading:
         if not self.differences:
             return
         first, *others = self.differences
-        more = f" There are {len(others)} more deviations." if others else ""
+        more = f" Deviations beside this one: {len(others)}." if others else ""
         raise InvalidParameters(
             f"{first}. The operator of this hub has set your platform to strict: what differs from "
             f"the specification is refused.{more}"
