@@ -99,7 +99,8 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         in_body = response_url.in_body(exchange.body, MODULE, InterfaceRole.RECEIVER)
         url = in_body.url if in_body else ""
     else:
-        url, query = response_url.in_query(query, MODULE)
+        found, query = response_url.in_query(query, MODULE)
+        url = found or ""
     if not url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
     callbacks.check_response_url(url)

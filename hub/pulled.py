@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -18,7 +18,7 @@ from hub.broadcasts import LONGEST_ID
 from hub.deviations import noting
 from hub.directory import Directory
 from hub.foreign_list import Page
-from hub.ocpi import headers
+from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId

@@ -5,7 +5,6 @@ those that do not. Locations, Tariffs and Tokens that it may see go out as PUTs,
 """
 
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -16,7 +15,7 @@ from django.db import transaction
 from hub import leaving_out, outbox
 from hub.directory import Directory, PartyEntry, holder
 from hub.models import Delivery, DeliveryState, Replay
-from hub.ocpi import headers
+from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import HubError, ServerError
 from hub.ocpi.party import PartyId

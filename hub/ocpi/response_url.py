@@ -9,7 +9,7 @@ import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import WHITESPACE, scanstring
+from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]  # not in typeshed
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 

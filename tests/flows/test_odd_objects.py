@@ -36,13 +36,13 @@ from tokens.objects import Token as TokenObject
 MODELS = {"Location": Location, "Tariff": Tariff, "Token": Token}
 STRUCTS = {"Location": LocationObject, "Tariff": TariffObject, "Token": TokenObject}
 KEYS = {"Location": "id", "Tariff": "id", "Token": "uid"}
-EXACT = {
+EXACT: dict[str, set[tuple[str, ...]]] = {
     "Location": set(),
     "Tariff": {("currency",), ("price_components", "type"), ("price_components", "price")},
     "Token": {(name,) for name in ("valid", "whitelist", "type", "uid", "contract_id")},
 }
 # Where the hub must find parts by name, or prices.
-NEEDED = {
+NEEDED: dict[str, set[tuple[str, ...]]] = {
     "Location": {("evses",), ("evses", "uid"), ("connectors",), ("connectors", "id")},
     "Tariff": {("elements",), ("price_components",)},
     "Token": set(),

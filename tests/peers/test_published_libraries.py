@@ -32,7 +32,7 @@ class Parties:
         self.emsps: dict[str, LibraryParty] = {}
         for library in LIBRARIES:
             cpo = stack.enter_context(serve(library, Role.CPO, CPOS[library]))
-            registration.connect(cpo.versions_url, cpo.token_a)
+            registration.connect(cpo.versions_url, cpo.token_a, parties={cpo.identity: [Role.CPO]})
             self.cpos[library] = cpo
             emsp = stack.enter_context(serve(library, Role.EMSP, EMSPS[library]))
             invited = onboarding.invite(emsp.identity, [Role.EMSP], library)

@@ -29,6 +29,7 @@ HTTP = {
     "NotFound": 404,
     "MethodNotAllowed": 405,
     "TooLarge": 413,
+    "TooManyRequests": 429,
 }
 
 
@@ -40,7 +41,8 @@ def test_each_code_of_the_table_has_its_class_and_http_200(name, code):
 
 @pytest.mark.parametrize(("name", "status"), HTTP.items())
 def test_errors_of_the_http_layer_carry_their_status_and_a_client_code(name, status):
-    error = getattr(errors, name)("why")
+    more = {"limit": "rate"} if name == "TooManyRequests" else {}
+    error = getattr(errors, name)("why", **more)
     assert error.http_status == status
     assert 2000 <= error.code < 3000
 
