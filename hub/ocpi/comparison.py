@@ -109,7 +109,8 @@ def plain(body: "bytes | msgspec.Raw") -> Any:
         except msgspec.ValidationError:
             # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
             return json.loads(bytes(body), parse_float=lenient.decimal, parse_int=_integer)
-    except (msgspec.DecodeError, RecursionError) as error:
+    # Either reader tells of bytes that are not UTF-8 by a ValueError of Python's own.
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotJson(f"The body is not valid JSON: {error}") from error
 
 
