@@ -194,6 +194,7 @@ class Client:
 
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = {}
+        self._is_closed = False
         self._loop = asyncio.get_running_loop()
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 
@@ -235,13 +236,16 @@ class Client:
         except BaseException:
             connection.close()
             raise
-        if connection.is_open:
+        if self._is_closed:
+            connection.close()
+        elif connection.is_open:
             connection.idle_since = self._loop.time()
             self._idle.setdefault(origin, deque()).append(connection)
         return answer
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all idle connections; one that is in use closes with its answer."""
+        self._is_closed = True
         self._pruning.cancel()
         for connections in self._idle.values():
             for connection in connections:

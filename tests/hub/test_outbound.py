@@ -209,3 +209,28 @@ def test_a_second_attempt_that_takes_too_long_leaves_no_connection_open(settings
     with server(serve) as url:
         asyncio.run(twice(url))
     assert len(connections) == 2
+
+
+def test_a_call_that_outlives_its_client_leaves_no_connection_open():
+    """Closed while an answer is on its way: the connection closes with the answer."""
+    has_come, may_answer, ended = (threading.Event() for _ in range(3))
+
+    def answer_late(connection: socket.socket) -> None:
+        has_come.set()
+        may_answer.wait(10)
+        connection.sendall(ANSWER)
+        connection.settimeout(10)
+        if connection.recv(1) == b"":
+            ended.set()
+
+    async def work(url: str) -> None:
+        caller = AsyncCaller()
+        call = asyncio.create_task(caller.call(1, "GET", url, {}, b""))
+        await asyncio.to_thread(has_come.wait, 10)
+        caller.close()
+        may_answer.set()
+        assert (await call).status == 200
+        assert await asyncio.to_thread(ended.wait, 10)
+
+    with server(answer_late) as url:
+        asyncio.run(work(url))
