@@ -126,6 +126,9 @@ class Platform:
     async def _hang_up(self) -> None:
         if self._listening is not None and self._protocol is not None:
             self._listening.close()
+            # What was accepted just now becomes a connection in the loop's next turns.
+            for _ in range(2):
+                await asyncio.sleep(0)
             self._protocol.pre_shutdown()  # lets go of idle connections
             await self._protocol.shutdown(timeout=0.1)
             self._listening = None

@@ -312,7 +312,9 @@ def test_a_body_that_ends_behind_its_answer_leaves_a_connection_that_works(hurri
 def test_beyond_the_most_connections_who_waits_longest_is_let_go(hurried):
     """Not who is being served, nor who has come last."""
     with connect(hurried) as served:
-        served.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{")
+        served.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert served.recv(25, socket.MSG_WAITALL) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        served.sendall(b"{")
         idle = [connect(hurried) for _ in range(Hurried.MOST_CONNECTIONS + 5)]
         idle[-1].sendall(GET)
         one(idle[-1])
