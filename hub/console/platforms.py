@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from hub import outbox, registration
 from hub.console import conformance, connecting, invitation
+from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
 from hub.console.statuses import admission_badge, problem_of, status_badge
@@ -68,7 +69,7 @@ class PlatformAdmin(ReadOnlyTable):
     ordering = ("name", "id")
     actions_list = ("invite", "connect")
     actions_detail = ("invite_again", "connect_invited", "renew", "end", "end_here", "pull_now")
-    inlines = (PartyRows, EndpointRows, PullRows)
+    inlines = (PartyRows, EndpointRows, PullRows, DeviationRows)
     fieldsets = (
         (
             None,

@@ -49,6 +49,17 @@ RULES: Final[dict[str, Rule]] = {
         "fields that contradict each other", "what the object's chapter says of both"
     ),
     "not-json": Rule("a body that is not JSON", "transport_and_format: JSON in UTF-8 (RFC 8259)"),
+    "contradicts-url": Rule("ids that are not those of the URL", "the ids of the URL, or none"),
+    "missing-slash": Rule("a URL with no slash behind the endpoint", "endpoint, slash, ids"),
+    "doubled-slash": Rule("a URL with two slashes together", "one slash"),
+    "letter-case": Rule("a URL of the hub in capitals", "the URL as the version details have it"),
+    "misspelt-module": Rule("a module under another name", "version details: the ModuleID"),
+    "list-without-to": Rule(
+        "a GET of a list without OCPI-to", "GET All: OCPI-to-party-id names the hub"
+    ),
+    "sister-party": Rule(
+        "an object of another party of the platform", "OCPI-from names the owner of the object"
+    ),
     "other": Rule("a value that cannot be read", "what the example says"),
 }
 

@@ -11,7 +11,7 @@ from tests.hub.console import rows
 CONFIRMED = {"_form_submitted": "True"}
 INLINES = {
     f"{name}-{form}": "0"
-    for name in ("parties", "endpoints", "pulls")
+    for name in ("parties", "endpoints", "pulls", "deviations")
     for form in ("TOTAL_FORMS", "INITIAL_FORMS")
 }
 
