@@ -265,7 +265,7 @@ def test_a_party_that_was_invited_may_give_out_a_token_instead(hub, host, client
     assert address in page.content.decode()
     assert f"Connect to {invited}" in client.get(address).content.decode()
     told = run(
-        "connect_platform", "--versions-url", host.url, "--token", host.token(),
+        "connect_platform", "--versions-url", host.url, f"--token={host.token()}",
         "--invited", str(host.party), "--name", "Invited",
     )  # fmt: skip
     assert told.startswith("The hub is registered with Invited.")
@@ -392,7 +392,7 @@ def test_a_party_that_had_left_comes_back_by_a_new_connection(hub, host):
 
 def test_the_command_connects_renews_and_ends(host):
     told = run(
-        "connect_platform", "--versions-url", host.url, "--token", host.token(),
+        "connect_platform", "--versions-url", host.url, f"--token={host.token()}",
         "--party", f"{host.party}:CPO",
     )  # fmt: skip
     assert told.startswith("The hub is registered with Stranger.")

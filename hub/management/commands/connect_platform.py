@@ -28,7 +28,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--token",
             default=os.environ.get(_FROM_ENVIRONMENT, ""),
-            help=f"what the other platform gave out; else ${_FROM_ENVIRONMENT}, unseen by others",
+            help="what the other platform gave out, as --token=… when it begins with a dash; else "
+            f"${_FROM_ENVIRONMENT}, unseen by others",
         )
         parser.add_argument("--name", default="", help="of the company; else what it calls itself")
         parser.add_argument(
