@@ -141,8 +141,8 @@ class Gateway:
                 incoming.kind = Kind.RESULT
             return await self._answer(incoming)
         decision = await self._decide(incoming)
-        if incoming.noted or decision.noted:
-            noting.note(presented_by(incoming).platform.id, (*incoming.noted, *decision.noted))
+        if decision.noted:
+            noting.note(presented_by(incoming).platform.id, decision.noted)
         if isinstance(decision, routing.Forward):
             incoming.kind = Kind.FORWARD
             return await self._forward_routed(incoming, decision)

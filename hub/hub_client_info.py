@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub.directory import holder
+from hub.directory import PlatformEntry, holder
 from hub.models import Admission, Party
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.errors import ClientError
@@ -21,6 +21,12 @@ _CLOSED: Final = (
 )
 
 
+def check_open(viewer: PlatformEntry) -> None:
+    """ClientError (403) when no party of the platform may take part."""
+    if not viewer.is_open:
+        raise ClientError(_CLOSED, http_status=HTTPStatus.FORBIDDEN)
+
+
 class HubClientInfo(OcpiView):
     """GET: all other platforms' parties with their ConnectionStatus, paged."""
 
@@ -28,8 +34,7 @@ class HubClientInfo(OcpiView):
         """A list of ClientInfo, in the order in which the parties came."""
         page = read_page(request.query_params)
         viewer = exchange_of(request).platform
-        if not viewer.is_open:
-            raise ClientError(_CLOSED, http_status=HTTPStatus.FORBIDDEN)
+        check_open(viewer)
         parties = Party.objects.exclude(platform_id=viewer.id).order_by("id")
         # Whom the operator has not agreed to is told to nobody.
         parties = parties.exclude(admission=Admission.CLAIMED)

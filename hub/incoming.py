@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from django.conf import settings
 
 from hub import callers, loops, routing
+from hub.deviations import noting
 from hub.directory import Directory, Presented
 from hub.ocpi import headers, masking, odd_urls
 from hub.ocpi.configuration import VERSION
@@ -45,6 +46,7 @@ _INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.
 # What may be said in the log of a URL that leads nowhere.
 _WORDS: Final = frozenset(
     {"", "ocpi", "cpo", "emsp", "versions", "via", "profile-result", "check-result"}
+    | {"deviations", "left-out-for-you", "left-out-for-others"}
     | set(_INTERFACES)
     | {route.module for route in ROUTES}
     | set(CONFIGURATION_MODULES)
@@ -78,7 +80,6 @@ class Incoming:
     body: bytes = b""
     place: Match | None = None
     rest: str = ""
-    noted: tuple[Deviation, ...] = ()
     sender: PartyId | None = None
     receiver: PartyId | None = None
     code: int | None = None
@@ -105,11 +106,12 @@ class Incoming:
 
 
 def mend_path(incoming: Incoming, directory: Directory) -> None:
-    """A path that can mean one thing only is put right for all who look at it."""
+    """A path that can mean one thing only is put right for all who look at it, and noted."""
     sent = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
     raw, rule = odd_urls.mended(sent, directory.has_module)
     if rule:
-        incoming.noted = (*incoming.noted, Deviation(rule, "URL", odd_urls.example(sent, raw)))
+        deviation = Deviation(rule, "URL", odd_urls.example(sent, raw))
+        noting.note(presented_by(incoming).platform.id, [deviation])
         scope = {"raw_path": raw.encode("latin-1"), "path": unquote(raw)}
         incoming.scope = incoming.scope | scope
 

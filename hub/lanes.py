@@ -44,6 +44,7 @@ _UNROUTED: Final = {
     "hubclientinfo": Lane.CLIENT_INFO,
     "profile-result": Lane.RESULT,
     "check-result": Lane.RESULT,
+    "deviations": Lane.READ,
 }
 
 

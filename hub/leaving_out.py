@@ -59,6 +59,7 @@ def left_out(kind: type[models.Model], platform: PlatformEntry) -> "models.Query
     since = platform.leaves_out_since
     if since is None or not (issubclass(kind, StoredObject) and kind.MAY_BE_LEFT_OUT):
         return None
+    own = [str(party) for party in platform.parties]
     held = Holding.objects.filter(
         platform_id=platform.id,
         module=module_of(kind),
@@ -68,7 +69,8 @@ def left_out(kind: type[models.Model], platform: PlatformEntry) -> "models.Query
     return (
         kind._default_manager.filter(deviates=True, audience=EVERYBODY)
         .filter(models.Q(clean_until__isnull=True) | models.Q(clean_until__lt=since))
-        .exclude(owner__in=[str(party) for party in platform.parties])
+        .exclude(owner__in=own)
+        .exclude(told_by__in=own)  # As an aggregator has told them.
         .exclude(models.Exists(held))
     )
 

@@ -10,6 +10,7 @@ from charging_profiles.views import ProfileCommands, ProfileResults
 from hub.conformance.results import CheckResults
 from hub.console.login import login
 from hub.credentials import CredentialsView
+from hub.deviation_lists import FOR_OTHERS, FOR_YOU, Deviations, LeftOutForOthers, LeftOutForYou
 from hub.health import health
 from hub.hub_client_info import HubClientInfo
 from hub.metrics import metrics
@@ -45,6 +46,9 @@ urlpatterns = [
     re_path(r"^ocpi/2\.2\.1/?$", Details.as_view()),
     re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
     re_path(r"^ocpi/2\.2\.1/hubclientinfo/?$", HubClientInfo.as_view()),
+    re_path(r"^ocpi/2\.2\.1/deviations/?$", Deviations.as_view()),
+    re_path(rf"^ocpi/2\.2\.1/deviations/{FOR_YOU}/?$", LeftOutForYou.as_view()),
+    re_path(rf"^ocpi/2\.2\.1/deviations/{FOR_OTHERS}/?$", LeftOutForOthers.as_view()),
     re_path(
         r"^ocpi/2\.2\.1/receiver/chargingprofiles/[\s\S]+$",
         ProfileCommands.as_view(),

@@ -53,9 +53,14 @@ RULES: Final[dict[str, Rule]] = {
     "missing-slash": Rule("a URL with no slash behind the endpoint", "endpoint, slash, ids"),
     "doubled-slash": Rule("a URL with two slashes together", "one slash"),
     "letter-case": Rule("a URL of the hub in capitals", "the URL as the version details have it"),
+    "module-name": Rule("a URL of the hub with a module under another name", "hubclientinfo"),
     "misspelt-module": Rule("a module under another name", "version details: the ModuleID"),
     "list-without-to": Rule(
         "a GET of a list without OCPI-to", "GET All: OCPI-to-party-id names the hub"
+    ),
+    "same-start-other-dimensions": Rule(
+        "a charging period of a Session PATCH that begins as one before it, with other dimensions",
+        "mod_sessions: a ChargingPeriod is sent once; correct it with a PUT of the whole Session",
     ),
     "sister-party": Rule(
         "an object of another party of the platform", "OCPI-from names the owner of the object"

@@ -23,7 +23,12 @@ _OF_KEYS: Final = frozenset(string.ascii_letters + string.digits + "-_")
 # Of a query only what tells which page was asked for.
 _HARMLESS: Final = frozenset({"date_from", "date_to", "offset", "limit", "duration", "type"})
 _OF_HARMLESS: Final = frozenset(string.ascii_letters + string.digits + "_:.%+-")
-_CONFIGURATION: Final = frozenset({"versions", "credentials", "hubclientinfo"})
+_UNROUTED: Final = frozenset(
+    {
+        *("versions", "credentials", "hubclientinfo", "deviations"),
+        *("deviations/left-out-for-you", "deviations/left-out-for-others"),
+    }
+)
 HIDDEN: Final = "•••"
 
 # Of a foreign message so much is searched; of what it names a driver by, so much of each.
@@ -218,7 +223,7 @@ def safe_path(path: str, place: Match | None) -> str:
 
 def _unrouted(path: str) -> str:
     below = decoded(path).strip("/").removeprefix("ocpi").strip("/")
-    if below == "2.2.1" or below.removeprefix("2.2.1/") in _CONFIGURATION:
+    if below == "2.2.1" or below.removeprefix("2.2.1/") in _UNROUTED:
         return below
     parts = below.split("/")
     if parts[0] == "2.2.1" and len(parts) > 1 and parts[1].translate(_LOWER) in _OURS:

@@ -16,7 +16,9 @@ _VERSION: Final = "2.2.1"
 _ROLES: Final = frozenset({"sender", "receiver"})
 _MODULES: Final = frozenset(FUNCTIONAL_MODULES)
 # What else stands below the version.
-_OWN: Final = frozenset({*CONFIGURATION_MODULES, "via", "profile-result", "check-result", "cdr"})
+_OWN: Final = frozenset(
+    {*CONFIGURATION_MODULES, "via", "profile-result", "check-result", "cdr", "deviations"}
+)
 # What is owned is named by a country code and a party id.
 _OWNED: Final = ("locations", "tariffs", "tokens", "sessions")
 

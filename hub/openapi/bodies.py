@@ -13,6 +13,7 @@ from charging_profiles.objects import (
     SetChargingProfile,
 )
 from commands.objects import COMMANDS, CommandResponse, CommandResult
+from hub.deviations.objects import CountedDeviation, LeftOutObjects
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import Route
@@ -53,6 +54,8 @@ class Content(NamedTuple):
 NOTHING: Final = Content()
 VERSIONS, DETAILS = Content((Version,), is_list=True), Content((VersionDetails,))
 CREDENTIALS, CLIENTS = Content((Credentials,)), Content((ClientInfo,), is_list=True)
+DEVIATIONS = Content((CountedDeviation,), is_list=True)
+LEFT_OUT = Content((LeftOutObjects,), is_list=True)
 PROFILE_RESULT, COMMAND_RESULT = Content((ProfileResult,)), Content((CommandResult,))
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from cdrs.objects import CDR
 from commands.objects import COMMANDS
+from hub import deviation_lists
 from hub.ocpi import headers
 from hub.ocpi.configuration import VERSION, ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType
@@ -33,6 +34,7 @@ def document(base_url: str) -> bytes:
     """The JSON of the document; it does not change while the hub runs."""
     paths: dict[str, dict[str, Any]] = {}
     used: list[Any] = [Version, VersionDetails, Credentials, ClientInfo, CDR]
+    used += [*bodies.DEVIATIONS.kinds, *bodies.LEFT_OUT.kinds]
     for route in ROUTES:
         path = f"/ocpi/{VERSION}/{route.role.lower()}/{route.module}"
         path += f"/{route.shape}" if route.shape else ""
@@ -231,6 +233,7 @@ def _own() -> dict[str, dict[str, Any]]:
                 "hubclientinfo", "get_hubclientinfo", data=bodies.CLIENTS, parameters=_paging()
             )
         },
+        **_deviations(base),
         f"{base}/via/{{key}}": {
             "get": _plain("given out by the hub", "get_via", parameters=[key], is_routed=True),
             "post": _plain(
@@ -261,6 +264,25 @@ def _own() -> dict[str, dict[str, Any]]:
     }
 
 
+def _deviations(base: str) -> dict[str, dict[str, Any]]:
+    """The lists of this hub's own."""
+    lists = {
+        f"{base}/{deviation_lists.MODULE}": ("get_deviations", bodies.DEVIATIONS),
+        f"{base}/{deviation_lists.MODULE}/{deviation_lists.FOR_YOU}": (
+            "get_left_out_for_you",
+            bodies.LEFT_OUT,
+        ),
+        f"{base}/{deviation_lists.MODULE}/{deviation_lists.FOR_OTHERS}": (
+            "get_left_out_for_others",
+            bodies.LEFT_OUT,
+        ),
+    }
+    return {
+        path: {"get": _plain("deviations", name, data=data, parameters=_paging())}
+        for path, (name, data) in lists.items()
+    }
+
+
 def _plain(
     tag: str,
     operation_id: str,
@@ -270,7 +292,7 @@ def _plain(
     parameters: list[dict[str, Any]] | None = None,
     is_routed: bool = False,
 ) -> dict[str, Any]:
-    is_list = data is bodies.CLIENTS
+    is_list = data in (bodies.CLIENTS, bodies.DEVIATIONS, bodies.LEFT_OUT)
     return {
         "tags": [tag],
         "operationId": operation_id,

@@ -174,6 +174,8 @@ def _configuration_module(path: str) -> str:
     """Of a URL that is not routed."""
     if path.startswith("profile-result"):
         return "chargingprofiles"
+    if path.startswith("deviations"):
+        return "deviations"
     last = path.rpartition("/")[2]
     return {"versions": last, "2.2.1": "versions", "credentials": last, "hubclientinfo": last}.get(
         last, ""

@@ -14,7 +14,7 @@ MESSAGES: Final = "messages"
 # Upper bounds of the latency histogram, in seconds; the last bucket has none.
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MODULES: Final = frozenset(
-    {route.module for route in ROUTES} | {"versions", "credentials", "hubclientinfo"}
+    {route.module for route in ROUTES} | {"versions", "credentials", "hubclientinfo", "deviations"}
 )
 # What others invent must not make ever more labels.
 _CODES: Final = range(1000, 5000)

@@ -59,6 +59,8 @@ def test_hubclientinfo_is_found(hub, cpo, emsp, path):
     assert answer.said == (200, 1000)
     found = [one["party_id"] for one in answer.envelope["data"]]
     assert emsp.simulator.party.party_id in found or "x-total-count" in answer.headers
+    if "/clientinfo" in path:
+        until(lambda: noted(cpo, "module-name"))
 
 
 @pytest.mark.parametrize("path", ["//ocpi/2.2.1", "/OCPI/2.2.1/", "/ocpi//2.2.1/"])
