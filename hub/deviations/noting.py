@@ -46,6 +46,8 @@ class _Count:
 # By platform; then by rule and path.
 _noted: dict[int, dict[tuple[str, str], _Count]] = {}
 _lock = threading.Lock()
+# Held while they are written: whoever asks for it meanwhile waits, and then finds them written.
+_writing = threading.Lock()
 
 
 def note(platform_id: int, found: Iterable[Deviation]) -> None:
@@ -72,9 +74,15 @@ def _number_of_keys() -> int:
 def flush() -> bool:
     """Write what was noted in this process, also of what was left out; never fails.
 
+    True: all that was noted before the call is written, also what another thread was writing.
     False when the database is away, or a platform is just being registered: then it is kept for the
     next time.
     """
+    with _writing:
+        return _flush()
+
+
+def _flush() -> bool:
     global _noted
     with _lock:
         taken, _noted = _noted, {}

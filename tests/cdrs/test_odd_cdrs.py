@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from cdrs.models import Cdr, Posting
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from tests.cdrs.test_post_cdr import of, post
+from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import Stranger, ask, raw, send, token_of, until
 from tests.minimal import cdr
 
@@ -137,7 +136,5 @@ def test_a_bill_of_somebody_else_in_a_list_is_refused(hub, cpo, emsp):
 def test_what_deviates_is_counted_for_the_cpo(hub, emsp):
     cpo = hub.join(Stranger(Role.CPO))
     assert post(hub, cpo, document(cpo, emsp, "MCS")).said == (200, 1000)
-    noting.flush()
-    rows = DeviationCount.objects.filter(platform__parties__party_id=cpo.simulator.party.party_id)
     expected = {("unknown-enum-value", "CDR.cdr_location.connector_standard"): 1}
-    until(lambda: {(one.rule, one.path): one.number for one in rows} == expected)
+    until(lambda: counts_of(cpo.simulator.party) == expected)

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from charging_profiles.models import CommandState, ProfileCommand
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from simulators.messages import Reply
+from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until
 from tests.scripted import PROFILE, Actor, Exactly, code, url_given
 
@@ -121,12 +120,6 @@ def test_what_deviates_is_counted_for_who_sent_it(cast):
     cpo.answers("COUNTED", Reply({"result": "ACCEPTED", "timeout": 30}))
     emsp.put_profile("COUNTED", charging_profile=PROFILE | {"duration": 900.0})
     cpo.post_result(url_given(cpo.asked("COUNTED")[0]), b'{"result":"accepted"}')
-    noting.flush()
-
-    def counted(actor: Actor) -> set[tuple[str, str]]:
-        rows = DeviationCount.objects.filter(platform__parties__party_id=actor.party.party_id)
-        return {(one.rule, one.path) for one in rows}
-
     at_emsp = {("whole-number", "SetChargingProfile.charging_profile.duration")}
-    until(lambda: counted(emsp) == at_emsp)
-    until(lambda: counted(cpo) == {("unknown-enum-value", "ProfileResult.result")})
+    until(lambda: set(counts_of(emsp.party)) == at_emsp)
+    until(lambda: set(counts_of(cpo.party)) == {("unknown-enum-value", "ProfileResult.result")})

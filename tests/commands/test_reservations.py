@@ -10,10 +10,9 @@ from django.utils import timezone
 
 from commands.models import Reservation
 from commands.objects import CommandResultType
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from tests.commands.test_post_command import command, commands_at, post, response
+from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import Stranger, ask, raw, until
 
 UNKNOWN = (200, 4001)
@@ -267,12 +266,7 @@ def test_what_deviates_is_counted_for_who_sent_it(hub):
     cpo, emsp = hub.join(Stranger(Role.CPO)), hub.join(Stranger(Role.EMSP))
     url = reserve(hub, emsp, cpo, "COUNTED", expiry_date="2099-01-01T00:00:00+00:00")
     tell(hub, cpo, url, "evse_occupied")
-    noting.flush()
-
-    def counted(running) -> set[tuple[str, str]]:
-        party_id = running.simulator.party.party_id
-        rows = DeviationCount.objects.filter(platform__parties__party_id=party_id)
-        return {(one.rule, one.path) for one in rows}
-
-    until(lambda: counted(emsp) == {("date-time", "ReserveNow.expiry_date")})
-    until(lambda: counted(cpo) == {("unknown-enum-value", "CommandResult.result")})
+    at_emsp = {("date-time", "ReserveNow.expiry_date")}
+    at_cpo = {("unknown-enum-value", "CommandResult.result")}
+    until(lambda: set(counts_of(emsp.simulator.party)) == at_emsp)
+    until(lambda: set(counts_of(cpo.simulator.party)) == at_cpo)

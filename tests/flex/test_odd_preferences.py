@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from flex.models import PreferenceCopy
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from simulators.messages import Reply
 from tests.flex.agreements import agree
+from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until
 from tests.scripted import Actor
 
@@ -127,10 +126,8 @@ def test_what_deviates_is_counted_for_the_emsp(cast):
     cast.cpo.put_session("COUNTED", emsp)
     body = WISHES | {"departure_time": "2026-03-01T18:00:00+00:00", "profile_type": "SLOW"}
     emsp.send("PUT", "sender/sessions/COUNTED/charging_preferences", body)
-    noting.flush()
-    counted = DeviationCount.objects.filter(platform__parties__party_id=emsp.party.party_id)
     expected = {
         ("date-time", "ChargingPreferences.departure_time"): 1,
         ("unknown-enum-value", "ChargingPreferences.profile_type"): 1,
     }
-    until(lambda: {(one.rule, one.path): one.number for one in counted} == expected)
+    until(lambda: counts_of(emsp.party) == expected)

@@ -13,8 +13,6 @@ from urllib.parse import quote
 import pytest
 
 from hub import pull
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
@@ -26,6 +24,7 @@ from locations.objects import Location as LocationObject
 from tariffs.models import Tariff
 from tariffs.objects import Tariff as TariffObject
 from tests import mutations
+from tests.hub.deviations.counts import counts_of
 from tests.hub.lists import Lists
 from tests.hub.pushing import HUB, T1, evse_of, listed
 from tests.hub.strangers import Stranger, ask, until
@@ -207,10 +206,8 @@ def test_pushed_or_pulled_they_are_in_every_list_and_spread_as_sent(
     assert {told[one[KEYS[name]]] for one in pushed} == {
         f" {json.dumps(one)}".encode() for one in pushed
     }
-    noting.flush()
-    platform = DeviationCount.objects.filter(platform__versions_url=owner.versions_url)
-    until(lambda: sum(platform.values_list("number", flat=True)) >= len(objects) // 2)
-    assert all(path.startswith(name) for path in platform.values_list("path", flat=True))
+    until(lambda: sum(counts_of(owner.simulator.party).values()) >= len(objects) // 2)
+    assert all(path.startswith(name) for _, path in counts_of(owner.simulator.party))
 
 
 def test_directed_ones_are_seen_by_the_party_that_accepted_them(hub, owner, receiver):

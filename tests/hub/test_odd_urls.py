@@ -2,20 +2,16 @@
 
 import pytest
 
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
+from tests.hub.deviations.counts import counts_of
 from tests.hub.pushing import HUB, Owner, location_of, tariff_of
 from tests.hub.strangers import CUSTOM, OFFERS, RECEIVER, Stranger, ask, raw, send, token_of, until
 from tests.minimal import as_json
 
 
 def noted(running, rule: str) -> bool:
-    """Whether the hub has counted it; it writes with its house-keeping."""
-    noting.flush()
-    name = running.simulator.party.party_id
-    found = DeviationCount.objects.filter(rule=rule, platform__parties__party_id=name)
-    return found.exists()
+    """Whether the hub has counted it."""
+    return rule in {found for found, _ in counts_of(running.simulator.party)}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from aiohttp import web
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from hub.deviations import noting
 from hub.deviations.models import DeviationCount
 from hub.models import Party
 from hub.ocpi.datatypes import InterfaceRole
+from tests.hub.deviations.counts import counts_of
 from tests.hub.newcomer import Newcomer, is_as_it_was, platform_of, role
 from tests.hub.strangers import Reply
 
@@ -19,9 +19,7 @@ from tests.hub.strangers import Reply
 
 
 def noted(newcomer: Newcomer) -> set[tuple[str, str]]:
-    noting.flush()
-    rows = DeviationCount.objects.filter(platform=platform_of(newcomer))
-    return set(rows.values_list("rule", "path"))
+    return set(counts_of(newcomer.party))
 
 
 DETAILS = {

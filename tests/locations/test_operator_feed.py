@@ -5,12 +5,11 @@ import json
 import pytest
 
 from hub import pull
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from hub.pulls import Pull
 from simulators.testing import Running
 from tests import minimal
+from tests.hub.deviations.counts import counts_of
 from tests.hub.lists import Lists
 from tests.hub.strangers import Stranger, ask, until
 from tests.locations.feed import ODD, as_sent, feed
@@ -38,12 +37,6 @@ def listed(hub, reader: Running[Stranger], owner: Running[Stranger]) -> dict[str
     return {one["id"]: one for one in found if one["party_id"] == owner.simulator.party.party_id}
 
 
-def noted(owner: Running[Stranger]) -> dict[tuple[str, str], int]:
-    noting.flush()
-    rows = DeviationCount.objects.filter(platform__versions_url=owner.versions_url)
-    return {(row.rule, row.path): row.number for row in rows}
-
-
 def test_pushed_each_location_is_stored_spread_and_listed_as_it_was_sent(hub, cpo, emsp):
     sent = {one["id"]: one for one in feed(cpo.simulator.party)}
     for location_id, one in sent.items():
@@ -55,7 +48,7 @@ def test_pushed_each_location_is_stored_spread_and_listed_as_it_was_sent(hub, cp
     told = {message.parts[2]: message.body for message in emsp.simulator.got}
     assert {key: json.loads(body) for key, body in told.items()} == sent
     assert {told[one] for one in sent} == {as_sent(one) for one in sent.values()}
-    paths = {path: number for (_, path), number in noted(cpo).items()}
+    paths = {path: number for (_, path), number in counts_of(cpo.simulator.party).items()}
     assert paths == {
         "Location.coordinates.latitude": 9,
         "Location.coordinates.longitude": 9,
@@ -87,4 +80,4 @@ def test_pulled_each_location_is_stored_and_listed(hub, cpo, emsp, settings):
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.foreign, done.stored) == (0, 0, 100)
     assert listed(hub, emsp, cpo) == {one["id"]: one for one in sent}
-    until(lambda: sum(noted(cpo).values()) >= 9 + 8 + 3)
+    until(lambda: sum(counts_of(cpo.simulator.party).values()) >= 9 + 8 + 3)

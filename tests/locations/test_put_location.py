@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.models import Delivery, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from locations.models import Location
+from tests.hub.deviations.counts import counts_of
 from tests.hub.pushing import (
     HUB,
     T1,
@@ -184,19 +183,12 @@ def test_a_fault_is_refused_with_its_path_and_neither_stored_nor_sent(owner, ems
 def test_an_odd_spelling_is_stored_and_spread_as_sent_and_noted(owner, emsp, changes, rule, path):
     name = f"odd-{abs(hash(str(changes))) % 10**8}"
     body = as_json(location_of(owner.party, name) | changes)
-    noting.flush()
-    known = noted(owner.party)
+    known = counts_of(owner.party)
     assert owner.put(name, body=body).said == (201, 1000)
     assert [one.body for one in owner.told(emsp, name, 1)] == [body]
     assert owner.kept(name) == json.loads(body)
-    noting.flush()
-    new = {key for key, number in noted(owner.party).items() if number > known.get(key, 0)}
+    new = {key for key, number in counts_of(owner.party).items() if number > known.get(key, 0)}
     assert any(rule in found and at.endswith(path) for found, at in new), new
-
-
-def noted(party) -> dict[tuple[str, str], int]:
-    rows = DeviationCount.objects.filter(platform__parties__party_id=party.party_id)
-    return {(row.rule, row.path): row.number for row in rows}
 
 
 def test_a_strict_platform_has_its_deviations_refused_with_what_is_allowed(owner):

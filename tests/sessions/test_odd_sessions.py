@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from hub.deviations import noting
-from hub.deviations.models import DeviationCount
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from sessions.models import Session
+from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until
 from tests.running_hub import new_party
 from tests.scripted import Actor, code
@@ -170,11 +169,6 @@ def test_what_deviates_is_counted_for_the_cpo(cast):
     period = {"start_date_time": "2026-03-01T10:00:00Z", "dimensions": []}
     patch = {"kwh": "1", "charging_periods": [period], "last_updated": "2026-03-01T11:00:00Z"}
     cpo.send("PATCH", cpo.session_path("COUNTED"), patch, to=cast.emsp)
-    noting.flush()
-    counted = DeviationCount.objects.filter(
-        platform__parties__country_code=cpo.party.country_code,
-        platform__parties__party_id=cpo.party.party_id,
-    )
     periods = "Session.charging_periods[]"
     expected = {
         ("date-time", "Session.last_updated"): 1,
@@ -183,7 +177,7 @@ def test_what_deviates_is_counted_for_the_cpo(cast):
         ("empty-list", f"{periods}.dimensions"): 1,
         ("same-start-other-dimensions", f"{periods}.dimensions"): 1,
     }
-    until(lambda: {(one.rule, one.path): one.number for one in counted} == expected)
+    until(lambda: counts_of(cpo.party) == expected)
 
 
 def test_two_parties_of_one_platform_are_told_apart(cast):

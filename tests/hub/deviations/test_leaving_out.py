@@ -57,7 +57,7 @@ def _nothing_counted(hub, picky, cpo):
     Location.objects.all().delete()
     Tariff.objects.all().delete()
     Holding.objects.all().delete()
-    noting.flush()
+    until(noting.flush)
     LeftOut.objects.all().delete()
     picky.simulator.says = Stranger.says_yes
     picky.simulator.got.clear()
@@ -89,7 +89,7 @@ def stored(
 
 
 def counted(receiver: Running[Stranger]) -> dict[tuple[str, str], tuple[int, int]]:
-    noting.flush()
+    until(noting.flush)
     rows = LeftOut.objects.filter(receiver=platform_of(receiver))
     return {(one.owner, one.module): (one.pushes, one.lists) for one in rows}
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from hub.deviations.models import DeviationCount
 from hub.models import Platform
 from hub.ocpi.lenient import Deviation
 from hub.record.models import Tally
+from tests.hub.strangers import until
 
 pytestmark = pytest.mark.django_db
 
@@ -224,3 +226,29 @@ def test_two_processes_that_write_at_once_keep_to_the_most_there_may_be(platform
     beside.commit()
     assert done.wait(10)
     assert platform.deviations.count() == noting.MOST_ROWS_A_PLATFORM
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_writes_while_another_does_finds_it_written(platform, beside):
+    noting.note(platform.pk, [Deviation("length", "Location.name")])
+    alone = "SELECT pg_advisory_xact_lock(hashtextextended('deviations', %s))"
+    beside.execute(alone, [platform.pk])
+
+    def write() -> bool:
+        try:
+            return noting.flush()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            first = threads.submit(write)
+            waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            until(lambda: beside.execute(waits).fetchone() == (1,))
+            second = threads.submit(write)
+            with pytest.raises(TimeoutError):
+                second.result(0.2)
+        finally:
+            beside.rollback()
+        assert (first.result(10), second.result(10)) == (True, True)
+    assert counts(platform) == {("length", "Location.name"): 1}
