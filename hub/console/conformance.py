@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldBooleanWidget
 from hub.conformance.check import queue
 from hub.conformance.findings import Outcome
 from hub.conformance.models import ConformanceCheck
+from hub.conformance.noted import Noted
 from hub.console.tables import (
     AMBER,
     BLUE,
@@ -139,10 +140,17 @@ class ConformanceCheckAdmin(ReadOnlyTable):
 def groups(check: ConformanceCheck) -> dict[str, Any]:
     """The context of console/check.html."""
     found = check.all_findings
+    noted = Noted.of(check.platform_id)
     return {
         "check": check,
         "verdict": verdict(check),
         "is_running": check.ended_at is None,
+        "noted": noted.deviations,
+        "left_out": (
+            ("Left out for platforms that want no deviations", list(noted.lines_for_others())),
+            ("Left out for it, which wants no deviations", list(noted.lines_for_it())),
+        ),
+        "platform_page": reverse("admin:hub_platform_change", args=[check.platform_id]),
         "failed": [one for one in found if one.outcome is Outcome.FAILED],
         "others": [one for one in found if one.outcome is not Outcome.FAILED],
     }

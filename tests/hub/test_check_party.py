@@ -1,7 +1,7 @@
 """The conformance check against parties with exactly these faults, and against clean ones."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -13,8 +13,13 @@ from hub.conformance import check as conformance
 from hub.conformance.check import CHAPTERS
 from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import AwaitedResult, ConformanceCheck
+from hub.conformance.noted import Noted
 from hub.conformance.text import report
 from hub.conformance.transport import NO_JSON
+from hub.deviations import noting
+from hub.ocpi.lenient import Deviation
+from hub.store import EVERYBODY
+from locations.models import Location
 from sessions.objects import CdrToken, TokenType
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
@@ -283,11 +288,51 @@ def test_the_command_prints_what_an_engineer_needs(operator):
     )
 
 
+def test_what_the_hub_has_noted_stands_beside_it(operator):
+    party = operator.simulator.party
+    platform = conformance.prepare(party).platform
+    odd = Deviation("date-time", "Location.last_updated", "2026-01-01 10:00:00\x1b[2J")
+    noting.note(platform.pk, [*(Deviation("too-long", f"Tariff.a{n}") for n in range(40)), odd])
+    noting.flush()
+    told = run("check_party", *party)
+    assert " 0 failed" in told.splitlines()[1]
+    [shown] = [part for part in told.split("\n\n") if part.startswith("NOTED IN WHAT IT SENDS")]
+    assert "  Location.last_updated: a time that is spelled otherwise" in shown
+    assert "        counted once, 20" in shown
+    assert "        example 2026-01-01 10:00:00 [2J" in shown
+    assert "        text    types, DateTime: 2015-06-29T20:39:09Z" in shown
+    assert shown.count("Tariff.a") == 29
+    assert "and 11 more: -v 2" in shown
+    assert run("check_party", *party, "-v", "2").count("Tariff.a") == 40
+    told = json.loads(run("check_party", *party, "--json"))
+    assert len(told["deviations"]) == 41
+    assert told["left_out_for_others"] == told["left_out_for_it"] == []
+
+
+def test_what_is_left_out_stands_beside_it_without_for_whom(operator, provider):
+    owner, receiver = operator.simulator.party, provider.simulator.party
+    run("leave_out_deviations", *receiver)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    identity = {"owner": str(owner), "object_id": "ODD"}
+    Location.keep(identity, EVERYBODY, b"{}", moment, deviates=True)
+    try:
+        told = run("check_party", *owner)
+        assert "LEFT OUT FOR PLATFORMS THAT WANT NO DEVIATIONS" in told
+        assert f"  locations of {owner}: 1 (ODD) for 1 platform now; 0 pushes not sent" in told
+        assert str(receiver) not in told
+        told = run("check_party", *receiver)
+        heading = "LEFT OUT FOR IT, WHICH WANTS NO DEVIATIONS"
+        assert f"{heading}\n  locations of {owner}: 1 (ODD) now" in told
+    finally:
+        Location.named(identity).delete()
+        run("leave_out_deviations", *receiver, "--off")
+
+
 def test_no_token_is_kept_or_printed(operator):
     operator.set_faults(always_200=True)
     row = conformance.prepare(operator.simulator.party, push=True)
     conformance.run(row)
-    text = report(row) + json.dumps(row.findings)
+    text = report(row, Noted.of(row.platform_id)) + json.dumps(row.findings)
     for connection in operator.simulator.connections:
         assert connection.sends not in text
         assert connection.accepts not in text

@@ -7,6 +7,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub.conformance import check as conformance
+from hub.conformance.noted import Noted
 from hub.conformance.text import report
 from hub.management.parties import add_party, party_of
 
@@ -14,7 +15,8 @@ from hub.management.parties import add_party, party_of
 class Command(BaseCommand):
     help = (
         "Call a connected party as the text has it, and say for each rule whether it holds. It "
-        "only reads, and asks for what does not exist. Exit code 1 when a rule has failed; with "
+        "only reads, and asks for what does not exist. What the hub has noted of what the party "
+        "sends is shown beside it. Exit code 1 when a rule has failed; with "
         "-v 2 what was sent is shown for rules that hold, too."
     )
 
@@ -39,6 +41,7 @@ class Command(BaseCommand):
         except conformance.CannotCheck as error:
             raise CommandError(str(error)) from error
         conformance.run(check, seconds=options["seconds"])
+        noted = Noted.of(check.platform_id)
         if options["json"]:
             told = {
                 "party": str(party),
@@ -47,10 +50,11 @@ class Command(BaseCommand):
                 "failed": check.failed,
                 "not_tried": check.not_tried,
                 "findings": msgspec.to_builtins(check.findings),
+                **noted.told(),
             }
             self.stdout.write(json.dumps(told))
         else:
-            self.stdout.write(report(check, is_full=options["verbosity"] > 1), ending="")
+            self.stdout.write(report(check, noted, is_full=options["verbosity"] > 1), ending="")
         if check.failed:
             verb = "rule has" if check.failed == 1 else "rules have"
             raise CommandError(f"{check.failed} {verb} failed.", returncode=1)

@@ -6,7 +6,9 @@ from django.urls import reverse
 
 from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import ConformanceCheck
+from hub.deviations import noting
 from hub.models import Party
+from hub.ocpi.lenient import Deviation
 from tests.hub.console import rows
 
 
@@ -79,6 +81,17 @@ def test_the_last_check_is_on_the_pages_of_party_and_platform(console):
         html = console.get(address).content.decode()
         assert page_of(latest) in html
         assert "1 passed, 1 failed, 1 not tried" in html
+
+
+def test_what_the_hub_has_noted_stands_beside_it(console):
+    row = party()
+    noting.note(row.platform_id, [Deviation("date-time", "Location.last_updated", "<b>10:00")])
+    noting.flush()
+    html = console.get(page_of(ended(row))).content.decode()
+    section = html.split('id="noted"')[1].split("</section>")[0]
+    for text in ("a time that is spelled otherwise", "Location.last_updated", "&lt;b&gt;10:00"):
+        assert text in section
+    assert reverse("admin:hub_platform_change", args=[row.platform_id]) in section
 
 
 @pytest.mark.django_db
