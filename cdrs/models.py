@@ -2,17 +2,18 @@
 
 import hashlib
 import string
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
 
-from hub import pseudonyms
+from hub import leases, pseudonyms, statements
 from hub.forwarded import InOneMoment
+from hub.leases import Lease, Leased
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
@@ -20,7 +21,7 @@ from hub.outbound import Response
 from hub.store import StoredObject
 
 # How much longer than the call itself a process may need before it counts as dead.
-GRACE: Final = timedelta(seconds=5)
+GRACE: Final = 5.0
 
 
 class Cdr(StoredObject):
@@ -101,16 +102,15 @@ class Cdr(StoredObject):
         return document is not None and _is_same(kept, document)
 
 
-class Posting(models.Model):
+class Posting(Leased):
     """A CDR that is on its way to its eMSP: the same one, sent again meanwhile, waits for it.
 
-    The row ends with the answer; after a process that died, at `until`.
+    The row ends with the answer; after a process that died, with its lease.
     """
 
     owner = models.CharField(max_length=6)
     object_id = models.CharField(max_length=39)
     emsp = models.CharField(max_length=6)
-    until = models.DateTimeField()
 
     class Meta:
         constraints = [
@@ -121,11 +121,12 @@ class Posting(models.Model):
         return f"{self.owner} {self.object_id} to {self.emsp}"
 
     @classmethod
-    def begin(cls, owner: PartyId, emsp: PartyId, body: bytes) -> Response | None:
+    def begin(cls, owner: PartyId, emsp: PartyId, body: bytes) -> Response | Lease | None:
         """Take the CDR on its way, or give the answer that is known already.
 
-        InOneMoment while the same CDR is on its way. InvalidParameters (2001) for somebody else's
-        CDR, and for one that would replace another. What is no object is left to its receiver.
+        Its lease lasts as long as the call may, and is not renewed. InOneMoment while the same CDR
+        is on its way. InvalidParameters (2001) for somebody else's CDR, and for one that would
+        replace another. What is not an object is left to its receiver.
         """
         bill = Bill.read(body)
         if bill is None:
@@ -133,40 +134,52 @@ class Posting(models.Model):
         bill.check_owner(owner)
         known = Cdr.at(owner, emsp, body)
         if known is None:
-            cls._claim(owner, emsp, bill.id)
+            lease = cls._claim(owner, emsp, bill.id)
             # Another process may have ended between the look and the claim.
             known = Cdr.at(owner, emsp, body)
-            if known is not None:
-                cls.end(owner, emsp, body)
-        return None if known is None else known.answer_again(body)
+            if known is None:
+                return lease
+            cls.end(lease)
+        return known.answer_again(body)
 
     @classmethod
-    def _claim(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> None:
-        now = timezone.now()
-        until = now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {cls._meta.db_table} AS old (owner, object_id, emsp, until) "  # noqa: S608 - our own table
-                "VALUES (%s, %s, %s, %s) ON CONFLICT (owner, object_id, emsp) "
-                "DO UPDATE SET until = EXCLUDED.until WHERE old.until < %s RETURNING 1",
-                [str(owner), cdr_id, str(emsp), until, now],
-            )
-            if cursor.fetchone() is None:
-                raise InOneMoment
+    def _claim(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> Lease:
+        seconds = settings.FORWARD_TIMEOUT + GRACE
+        asked = leases.clock()
+        claimed = statements.run(_CLAIM, (str(owner), cdr_id, str(emsp), float(seconds)))
+        if not claimed:
+            raise InOneMoment
+        return Lease(claimed[0][0], asked, seconds)
 
     @classmethod
-    def end(cls, owner: PartyId, emsp: PartyId, body: bytes) -> None:
+    def end(cls, lease: Lease | None) -> None:
         """It is not on its way any more: answered, or its outcome will never be known."""
-        if (bill := Bill.read(body)) is not None:
-            cls.objects.filter(owner=str(owner), object_id=bill.id, emsp=str(emsp)).delete()
+        if lease is not None:
+            cls.objects.filter(fence=lease.fence).delete()
 
     @classmethod
-    def answered(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
+    def answered(
+        cls,
+        owner: PartyId,
+        emsp: PartyId,
+        body: bytes,
+        response: Response,
+        lease: Lease | None,
+    ) -> None:
         """Keep what was accepted; then who waits may look at it."""
         try:
             Cdr.taken(owner, emsp, body, response)
         finally:
-            cls.end(owner, emsp, body)
+            cls.end(lease)
+
+
+_CLAIM: Final = f"""
+INSERT INTO ocpi_cdrs_posting AS old (owner, object_id, emsp, fence, lease_until)
+VALUES (%s, %s, %s, {leases.NEXT_FENCE}, {leases.NOW} + %s * interval '1 second')
+ON CONFLICT (owner, object_id, emsp) DO UPDATE
+SET fence = excluded.fence, lease_until = excluded.lease_until WHERE {leases.free("old")}
+RETURNING fence
+"""  # noqa: S608 - columns of ours
 
 
 def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:

@@ -8,9 +8,8 @@ by their lock that one is (ProfileCommand.add), and then only has to notify it.
 import asyncio
 import logging
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -19,15 +18,14 @@ from urllib.parse import quote
 import psycopg
 import uvloop
 from django.conf import settings
-from django.utils import timezone
 
 from charging_profiles import authority
 from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
-from hub import outbound, outbox, statements
+from hub import leases, outbound, outbox, statements
 from hub.bridge import Bridge
 from hub.directory import Directory, holder
-from hub.leases import LEASE, process_name
+from hub.leases import Lease
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
@@ -41,6 +39,8 @@ from sessions.models import Session
 logger = logging.getLogger(__name__)
 # Between two attempts to connect.
 PAUSE = 0.2
+# Whose lease was taken or renewed longer ago asks the database again before it sends.
+ASK_AGAIN = 0.1
 # How long a carrier without work waits for more: a job of Celery's costs more than a command.
 LINGER = 2.0
 
@@ -54,7 +54,7 @@ class Carrier:
         self._is_stopping = False
         self._to_look = asyncio.Event()
         # What is claimed, and how much of it is at each CPO: one that hangs must not take all.
-        self._claimed: dict[int, asyncio.Task[None]] = {}
+        self._claimed: dict[int, tuple[Lease, asyncio.Task[None]]] = {}
         self._at_cpo: dict[int, int] = defaultdict(int)
         self._places: dict[int, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(settings.PROFILE_CALLS_PER_RECEIVER)
@@ -86,7 +86,7 @@ class Carrier:
                     # Written while the lock was still seen.
                     await self._claim(group)
                     while self._claimed:
-                        await asyncio.wait(self._claimed.values())
+                        await asyncio.wait([task for _, task in self._claimed.values()])
                     await _cancelled(renewing)
         finally:
             self._outbound.close()
@@ -98,13 +98,21 @@ class Carrier:
 
     async def _renew_leases(self) -> None:
         while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            if self._claimed:
-                await self._run(
-                    "UPDATE ocpi_charging_profiles_profilecommand SET lease_until = %s "
-                    "WHERE id = ANY(%s) AND lease_owner = %s",
-                    (timezone.now() + LEASE, list(self._claimed), process_name()),
-                )
+            await asyncio.sleep(leases.RENEW_EVERY)
+            await self._renew({pk: lease for pk, (lease, _) in self._claimed.items()})
+
+    async def _renew(self, held: Mapping[int, Lease]) -> None:
+        """Ask the database whether these are still ours, and keep them so."""
+        if not held:
+            return
+        asked = leases.clock()
+        fences = [lease.fence for lease in held.values()]
+        renewed = {pk for (pk,) in await self._run(_RENEW, (list(held), fences))}
+        for pk, lease in held.items():
+            if pk in renewed:
+                lease.renewed(asked)
+            else:
+                lease.end()
 
     async def _carry_all(self, group: asyncio.TaskGroup) -> None:
         with _at_work(self):
@@ -123,38 +131,41 @@ class Carrier:
         if self._is_stopping:
             return
         most = settings.PROFILE_CALLS_PER_RECEIVER
-        now = timezone.now()
-        found = await self._run(
-            _CLAIM,
-            {
-                "owner": process_name(),
-                "until": now + LEASE,
-                "now": now,
-                "full": [cpo for cpo, open_calls in self._at_cpo.items() if open_calls >= most],
-            },
-        )
+        full = [cpo for cpo, open_calls in self._at_cpo.items() if open_calls >= most]
+        asked = leases.clock()
+        found = await self._run(_CLAIM, {"full": full})
         if not found:
             return
         names = [field.attname for field in ProfileCommand._meta.concrete_fields]
-        commands = [ProfileCommand.from_db(None, names, row) for row in found]
         directory = await self._django.run(holder.current)
-        for command in sorted(commands, key=lambda command: command.pk):
+        for *row, left in sorted(found):
+            command = ProfileCommand.from_db(None, names, row)
             if command.pk in self._claimed:
-                continue  # Still ours, though its lease could not be renewed in time.
+                # Still at work on it, though its lease could not be renewed in time.
+                self._claimed[command.pk][0].taken_again(command.fence, asked)
+                continue
+            lease = Lease(command.fence, asked)
+            carrying = self._carry(command, lease, asked + left, directory)
             self._at_cpo[command.cpo_platform_id] += 1
-            self._claimed[command.pk] = group.create_task(self._carry(command, directory))
+            self._claimed[command.pk] = lease, group.create_task(carrying)
 
-    async def _carry(self, command: ProfileCommand, directory: Directory) -> None:
+    async def _carry(
+        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
+    ) -> None:
+        """Send it, and record what came of it, at `until` (leases.clock()) at the latest."""
         cpo = command.cpo_platform_id
         try:
             async with self._places[cpo]:
-                recorded = await self._recorded(command, directory)
+                recorded = await self._recorded(command, lease, until, directory)
             command.count_ended(await self._run(*recorded))
+        except outbound.LeaseEnded as error:
+            logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:
-            # This command alone: its lease ends, and another carrier tries again.
+            # This command alone: whoever looks next tries again.
             logger.exception("profile command %s could not be carried", command.pk)
+            await self._run(_RELEASE, (command.pk, lease.fence))
         finally:
             del self._claimed[command.pk]
             if self._at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
@@ -164,15 +175,17 @@ class Carrier:
                 del self._at_cpo[cpo], self._places[cpo]
 
     async def _recorded(
-        self, command: ProfileCommand, directory: Directory
+        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
     ) -> tuple[str, dict[str, Any]]:
         """Send the command; the statement that records what came of it."""
         try:
-            response = await self._call(command, directory)
+            response = await self._call(command, lease, until, directory)
         except ForwardTimeout as error:
-            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told)
+            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told, lease)
+        except outbound.LeaseEnded:
+            raise
         except HubError as error:
-            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.told)
+            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.told, lease)
         answer = _read(response)
         state = CommandState.REFUSED
         if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
@@ -187,9 +200,11 @@ class Carrier:
             )
             body = envelope.failure(HubError(problem))
         timeout = answer.timeout if answer else None
-        return command.answered(state, response.status, body, timeout, problem)
+        return command.answered(state, response.status, body, timeout, problem, lease)
 
-    async def _call(self, command: ProfileCommand, directory: Directory) -> outbound.Response:
+    async def _call(
+        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
+    ) -> outbound.Response:
         """One call, repeated while the CPO certainly did not get it and the sender still waits."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
@@ -207,9 +222,11 @@ class Carrier:
         if body:
             sent["Content-Type"] = "application/json"
         # Refused connections are tried again for at most as long as a new one would take.
-        give_up = time.monotonic() + settings.CONNECT_TIMEOUT
+        give_up = leases.clock() + settings.CONNECT_TIMEOUT
         while True:
-            left = (command.answer_by - timezone.now()).total_seconds()
+            if leases.clock() - lease.asked > ASK_AGAIN:
+                await self._renew({command.pk: lease})
+            left = until - leases.clock()
             if left <= 0:
                 raise ForwardTimeout(f"{command.cpo} did not answer in time.")
             try:
@@ -232,11 +249,12 @@ class Carrier:
                             body,
                             seconds=left,
                             only_once=True,
+                            lease=lease,
                             known=platform.versions_url,
                         )
                     )
             except outbound.NotArrived:
-                if time.monotonic() + PAUSE > give_up:
+                if leases.clock() + PAUSE > give_up:
                     check = "hub.still_alive.check_platform"
                     await self._django.run(outbox.wake, check, platform.id)
                     raise
@@ -256,14 +274,25 @@ class Carrier:
 # to walk through all commands there ever were.
 _CLAIM = f"""
     UPDATE ocpi_charging_profiles_profilecommand
-    SET state = 'SENDING', lease_owner = %(owner)s, lease_until = %(until)s, attempts = attempts + 1
+    SET state = 'SENDING', {leases.TAKEN}, attempts = attempts + 1
     WHERE id IN (
         SELECT id FROM ocpi_charging_profiles_profilecommand
-        WHERE state IN ('WAITING', 'SENDING') AND (lease_until IS NULL OR lease_until < %(now)s)
-          AND answer_by > %(now)s AND cpo_platform_id <> ALL(%(full)s::bigint[])
+        WHERE state IN ('WAITING', 'SENDING') AND {leases.free()}
+          AND answer_by > {leases.NOW} AND cpo_platform_id <> ALL(%(full)s::bigint[])
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING {statements.columns(ProfileCommand)}
+    RETURNING {statements.columns(ProfileCommand)},
+              extract(epoch FROM answer_by - {leases.NOW})::float8
+"""  # noqa: S608 - names of ours
+_RENEW = f"""
+    UPDATE ocpi_charging_profiles_profilecommand AS command SET {leases.RENEWED}
+    FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, fence)
+    WHERE command.id = held.id AND command.fence = held.fence
+    RETURNING command.id
+"""  # noqa: S608 - names of ours
+_RELEASE = f"""
+    UPDATE ocpi_charging_profiles_profilecommand SET {leases.RELEASED}
+    WHERE id = %s AND fence = %s
 """  # noqa: S608 - names of ours
 
 

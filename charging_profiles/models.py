@@ -11,9 +11,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import outbox, statements, wakeups
+from hub.leases import NOW, Lease, Leased, free
 from hub.models import Delivery, Platform
 from hub.ocpi.party import PartyId
 from hub.record import counters
@@ -48,7 +50,7 @@ def _new_key() -> str:
     return token_urlsafe(24)
 
 
-class ProfileCommand(models.Model):
+class ProfileCommand(Leased):
     """GET, PUT or DELETE of a charging profile, on its way from an FSP to a CPO."""
 
     # The unguessable part of the response_url that the CPO is given.
@@ -73,8 +75,6 @@ class ProfileCommand(models.Model):
         max_length=15, choices=CommandState, default=CommandState.WAITING, db_index=True
     )
     attempts = models.PositiveSmallIntegerField(default=0)
-    lease_owner = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     answer_by = models.DateTimeField()
     answered_at = models.DateTimeField(null=True, blank=True)
@@ -115,11 +115,8 @@ class ProfileCommand(models.Model):
 
     def add(self) -> bool:
         """Write the new row and tell who carries commands; False when nobody does just now."""
-        [(self.pk, _, nobody_carries)] = statements.run(
-            f"{statements.insert_into(type(self))} RETURNING id, "
-            f"pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})",
-            statements.values(self),
-        )
+        values = [settings.FORWARD_TIMEOUT, *statements.values(self, *_ADD_SAYS)]
+        [(self.pk, _, nobody_carries)] = statements.run(_ADD, values)
         return not nobody_carries
 
     def answered(
@@ -129,24 +126,24 @@ class ProfileCommand(models.Model):
         body: bytes,
         timeout: float | None,
         problem: str,
+        lease: Lease,
     ) -> tuple[str, dict[str, Any]]:
         """The statement that keeps the CPO's own answer (or why there is none).
 
         It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
-        as long as any is. A second answer, of a send that was repeated after a crash, changes
-        nothing. What the statement returns is for `count_ended`.
+        as long as any is. An answer to a carrier that was taken over changes nothing: the answer
+        to the one that sends it now is to come. What it returns is for `count_ended`.
         """
-        now = timezone.now()
         longest = settings.PROFILE_RESULT_MAX_WAIT
         wait = longest if timeout is None else min(max(timeout, 1), longest)
         return _ANSWERED, {
             "id": self.pk,
+            "fence": lease.fence,
             "state": state,
-            "now": now,
             "http_status": http_status,
             "body": body,
             "problem": problem[:300],
-            "result_by": now + timedelta(seconds=wait),
+            "wait": float(wait),
             "payload": wakeups.payload(self.topic, http_status, body),
         }
 
@@ -157,9 +154,9 @@ class ProfileCommand(models.Model):
             cls,
             f"""
             SELECT {statements.columns(cls)} FROM ocpi_charging_profiles_profilecommand
-            WHERE key = %s AND cpo_platform_id = %s AND created_at > %s
+            WHERE key = %s AND cpo_platform_id = %s AND created_at > {NOW} - %s * interval '1 day'
             """,  # noqa: S608 - columns of ours
-            (key, cpo_platform_id, timezone.now() - timedelta(days=settings.CALLBACK_VALID_DAYS)),
+            (key, cpo_platform_id, settings.CALLBACK_VALID_DAYS),
         )
         return found[0] if found else None
 
@@ -177,7 +174,7 @@ class ProfileCommand(models.Model):
             kept = statements.rows(
                 type(self),
                 _RESULT,
-                {"id": self.pk, "result": result, "body": body, "now": timezone.now()},
+                {"id": self.pk, "result": result, "body": body},
             )
             if kept and kept[0].is_result_handed_over:
                 kept[0]._enqueue_result()
@@ -196,7 +193,7 @@ class ProfileCommand(models.Model):
     def passed_on(cls, pk: int) -> None:
         """The FSP has the CPO's answer: a result may follow it, and does if it is there already."""
         with transaction.atomic():
-            found = statements.rows(cls, _PASSED_ON, {"id": pk, "now": timezone.now()})
+            found = statements.rows(cls, _PASSED_ON, {"id": pk})
             if found and found[0].is_result_handed_over:
                 found[0]._enqueue_result()
 
@@ -223,60 +220,72 @@ class ProfileCommand(models.Model):
     @classmethod
     def end_overdue(cls) -> int:
         """End what can wait no longer; returns how many. Run by the sweep."""
-        now = timezone.now()
-        ended = 0
-        for command in cls.objects.filter(state__in=UNSENT, answer_by__lt=now):
-            problem = f"{command.cpo} did not answer in time."
-            statement = command.answered(CommandState.TIMED_OUT, None, b"", None, problem)
-            cls.count_ended(statements.run(*statement))
-            ended += 1
-        expired = statements.run(_EXPIRED, {"now": now})
-        cls.count_ended(expired)
-        ended += len(expired)
+        ended = [*statements.run(_OVERDUE), *statements.run(_EXPIRED)]
+        cls.count_ended(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(
-            passed_on_at__isnull=True, answer_by__lt=now, is_result_handed_over=False
+            passed_on_at__isnull=True, answer_by__lt=Now(), is_result_handed_over=False
         ).exclude(result=""):
             cls.passed_on(command.pk)
-        return ended
+        return len(ended)
 
     @classmethod
     def left_behind(cls) -> "models.QuerySet[ProfileCommand]":
         """Commands that a dead worker or a wiped broker dropped, to be carried after all."""
-        now = timezone.now()
+        a_second_ago = Now() - timedelta(seconds=1)
         return cls.objects.filter(
-            models.Q(state=CommandState.WAITING, created_at__lt=now - timedelta(seconds=1))
-            | models.Q(state=CommandState.SENDING, lease_until__lt=now),
-            answer_by__gt=now,
+            models.Q(state=CommandState.WAITING, created_at__lt=a_second_ago)
+            | models.Q(state=CommandState.SENDING, lease_until__lt=Now()),
+            answer_by__gt=Now(),
         )
 
 
+# All times are the database's: the hosts of web processes and workers may differ.
+_ADD_SAYS = {
+    "created_at": NOW,
+    "answer_by": f"{NOW} + (SELECT seconds FROM given) * interval '1 second'",  # noqa: S608
+}
+_ADD = f"""
+    WITH given AS (SELECT %s::float8 AS seconds)
+    {statements.insert_into(ProfileCommand, **_ADD_SAYS)}
+    RETURNING id, pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})
+"""
 _ANSWERED = f"""
     WITH answered AS (
         UPDATE ocpi_charging_profiles_profilecommand SET
             state = CASE WHEN %(state)s::text = 'ACCEPTED' AND result <> ''
                          THEN 'RESULT_' || result ELSE %(state)s::text END,
-            answered_at = %(now)s, answer_http_status = %(http_status)s, answer_body = %(body)s,
-            problem = %(problem)s, lease_owner = '', lease_until = NULL,
-            result_by = CASE WHEN %(state)s::text = 'ACCEPTED' THEN %(result_by)s::timestamptz END
-        WHERE id = %(id)s AND state IN ('WAITING', 'SENDING')
+            answered_at = {NOW}, answer_http_status = %(http_status)s, answer_body = %(body)s,
+            problem = %(problem)s, lease_until = NULL,
+            result_by = CASE WHEN %(state)s::text = 'ACCEPTED'
+                             THEN {NOW} + %(wait)s * interval '1 second' END
+        WHERE id = %(id)s AND fence = %(fence)s AND state IN ('WAITING', 'SENDING')
         RETURNING method, state
     )
     SELECT method, state, pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
 """  # noqa: S608 - names of ours
-_EXPIRED = """
+# Whoever carries one ends it itself, in its own time.
+_OVERDUE = f"""
+    UPDATE ocpi_charging_profiles_profilecommand SET
+        state = 'TIMED_OUT', answered_at = {NOW}, lease_until = NULL,
+        problem = upper(cpo_country_code) || '-' || upper(cpo_party_id)
+                  || ' did not answer in time.'
+    WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
+    RETURNING method, state, pg_notify('{wakeups.CHANNEL}', 'command:' || id)
+"""  # noqa: S608 - names of ours
+_EXPIRED = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET state = 'EXPIRED'
-    WHERE state = 'ACCEPTED' AND result_by < %(now)s RETURNING method, state
-"""
+    WHERE state = 'ACCEPTED' AND result_by < {NOW} RETURNING method, state
+"""  # noqa: S608 - names of ours
 _PASSED_ON = f"""
     UPDATE ocpi_charging_profiles_profilecommand
-    SET passed_on_at = coalesce(passed_on_at, %(now)s), is_result_handed_over = result <> ''
+    SET passed_on_at = coalesce(passed_on_at, {NOW}), is_result_handed_over = result <> ''
     WHERE id = %(id)s AND NOT is_result_handed_over
     RETURNING {statements.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
 _RESULT = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET
-        result = %(result)s::text, result_body = %(body)s, result_at = %(now)s,
+        result = %(result)s::text, result_body = %(body)s, result_at = {NOW},
         is_late = state NOT IN ('ACCEPTED', 'WAITING', 'SENDING'),
         state = CASE WHEN state = 'ACCEPTED' THEN 'RESULT_' || %(result)s::text ELSE state END,
         is_result_handed_over = passed_on_at IS NOT NULL

@@ -5,13 +5,14 @@ answer without a thread, and the result comes back on a URL of the hub.
 """
 
 import logging
-from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, unquote
 
 from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 from django.http import HttpResponse
-from django.utils import timezone
 from rest_framework.request import Request
 
 from charging_profiles import authority
@@ -131,7 +132,6 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         epoch=verdict.epoch,
         response_url=url,
         correlation_id=exchange.correlation_id,
-        answer_by=timezone.now() + timedelta(seconds=settings.FORWARD_TIMEOUT),
     )
     own_url = result_url(command.key)
     command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
@@ -251,9 +251,9 @@ def _told(told: str) -> HttpResponse:
 
 def _answer_of(pk: int) -> HttpResponse | None:
     """The CPO's own answer as it came, or the hub error that ended the wait; None: not yet."""
-    command = ProfileCommand.objects.get(pk=pk)
+    command = ProfileCommand.objects.annotate(is_over=LessThan(F("answer_by"), Now())).get(pk=pk)
     if command.answered_at is None:
-        if timezone.now() < command.answer_by:
+        if not command.is_over:
             return None
         return refusal(ForwardTimeout(f"{command.cpo} did not answer in time."))
     if command.answer_http_status is not None:

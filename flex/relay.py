@@ -16,6 +16,7 @@ from flex.models import FspAssignment, PreferenceCopy
 from hub import outbox, statements
 from hub.directory import holder
 from hub.forwarded import Forwarded
+from hub.leases import Lease
 from hub.models import Delivery
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.datatypes import InterfaceRole, Role
@@ -49,7 +50,9 @@ def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes
         Session.leaves(owner, session_id, body, receiver, emsp=_as_emsp(receiver))
 
 
-def session_lost(sender: PartyId, receiver: PartyId, match: Match, _body: bytes) -> None:
+def session_lost(
+    sender: PartyId, receiver: PartyId, match: Match, _body: bytes, _lease: Lease | None
+) -> None:
     """Nobody knows whether its receiver has got it, so nobody has accepted it."""
     owner, session_id = _session_named(match)
     if owner == sender:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hub.deviations import noting
 from hub.directory import holder
+from hub.leases import Lease
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
@@ -23,6 +24,8 @@ class Forwarded:
     query: str
     correlation_id: str
     response: Response
+    # Under which the message left, where it is one that leaves once.
+    lease: Lease | None = None
 
     def note(self, found: Sequence[Deviation]) -> None:
         """Count what its sender spelled otherwise than the text."""

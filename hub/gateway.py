@@ -47,6 +47,7 @@ from hub.incoming import (
     routing_headers,
 )
 from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
+from hub.leases import Lease
 from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
@@ -218,14 +219,14 @@ class Gateway:
     # --- 3. Forward, or answer ------------------------------------------------------------------
 
     async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
-        incoming.receiver = decision.receiver.identity
+        receiver = incoming.receiver = decision.receiver.identity
         query = incoming.scope["query_string"].decode("latin-1")
+        place = match_of(incoming)
         if (known := await self._known(incoming, decision)) is not None:
             return await self._outgoing_of(
                 incoming, decision, join(decision.endpoint_url, incoming.rest, query), known
             )
         try:
-            place = match_of(incoming)
             if callbacks.may_name_response_url(place.module, incoming.body, query):
                 incoming.body, query = await self._worker.bridge.run(
                     callbacks.rewrite_response_url,
@@ -240,23 +241,24 @@ class Gateway:
             response = await self._call(incoming, decision, url)
         except OcpiError:
             if (undo := kept.undo(incoming.place, incoming.scope["method"])) is not None:
-                receiver = decision.receiver.identity
-                place = match_of(incoming)
-                await self._worker.bridge.run(undo, decision.sender, receiver, place, incoming.body)
+                await self._worker.bridge.run(
+                    undo, decision.sender, receiver, place, incoming.body, incoming.lease
+                )
             raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
             await self._worker.bridge.run(
                 keeper,
                 Forwarded(
-                    match=match_of(incoming),
+                    match=place,
                     method=incoming.scope["method"],
                     sender=decision.sender,
-                    receiver=decision.receiver.identity,
+                    receiver=receiver,
                     body=incoming.body,
                     query=query,
                     correlation_id=incoming.correlation_id,
                     response=response,
+                    lease=incoming.lease,
                 ),
             )
         return await self._outgoing_of(incoming, decision, url, response)
@@ -265,15 +267,18 @@ class Gateway:
         """The answer that is known without asking the receiver; None when it has to be asked."""
         receiver, place = decision.receiver.identity, match_of(incoming)
         check = kept.check(place, incoming.scope["method"], receiver)
-        if check is None:
-            return None
-        while True:
+        while check is not None and incoming.lease is None:
             try:
-                return await self._worker.bridge.run(
+                known = await self._worker.bridge.run(
                     check, decision.sender, receiver, place, incoming.body
                 )
             except InOneMoment:
                 await asyncio.sleep(_MOMENT)
+                continue
+            if not isinstance(known, Lease):
+                return known
+            incoming.lease = known
+        return None
 
     async def _ask(self, incoming: Incoming, decision: routing.Ask) -> Outgoing:
         """Ask all who may know a Token; what says most is passed on as its eMSP's answer."""
@@ -340,6 +345,7 @@ class Gateway:
                 sent,
                 incoming.body,
                 known=platform.versions_url,
+                lease=incoming.lease,
             )
         except HubError as error:
             record.sent_on(incoming, decision, request_id, began, error, self._worker.directory)

@@ -16,6 +16,7 @@ import httptools
 from django.conf import settings
 
 from hub import addresses, loops
+from hub.leases import Lease
 from hub.resolver import Whose, resolver
 
 IDLE_SECONDS: Final = 30.0
@@ -43,6 +44,10 @@ class NoSuchStatus(Exception):
 
 class TooLong(Exception):
     """The answer is longer than allowed."""
+
+
+class LeaseEnded(OSError):
+    """Another process may be sending the same by now: not a byte of it was sent from here."""
 
 
 class NotConnected(OSError):
@@ -209,29 +214,38 @@ class Client:
         *,
         whose: Whose,
         only_once: bool = False,
+        lease: Lease | None = None,
     ) -> Answer:
         """Send one request to what platform `whose` has named; the caller bounds the time.
 
         NotConnected, another OSError, NoSuchStatus or TooLong when there is no answer of use.
+        Under a `lease` nothing leaves when it has ended: LeaseEnded.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
         if connection is not None:
             try:
-                return await self._exchange(connection, origin, request, limit)
+                return await self._exchange(connection, origin, request, limit, lease)
             except ConnectionResetError:
                 is_repeatable = method in _REPEATABLE and not only_once
                 if connection.has_begun or not is_repeatable:
                     raise
             # The other side closed an idle connection just now: a new one for the same request.
         connection = await self._connect(origin, whose)
-        return await self._exchange(connection, origin, request, limit)
+        return await self._exchange(connection, origin, request, limit, lease)
 
     async def _exchange(
-        self, connection: _Connection, origin: Origin, request: bytes, limit: int
+        self,
+        connection: _Connection,
+        origin: Origin,
+        request: bytes,
+        limit: int,
+        lease: Lease | None,
     ) -> Answer:
         """One request and its answer; afterwards the connection is idle or closed."""
         try:
+            if lease is not None and not lease.is_held:
+                raise LeaseEnded("its lease has ended")
             answer = await connection.send(request, limit)
         except BaseException:
             connection.close()

@@ -14,6 +14,7 @@ from django.conf import settings
 from hub import callers, loops, routing
 from hub.deviations import noting
 from hub.directory import Directory, Presented
+from hub.leases import Lease
 from hub.ocpi import headers, masking, odd_urls
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
@@ -83,6 +84,8 @@ class Incoming:
     sender: PartyId | None = None
     receiver: PartyId | None = None
     code: int | None = None
+    # Under which it leaves, where it is one that leaves once (hub/leases.py).
+    lease: Lease | None = None
     # For the record: on which way, why not, and as part of whose exchange.
     kind: Kind = Kind.HUB
     problem: str = ""

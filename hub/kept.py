@@ -20,6 +20,7 @@ from flex import relay
 from hub import leaving_out, pushers
 from hub.directory import holder
 from hub.forwarded import Forwarded
+from hub.leases import Lease
 from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
@@ -42,8 +43,8 @@ logger = logging.getLogger(__name__)
 RECEIVER: Final = InterfaceRole.RECEIVER
 
 Keeper = Callable[[Forwarded], None]
-Check = Callable[[PartyId, PartyId, Match, bytes], Response | None]
-Undo = Callable[[PartyId, PartyId, Match, bytes], None]
+Check = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
+Undo = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
 
 
 def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
@@ -74,7 +75,13 @@ def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
 
 
 def _cdr_posted(forwarded: Forwarded) -> None:
-    Posting.answered(forwarded.sender, forwarded.receiver, forwarded.body, forwarded.response)
+    Posting.answered(
+        forwarded.sender,
+        forwarded.receiver,
+        forwarded.body,
+        forwarded.response,
+        forwarded.lease,
+    )
     forwarded.note(deviations_of(forwarded.body, CDR))
 
 
@@ -94,12 +101,16 @@ def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
         )
 
 
-def _begin_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> Response | None:
+def _begin_cdr(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes
+) -> Response | Lease | None:
     return Posting.begin(sender, receiver, body)
 
 
-def _end_cdr(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
-    Posting.end(sender, receiver, body)
+def _end_cdr(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, lease: Lease | None
+) -> None:
+    Posting.end(lease)
 
 
 def _is_known_session(receiver: PartyId, match: Match) -> bool:
@@ -136,7 +147,7 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("commands", RECEIVER, "POST"): command_posted,
 }
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
-# InOneMoment to be asked again.
+# InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
     ("cdrs", RECEIVER, "POST"): _begin_cdr,
@@ -174,7 +185,7 @@ def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
 
 
 def undo(match: Match | None, method: str) -> Undo | None:
-    """What to run when no answer came after the check: (sender, receiver, match, body)."""
+    """What to run when no answer came after the check; it gets what the check got, and gave."""
     if match is None or match.route is None:
         return None
     return _UNDO.get((match.module, match.role, method))

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hub import secret_box, statements
 from hub.handshake_turns import HandshakeTurn as HandshakeTurn
+from hub.leases import NOW, Leased
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.parties import Admission as Admission
@@ -343,17 +344,11 @@ class Delivery(models.Model):
         return bytes(self.body if self.shared is None else self.shared.body)
 
 
-class DrainLease(models.Model):
-    """Who drains a shard of the receivers, and until when.
-
-    `fence` is raised at every take-over: what a former holder still wants to write says an older
-    one, and is refused.
-    """
+class DrainLease(Leased):
+    """Who drains a shard of the receivers, and until when (hub/leases.py)."""
 
     shard = models.PositiveSmallIntegerField(primary_key=True)
-    fence = models.BigIntegerField(default=0)
     owner = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"shard {self.shard}: {self.owner}, fence {self.fence}"
@@ -367,7 +362,7 @@ class DrainLease(models.Model):
     @classmethod
     def held(cls) -> set[int]:
         """The shards that somebody drains now."""
-        held = "SELECT shard FROM hub_drainlease WHERE lease_until > statement_timestamp()"
+        held = f"SELECT shard FROM hub_drainlease WHERE lease_until > {NOW}"  # noqa: S608
         return {shard for (shard,) in statements.run(held)}
 
 

@@ -20,6 +20,7 @@ from hub import http_client, reasons
 from hub.bulkhead import Bulkhead
 from hub.hang_up import HangUp
 from hub.lanes import behalf
+from hub.leases import Lease
 from hub.ocpi import content, envelope
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 
@@ -47,6 +48,10 @@ class NotArrived(ConnectionProblem):
     """The request certainly did not reach the receiver: it may be sent again."""
 
 
+class LeaseEnded(ConnectionProblem):
+    """Another process may be sending the message by now: not a byte of it was sent from here."""
+
+
 class AsyncCaller:
     """The gateway's client: one per web process, with a bulkhead for each receiver."""
 
@@ -69,12 +74,14 @@ class AsyncCaller:
         seconds: float | None = None,
         only_once: bool = False,
         known: str = "",
+        lease: Lease | None = None,
     ) -> Response:
         """Send one message to the platform `receiver`.
 
         ForwardTimeout (4002) when it does not answer within `seconds` (FORWARD_TIMEOUT);
         ConnectionProblem (4003) when it cannot be reached, or has too many unanswered messages
-        already. `only_once`: not again over a new connection when a kept-alive one breaks.
+        already. `only_once`: not again over a new connection when a kept-alive one breaks. `lease`:
+        not a byte leaves once it has ended (LeaseEnded).
         `known` is a URL of the receiver's at which it has spoken OCPI: of its host and port others
         are told what is wrong there.
         """
@@ -91,6 +98,7 @@ class AsyncCaller:
                     settings.FORWARD_TIMEOUT if seconds is None else seconds,
                     known,
                     only_once=only_once,
+                    lease=lease,
                 ),
             )
         finally:
@@ -132,6 +140,7 @@ class _Request:
     seconds: float
     known: str
     only_once: bool = False
+    lease: Lease | None = None
     follow: bool = True
 
     @property
@@ -190,6 +199,8 @@ async def _sent(http: http_client.Client, request: _Request) -> Response:
         raise HubError(f"The receiver's answer is {error}.") from error
     except http_client.NoSuchStatus as error:
         raise HubError(f"The receiver answered with HTTP status {error}; there is none.") from error
+    except http_client.LeaseEnded as error:
+        raise LeaseEnded("The hub was too slow to send this in its turn.") from error
     except OSError as error:
         kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem
         raise kind(
@@ -225,6 +236,7 @@ async def _exchanged(http: http_client.Client, request: _Request) -> Response:
             # On nobody's behalf each name is on its own (hub/resolver.py).
             whose=request.whose or origin.host,
             only_once=request.only_once,
+            lease=request.lease,
         )
         if request.follow and 300 <= answer.status < 400:
             target = _moved(target, answer)

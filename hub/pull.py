@@ -19,10 +19,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from hub import foreign_list, outbox, pulled, still_alive
+from hub import foreign_list, leases, outbox, pulled, still_alive
 from hub.directory import Directory, PartyEntry, holder
 from hub.foreign_list import Page, PageFailed, PageRefused
-from hub.leases import LEASE, lock_name, process_name, renewed
+from hub.leases import Lease, lock_name
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
@@ -77,12 +77,12 @@ def _take_up() -> None:
             INSERT INTO hub_pull (
                 platform_id, country_code, party_id, module, state, due_at, is_requested,
                 is_full_wanted, next_url, pages, stored, unchanged, bad, "foreign", removed,
-                failures, last_error, lease_owner)
+                failures, last_error, fence)
             SELECT DISTINCT ON (platform.id, country_code, party_id, module)
                    platform.id, upper(party.country_code) AS country_code,
                    upper(party.party_id) AS party_id, endpoint.identifier AS module,
                    'WAITING', %s + random() * %s * interval '1 second', false, false, '',
-                   0, 0, 0, 0, 0, 0, 0, '', ''
+                   0, 0, 0, 0, 0, 0, 0, '', 0
             FROM hub_platform AS platform
             JOIN hub_party AS party ON party.platform_id = platform.id
                  AND party.admission <> 'CLAIMED' AND NOT party.is_withdrawn
@@ -133,43 +133,42 @@ def request(party: PartyId, modules: Sequence[str], *, full: bool = False) -> li
 @shared_task
 def take_turn(platform_id: int) -> bool:
     """Read one list of a platform on for some seconds; returns whether there was any to read."""
-    pull = _claim(platform_id)
-    if pull is None:
+    claimed = _claim(platform_id)
+    if claimed is None:
         return False
-    with renewed(pull):
-        _read_on(pull, time.monotonic() + TURN_SECONDS)
-    # Without an owner no renewal that is under way takes it back.
-    Pull.objects.filter(pk=pull.pk, lease_owner=process_name()).update(
-        lease_owner="", lease_until=None
-    )
+    pull, lease = claimed
+    with leases.holding(pull, lease):
+        _read_on(pull, lease, time.monotonic() + TURN_SECONDS)
     if Pull.objects.due(timezone.now()).filter(platform=platform_id).exists():
         outbox.wake("hub.pull.take_turn", platform_id)
     return True
 
 
-def _claim(platform_id: int) -> Pull | None:
+def _claim(platform_id: int) -> tuple[Pull, Lease] | None:
     """Lease the list that has waited longest, unless another of the platform is being read."""
     with transaction.atomic():
         lock_name(f"pull:{platform_id}")
-        now = timezone.now()
+        now = leases.now()
         rows = Pull.objects.filter(platform=platform_id)
         if rows.filter(lease_until__gt=now).exists():
             return None
         pull = Pull.objects.due(now).filter(platform=platform_id).order_by("due_at", "id").first()
         if pull is None:
             return None
-        pull.lease_owner, pull.lease_until = process_name(), now + LEASE
+        lease = leases.take(pull)
+        if lease is None:
+            return None
         # Behind the platform's other lists, should this turn not be the last.
         pull.due_at, pull.woken_at = now, None
-        pull.save(update_fields=["lease_owner", "lease_until", "due_at", "woken_at"])
-        return pull
+        pull.save(update_fields=["due_at", "woken_at"])
+        return pull, lease
 
 
-def _read_on(pull: Pull, until: float) -> None:
-    """Page after page, until the list or the turn is over."""
+def _read_on(pull: Pull, lease: Lease, until: float) -> None:
+    """Page after page, until the list or the turn is over, or another worker may have it."""
     visited: set[str] = set()
     digest = b""
-    while True:
+    while lease.is_held:
         directory = holder.current()
         party = directory.parties.get(pull.identity)
         endpoint = None if party is None else _endpoint(pull, party)
@@ -182,20 +181,21 @@ def _read_on(pull: Pull, until: float) -> None:
         visited.add(pull.next_url)
         try:
             page = foreign_list.read(pull.next_url, pull.module, party, directory.hub)
-            is_over = _commit(pull, page, directory, visited, repeats=page.digest == digest)
+            is_over = _commit(pull, lease, page, directory, visited, repeats=page.digest == digest)
         except PageRefused as error:
-            _refused(pull, error)
+            _refused(pull, lease, error)
             return
         except PageFailed as error:
-            _fail(pull, str(error), error.seconds)
+            _fail(pull, lease, str(error), error.seconds)
             return
         except OcpiError as error:
             # Not the party, but the hub: it owes others too much already to take more.
-            _fail(pull, error.message, _BUSY_SECONDS)
+            _fail(pull, lease, error.message, _BUSY_SECONDS)
             return
         except DatabaseError as error:
             # Its own words may quote a Token.
-            _fail(pull, f"the database refuses the page ({type(error).__name__})", None)
+            said = f"the database refuses the page ({type(error).__name__})"
+            _fail(pull, lease, said, None)
             return
         digest = page.digest
         if is_over or time.monotonic() > until:
@@ -216,7 +216,13 @@ def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
 
 
 def _commit(
-    pull: Pull, page: Page, directory: Directory, visited: set[str], *, repeats: bool
+    pull: Pull,
+    lease: Lease,
+    page: Page,
+    directory: Directory,
+    visited: set[str],
+    *,
+    repeats: bool,
 ) -> bool:
     """Keep a page's objects and go on to the next, in one transaction; True when it was the last.
 
@@ -224,7 +230,7 @@ def _commit(
     """
     with transaction.atomic():
         before = Pull.objects.select_for_update().get(pk=pull.pk)
-        if before.lease_owner != process_name():
+        if before.fence != lease.fence:
             raise PageFailed("another worker has taken over")
         # What an operator may have asked for meanwhile.
         pull.is_requested, pull.is_full_wanted = before.is_requested, before.is_full_wanted
@@ -270,11 +276,11 @@ def _finish(pull: Pull, page: Page, directory: Directory, read: int, *, is_loopi
 # --- What goes wrong -----------------------------------------------------------------------------
 
 
-def _fail(pull: Pull, message: str, asked: float | None) -> None:
+def _fail(pull: Pull, lease: Lease, message: str, asked: float | None) -> None:
     """Try the page again, after the seconds that the party asked for; after some times give up."""
     now = timezone.now()
     pull.refresh_from_db()
-    if pull.lease_owner != process_name():
+    if pull.fence != lease.fence:
         return
     pull.failures += 1
     pull.last_error = message[:300]
@@ -290,11 +296,11 @@ def _fail(pull: Pull, message: str, asked: float | None) -> None:
         still_alive.queue_check(pull.platform_id)
 
 
-def _refused(pull: Pull, error: PageRefused) -> None:
+def _refused(pull: Pull, lease: Lease, error: PageRefused) -> None:
     """A later page is refused: its URL has run out, begin anew. The first one: given up."""
     is_first_page = pull.pages == 0
     pull.refresh_from_db()
-    if pull.lease_owner != process_name():
+    if pull.fence != lease.fence:
         return
     now = timezone.now()
     pull.last_error = str(error)[:300]

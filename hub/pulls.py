@@ -5,8 +5,10 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from hub.leases import Leased
 from hub.ocpi.party import PartyId
 
 
@@ -40,13 +42,13 @@ class PullQuerySet(models.QuerySet["Pull"]):
         )
         return self.filter(
             models.Q(is_requested=True) | is_wanted,
-            models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=now),
+            models.Q(lease_until__isnull=True) | models.Q(lease_until__lte=Now()),
             due_at__lte=now,
             platform__registered_at__isnull=False,
         )
 
 
-class Pull(models.Model):
+class Pull(Leased):
     """One party's list of one module, and how far the hub has read it.
 
     A run goes through the list page by page; `next_url` is committed with each page's objects, so
@@ -82,8 +84,6 @@ class Pull(models.Model):
     high_water_mark = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     full_finished_at = models.DateTimeField(null=True, blank=True)
-    lease_owner = models.CharField(max_length=64, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
 
     objects = PullQuerySet.as_manager()
 

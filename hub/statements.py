@@ -36,23 +36,26 @@ def rows(model: type[Row], query: str, parameters: Parameters = ()) -> list[Row]
 
 def insert(row: models.Model) -> None:
     """Write a new row whose primary key the database gives."""
-    query = f"{insert_into(type(row))} RETURNING {row._meta.pk.column}"
-    [(row.pk,)] = run(query, values(row))
+    [(row.pk,)] = run(_insert(type(row)), values(row))
 
 
 @cache
-def insert_into(model: type[models.Model]) -> str:
-    """The beginning of a statement that writes `values(row)`."""
+def _insert(model: type[models.Model]) -> str:
+    return f"{insert_into(model)} RETURNING {model._meta.pk.column}"
+
+
+def insert_into(model: type[models.Model], **said: str) -> str:
+    """The beginning of a statement that writes `values(row)`; `said` are columns told in SQL."""
     names = [str(field.column) for field in _given(model)]
     return (
         f"INSERT INTO {model._meta.db_table} ({', '.join(names)}) "  # noqa: S608 - names of ours
-        f"VALUES ({', '.join(['%s'] * len(names))})"
+        f"VALUES ({', '.join(said.get(name, '%s') for name in names)})"
     )
 
 
-def values(row: models.Model) -> list[Any]:
-    """What `insert_into` writes."""
-    return [getattr(row, field.attname) for field in _given(type(row))]
+def values(row: models.Model, *said: str) -> list[Any]:
+    """What `insert_into` writes, but for the columns that it was `said`."""
+    return [getattr(row, field.attname) for field in _given(type(row)) if field.column not in said]
 
 
 @cache

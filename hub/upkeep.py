@@ -22,7 +22,7 @@ def clean_up() -> None:
     forget_bodies()
     ForwardedUrl.objects.filter(valid_until__lt=now).delete()
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
-    Posting.objects.filter(until__lt=now - timedelta(days=1)).delete()
+    Posting.objects.filter(lease_until__lt=now - timedelta(days=1)).delete()
     BodyRecording.objects.filter(until__lt=now).delete()
     partitions.make_ahead()
     partitions.drop_old()

@@ -27,7 +27,7 @@ from hub.drains.lanes import Lanes
 from hub.drains.marks import Marks
 from hub.drains.merging import Call, Push
 from hub.drains.shard import Mark, Room, Shard
-from hub.leases import LEASE
+from hub.leases import RENEW_EVERY
 from hub.models import DeliveryState, DrainLease
 from hub.ocpi.datatypes import ConnectionStatus
 
@@ -42,7 +42,6 @@ LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
 # Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
 LOOKING: Final = 0.25
-RENEW_EVERY: Final = LEASE.total_seconds() / 3
 HOUSE_EVERY: Final = 0.5
 # What a drain holds in memory; and of it, for one receiver, at least and at most: its even part,
 # so that a slow one's rows leave room for all others'.

@@ -7,19 +7,17 @@ the claim, and a row stays WAITING until it is marked, so that whoever takes ove
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 
+from hub import leases
 from hub.drains.merging import Push, Route
-from hub.leases import LEASE, process_name
+from hub.leases import Lease
 from hub.models import DeliveryState
 from hub.wakeups import connection_parameters
 
-# The holder stops sending this long before its lease ends for others.
-MARGIN: Final = 1.0
 ROWS_AT_ONCE: Final = 2000
 # Of bodies of broadcasts that are kept between two claims.
 BODIES_KEPT: Final = 16_000_000
@@ -28,18 +26,20 @@ _SETUP: Final = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
     "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
 )
-_TAKE: Final = """
+_TAKE: Final = f"""
 INSERT INTO hub_drainlease AS held (shard, fence, owner, lease_until)
-VALUES (%(shard)s, 1, %(owner)s, now() + %(lease)s)
+VALUES (%(shard)s, {leases.NEXT_FENCE}, %(owner)s, {leases.UNTIL})
 ON CONFLICT (shard) DO UPDATE
-SET fence = held.fence + 1, owner = excluded.owner, lease_until = excluded.lease_until
-WHERE held.lease_until <= now()
+SET fence = excluded.fence, owner = excluded.owner, lease_until = excluded.lease_until
+WHERE {leases.free("held")}
 RETURNING fence
-"""
-_RENEW: Final = """
-UPDATE hub_drainlease SET lease_until = now() + %(lease)s
-WHERE shard = %(shard)s AND fence = %(fence)s
-"""
+"""  # noqa: S608 - columns of ours
+_RENEW: Final = f"""
+UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
+"""  # noqa: S608 - columns of ours
+_RELEASE: Final = f"""
+UPDATE hub_drainlease SET {leases.RELEASED} WHERE shard = %(shard)s AND fence = %(fence)s
+"""  # noqa: S608 - columns of ours
 _CLAIM: Final = """
 SELECT id, receiver_id, ordering_key, module, interface_role, path, from_country_code,
        from_party_id, to_country_code, to_party_id, method, body, shared_id, correlation_id,
@@ -114,8 +114,7 @@ class Shard:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.fence = 0
-        self._held_until = 0.0
+        self._held: Lease | None = None
         # Of broadcasts, since their rows come in several claims; the rows hold them on.
         self._bodies: dict[int, bytes] = {}
 
@@ -136,40 +135,44 @@ class Shard:
     @property
     def is_held(self) -> bool:
         """Whether nobody else can have taken it over yet, by this machine's clock."""
-        return time.monotonic() < self._held_until
+        return self._held is not None and self._held.is_held
+
+    @property
+    def fence(self) -> int:
+        """Of the lease that was taken last; 0 before."""
+        return 0 if self._held is None else self._held.fence
 
     async def take(self) -> bool:
         """Get the lease; False while another drain has it."""
-        asked = time.monotonic()
         await self._database.execute("SET synchronous_commit = on")
+        asked = leases.clock()
         found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
         # Only a take-over has to survive a crash of the database: a lost mark repeats a call.
         await self._database.execute(_SETUP)
         if found is None:
             return False
-        self.fence = found[0]
-        self._held_until = asked + LEASE.total_seconds() - MARGIN
+        self._held = Lease(found[0], asked)
         return True
 
     async def renew(self) -> None:
         """Keep the lease; LeaseLost when it has a newer fence."""
-        asked = time.monotonic()
+        asked = leases.clock()
         done = await self._database.execute(_RENEW, self._lease())
-        if not done.rowcount:
+        if self._held is None or not done.rowcount:
             raise LeaseLost
-        self._held_until = asked + LEASE.total_seconds() - MARGIN
+        self._held.renewed(asked)
 
     async def release(self) -> None:
         """Let others take it at once."""
-        self._held_until = 0.0
-        await self._database.execute(_RENEW, {**self._lease(), "lease": timedelta(0)})
+        if self._held is not None:
+            self._held.end()
+            await self._database.execute(_RELEASE, self._lease())
 
     def _lease(self) -> dict[str, Any]:
         return {
             "shard": self.number,
             "fence": self.fence,
-            "owner": process_name(),
-            "lease": LEASE,
+            "owner": leases.process_name(),
         }
 
     async def claim(

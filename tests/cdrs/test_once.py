@@ -138,7 +138,7 @@ def test_a_process_that_died_with_a_cdr_on_its_way_blocks_it_for_a_while_only(hu
         owner=str(party),
         object_id="ORPHAN",
         emsp=str(emsp.simulator.party),
-        until=timezone.now() + timedelta(seconds=1),
+        lease_until=timezone.now() + timedelta(seconds=1),
     )
     assert post(hub, cpo, of(cpo, emsp, "ORPHAN")).said == (200, 1000)
     assert len(emsp.simulator.got) == 1

@@ -1,9 +1,12 @@
 """What was left behind by dead workers and a wiped broker (charging_profiles/tasks.py)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.conf import settings
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from charging_profiles import tasks
@@ -12,7 +15,7 @@ from hub import delivery
 from hub.directory import holder
 from hub.leases import LEASE
 from hub.models import Delivery, DeliveryState
-from tests.scripted import url_given
+from tests.scripted import ACCEPTED, url_given
 
 SECOND = timedelta(seconds=1)
 
@@ -66,7 +69,7 @@ def test_a_new_command_is_left_to_its_own_job(cast):
 
 
 def test_a_command_whose_worker_died_is_sent_again_when_the_lease_has_ended(cast):
-    changes = {"state": CommandState.SENDING, "lease_owner": "dead", "attempts": 1}
+    changes = {"state": CommandState.SENDING, "fence": 1, "attempts": 1}
     command = left(cast, "SWEEP-3", lease_until=timezone.now() - SECOND, **changes)
     tasks.sweep()
     has_left(command, cast)
@@ -76,7 +79,7 @@ def test_a_command_whose_worker_died_is_sent_again_when_the_lease_has_ended(cast
 
 
 def test_a_command_whose_worker_lives_is_left_alone(cast):
-    changes = {"state": CommandState.SENDING, "lease_owner": "alive", "attempts": 1}
+    changes = {"state": CommandState.SENDING, "fence": 1, "attempts": 1}
     command = left(cast, "SWEEP-4", lease_until=timezone.now() + LEASE, **changes)
     assert command not in ProfileCommand.left_behind()
     tasks.carry_commands(0.1)
@@ -171,3 +174,26 @@ def test_the_url_of_a_real_command_is_the_one_that_ends_it(cast):
     command = ProfileCommand.objects.get(session_id_sent="SWEEP-10")
     assert url_given(cast.cpo.asked("SWEEP-10")[0]).endswith(f"/{command.key}")
     assert len(command.key) >= 32
+
+
+@pytest.mark.parametrize("seconds", [-10, 10])
+def test_no_hosts_time_decides_about_a_command(cast, seconds):
+    """This host is so much behind the database's, or before it; the commands are of another one."""
+    timely = {"answer_by": Now() + 5 * SECOND, "created_at": Now() - 2 * SECOND}
+    alive = {"state": CommandState.SENDING, "fence": 1, "lease_until": Now() + LEASE}
+    overdue = {"answer_by": Now() - SECOND, "created_at": Now() - 2 * SECOND}
+    with time_machine.travel(datetime.now(UTC) + seconds * SECOND, tick=True):
+        waiting = left(cast, f"HOSTS-1{seconds}", **timely)
+        carried = left(cast, f"HOSTS-2{seconds}", **timely, **alive)
+        late = left(cast, f"HOSTS-3{seconds}", **overdue)
+        tasks.sweep()
+        has_left(waiting, cast)
+        assert state(carried) == CommandState.SENDING
+        assert state(late) == CommandState.TIMED_OUT
+        cast.cpo.put_session(f"HOSTS-4{seconds}", cast.emsp)
+        assert cast.emsp.put_profile(f"HOSTS-4{seconds}").json()["data"] == ACCEPTED
+    command = ProfileCommand.objects.get(session_id_sent=f"HOSTS-4{seconds}")
+    taken = (command.answer_by - command.created_at).total_seconds()
+    assert taken == settings.FORWARD_TIMEOUT
+    assert cast.cpo.got(late.session_id_sent, method="DELETE") == []
+    assert len(cast.cpo.asked(waiting.session_id_sent)) == 1

@@ -321,7 +321,7 @@ def test_a_cdr_whose_hub_died_between_the_emsps_answer_and_its_own_write_can_be_
     assert not Cdr.objects.filter(object_id="KILLED").exists()
     processes.start("web-1")
     # The hub waits until the dead process could not be at it any more: shorten that.
-    Posting.objects.filter(object_id="KILLED").update(until=timezone.now())
+    Posting.objects.filter(object_id="KILLED").update(lease_until=timezone.now())
     for _ in range(2):
         again = post()
         assert again.said == (201, 1000)

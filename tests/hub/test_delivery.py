@@ -445,7 +445,7 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub, emsp):
             assert push.id == row.pk
             await asyncio.to_thread(_expire, number)
             assert await new.take()
-            assert new.fence == old.fence + 1
+            assert new.fence > old.fence
             assert (await old.claim(rooms, []))[0] == []
             with pytest.raises(LeaseLost):
                 await old.mark([Mark(push, DeliveryState.DELIVERED, "late", 1)])
