@@ -46,7 +46,7 @@ from hub.incoming import (
     read_body,
     routing_headers,
 )
-from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
+from hub.lanes import Behalf, behalf, lane_in_store, lane_of
 from hub.leases import Lease
 from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
@@ -412,8 +412,7 @@ class Gateway:
             match=incoming.place,
         )
         whose = behalf.get()
-        is_handshake = whose.lane is Lane.HANDSHAKE
-        bridge = self._worker.handshakes if is_handshake else self._worker.bridge
+        bridge = self._worker.bridge_of(whose.lane)
         # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
         extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
         async with self._worker.in_hand.one(whose):

@@ -8,9 +8,10 @@ from secrets import token_urlsafe
 import msgspec
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import admission, handshake_turns, party_status, secret_box
+from hub import admission, handshake_turns, locking, party_status, secret_box
 from hub.admission import hub_identity as hub_identity
 from hub.directory import load
 from hub.handshake import Offer
@@ -78,10 +79,25 @@ def _one_at_a_time() -> None:
     lock_name("parties of platforms")
 
 
+def _locked(platform_id: int) -> tuple[Platform, list[Party]]:
+    """A platform and its parties; Platform.DoesNotExist when it is gone."""
+    if (found := locking.lock_platform(platform_id)) is None:
+        raise Platform.DoesNotExist
+    return found
+
+
+def _locked_party(identity: PartyId) -> list[Party]:
+    """A party in all its roles, locked with its platform; none when nobody is of this name."""
+    if (found := rows_of(identity).first()) is None:
+        return []
+    _, parties = _locked(found.platform_id)
+    return [party for party in parties if party.identity == identity]
+
+
 # --- Inviting -------------------------------------------------------------------------------------
 
 
-@transaction.atomic
+@locking.whole
 def invite(identity: PartyId, roles: list[Role], name: str) -> Invitation:
     """Make a TOKEN_A for a party; one that was invited before and did not come gets a new one.
 
@@ -103,7 +119,7 @@ def _platform_for(identity: PartyId, name: str) -> Platform:
         raise CannotInvite(f"{identity} is this hub itself.")
     if (existing := rows_of(identity).exclude(admission__in=BEYOND_INVITATION).first()) is None:
         return Platform(name=name or str(identity))
-    platform = Platform.objects.select_for_update().get(pk=existing.platform_id)
+    platform, _ = _locked(existing.platform_id)
     if platform.is_registered:
         raise CannotInvite(
             f"{identity} is registered already (platform {platform.name}); it can rotate its "
@@ -135,7 +151,7 @@ def enter(platform: Platform, identity: PartyId, roles: Iterable[Role], name: st
     wanted = set(roles)
     kept = {}
     gone = []
-    for party in rows_of(identity).select_for_update():
+    for party in rows_of(identity).select_for_update().order_by("pk"):
         if party.role not in wanted and not party.is_withdrawn:
             gone.append(party)
             continue
@@ -203,7 +219,7 @@ def _drop(platform_id: int, deliveries: "models.QuerySet[Delivery]", why: str) -
 # --- Registering ----------------------------------------------------------------------------------
 
 
-@transaction.atomic
+@locking.whole
 def register(
     platform_id: int,
     read: Read,
@@ -225,11 +241,7 @@ def register(
     unregistered one; InvalidParameters (2001) when its parties cannot be. Then nothing changes.
     """
     _one_at_a_time()
-    # Before the platform is locked: still_alive.write_heard takes the two in this order as well.
-    PlatformHealth.objects.update_or_create(
-        platform_id=platform_id, defaults={"last_heard_at": timezone.now(), "problem": ""}
-    )
-    platform = Platform.objects.select_for_update().get(pk=platform_id)
+    platform, _ = _locked(platform_id)
     check_presented(platform, presented)
     if platform.is_registered == is_new:
         raise not_allowed(is_registered=platform.is_registered)
@@ -244,12 +256,13 @@ def register(
     ]
     token = token or token_urlsafe(32)
     platform.remarks = "\n".join(remarks)
+    PlatformHealth.objects.filter(pk=platform_id).update(last_heard_at=Now(), problem="")
     _take_tokens(platform, credentials, offer, form, token)
     _take_parties(platform, credentials.roles, verdicts)
     return Registered(token, remarks)
 
 
-@transaction.atomic
+@locking.whole
 def rotate(
     platform_id: int,
     credentials: Credentials,
@@ -259,7 +272,7 @@ def rotate(
     token: str,
 ) -> None:
     """Take over tokens and endpoints alone: the platform's parties stay as they are."""
-    platform = Platform.objects.select_for_update().get(pk=platform_id)
+    platform, _ = _locked(platform_id)
     check_presented(platform, presented)
     _take_tokens(platform, credentials, offer, form, token)
 
@@ -303,7 +316,8 @@ def _take_parties(
     platform: Platform, roles: Sequence[CredentialsRole], verdicts: Sequence[Admission]
 ) -> None:
     """Make the platform's parties what its credentials say."""
-    before = {(party.identity, party.role): party for party in platform.parties.select_for_update()}
+    # Read anew: what the operator entered a moment ago is among them.
+    before = {(party.identity, party.role): party for party in platform.parties.order_by("pk")}
     # Else a suspended party would come back under another name.
     suspends_new = any(party.is_suspended for party in before.values())
     now = timezone.now()
@@ -341,7 +355,7 @@ def _withdraw(parties: Iterable[Party]) -> None:
     _settle(left, is_registered=True, is_away=False)
 
 
-@transaction.atomic
+@locking.whole
 def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
     """Undo a registration: no call in either direction any more.
 
@@ -350,7 +364,7 @@ def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
     registration.
     """
     _one_at_a_time()
-    platform = Platform.objects.select_for_update().get(pk=platform_id)
+    platform, parties = _locked(platform_id)
     if not platform.is_registered:
         raise not_allowed(is_registered=False)
     held = {bytes(h) for h in (platform.token_a_hash, platform.token_c_hash) if h is not None}
@@ -361,18 +375,18 @@ def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
     platform.remarks = ""
     platform.save()
     platform.endpoints.all().delete()
-    _withdraw(platform.parties.select_for_update())
+    _withdraw(parties)
     _drop(platform_id, platform.deliveries.all(), "the receiver has unregistered")
 
 
 # --- Suspending, resuming, agreeing ---------------------------------------------------------------
 
 
-@transaction.atomic
+@locking.whole
 def suspend(identity: PartyId) -> bool:
     """Cut a party off; False when there is none of this name. Others are told SUSPENDED."""
     _one_at_a_time()
-    parties = list(rows_of(identity).select_for_update().order_by("pk"))
+    parties = _locked_party(identity)
     if not parties:
         return False
     for party in parties:
@@ -386,11 +400,11 @@ def suspend(identity: PartyId) -> bool:
     return True
 
 
-@transaction.atomic
+@locking.whole
 def resume(identity: PartyId) -> bool:
     """Take a suspension back, to what was before it; False when the party is not suspended."""
     _one_at_a_time()
-    parties = list(rows_of(identity).filter(is_suspended=True).select_for_update().order_by("pk"))
+    parties = [party for party in _locked_party(identity) if party.is_suspended]
     for party in parties:
         party.is_suspended = False
     _settle_here(parties)
@@ -403,17 +417,20 @@ def status_of(identity: PartyId) -> ConnectionStatus:
     return ConnectionStatus.PLANNED if entry is None else entry.status
 
 
-@transaction.atomic
+@locking.whole
 def agree(identity: PartyId, role: str = "") -> bool:
     """The operator agrees to a party that came uninvited, in this role or in all that it named.
 
     False when it waits for nothing.
     """
     _one_at_a_time()
-    waiting = rows_of(identity).filter(admission__in=BEYOND_INVITATION, is_withdrawn=False)
-    if role:
-        waiting = waiting.filter(role=role)
-    parties = list(waiting.select_for_update().order_by("pk"))
+    parties = [
+        party
+        for party in _locked_party(identity)
+        if party.admission in BEYOND_INVITATION
+        and not party.is_withdrawn
+        and role in {"", party.role}
+    ]
     for party in parties:
         party.admission = Admission.AGREED
     _settle_here(parties, is_news=True)

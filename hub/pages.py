@@ -81,7 +81,7 @@ class Pages:
                 return of_django(await self._worker.logins.answer(scope, body, **{CALLER: address}))
 
     async def _healthy(self, scope: Scope) -> Outgoing:
-        """On a thread of OCPI's, which have to work too; all who ask meanwhile share one look."""
+        """On a thread that waits for no table; all who ask meanwhile share one look."""
         if self._health is None or self._health.done():
             self._health = asyncio.create_task(self._look(scope))
         return await asyncio.shield(self._health)
@@ -89,7 +89,7 @@ class Pages:
     async def _look(self, scope: Scope) -> Outgoing:
         # Under which name it was asked is nothing to the others who get this answer.
         asked = {**scope, "method": "GET", "query_string": b"", "headers": []}
-        return of_django(await self._worker.bridge.answer(asked, b"", HTTP_HOST="127.0.0.1"))
+        return of_django(await self._worker.steady.answer(asked, b"", HTTP_HOST="127.0.0.1"))
 
     def _is_busy(self, group: str) -> bool:
         return (

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 import msgspec
-from django.db import models, transaction
+from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import outbox
+from hub import locking, outbox
 from hub.directory import Directory, PlatformEntry, load
 from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth, Replay
 from hub.ocpi import headers
@@ -22,58 +24,56 @@ MODULE = "hubclientinfo"
 OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
 
+@locking.whole
 def is_away(platform_id: int, problem: str) -> None:
     """A platform cannot be reached: its connected parties are OFFLINE, what waits is dropped."""
-    with transaction.atomic():
-        PlatformHealth.objects.update_or_create(
-            platform_id=platform_id,
-            defaults={"checked_at": timezone.now(), "problem": problem[:300]},
-        )
-        changed = change(
-            Party.objects.filter(platform_id=platform_id, status=ConnectionStatus.CONNECTED),
-            ConnectionStatus.OFFLINE,
-        )
-        dropped = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
-            state=DeliveryState.DROPPED,
-            outcome=f"the receiver is OFFLINE: {problem}"[:300],
-            ended_at=timezone.now(),
-        )
-    counters.delivery_ended(platform_id, DeliveryState.DROPPED, dropped)
-    if changed or dropped:
-        logger.warning(
-            "platform %s is OFFLINE (%s); %s waiting pushes dropped", platform_id, problem, dropped
-        )
+    if (found := locking.lock_platform(platform_id)) is None:
+        return
+    PlatformHealth.objects.filter(pk=platform_id).update(checked_at=Now(), problem=problem[:300])
+    changed = _become(found[1], ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
+    dropped = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
+        state=DeliveryState.DROPPED,
+        outcome=f"the receiver is OFFLINE: {problem}"[:300],
+        ended_at=timezone.now(),
+    )
+
+    def tell() -> None:
+        counters.delivery_ended(platform_id, DeliveryState.DROPPED, dropped)
+        if changed or dropped:
+            logger.warning(
+                "platform %s is OFFLINE (%s); %s waiting pushes dropped",
+                platform_id,
+                problem,
+                dropped,
+            )
+
+    transaction.on_commit(tell)
 
 
+@locking.whole
 def is_back(platform_id: int) -> None:
     """A platform was heard, or answered: its OFFLINE parties are CONNECTED."""
-    with transaction.atomic():
-        PlatformHealth.objects.update_or_create(
-            platform_id=platform_id, defaults={"last_heard_at": timezone.now(), "problem": ""}
-        )
-        changed = change(
-            Party.objects.filter(platform_id=platform_id, status=ConnectionStatus.OFFLINE),
-            ConnectionStatus.CONNECTED,
-        )
-        if changed and Platform.objects.filter(pk=platform_id, is_replayed_to=True).exists():
-            for party in Party.objects.filter(
-                platform_id=platform_id, status=ConnectionStatus.CONNECTED
-            ):
+    if (found := locking.lock_platform(platform_id)) is None:
+        return
+    platform, parties = found
+    PlatformHealth.objects.filter(pk=platform_id).update(last_heard_at=Now(), problem="")
+    if not _become(parties, ConnectionStatus.OFFLINE, ConnectionStatus.CONNECTED):
+        return
+    if platform.is_replayed_to:
+        for party in parties:
+            if party.status == ConnectionStatus.CONNECTED:
                 Replay.begin(platform_id, party.identity)
-    if changed:
-        logger.info("platform %s is CONNECTED again", platform_id)
+    transaction.on_commit(partial(logger.info, "platform %s is CONNECTED again", platform_id))
 
 
-def change(parties: models.QuerySet[Party], status: ConnectionStatus) -> int:
-    """Set the status of these parties and push it to everybody else; returns how many changed."""
-    with transaction.atomic():
-        # In one order: two changes of the same parties at once must not wait for each other.
-        changed = list(parties.select_for_update().exclude(status=status).order_by("pk"))
-        now = timezone.now()
-        for party in changed:
-            party.status, party.last_updated = status, now
-        Party.objects.bulk_update(changed, ["status", "last_updated"])
-        push(changed)
+def _become(parties: Iterable[Party], former: ConnectionStatus, status: ConnectionStatus) -> int:
+    """Of locked parties: those of one status get another; returns how many, which are told of."""
+    changed = [party for party in parties if party.status == former]
+    now = timezone.now()
+    for party in changed:
+        party.status, party.last_updated = status, now
+    Party.objects.bulk_update(changed, ["status", "last_updated"])
+    push(changed)
     return len(changed)
 
 

@@ -15,10 +15,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
-from hub import addresses, handshake, handshake_turns, onboarding, outbound, secret_box
+from hub import (
+    addresses,
+    handshake,
+    handshake_turns,
+    locking,
+    onboarding,
+    outbound,
+    secret_box,
+)
 from hub.deviations import noting
 from hub.directory import wait_until_confirmed
 from hub.handshake import Offer, TokenRefused
@@ -208,10 +215,10 @@ def _look_at(versions_url: str, token: str, form: TokenForm | None = None) -> _S
     )
 
 
-@transaction.atomic
+@locking.whole
 def _forget(platform: Platform) -> None:
     """With its row locked: at this moment a web process may write down that it was heard."""
-    Platform.objects.select_for_update().get(pk=platform.pk)
+    locking.lock_platform(platform.pk)
     platform.delete()
 
 

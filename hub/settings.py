@@ -214,6 +214,22 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+# No statement waits for ever: not for a lock, not for its own end, not for a server that is gone.
+# Migrations and backups wait as long as it takes (hub/backup/, hub/management/commands/migrate.py).
+LOCK_TIMEOUT = env.number("LOCK_TIMEOUT", 10)
+STATEMENT_TIMEOUT = env.number("STATEMENT_TIMEOUT", 60)
+DATABASE_TIMEOUTS = (
+    f"-c lock_timeout={LOCK_TIMEOUT * 1000:.0f} -c statement_timeout={STATEMENT_TIMEOUT * 1000:.0f}"
+)
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    **DATABASES["default"]["OPTIONS"],
+    "options": f"{DATABASES['default']['OPTIONS'].get('options', '')} {DATABASE_TIMEOUTS}".strip(),
+}
 # Of hub/statements.py; the ORM's own cursors never prepare, and with None psycopg does not either.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # Threads of one web process that run Django; each holds one database connection.

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg.errors
 from django.core.exceptions import SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -28,6 +30,13 @@ from hub.ocpi.party import PartyId
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
+# Others had what it needs, for longer than a statement may wait or take (hub/settings.py).
+_BUSY = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,14 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return refusal(error)
     if isinstance(error, SuspiciousOperation):
         return refusal(InvalidParameters(f"{error}"))
+    if isinstance(error, OperationalError) and isinstance(error.__cause__, _BUSY):
+        logger.warning("%s: %s", type(context["view"]).__name__, error.__cause__)
+        return refusal(
+            ServerError(
+                "The hub's database did not get to this in time: send it again in a moment.",
+                headers={"Retry-After": "1"},
+            )
+        )
     # Without the path: a Token's uid may stand in it.
     view = type(context["view"]).__name__
     logger.error("unexpected error in %s of %s", context["request"].method, view, exc_info=error)

@@ -126,6 +126,5 @@ def connection_parameters() -> dict[str, Any]:
         "password": database["PASSWORD"] or None,
         "host": database["HOST"] or None,
         "port": database["PORT"] or None,
-        "connect_timeout": 5,
         **database["OPTIONS"],
     }

@@ -18,6 +18,7 @@ from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
 from hub.heartbeat import Heartbeat
 from hub.in_hand import InHand, Rates, Refused
+from hub.lanes import Lane
 from hub.leases import process_name
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
@@ -40,6 +41,7 @@ class WebWorker:
     handshakes: Bridge
     pages: Bridge
     logins: Bridge
+    steady: Bridge
     outbound: AsyncCaller
     listener: Listener
 
@@ -73,6 +75,8 @@ class WebWorker:
             # Strangers may call what is no OCPI, and guess passwords; a password takes long.
             self.pages = Bridge(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
             self.logins = Bridge(1)
+            # What touches no table answers also while one is locked: versions, health.
+            self.steady = Bridge(1, each=1)
             self.outbound = AsyncCaller(bulkhead.forwards)
             self.listener = Listener(lambda: self._start(self._confirm()))
             await self._confirm()
@@ -99,9 +103,16 @@ class WebWorker:
         await asyncio.to_thread(self.handshakes.close)
         await asyncio.to_thread(self.pages.close)
         await asyncio.to_thread(self.logins.close)
+        await asyncio.to_thread(self.steady.close)
         await asyncio.get_running_loop().run_in_executor(self._refresher, holder.leave, self._name)
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def bridge_of(self, lane: Lane) -> Bridge:
+        """The threads that answer what comes on a lane."""
+        if lane is Lane.HANDSHAKE:
+            return self.handshakes
+        return self.steady if lane is Lane.VERSIONS else self.bridge
 
     async def newer_directory(self) -> Directory:
         """A snapshot read after this call began; all who ask within a moment share one look."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Final, cast
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
@@ -37,10 +38,17 @@ def conninfo(database: str, *, password: bool = True) -> str:
         "port": own["PORT"],
         "user": own["USER"],
         "password": own["PASSWORD"] if password else "",
-        **{key: value for key, value in own["OPTIONS"].items() if isinstance(value, str)},
+        **_options(),
         "dbname": database,
     }
     return make_conninfo(**{key: value for key, value in values.items() if value})
+
+
+def _options() -> dict[str, str]:
+    """Of the connection, without the hub's timeouts: a COPY takes as long as it takes."""
+    given = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if isinstance(v, str)}
+    options = given.get("options", "").removesuffix(settings.DATABASE_TIMEOUTS).strip()
+    return {**given, "options": options, "connect_timeout": str(CONNECT_SECONDS)}
 
 
 def connected(database: str) -> Database:
@@ -48,7 +56,6 @@ def connected(database: str) -> Database:
     try:
         return psycopg.connect(
             conninfo(database),
-            connect_timeout=CONNECT_SECONDS,
             autocommit=True,
             application_name=APPLICATION,
         )

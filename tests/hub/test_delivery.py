@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hub import delivery, outbox, party_status, upkeep
+from hub import delivery, onboarding, outbox, upkeep
 from hub.backlog import backlog
 from hub.drains.shard import LeaseLost, Mark, Room, Shard
 from hub.leases import LEASE
@@ -233,7 +233,7 @@ def test_a_change_that_is_rolled_back_pushes_nothing_and_is_routed_by_nobody(hub
     before = Delivery.objects.count()
     parties = Party.objects.filter(party_id=emsp.simulator.party.party_id)
     with transaction.atomic():
-        party_status.change(parties, "SUSPENDED")
+        onboarding.suspend(emsp.simulator.party)
         # While it is not committed, nobody is refused for it.
         assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
         transaction.set_rollback(True)

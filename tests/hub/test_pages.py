@@ -73,7 +73,7 @@ def test_livez_says_that_the_process_lives(hub, method):
     assert (answer.status, answer.body) == (200, b"alive\n" if method == "GET" else b"")
 
 
-def test_livez_needs_no_thread_and_no_database_and_health_needs_both(hub, cpo, emsp):
+def test_livez_needs_no_thread_and_no_database_and_health_no_table(hub, cpo, emsp):
     """All of Django's threads wait for the database; no platform alone can take them all."""
     asking = Asking()
     with locked("hub_party"):
@@ -83,10 +83,8 @@ def test_livez_needs_no_thread_and_no_database_and_health_needs_both(hub, cpo, e
         until(lambda: waiting() >= settings.DJANGO_THREADS)
         for _ in range(20):
             assert send(hub, "GET", "/livez").status == 200
-        asking.start(30, hub, "GET", "/health")
-        assert send(hub, "GET", "/livez").status == 200
-        assert not asking.answers
-    assert asking.ended() == [200] * 30
+        asking.start(15, hub, "GET", "/health")
+        assert asking.ended() == [200] * 15
 
 
 def test_health_is_told_to_any_name_and_method(hub):

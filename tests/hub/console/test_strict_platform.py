@@ -2,7 +2,7 @@
 
 from django.contrib.auth.models import Permission, User
 
-from hub.directory import holder
+from hub.directory import load
 from tests.hub.console import rows
 from tests.hub.console.test_pulls import INLINES, address
 
@@ -11,12 +11,12 @@ def test_an_operator_may_have_what_deviates_refused(console):
     platform = rows.platform("Volt", ("NL", "CPO", "CPO"))
     html = console.get(address("change", platform)).content.decode()
     assert "refuse what deviates" in html.lower()
-    assert not holder.refresh().platforms[platform.pk].is_strict
+    assert not load().platforms[platform.pk].is_strict
     sent = {"pull_rule": platform.pull_rule, "is_strict": "on", **INLINES}
     assert console.post(address("change", platform), sent).status_code == 302
     platform.refresh_from_db()
     assert platform.is_strict
-    assert holder.refresh().platforms[platform.pk].is_strict
+    assert load().platforms[platform.pk].is_strict
 
 
 def test_who_may_only_look_does_not(client, db):
