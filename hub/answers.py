@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final, cast
 
 import httptools
+from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.ocpi.envelope import failure
@@ -27,6 +28,9 @@ MAX_HEADERS: Final = 100
 _MOST_PIPELINED: Final = 16
 _TELL_EVERY: Final = 1.0
 _NEVER: Final = float("inf")
+_LARGE: Final = 65_536
+# So much of what waits has to be read within WRITE_TIMEOUT.
+_LEAST_READ: Final = 65_536
 
 
 def _most_connections() -> int:
@@ -38,11 +42,15 @@ def _most_connections() -> int:
 class _Joining:
     """A transport that keeps an answer's head back for its body, until the loop's next turn."""
 
-    def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, lingers: Callable[[], bool], watch: Callable[[], None]
+    ) -> None:
         self._transport = transport
         self._lingers = lingers
+        self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._head = b""
+        self._written = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -50,25 +58,43 @@ class _Joining:
     def write(self, data: bytes) -> None:
         """Send, together with what was kept back."""
         if self._head:
-            data, self._head = self._head + data, b""
+            head, self._head = self._head, b""
+            if len(data) > _LARGE:
+                self._write(head)  # One packet more is less than a copy of all of it.
+            else:
+                data = head + data
         elif data.startswith(b"HTTP/1."):
             self._head = data
             self._loop.call_soon(self._flush)
             return
-        self._transport.write(data)
+        self._write(data)
+
+    def unread(self) -> int:
+        """How many bytes wait for the other side to read."""
+        return self._transport.get_write_buffer_size()
+
+    def read(self) -> int:
+        """How many bytes the other side has been sent since it connected."""
+        return self._written - self.unread()
 
     def close(self) -> None:
         """Close when all is sent; later, when the other side may still be sending."""
         self._flush()
         if not self._lingers():
             self._transport.close()
+            if self.unread():
+                self._watch()
         elif self._transport.can_write_eof():
             self._transport.write_eof()
 
     def _flush(self) -> None:
         if self._head:
-            self._transport.write(self._head)
+            self._write(self._head)
             self._head = b""
+
+    def _write(self, data: bytes) -> None:
+        self._written += len(data)
+        self._transport.write(data)
 
 
 class Refused(ClientError):
@@ -80,7 +106,8 @@ class Protocol(HttpToolsProtocol):
 
     A head is whole within HEAD_SECONDS and MAX_HEAD_BYTES, counted from the connection or from its
     first byte; what follows an answer that did not wait for the body, within REST_SECONDS. Between
-    requests uvicorn's keep-alive holds. The body of a request is the gateway's to limit.
+    requests uvicorn's keep-alive holds. The body of a request is the gateway's to limit. Who does
+    not read an answer that is kept for it is let go, without the rest (settings.WRITE_TIMEOUT).
     """
 
     HEAD_SECONDS: ClassVar[float] = 15
@@ -92,7 +119,10 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Every write goes through the joining transport; a request has to come soon."""
-        super().connection_made(cast(asyncio.Transport, _Joining(transport, self._lingers)))
+        self._joining = _Joining(transport, self._lingers, self._watch)
+        super().connection_made(cast(asyncio.Transport, self._joining))
+        self._watching: asyncio.TimerHandle | None = None
+        self._has_to_be_read = 0
         self.ws_protocol_class = None  # No WebSocket, whatever is installed.
         # All connections of this server that wait for a whole head, who waits longest first.
         self._waiting: dict[Protocol, None] = vars(self.server_state).setdefault("waiting", {})
@@ -119,8 +149,15 @@ class Protocol(HttpToolsProtocol):
         self._deadline = _NEVER
         if self._timer is not None:
             self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         self._waiting.pop(self, None)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The other side reads slower than it is answered: it has to go on reading."""
+        super().pause_writing()
+        self._watch()
 
     def data_received(self, data: bytes) -> None:
         """uvicorn's, with an end for what is too large, too slow, or no HTTP."""
@@ -303,13 +340,30 @@ class Protocol(HttpToolsProtocol):
         self._waiting.pop(self, None)
         self.transport.close()
 
+    def _watch(self) -> None:
+        """Look after a while whether something was read."""
+        if self._watching is None:
+            due = min(_LEAST_READ, self._joining.unread())
+            self._has_to_be_read = self._joining.read() + due
+            self._watching = self.loop.call_later(settings.WRITE_TIMEOUT, self._look_at_reader)
+
+    def _look_at_reader(self) -> None:
+        self._watching = None
+        if self._joining.read() < self._has_to_be_read:
+            self._tell_of("does not read its answer: the connection is ended")
+            self.transport.abort()
+        elif self._joining.unread():
+            self._watch()
+
     def _tell(self, refusal: Refused) -> None:
+        self._tell_of(f"refused: HTTP {refusal.http_status}, {refusal.message}")
+
+    def _tell_of(self, what: str) -> None:
         """Strangers must not fill the log: one line a second at most."""
         now = self.loop.time()
         if now - Protocol._told_at > _TELL_EVERY:
             Protocol._told_at = now
-            address = self.client[0] if self.client else "?"
-            logger.info("refused %s: HTTP %d, %s", address, refusal.http_status, refusal.message)
+            logger.info("%s %s", self.client[0] if self.client else "?", what)
 
 
 def _answer(refusal: Refused) -> bytes:

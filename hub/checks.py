@@ -17,6 +17,14 @@ def check_setup(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         PartyId.of(settings.HUB_COUNTRY_CODE, settings.HUB_PARTY_ID)
     except ValueError as error:
         found.append(Error(f"HUB_COUNTRY_CODE and HUB_PARTY_ID: {error}", id="flexhub.E001"))
+    if settings.BYTES_PER_PLATFORM < 2 * settings.MAX_ANSWER_BYTES:
+        found.append(
+            Error(
+                "BYTES_PER_PLATFORM must be twice MAX_ANSWER_BYTES at least: half of it is between "
+                "two platforms, and a single answer has to fit.",
+                id="flexhub.E003",
+            )
+        )
     if not settings.IS_TRIAL and not settings.BASE_URL.startswith("https:"):
         found.append(
             SetupWarning(

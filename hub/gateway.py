@@ -66,7 +66,15 @@ from hub.ocpi.odd_urls import is_ocpi
 from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
-from hub.outgoing import Outgoing, answer_of, of_django, refusal
+from hub.outgoing import (
+    Outgoing,
+    addressed,
+    answer_of,
+    identified,
+    of_django,
+    refusal,
+    send_whole,
+)
 from hub.pages import Pages
 from hub.record import routed as record
 from hub.record.note import Kind
@@ -108,6 +116,13 @@ class Gateway:
             found.get(b"x-correlation-id", b"").decode("latin-1") or headers.new_id(),
             time.monotonic(),
         )
+        try:
+            await self._answer_message(incoming, receive, send)
+        finally:
+            for room in incoming.rooms:
+                room.give_back()
+
+    async def _answer_message(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         try:
             outgoing = await self._outgoing(incoming, receive)
         except SenderGone:
@@ -151,7 +166,7 @@ class Gateway:
             incoming.kind = Kind.FORWARD
             return await self._ask(incoming, decision)
         place, method = match_of(incoming), incoming.scope["method"]
-        incoming.kind = _kind_of(place, method)
+        incoming.kind = record.kind_of(place, method)
         behalf.set(Behalf(presented_by(incoming).platform.id, lane_in_store(place, method)))
         incoming.receiver = decision.receiver
         return await self._answer(incoming, decision.sender)
@@ -175,7 +190,8 @@ class Gateway:
                 "POST your credentials to get the token for everything else."
             )
         incoming.place = place_of(incoming)
-        incoming.body = await read_body(receive, settings.MAX_BODY_BYTES)
+        room = incoming.room(self._worker.under_way)
+        incoming.body = await read_body(receive, settings.MAX_BODY_BYTES, room)
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
         # GET or DELETE means nothing, unless a response_url is to be replaced in it.
@@ -346,8 +362,9 @@ class Gateway:
                 incoming.body,
                 known=platform.versions_url,
                 lease=incoming.lease,
+                room=incoming.room(self._worker.under_way, platform.id),
             )
-        except HubError as error:
+        except OcpiError as error:
             record.sent_on(incoming, decision, request_id, began, error, self._worker.directory)
             if isinstance(error, (ConnectionProblem, ForwardTimeout)):
                 self._worker.suspect(platform)
@@ -364,7 +381,8 @@ class Gateway:
     ) -> Outgoing:
         """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
         answer = answer_of(decision.receiver.identity, response)
-        incoming.code, incoming.problem = answer.said.status_code, answer.said.status_message or ""
+        verdict = answer.verdict
+        incoming.code, incoming.problem = verdict.status_code, verdict.status_message or ""
         rewritten = await self._rewritten_urls(incoming, decision, url, response)
         return Outgoing(answer.status, answer.body, answer.headers + rewritten)
 
@@ -417,6 +435,7 @@ class Gateway:
         extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
         async with self._worker.in_hand.one(whose):
             response = await bridge.answer(incoming.scope, incoming.body, **extra)
+            await incoming.room(self._worker.under_way).grow(len(response.content))
         sent = None
         if isinstance(response, AnswerLater):
             sent = response.sent
@@ -452,22 +471,11 @@ class Gateway:
     # --- 4. Send --------------------------------------------------------------------------------
 
     async def _send(self, incoming: Incoming, outgoing: Outgoing, send: Send) -> None:
-        sent = [
-            *outgoing.headers,
-            (b"content-length", str(len(outgoing.body)).encode()),
-            (b"x-request-id", incoming.request_id.encode("latin-1")),
-            (b"x-correlation-id", incoming.correlation_id.encode("latin-1")),
-        ]
+        sent = identified(outgoing, (incoming.request_id, incoming.correlation_id))
         if incoming.sender is not None:
             answering = incoming.receiver or self._worker.directory.hub
-            sent += [
-                (b"ocpi-to-country-code", incoming.sender.country_code.encode()),
-                (b"ocpi-to-party-id", incoming.sender.party_id.encode()),
-                (b"ocpi-from-country-code", answering.country_code.encode()),
-                (b"ocpi-from-party-id", answering.party_id.encode()),
-            ]
-        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
-        await send({"type": "http.response.body", "body": outgoing.body})
+            sent += addressed(incoming.sender, answering)
+        await send_whole(send, outgoing.status, sent, outgoing.body)
 
     def _tell(self, incoming: Incoming, outgoing: Outgoing) -> None:
         """The log and the record of what was answered."""
@@ -488,11 +496,3 @@ class Gateway:
         )
         if incoming.presented is not None:
             record.received(incoming, outgoing.status, outgoing.body, self._worker.directory)
-
-
-def _kind_of(place: Match, method: str) -> Kind:
-    """For the record: what the hub answers itself."""
-    if place.module == "chargingprofiles":
-        return Kind.COMMAND
-    is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
-    return Kind.BROADCAST if is_push else Kind.HUB

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+
 from hub import addresses, outbound
 from hub.hang_up import HangUp, HungUp
 from hub.ocpi import comparison, envelope, headers, offered
@@ -117,7 +119,15 @@ def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known:
     try:
         with noted(Kind.HANDSHAKE, "GET", sent, None, module="versions") as call:
             response = call.answered(
-                outbound.call("GET", url, sent, seconds=SECONDS, known=known, hang_up=hang_up)
+                outbound.call(
+                    "GET",
+                    url,
+                    sent,
+                    seconds=SECONDS,
+                    known=known,
+                    hang_up=hang_up,
+                    limit=settings.MAX_PUSH_ANSWER_BYTES,
+                )
             )
     except HungUp:
         raise

@@ -18,6 +18,7 @@ from django.conf import settings
 from hub import addresses, loops
 from hub.leases import Lease
 from hub.resolver import Whose, resolver
+from hub.under_way import SMALL, Room
 
 IDLE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 65_536
@@ -28,6 +29,9 @@ _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 _LISTS: Final = frozenset({"link", "content-encoding"})
 # How a TLS record begins: an alert, or a handshake message.
 _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
+_NEVER: Final = 1 << 62
+# An answer that does not say how long it is gets so much room, then always as much again.
+_FIRST_STEP: Final = 262_144
 
 
 class BrokenAnswer(OSError):
@@ -79,6 +83,13 @@ class Answer:
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     head_size: int = 0
+    is_whole: bool = False
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes its body has, where its head says so; the parser allows digits alone."""
+        length = self.headers.get("content-length")
+        return None if length is None or "transfer-encoding" in self.headers else int(length)
 
 
 class _Connection(asyncio.Protocol):
@@ -89,6 +100,8 @@ class _Connection(asyncio.Protocol):
         self._answer = Answer()
         self._has_head = False
         self._waiting: asyncio.Future[Answer] | None = None
+        # A larger answer waits for room before more of it is read.
+        self._pause_at = _NEVER
         # Something of the answer has come.
         self.has_begun = False
         self.is_open = True
@@ -99,9 +112,12 @@ class _Connection(asyncio.Protocol):
         # uvloop's transports are no subclasses of asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
-    def send(self, request: bytes, limit: int) -> "asyncio.Future[Answer]":
-        """The answer to come; it fails with the connection."""
-        self._limit = limit
+    def send(self, request: bytes, limit: int, *, may_pause: bool) -> "asyncio.Future[Answer]":
+        """The answer to come; it fails with the connection.
+
+        With `may_pause` it may be the beginning of a large one: then `go_on`.
+        """
+        self._limit, self._pause_at = limit, SMALL if may_pause else _NEVER
         self.has_begun = False
         self._parser = httptools.HttpResponseParser(self)
         self._expect_answer()
@@ -112,6 +128,16 @@ class _Connection(asyncio.Protocol):
     def _expect_answer(self) -> None:
         self._answer = Answer()
         self._has_head = False
+
+    def go_on(self, most: int) -> "asyncio.Future[Answer]":
+        """The whole answer to come, unless it has more than `most` bytes."""
+        self._pause_at = most
+        whole = self._waiting = asyncio.get_running_loop().create_future()
+        if self.is_open:
+            self._transport.resume_reading()
+        else:
+            self._fail(ConnectionResetError("the connection was closed"))
+        return whole
 
     def close(self) -> None:
         self.is_open = False
@@ -132,6 +158,8 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._has_head = True
+        if (self._answer.length or 0) > self._limit:
+            self._fail(TooLong())
 
     def on_body(self, part: bytes) -> None:
         self._answer.size += len(part)
@@ -153,9 +181,8 @@ class _Connection(asyncio.Protocol):
             return
         if not self._parser.should_keep_alive():
             self.close()
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(self._answer)
+        self._answer.is_whole = True
+        self._hand_over()
 
     # The loop calls these.
 
@@ -173,6 +200,17 @@ class _Connection(asyncio.Protocol):
             self.close()  # What follows is not HTTP.
         except httptools.HttpParserError as error:
             self._fail(BrokenAnswer(str(error)))
+        if self._has_head and self._waiting is not None and self._is_large():
+            self._transport.pause_reading()
+            self._hand_over()
+
+    def _is_large(self) -> bool:
+        return (self._answer.length or self._answer.size) > self._pause_at
+
+    def _hand_over(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(self._answer)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
@@ -215,24 +253,26 @@ class Client:
         whose: Whose,
         only_once: bool = False,
         lease: Lease | None = None,
+        room: Room | None = None,
     ) -> Answer:
         """Send one request to what platform `whose` has named; the caller bounds the time.
 
-        NotConnected, another OSError, NoSuchStatus or TooLong when there is no answer of use.
-        Under a `lease` nothing leaves when it has ended: LeaseEnded.
+        NotConnected, another OSError, NoSuchStatus or TooLong when there is no answer of use;
+        TooManyRequests when `room` has none for a large one. Under a `lease` nothing leaves when
+        it has ended: LeaseEnded.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
         if connection is not None:
             try:
-                return await self._exchange(connection, origin, request, limit, lease)
+                return await self._exchange(connection, origin, request, limit, lease, room)
             except ConnectionResetError:
                 is_repeatable = method in _REPEATABLE and not only_once
                 if connection.has_begun or not is_repeatable:
                     raise
             # The other side closed an idle connection just now: a new one for the same request.
         connection = await self._connect(origin, whose)
-        return await self._exchange(connection, origin, request, limit, lease)
+        return await self._exchange(connection, origin, request, limit, lease, room)
 
     async def _exchange(
         self,
@@ -241,12 +281,21 @@ class Client:
         request: bytes,
         limit: int,
         lease: Lease | None,
+        room: Room | None,
     ) -> Answer:
         """One request and its answer; afterwards the connection is idle or closed."""
         try:
             if lease is not None and not lease.is_held:
                 raise LeaseEnded("its lease has ended")
-            answer = await connection.send(request, limit)
+            answer = await connection.send(request, limit, may_pause=room is not None)
+            if room is not None and answer.is_whole and answer.size > SMALL:
+                await room.grow(answer.size)
+            while room is not None and not answer.is_whole:
+                step = max(2 * answer.size, _FIRST_STEP)
+                await room.grow(answer.length or min(step, limit))
+                answer = await connection.go_on(room.size)
+                if answer.is_whole:
+                    room.settle(answer.size)
         except BaseException:
             connection.close()
             raise

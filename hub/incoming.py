@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from itertools import takewhile
@@ -38,6 +38,7 @@ from hub.ocpi.modules import (
 )
 from hub.ocpi.party import PartyId
 from hub.record.note import Kind
+from hub.under_way import SMALL, Room, UnderWay
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -90,6 +91,8 @@ class Incoming:
     kind: Kind = Kind.HUB
     problem: str = ""
     related_id: str = ""
+    # What its large bodies have of the memory for such.
+    rooms: list[Room] = field(default_factory=list)
 
     @property
     def caller(self) -> str:
@@ -102,6 +105,13 @@ class Incoming:
         if self.sender is not None:
             return str(self.sender)
         return self.presented.platform.name if self.presented else f"nobody at {self.caller}"
+
+    def room(self, of: UnderWay, receiver: int | None = None) -> Room:
+        """For a body of the sender's or of the hub's, or for what a platform answers."""
+        sender = presented_by(self).platform.id
+        room = of.of_sender(sender) if receiver is None else of.of_answer(sender, receiver)
+        self.rooms.append(room)
+        return room
 
     def text(self, name: str) -> str:
         """A header's value, "" when absent."""
@@ -200,8 +210,11 @@ def is_open_to_token_a(path: str) -> bool:
     return path.rstrip("/") in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
-    """At most `limit` bytes in BODY_TIMEOUT, or TooLarge, or 408; SenderGone if it breaks off."""
+async def read_body(receive: Receive, limit: int, room: Room | None = None) -> bytes:
+    """At most `limit` bytes in BODY_TIMEOUT, or TooLarge, or 408; SenderGone if it breaks off.
+
+    TooManyRequests when `room` has none for a large one.
+    """
     parts = []
     size = 0
     try:
@@ -213,9 +226,11 @@ async def read_body(receive: Receive, limit: int) -> bytes:
                     raise SenderGone
                 part = bytes(event.get("body", b""))
                 size += len(part)
+                more = event.get("more_body", False)
                 if size <= limit:
                     parts.append(part)
-                more = event.get("more_body", False)
+                    if room is not None and size > SMALL:
+                        await room.grow(min(2 * size, limit) if more else size)
     except TimeoutError as error:
         raise OcpiError(
             f"The body did not arrive within {settings.BODY_TIMEOUT:g} s.",
@@ -224,6 +239,8 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         ) from error
     if size > limit:
         raise TooLarge(f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+    if room is not None:
+        room.settle(size)
     return b"".join(parts)
 
 

@@ -22,7 +22,8 @@ from hub.hang_up import HangUp
 from hub.lanes import behalf
 from hub.leases import Lease
 from hub.ocpi import content, envelope
-from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, TooManyRequests
+from hub.under_way import Room
 
 logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
@@ -42,6 +43,11 @@ class Response:
     def said(self) -> envelope.Answer:
         """Its OCPI envelope, read once however many ask."""
         return envelope.read_answer(self.body)
+
+    @property
+    def verdict(self) -> envelope.Answer:
+        """Its code and message alone: a long answer holds nobody up while it is read through."""
+        return self.said if len(self.body) <= envelope.LONG else envelope.read_ends(self.body)
 
 
 class NotArrived(ConnectionProblem):
@@ -75,6 +81,7 @@ class AsyncCaller:
         only_once: bool = False,
         known: str = "",
         lease: Lease | None = None,
+        room: Room | None = None,
     ) -> Response:
         """Send one message to the platform `receiver`.
 
@@ -83,7 +90,9 @@ class AsyncCaller:
         already. `only_once`: not again over a new connection when a kept-alive one breaks. `lease`:
         not a byte leaves once it has ended (LeaseEnded).
         `known` is a URL of the receiver's at which it has spoken OCPI: of its host and port others
-        are told what is wrong there.
+        are told what is wrong there. In `room` a large answer is counted; without any for it a GET
+        ends in TooManyRequests, and what has changed something in HubError (4000): its sender must
+        not take it for a message that was not sent.
         """
         self._bulkhead.take(receiver)
         try:
@@ -99,6 +108,7 @@ class AsyncCaller:
                     known,
                     only_once=only_once,
                     lease=lease,
+                    room=room,
                 ),
             )
         finally:
@@ -115,16 +125,20 @@ def call(
     follow: bool = True,
     known: str = "",
     hang_up: HangUp | None = None,
+    limit: int | None = None,
 ) -> Response:
     """Send one message and wait, in a job or a view; without `follow` a redirect is the answer.
 
     NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
     ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT), HungUp (4000) when another thread has
-    ended it by `hang_up`. `known`: as for AsyncCaller.call.
+    ended it by `hang_up`, HubError (4000) for more than `limit` bytes. `known`: as for
+    AsyncCaller.call.
     """
-    limit = settings.FORWARD_TIMEOUT if seconds is None else seconds
+    longest = settings.FORWARD_TIMEOUT if seconds is None else seconds
     whose = behalf.get().platform
-    request = _Request(whose, method, url, headers, body, limit, known, follow=follow)
+    request = _Request(
+        whose, method, url, headers, body, longest, known, follow=follow, at_most=limit
+    )
     return _background().call(request, hang_up or HangUp())
 
 
@@ -142,6 +156,18 @@ class _Request:
     only_once: bool = False
     lease: Lease | None = None
     follow: bool = True
+    room: Room | None = None
+    at_most: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The most bytes of an answer that are read: what has no list in it is short."""
+        if self.at_most is not None:
+            return self.at_most
+        most: int = (
+            settings.MAX_ANSWER_BYTES if self.method == "GET" else settings.MAX_PUSH_ANSWER_BYTES
+        )
+        return most
 
     @property
     def host(self) -> str:
@@ -192,9 +218,11 @@ async def _sent(http: http_client.Client, request: _Request) -> Response:
             f"{request.host} did not answer in time.", told=_told(request, error)
         ) from error
     except (http_client.TooLong, content.TooLongDecoded) as error:
-        raise HubError(
-            f"The receiver's answer is larger than {settings.MAX_ANSWER_BYTES} bytes."
-        ) from error
+        raise HubError(f"The receiver's answer is larger than {request.limit} bytes.") from error
+    except TooManyRequests as error:
+        if request.method == "GET":
+            raise
+        raise HubError("The receiver's answer cannot be read now: there are too many.") from error
     except content.CannotDecode as error:
         raise HubError(f"The receiver's answer is {error}.") from error
     except http_client.NoSuchStatus as error:
@@ -221,7 +249,7 @@ def _told(request: _Request, error: OSError) -> str | None:
 
 async def _exchanged(http: http_client.Client, request: _Request) -> Response:
     target = _url(request.url)
-    limit = settings.MAX_ANSWER_BYTES
+    limit = request.limit
     for _ in range(3):
         origin = http_client.Origin(
             target.raw_host or "", target.port or 80, target.scheme == "https"
@@ -237,22 +265,28 @@ async def _exchanged(http: http_client.Client, request: _Request) -> Response:
             whose=request.whose or origin.host,
             only_once=request.only_once,
             lease=request.lease,
+            room=request.room,
         )
         if request.follow and 300 <= answer.status < 400:
             target = _moved(target, answer)
             continue
-        return await _response(answer, limit)
+        return await _response(answer, limit, request.room)
     raise HubError("The receiver redirects in a circle.")
 
 
-async def _response(answer: http_client.Answer, limit: int) -> Response:
+async def _response(answer: http_client.Answer, limit: int, room: Room | None) -> Response:
     body = b"".join(answer.parts)
+    answer.parts.clear()  # In memory once, not twice.
     headers = answer.headers
     if content.is_coded(headers, body):
+        if room is not None:
+            await room.grow(max(len(body), min(limit, len(body) * content.MOST_EXPANDED)))
         # A thread's work: a short body may become a long one.
         body = await asyncio.to_thread(content.decoded, headers, body, limit)
         about_it = {"content-encoding", "content-length"}
         headers = {name: value for name, value in headers.items() if name not in about_it}
+        if room is not None:
+            room.settle(len(body))
     return Response(answer.status, headers, content.without_mark(body))
 
 

@@ -1,9 +1,9 @@
 """The answer to one request, before it is sent: whose it is, and what it is made of."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from django.http.response import HttpResponse
 
@@ -13,6 +13,8 @@ from hub.ocpi.party import PartyId
 from hub.outbound import Response
 
 JSON: Final = b"application/json"
+# Beyond it the server keeps for the other side what that has not read.
+_MOST_UNREAD: Final = 65_536
 # What of a receiver's answer is passed on; all else is between the two connections.
 _PASSED_ON: Final = ("content-type", "x-total-count", "x-limit", "retry-after")
 _WITHOUT_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
@@ -35,12 +37,12 @@ class Passed:
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]]
-    said: envelope.Answer
+    verdict: envelope.Answer
 
 
 def answer_of(receiver: PartyId, response: Response) -> Passed:
     """What the sender is answered: the receiver's errors unchanged, HTTP that breaks nothing."""
-    if response.said.status_code is None and not envelope.is_object(response.body):
+    if response.verdict.status_code is None and not envelope.is_object(response.body):
         status, body = _in_an_envelope(receiver, response)
         return Passed(status, body, [(b"content-type", JSON)], envelope.read_answer(body))
     headers = [
@@ -48,7 +50,7 @@ def answer_of(receiver: PartyId, response: Response) -> Passed:
         for name in _PASSED_ON
         if name in response.headers
     ]
-    return Passed(_with_a_body(response.status), response.body, headers, response.said)
+    return Passed(_with_a_body(response.status), response.body, headers, response.verdict)
 
 
 def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
@@ -86,3 +88,41 @@ def of_django(response: HttpResponse) -> Outgoing:
         for cookie in response.cookies.values()
     ]
     return Outgoing(response.status_code, response.content, sent)
+
+
+async def send_whole(
+    send: Callable[[dict[str, Any]], Awaitable[None]],
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> None:
+    """Send an answer; a large one is sent when the other side has read nearly all of it.
+
+    The server bounds the time (hub/answers.py).
+    """
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    if len(body) > _MOST_UNREAD:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        body = b""  # What more there is to send waits for what was sent.
+    await send({"type": "http.response.body", "body": body})
+
+
+def identified(outgoing: Outgoing, ids: tuple[str, str]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with those of its message: X-Request-ID and X-Correlation-ID."""
+    request_id, correlation_id = ids
+    return [
+        *outgoing.headers,
+        (b"content-length", str(len(outgoing.body)).encode()),
+        (b"x-request-id", request_id.encode("latin-1")),
+        (b"x-correlation-id", correlation_id.encode("latin-1")),
+    ]
+
+
+def addressed(receiver: PartyId, sender: PartyId) -> list[tuple[bytes, bytes]]:
+    """The routing headers of an answer: to whom, and from whom."""
+    return [
+        (b"ocpi-to-country-code", receiver.country_code.encode()),
+        (b"ocpi-to-party-id", receiver.party_id.encode()),
+        (b"ocpi-from-country-code", sender.country_code.encode()),
+        (b"ocpi-from-party-id", sender.party_id.encode()),
+    ]

@@ -15,7 +15,7 @@ from hub import callers, loops
 from hub.bridge import CALLER
 from hub.incoming import Receive, Scope, Send, SenderGone, read_body
 from hub.ocpi.errors import HubError, OcpiError
-from hub.outgoing import Outgoing, of_django, refusal
+from hub.outgoing import Outgoing, of_django, refusal, send_whole
 from hub.worker import WebWorker
 
 LIVEZ: Final = "/livez"
@@ -47,38 +47,38 @@ class Pages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["path"] == LIVEZ:
+            await _sent(scope, send, _ALIVE)  # By the event loop alone: no thread, no database.
+        elif scope["path"] == HEALTH:
+            await _sent(scope, send, await self._healthy(scope))
+        elif loops.is_own_message(dict(scope["headers"])):
+            await _sent(scope, send, refusal(HubError(loops.REASON)))
+        else:
+            address = callers.address_of(scope)
+            group = callers.group_of(address)
+            if self._is_busy(group):
+                await _sent(scope, send, _BUSY)
+                return
+            with self._counted("", group):  # Until it is read: who does not read has it in hand.
+                await self._page(scope, receive, send, address)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
         try:
-            outgoing = await self._outgoing(scope, receive)
+            outgoing = await self._outgoing(scope, receive, address)
         except SenderGone:
             return
         except OcpiError as error:
             outgoing = refusal(error)
-        sent = outgoing.headers
-        if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
-            sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
-        await send({"type": "http.response.start", "status": outgoing.status, "headers": sent})
-        await send({"type": "http.response.body", "body": outgoing.body})
+        await _sent(scope, send, outgoing)
 
-    async def _outgoing(self, scope: Scope, receive: Receive) -> Outgoing:
-        if scope["path"] == LIVEZ:
-            return _ALIVE  # By the event loop alone: no thread, no database, no broker.
-        if scope["path"] == HEALTH:
-            return await self._healthy(scope)
-        if loops.is_own_message(dict(scope["headers"])):
-            raise HubError(loops.REASON)
-        address = callers.address_of(scope)
-        group = callers.group_of(address)
-        if self._is_busy(group):
+    async def _outgoing(self, scope: Scope, receive: Receive, address: str) -> Outgoing:
+        body = await read_body(receive, self.MAX_FORM_BYTES)
+        if not scope["path"].startswith(LOGIN):
+            return of_django(await self._worker.pages.answer(scope, body, **{CALLER: address}))
+        if self._in_hand[LOGIN] >= self.MOST_LOGINS:
             return _BUSY
-        with self._counted("", group):
-            body = await read_body(receive, self.MAX_FORM_BYTES)
-            if not scope["path"].startswith(LOGIN):
-                response = await self._worker.pages.answer(scope, body, **{CALLER: address})
-                return of_django(response)
-            if self._in_hand[LOGIN] >= self.MOST_LOGINS:
-                return _BUSY
-            with self._counted(LOGIN):
-                return of_django(await self._worker.logins.answer(scope, body, **{CALLER: address}))
+        with self._counted(LOGIN):
+            return of_django(await self._worker.logins.answer(scope, body, **{CALLER: address}))
 
     async def _healthy(self, scope: Scope) -> Outgoing:
         """On a thread that waits for no table; all who ask meanwhile share one look."""
@@ -107,3 +107,10 @@ class Pages:
             for name in names:
                 if not self._in_hand[name]:
                     del self._in_hand[name]
+
+
+async def _sent(scope: Scope, send: Send, outgoing: Outgoing) -> None:
+    sent = outgoing.headers
+    if scope["method"] != "HEAD" and outgoing.status != HTTPStatus.NOT_MODIFIED:
+        sent = [*sent, (b"content-length", str(len(outgoing.body)).encode())]
+    await send_whole(send, outgoing.status, sent, outgoing.body)

@@ -84,6 +84,13 @@ REQUESTS_PER_SECOND = env.integer("REQUESTS_PER_SECOND", 0)
 BODY_TIMEOUT = env.number("BODY_TIMEOUT", 30)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
 MAX_ANSWER_BYTES = env.integer("MAX_ANSWER_BYTES", 20_000_000, least=1000)
+# Of what is no GET: a code, a message, perhaps an object.
+MAX_PUSH_ANSWER_BYTES = env.integer("MAX_PUSH_ANSWER_BYTES", 1_000_000, least=1000)
+# Bodies and answers of one platform that a web process has in memory at the same time; a half of
+# it between two platforms.
+BYTES_PER_PLATFORM = env.integer("BYTES_PER_PLATFORM", 64_000_000, least=1000)
+# Who reads nearly nothing of an answer for so long is not waited for (hub/answers.py).
+WRITE_TIMEOUT = env.number("WRITE_TIMEOUT", 20)
 STILL_ALIVE_AFTER = env.number("STILL_ALIVE_AFTER", 300)
 # A result may come until this long after the command's end (RESERVE_NOW's URL is used twice).
 CALLBACK_VALID_DAYS = env.integer("CALLBACK_VALID_DAYS", 30, least=1)

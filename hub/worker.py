@@ -22,6 +22,7 @@ from hub.lanes import Lane
 from hub.leases import process_name
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
+from hub.under_way import UnderWay
 from hub.wakeups import Listener
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class WebWorker:
         self._looked_at = 0.0
         self._heard: dict[int, float] = {}
         self.in_hand = InHand()
+        self.under_way = UnderWay()
         self.rates = Rates()
         self.refused = Refused()
         self._done_at: dict[tuple[str, int], float] = {}

@@ -10,6 +10,8 @@ from typing import Final
 # Members of one gzip body: each is a copy of what follows it. Real ones have one.
 _MOST_MEMBERS: Final = 16
 _MOST_CODINGS: Final = 3
+# By so much one coding can shorten a body at most (zlib, Technical Details).
+MOST_EXPANDED: Final = 1032
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 

@@ -33,6 +33,8 @@ HIDDEN: Final = "•••"
 
 # Of a foreign message so much is searched; of what it names a driver by, so much of each.
 _LONGEST_TEXT: Final = 1_000
+# Reading a body to mask it takes the process's time, so a longer one is not read.
+MOST_READ: Final = 1_000_000
 _LONGEST_SECRET: Final = 100
 _SEARCHED_BYTES: Final = 65_536
 _LONGEST_PATH: Final = 1_000
@@ -83,6 +85,8 @@ def masked(value: Any, *, uids: bool = False, callbacks: bool = True) -> Any:
 
 def masked_body(body: bytes, module: str, longest: int) -> str:
     """A message's body as it may be kept: masked, no callback URLs, cut; "" for an empty one."""
+    if len(body) > MOST_READ:
+        return f"({len(body)} bytes, too many to be kept)"
     if not body.strip():
         return ""
     try:

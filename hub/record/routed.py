@@ -11,15 +11,25 @@ from hub.callers import FirstOfMinute, group_of
 from hub.directory import Directory, Presented
 from hub.incoming import Incoming
 from hub.ocpi import masking
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
+from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
-from hub.record.note import Direction, Note, cleaned, is_failure, text
+from hub.record.note import Direction, Kind, Note, cleaned, is_failure, text
 from hub.record.recorder import recorder
 from hub.record.strangers import Stranger
 from hub.routing import Forward
 
 _strangers = FirstOfMinute()
+
+
+def kind_of(place: Match, method: str) -> Kind:
+    """What the hub answers itself."""
+    if place.module == "chargingprofiles":
+        return Kind.COMMAND
+    is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
+    return Kind.BROADCAST if is_push else Kind.HUB
 
 
 def received(incoming: Incoming, status: int, answer: bytes, directory: Directory) -> None:
@@ -98,8 +108,8 @@ def sent_on(
     receiver = decision.receiver.identity
     seconds = time.monotonic() - began
     if isinstance(outcome, Response):
-        status, answer, code = outcome.status, outcome.body, outcome.said.status_code
-        problem = (outcome.said.status_message or "") if is_failure(status, code) else ""
+        status, answer, code = outcome.status, outcome.body, outcome.verdict.status_code
+        problem = (outcome.verdict.status_message or "") if is_failure(status, code) else ""
     else:
         status, answer, code, problem = None, b"", outcome.code, outcome.message
     bodies = None

@@ -1,10 +1,11 @@
 """Many requests of one party at the same time, and tables that keep the hub waiting."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -98,3 +99,35 @@ class Flood:
         with self._changed:
             self.answers.append(Reply(int(first.split(" ")[1]), headers, body))
             self._changed.notify_all()
+
+
+class NotRead:
+    """`with NotRead(hub, request) as caller:` sends a request and reads nothing of its answer."""
+
+    def __init__(self, hub: RunningHub, request: bytes) -> None:
+        self._connection = socket.socket()
+        # Before it connects: the window that the other side may fill.
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._connection.settimeout(PATIENCE)
+        self._connection.connect(("127.0.0.1", urlsplit(hub.url).port))
+        self._connection.sendall(request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def began(self) -> None:
+        """Until the answer begins to come."""
+        assert self._connection.recv(1, socket.MSG_PEEK)
+
+    def read(self) -> bytes:
+        """All of the answer, as far as it comes; b"" in place of one that was cut off."""
+        found = bytearray()
+        try:
+            while part := self._connection.recv(1_000_000):
+                found += part
+        except ConnectionResetError:
+            return b""
+        return bytes(found)

@@ -26,6 +26,7 @@ def told(settings, **changes) -> set[str]:
         ({"HUB_PARTY_ID": "TOOLONG"}, {"flexhub.E001"}),
         ({"BASE_URL": "http://hub.example"}, {"flexhub.W001"}),
         ({"BASE_URL": f"https://{'h' * 250}"}, {"flexhub.E002"}),
+        ({"BYTES_PER_PLATFORM": 39_000_000}, {"flexhub.E003"}),
         ({"TRUSTED_PROXIES": []}, {"flexhub.W002"}),
         ({"TRUSTED_PROXIES": [], "IS_TRIAL": True, "BASE_URL": "http://127.0.0.1:8000"}, set()),
     ],

@@ -302,7 +302,7 @@ def test_a_content_type_that_is_no_text_does_not_lose_the_answer():
     answer = Response(502, {"content-type": "text/html; x=\udcff"}, b"Bad Gateway")
     passed_on = answer_of(PartyId("NL", "ABC"), answer)
     assert passed_on.status == 502
-    assert read_answer(passed_on.body).status_code == passed_on.said.status_code == 4000
+    assert read_answer(passed_on.body).status_code == passed_on.verdict.status_code == 4000
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
