@@ -22,9 +22,9 @@ from django.conf import settings
 from charging_profiles import authority
 from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
-from hub import leases, outbound, outbox, statements
+from hub import leases, outbound, outbox, statements, token_forms
 from hub.bridge import Bridge
-from hub.directory import Directory, holder
+from hub.directory import Directory, PlatformEntry, holder
 from hub.leases import Lease
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
@@ -205,12 +205,32 @@ class Carrier:
     async def _call(
         self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
     ) -> outbound.Response:
-        """One call, repeated while the CPO certainly did not get it and the sender still waits."""
+        """One call, and once more where the CPO takes the token in its other form alone."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
             raise ConnectionProblem(f"{command.cpo} is not connected.")
+
+        async def send(authorization: str) -> outbound.Response:
+            return await self._send(command, lease, until, platform, authorization)
+
+        response = await send(platform.authorization)
+        if response.status in token_forms.REFUSALS:
+            response = await token_forms.sent_again(platform, response, send, self._django.run)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise ConnectionProblem(f"{command.cpo} refuses the hub's credentials.")
+        return response
+
+    async def _send(
+        self,
+        command: ProfileCommand,
+        lease: Lease,
+        until: float,
+        platform: PlatformEntry,
+        authorization: str,
+    ) -> outbound.Response:
+        """One call, repeated while the CPO certainly did not get it and the sender still waits."""
         sent = {
-            "Authorization": platform.authorization,
+            "Authorization": authorization,
             headers.REQUEST_ID: headers.new_id(),
             headers.CORRELATION_ID: command.correlation_id,
             headers.FROM_COUNTRY_CODE: command.fsp_country_code,
@@ -240,7 +260,7 @@ class Carrier:
                     rest=quote(command.session_id_sent, safe=""),
                     body=body,
                 ) as call:
-                    response = call.answered(
+                    return call.answered(
                         await self._outbound.call(
                             platform.id,
                             command.method,
@@ -259,10 +279,6 @@ class Carrier:
                     await self._django.run(outbox.wake, check, platform.id)
                     raise
                 await asyncio.sleep(PAUSE)
-            else:
-                if response.status == HTTPStatus.UNAUTHORIZED:
-                    raise ConnectionProblem(f"{command.cpo} refuses the hub's credentials.")
-                return response
 
     async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         async with self._database.cursor(binary=True) as cursor:

@@ -18,8 +18,8 @@ from hub.ocpi.errors import NotAuthenticated
 from hub.onboarding import Presented
 from hub.views import Exchange, OcpiView, answer, exchange_of
 
-# Two calls and what the database needs.
-_SECONDS = 3 * handshake.SECONDS
+# Two calls in each form of the token, and what the database needs.
+_SECONDS = 5 * handshake.SECONDS
 
 
 class CredentialsView(OcpiView):
@@ -55,15 +55,20 @@ class CredentialsView(OcpiView):
         read = strange_credentials.read(exchange.body)
         admission.judge(platform_id, read.credentials.roles)
         addresses.check_url(read.credentials.url, "url")
-        authorization = headers.authorization(
-            read.credentials.token, base64_encoded=form == TokenForm.BASE64
-        )
         with _turn(platform_id) as (turn, hang_up):
             _presented(exchange)  # It may have been replaced before the turn began.
-            offer = handshake.fetch_offer(read.credentials.url, authorization, hang_up)
+            forms = Platform.objects.get(pk=platform_id).forms(first=form)
+            offer, taken = handshake.fetch_offer(
+                read.credentials.url, read.credentials.token, forms, hang_up
+            )
+            if taken not in {form, forms[0]}:
+                offer.remarks.append(
+                    f"Your platform refused the hub's token in the form in which it writes its own "
+                    f"({form}), and took it in the other ({taken}): the hub writes it so."
+                )
             presented = Presented(secret_box.token_hash(token), turn)
             registered = onboarding.register(
-                platform_id, read, offer, form, presented, is_new=is_new
+                platform_id, read, offer, taken, presented, is_new=is_new
             )
         noting.note(platform_id, [*read.deviations, *offer.deviations])
         wait_until_confirmed()

@@ -5,6 +5,7 @@ change of its tables and notify the web processes; `Directory.current` also look
 """
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ from hub.models import (
     Endpoint,
     Party,
     Platform,
-    TokenForm,
 )
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
@@ -61,6 +61,8 @@ class PlatformEntry:
     claims: tuple[PartyId, ...] = ()
     # Some party of it is here and not suspended.
     is_open: bool = True
+    # Until then (time.time()) its token is written in no other form (hub/token_forms.py).
+    other_form_not_before: float = 0.0
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -183,7 +185,7 @@ def load(version: int | None = None) -> Directory:
             id=platform.pk,
             name=platform.name,
             is_registered=platform.is_registered,
-            authorization=_authorization(platform),
+            authorization=authorization(platform),
             versions_url=platform.versions_url,
             endpoints=endpoints.get(platform.pk, {}),
             parties=tuple(parties),
@@ -194,6 +196,7 @@ def load(version: int | None = None) -> Directory:
             is_aggregator=platform.is_aggregator,
             claims=tuple(claims.keys() - parties.keys()),
             is_open=any(party.status in _OPEN for party in own),
+            other_form_not_before=_other_form_not_before(platform),
         )
         platforms[platform.pk] = entry
         for digest, is_token_a in (
@@ -253,7 +256,8 @@ def _status(roles: list[Party]) -> ConnectionStatus:
 _OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
 
-def _authorization(platform: Platform) -> str:
+def authorization(platform: Platform) -> str:
+    """The Authorization header of calls to it; "" when it has no token that can be read."""
     if not platform.token_b_encrypted:
         return ""
     try:
@@ -261,7 +265,14 @@ def _authorization(platform: Platform) -> str:
     except secret_box.WrongKey:
         logger.exception("platform %s cannot be called", platform.pk)
         return ""
-    return headers.authorization(token, base64_encoded=platform.token_form == TokenForm.BASE64)
+    return platform.form_in_use.authorization(token)
+
+
+def _other_form_not_before(platform: Platform) -> float:
+    if platform.fixed_token_form:
+        return math.inf
+    moment = platform.other_form_not_before
+    return 0.0 if moment is None else moment.timestamp()
 
 
 def current_version() -> int:

@@ -18,7 +18,7 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
-from hub import outbound
+from hub import outbound, token_forms
 from hub.callbacks import mended
 from hub.directory import PartyEntry
 from hub.ocpi import envelope, headers, links
@@ -95,21 +95,27 @@ def with_query(url: str, **changes: str) -> str:
 
 def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> Page:
     """GET one page FROM the hub TO the party; PageFailed, or PageRefused."""
-    correlation_id = headers.new_id()
-    sent = {
-        "Authorization": party.platform.authorization,
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: correlation_id,
-        headers.FROM_COUNTRY_CODE: hub.country_code,
-        headers.FROM_PARTY_ID: hub.party_id,
-        headers.TO_COUNTRY_CODE: party.country_code,
-        headers.TO_PARTY_ID: party.party_id,
-    }
-    try:
+    correlation_id, platform = headers.new_id(), party.platform
+
+    def ask(authorization: str) -> outbound.Response:
+        sent = {
+            "Authorization": authorization,
+            headers.REQUEST_ID: headers.new_id(),
+            headers.CORRELATION_ID: correlation_id,
+            headers.FROM_COUNTRY_CODE: hub.country_code,
+            headers.FROM_PARTY_ID: hub.party_id,
+            headers.TO_COUNTRY_CODE: party.country_code,
+            headers.TO_PARTY_ID: party.party_id,
+        }
         with noted(
-            Kind.PULL, "GET", sent, party.platform, module=module, role=InterfaceRole.SENDER
+            Kind.PULL, "GET", sent, platform, module=module, role=InterfaceRole.SENDER
         ) as call:
-            response = call.answered(outbound.call("GET", url, sent))
+            return call.answered(outbound.call("GET", url, sent))
+
+    try:
+        response = ask(platform.authorization)
+        if response.status in token_forms.REFUSALS:
+            response = token_forms.sent_again_now(platform, response, ask)
     except HubError as error:
         raise PageFailed(error.message) from error
     answer = envelope.read_answer(response.body)

@@ -2,7 +2,7 @@
 
 1. `_receive`      read the message ids, authenticate, read the body (capped), find the place
 2. `_decide`       routing: to whom? (hub/routing.py), with a look into the database where it asks
-3. `_forward`      to another party, within the request, byte for byte (hub/outbound.py); or
+3. `_forward`      to another party, within the request, byte for byte (hub/hop.py); or
    `_answer`       the hub's own answer, from a Django view (hub/views.py)
 4. `_send`         back to the sender, with ids and routing headers; one log line, one note for the
                    message record (hub/record/)
@@ -19,7 +19,7 @@ from typing import Final
 from django.conf import settings
 from django.http.response import HttpResponse
 
-from hub import callbacks, kept, routing
+from hub import callbacks, hop, kept, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import Presented
@@ -44,7 +44,6 @@ from hub.incoming import (
     presented_by,
     quiet_path,
     read_body,
-    routing_headers,
 )
 from hub.lanes import Behalf, behalf, lane_in_store, lane_of
 from hub.leases import Lease
@@ -52,7 +51,6 @@ from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
 from hub.ocpi.errors import (
-    ConnectionProblem,
     ForwardTimeout,
     HubError,
     NotAuthenticated,
@@ -254,7 +252,7 @@ class Gateway:
                     incoming.correlation_id,
                 )
             url = join(decision.endpoint_url, incoming.rest, query)
-            response = await self._call(incoming, decision, url)
+            response = await hop.call(self._worker, incoming, decision, url)
         except OcpiError:
             if (undo := kept.undo(incoming.place, incoming.scope["method"])) is not None:
                 await self._worker.bridge.run(
@@ -302,7 +300,8 @@ class Gateway:
 
         async def ask(forward: routing.Forward) -> authorization.Answered:
             url = join(forward.endpoint_url, incoming.rest, query)
-            return authorization.Answered(forward, url, await self._call(incoming, forward, url))
+            response = await hop.call(self._worker, incoming, forward, url)
+            return authorization.Answered(forward, url, response)
 
         answered = await authorization.ask_all(decision.forwards, ask)
         incoming.receiver = answered.forward.receiver.identity
@@ -337,44 +336,10 @@ class Gateway:
                 incoming.correlation_id,
             )
         try:
-            response = await self._call(incoming, decision, forwarded.target)
+            response = await hop.call(self._worker, incoming, decision, forwarded.target)
         except ForwardTimeout as error:
             raise callbacks.no_answer(error, forwarded.target, entry.platform) from error
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
-
-    async def _call(self, incoming: Incoming, decision: routing.Forward, url: str) -> Response:
-        platform = decision.receiver.platform
-        began, request_id = time.monotonic(), headers.new_id()
-        sent = {
-            "Authorization": platform.authorization,
-            headers.REQUEST_ID: request_id,
-            headers.CORRELATION_ID: incoming.correlation_id,
-            **routing_headers(incoming, decision),
-        }
-        if incoming.body:
-            sent["Content-Type"] = "application/json"
-        try:
-            response = await self._worker.outbound.call(
-                platform.id,
-                incoming.scope["method"],
-                url,
-                sent,
-                incoming.body,
-                known=platform.versions_url,
-                lease=incoming.lease,
-                room=incoming.room(self._worker.under_way, platform.id),
-            )
-        except OcpiError as error:
-            record.sent_on(incoming, decision, request_id, began, error, self._worker.directory)
-            if isinstance(error, (ConnectionProblem, ForwardTimeout)):
-                self._worker.suspect(platform)
-            raise
-        record.sent_on(incoming, decision, request_id, began, response, self._worker.directory)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            # Between the hub and the receiver; passed on, it would speak of the sender's token.
-            self._worker.suspect(platform)
-            raise ConnectionProblem(f"{decision.receiver.identity} refuses the hub's credentials.")
-        return response
 
     async def _outgoing_of(
         self, incoming: Incoming, decision: routing.Forward, url: str, response: Response

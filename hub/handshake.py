@@ -1,13 +1,14 @@
 """What the hub reads of another platform during registration (credentials, Registration)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 
 from hub import addresses, outbound
 from hub.hang_up import HangUp, HungUp
+from hub.models import TokenForm
 from hub.ocpi import comparison, envelope, headers, offered
 from hub.ocpi.configuration import VERSION, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
@@ -24,12 +25,14 @@ from hub.ocpi.modules import CONFIGURATION_MODULES
 from hub.outbound import Response
 from hub.record.calls import noted
 from hub.record.note import Kind
+from hub.token_forms import REFUSALS
 
 SECONDS = 10.0
+_IN_WORDS = {TokenForm.BASE64: "in Base64", TokenForm.PLAIN: "plain"}
 
 
 class TokenRefused(UnableToUseClientApi):
-    """HTTP 401: the other side does not know the token, or not in this form."""
+    """HTTP 401 or 403: the other side does not know the token, or not in this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,28 @@ class Offer:
     deviations: list[Deviation] = field(default_factory=list, repr=False)
 
 
-def fetch_offer(versions_url: str, authorization: str, hang_up: HangUp | None = None) -> Offer:
-    """GET versions and version details of a platform.
+def fetch_offer(
+    versions_url: str, token: str, forms: Sequence[TokenForm], hang_up: HangUp | None = None
+) -> tuple[Offer, TokenForm]:
+    """GET versions and version details of a platform, and in which of these forms it took `token`.
 
-    UnableToUseClientApi (3001) when a GET fails, UnsupportedVersion (3002) without 2.2.1,
-    NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when somebody has
-    ended it by `hang_up`.
+    UnableToUseClientApi (3001) when a GET fails, TokenRefused when it takes the token in none of
+    the forms, UnsupportedVersion (3002) without 2.2.1, NoMatchingEndpoints (3003) without any
+    module to exchange, HungUp (4000) when somebody has ended it by `hang_up`.
     """
+    refused = ""
+    for form in forms:
+        try:
+            return _offer(versions_url, form.authorization(token), hang_up), form
+        except TokenRefused as error:
+            refused = refused or error.message
+    tried = " nor ".join(_IN_WORDS[form] for form in forms)
+    raise TokenRefused(
+        f"{refused} It does not take the token{', neither ' if len(forms) > 1 else ' '}{tried}."
+    )
+
+
+def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Offer:
     versions = _get(versions_url, authorization, "versions", hang_up)
     url = _version_url(versions, f"GET versions at {versions_url}")
     _check(url, "The URL of version 2.2.1")
@@ -138,7 +156,7 @@ def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known:
         ) from error
     answer = envelope.read_answer(response.body)
     if response.status >= 400 or not answer.is_success:
-        kind = TokenRefused if response.status == HTTPStatus.UNAUTHORIZED else UnableToUseClientApi
+        kind = TokenRefused if response.status in REFUSALS else UnableToUseClientApi
         raise kind(f"GET {what} at {url} was answered with {said(response)}.")
     try:
         return comparison.plain(bytes(answer.data))

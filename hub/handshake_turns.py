@@ -67,6 +67,11 @@ def end(platform_id: int, key: str) -> bool:
     return bool(ended)
 
 
+def is_going_on(platform_id: int) -> bool:
+    """Whether there is a handshake with this platform, whoever began it."""
+    return HandshakeTurn.objects.filter(platform=platform_id, until__gt=timezone.now()).exists()
+
+
 def is_of_hub(platform_id: int) -> bool:
     """Whether the hub is in a handshake of its own with this platform."""
     return HandshakeTurn.objects.filter(

@@ -84,6 +84,12 @@ class _Hub(Collector):
         yield _counted(
             "refused", "Requests refused with 429, by limit.", ("platform", "limit"), platform
         )
+        yield _counted(
+            "token_form_attempts",
+            "Messages sent once more with the token in the other form, by what came of it.",
+            ("platform", "outcome"),
+            platform,
+        )
         yield _counted("unrecorded", "Messages that the record lost.", ())
         yield _counted("strangers", "Requests without a known credentials token.", ())
         yield _counted(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from hub import secret_box, statements
 from hub.handshake_turns import HandshakeTurn as HandshakeTurn
 from hub.leases import NOW, Leased
+from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.parties import Admission as Admission
@@ -24,6 +25,15 @@ class TokenForm(models.TextChoices):
 
     BASE64 = "BASE64", "Base64, as OCPI 2.2.1 asks"
     PLAIN = "PLAIN", "plain, as many older systems do"
+
+    @property
+    def other(self) -> "TokenForm":
+        """There are two."""
+        return TokenForm.PLAIN if self is TokenForm.BASE64 else TokenForm.BASE64
+
+    def authorization(self, credentials_token: str) -> str:
+        """The Authorization header with this token."""
+        return headers.authorization(credentials_token, base64_encoded=self is TokenForm.BASE64)
 
 
 class Platform(models.Model):
@@ -40,8 +50,18 @@ class Platform(models.Model):
         max_length=6,
         choices=TokenForm,
         default=TokenForm.BASE64,
-        help_text="How the hub writes its credentials token to this platform. Set at registration.",
+        help_text="In which the platform took the hub's token last (docs/decisions/0003).",
     )
+    fixed_token_form = models.CharField(
+        "form of the hub's token",
+        max_length=6,
+        choices=TokenForm,
+        blank=True,
+        default="",
+        help_text="Empty: as the platform takes it, found out by the hub. Otherwise it is always "
+        "written so, and the other form is never tried.",
+    )
+    other_form_not_before = models.DateTimeField(null=True, blank=True, editable=False)
     pull_rule = models.CharField(
         "pull its lists",
         max_length=11,
@@ -114,6 +134,17 @@ class Platform(models.Model):
     def token_b(self) -> str:
         """The credentials token that the hub sends to this platform."""
         return secret_box.decrypt(bytes(self.token_b_encrypted))
+
+    @property
+    def form_in_use(self) -> TokenForm:
+        """How the hub writes its token there: the operator's word goes before what was learned."""
+        return TokenForm(self.fixed_token_form or self.token_form)
+
+    def forms(self, first: TokenForm) -> tuple[TokenForm, ...]:
+        """In which forms a handshake may write a token, `first` at first."""
+        if self.fixed_token_form:
+            return (TokenForm(self.fixed_token_form),)
+        return (first, first.other)
 
 
 class PlatformHealth(models.Model):

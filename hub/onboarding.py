@@ -292,7 +292,7 @@ def _take_tokens(
     platform.token_a_hash = None
     platform.token_c_hash = secret_box.token_hash(token)
     platform.token_b_encrypted = secret_box.encrypt(credentials.token)
-    platform.token_form = form
+    platform.token_form, platform.other_form_not_before = form, None
     platform.versions_url = credentials.url
     platform.registered_at = platform.registered_at or timezone.now()
     platform.save()

@@ -28,7 +28,7 @@ from hub import (
 )
 from hub.deviations import noting
 from hub.directory import wait_until_confirmed
-from hub.handshake import Offer, TokenRefused
+from hub.handshake import Offer
 from hub.models import Party, Platform, TokenForm
 from hub.ocpi import headers, strange_credentials
 from hub.ocpi.configuration import Credentials
@@ -46,6 +46,7 @@ from hub.onboarding import Presented
 from hub.outbound import Response
 from hub.record.calls import noted
 from hub.record.note import Kind
+from hub.token_forms import REFUSALS
 
 # A process that died in a handshake leaves its row; no handshake lasts as long as this.
 _LEFT_BEHIND = timedelta(minutes=10)
@@ -66,16 +67,12 @@ class _Side:
     """The other platform: where its credentials are, and how the hub writes its token to it."""
 
     versions_url: str
+    credentials_url: str
     offer: Offer
+    token: str = field(repr=False)
+    # In which it took the token, and in which it may be sent.
     form: TokenForm
-    authorization: str
-
-    @property
-    def credentials_url(self) -> str:
-        url = self.offer.endpoints.get(("credentials", InterfaceRole.SENDER))
-        if url is None:
-            raise CannotConnect("Its version details name no credentials endpoint.")
-        return url
+    forms: Sequence[TokenForm]
 
 
 def expected(words: Iterable[str]) -> dict[PartyId, list[Role]]:
@@ -107,17 +104,17 @@ def connect(
             f"The hub is registered with {known.name} at this URL already; update (PUT) renews the "
             "credentials."
         )
-    side = _look_at(versions_url, token_a)
-    credentials_url = side.credentials_url
+    # Base64 first, as OCPI 2.2.1 asks, plain where that is refused.
+    side = _look_at(versions_url, token_a, (invited or Platform()).forms(TokenForm.BASE64))
     platform = invited or _one_that_left(versions_url) or _new_platform(versions_url, name)
     was_known = platform.parties.exists()
     try:
         with _token_b(platform) as opened:
-            theirs = _exchange("POST", credentials_url, side.authorization, opened.token)
+            theirs, side = _exchange("POST", side, opened.token)
             try:
                 _take(platform, theirs, side, opened, is_new=True, parties=parties)
             except OcpiError as error:
-                undone = _undo(credentials_url, theirs.credentials, side.form)
+                undone = _undo(side, theirs.credentials)
                 raise CannotConnect(
                     f"{error.message} Nothing was changed here, and the other platform {undone}"
                 ) from error
@@ -134,10 +131,10 @@ def connect(
 
 def update(platform: Platform) -> Platform:
     """Renew tokens, endpoints and parties by PUT. CannotConnect leaves the old ones in force."""
-    side = _look_at(platform.versions_url, _own_token(platform), TokenForm(platform.token_form))
-    credentials_url = side.credentials_url
+    forms = platform.forms(first=platform.form_in_use)
+    side = _look_at(platform.versions_url, _own_token(platform), forms)
     with _token_b(platform) as opened:
-        theirs = _exchange("PUT", credentials_url, side.authorization, opened.token)
+        theirs, side = _exchange("PUT", side, opened.token)
         try:
             _take(platform, theirs, side, opened, is_new=False)
         except OcpiError as error:
@@ -158,9 +155,9 @@ def end(platform: Platform) -> str:
     endpoint = platform.endpoints.filter(identifier="credentials").first()
     if endpoint is None:
         raise CannotConnect(f"{platform.name} has no credentials endpoint. {_HERE_ALONE}")
-    authorization = _authorization(token, TokenForm(platform.token_form))
+    forms = platform.forms(first=platform.form_in_use)
     try:
-        response = _send("DELETE", endpoint.url, authorization)
+        response, _ = _send("DELETE", endpoint.url, token, forms)
     except CannotConnect as error:
         raise CannotConnect(f"{error} {_HERE_ALONE}") from error
     # It does not know the hub (any more): then there is nothing left to end over there.
@@ -191,28 +188,21 @@ def end_here(platform: Platform) -> str:
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def _look_at(versions_url: str, token: str, form: TokenForm | None = None) -> _Side:
-    """GET versions and details: Base64 first, as OCPI 2.2.1 asks, plain where that is refused."""
+def _look_at(versions_url: str, token: str, forms: Sequence[TokenForm]) -> _Side:
+    """GET versions and details, with the token in the first of the forms that is not refused."""
     if not (token.isascii() and token.isprintable() and token.strip() == token != ""):
         raise CannotConnect("The token has to be printable ASCII without spaces around it.")
     if len(versions_url) > 255:
         raise CannotConnect("The versions URL has more than 255 characters.")
-    refused = ""
-    for written in (form,) if form else (TokenForm.BASE64, TokenForm.PLAIN):
-        authorization = _authorization(token, written)
-        try:
-            addresses.check_url(versions_url, "The versions URL")
-            offer = handshake.fetch_offer(versions_url, authorization)
-        except TokenRefused as error:
-            refused = error.message
-            continue
-        except OcpiError as error:
-            raise CannotConnect(f"{error.message} Nothing was changed.") from error
-        return _Side(versions_url, offer, written, authorization)
-    raise CannotConnect(
-        f"{refused} It does not take the token{'' if form else ', neither in Base64 nor plain'}. "
-        "Nothing was changed."
-    )
+    try:
+        addresses.check_url(versions_url, "The versions URL")
+        offer, form = handshake.fetch_offer(versions_url, token, forms)
+    except OcpiError as error:
+        raise CannotConnect(f"{error.message} Nothing was changed.") from error
+    url = offer.endpoints.get(("credentials", InterfaceRole.SENDER))
+    if url is None:
+        raise CannotConnect("Its version details name no credentials endpoint.")
+    return _Side(versions_url, url, offer, token, form, forms)
 
 
 @locking.whole
@@ -285,10 +275,11 @@ def _token_b(platform: Platform) -> Iterator[_Opened]:
         handshake_turns.end(platform.pk, turn)
 
 
-def _exchange(method: str, url: str, authorization: str, token_b: str) -> Read:
-    """POST or PUT our credentials, and read theirs."""
-    ours = msgspec.json.encode(onboarding.own_credentials(token_b))
-    response = _send(method, url, authorization, ours)
+def _exchange(method: str, side: _Side, token_b: str) -> tuple[Read, _Side]:
+    """POST or PUT our credentials, and read theirs; the side with the form that was taken."""
+    url, ours = side.credentials_url, msgspec.json.encode(onboarding.own_credentials(token_b))
+    # Its versions may be open to everybody, and say nothing about the form.
+    response, form = _send(method, url, side.token, _first(side), ours)
     status = response.status
     what = (
         f"{method} of the hub's credentials at {url} was answered with {handshake.said(response)}"
@@ -303,7 +294,7 @@ def _exchange(method: str, url: str, authorization: str, token_b: str) -> Read:
     if status >= 400 or not response.said.is_success:
         raise CannotConnect(f"{what}. Nothing was changed.")
     try:
-        return strange_credentials.read(bytes(response.said.data))
+        return strange_credentials.read(bytes(response.said.data)), replace(side, form=form)
     except OcpiError as error:
         raise CannotConnect(
             f"{what}, but {error.message} Nothing was changed here; the other platform takes the "
@@ -352,10 +343,10 @@ def _told_at(theirs: Read, side: _Side) -> Read:
     return replace(theirs, credentials=credentials)
 
 
-def _undo(url: str, theirs: Credentials, form: TokenForm) -> str:
+def _undo(side: _Side, theirs: Credentials) -> str:
     """DELETE what the other side has accepted; returns what is now true of it."""
     try:
-        response = _send("DELETE", url, _authorization(theirs.token, form))
+        response, _ = _send("DELETE", side.credentials_url, theirs.token, _first(side))
     except CannotConnect as error:
         return f"takes the hub for registered. {_NOT_TOLD.format(error)}"
     if response.said.is_success:
@@ -363,7 +354,25 @@ def _undo(url: str, theirs: Credentials, form: TokenForm) -> str:
     return f"takes the hub for registered. {_NOT_TOLD.format(handshake.said(response))}"
 
 
-def _send(method: str, url: str, authorization: str, body: bytes = b"") -> Response:
+def _first(side: _Side) -> Sequence[TokenForm]:
+    """The forms, the one that was taken before the other."""
+    return [side.form, *(form for form in side.forms if form is not side.form)]
+
+
+def _send(
+    method: str, url: str, token: str, forms: Sequence[TokenForm], body: bytes = b""
+) -> tuple[Response, TokenForm]:
+    """One call, and the form of the token that was not refused; refused in all, the first of it."""
+    answers = []
+    for form in forms:
+        response = _send_once(method, url, form.authorization(token), body)
+        if response.status not in REFUSALS:
+            return response, form
+        answers.append(response)
+    return answers[0], forms[0]
+
+
+def _send_once(method: str, url: str, authorization: str, body: bytes) -> Response:
     sent = {
         "Authorization": authorization,
         headers.REQUEST_ID: headers.new_id(),
@@ -381,10 +390,6 @@ def _send(method: str, url: str, authorization: str, body: bytes = b"") -> Respo
             f"{method} credentials at {url}: {error.message} Whether it was carried out is not "
             "known: ask the operator of the other platform."
         ) from error
-
-
-def _authorization(token: str, form: TokenForm) -> str:
-    return headers.authorization(token, base64_encoded=form == TokenForm.BASE64)
 
 
 def _own_token(platform: Platform) -> str:

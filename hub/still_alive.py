@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from hub import outbound, outbox, party_status
+from hub import outbound, outbox, party_status, token_forms
 from hub.directory import PlatformEntry, holder
 from hub.models import Platform, PlatformHealth
 from hub.ocpi import envelope, headers
@@ -83,16 +83,20 @@ def _problem(platform: PlatformEntry) -> str:
 
     Any OCPI answer shows that it is there; one that refuses the hub's token is of no use to it.
     """
-    sent = {
-        "Authorization": platform.authorization,
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: headers.new_id(),
-    }
-    try:
+
+    def ask(authorization: str) -> outbound.Response:
+        sent = {
+            "Authorization": authorization,
+            headers.REQUEST_ID: headers.new_id(),
+            headers.CORRELATION_ID: headers.new_id(),
+        }
         with noted(Kind.STILL_ALIVE, "GET", sent, platform, module="versions") as call:
-            response = call.answered(
-                outbound.call("GET", platform.versions_url, sent, seconds=SECONDS)
-            )
+            return call.answered(outbound.call("GET", platform.versions_url, sent, seconds=SECONDS))
+
+    try:
+        response = ask(platform.authorization)
+        if response.status in token_forms.REFUSALS:
+            response = token_forms.sent_again_now(platform, response, ask)
     except HubError as error:
         return error.message
     if response.status == 200 and envelope.read_answer(response.body).status_code is not None:

@@ -29,6 +29,8 @@ class Switches(
     enum_repr_in_link: bool = False  # Link: <.../ModuleID.sessions?...>
     hard_coded_https: bool = False  # endpoint and Link URLs say https, though it is http
     plain_tokens_only: bool = False  # 401 for a token in Base64
+    base64_tokens_only: bool = False  # 401 for a plain one
+    http_403: bool = False  # in place of 401
     other_versions: bool = False  # offers 2.1.1 alone
     doubled_endpoints: bool = False  # each identifier and role twice
     no_credentials_endpoint: bool = False  # in the version details

@@ -378,7 +378,8 @@ class Platform:
 
     def _connection_of(self, authorization: str) -> Connection | None:
         for token, base64_encoded in names.presented_tokens(authorization):
-            if base64_encoded and self.faults.general.plain_tokens_only:
+            switches = self.faults.general
+            if switches.plain_tokens_only if base64_encoded else switches.base64_tokens_only:
                 continue
             if (connection := self.by_token.get(token)) is not None:
                 return connection
@@ -409,7 +410,10 @@ class Platform:
         if connection is None and self.faults.of(message.module).any_token:
             return
         if connection is None:
-            raise NotAuthenticated("The Authorization header names no known credentials token.")
+            status = HTTPStatus.FORBIDDEN if self.faults.general.http_403 else None
+            raise NotAuthenticated(
+                "The Authorization header names no known credentials token.", http_status=status
+            )
         is_invitation = connection.accepts in self.invitations
         if is_invitation and message.module not in {"versions", "credentials"}:
             raise NotAuthenticated("CREDENTIALS_TOKEN_A opens only versions and credentials.")

@@ -91,7 +91,8 @@ class PlatformAdmin(ReadOnlyTable):
             {
                 "fields": (
                     "versions_url",
-                    "token_form",
+                    "token_form_",
+                    "fixed_token_form",
                     "credentials",
                     "invited_at",
                     "registered_at",
@@ -113,7 +114,7 @@ class PlatformAdmin(ReadOnlyTable):
         "remarks_",
         "checks_",
         "versions_url",
-        "token_form",
+        "token_form_",
         "credentials",
         "invited_at",
         "registered_at",
@@ -197,6 +198,17 @@ class PlatformAdmin(ReadOnlyTable):
             ("the hub's token there (kept encrypted)", platform.token_b_encrypted),
         ]
         return "; ".join(text for text, value in held if value) or "none"
+
+    @column("how the hub writes its token")
+    def token_form_(self, platform: Platform) -> str:
+        """Base64 or plain, and who says so."""
+        form = platform.form_in_use.label
+        if platform.fixed_token_form:
+            return f"{form}; fixed by the operator"
+        tried = platform.other_form_not_before
+        if tried is None or tried <= timezone.now():
+            return f"{form}; learned"
+        return f"{form}; learned. The other form is not tried before {tried:%H:%M} UTC"
 
     # --- Inviting -------------------------------------------------------------------------------
 

@@ -1,14 +1,16 @@
 """One call to a receiver, and what its answer means (transport_and_format, status_codes)."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.utils import timezone
 
+from hub import token_forms
 from hub.directory import Directory, PlatformEntry
 from hub.drains.merging import Call, Push
 from hub.ocpi import envelope, headers, masking
@@ -50,8 +52,9 @@ class Outcome:
 class Carrier:
     """The calls of one drain, over connections that are kept alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_django: Callable[..., Awaitable[Any]]) -> None:
         self._caller = AsyncCaller()
+        self._in_django = in_django
 
     def close(self) -> None:
         """Close all connections."""
@@ -68,15 +71,28 @@ class Carrier:
         if url is None:
             return _unwanted(f"the receiver offers no {call.last.route.module}")
         try:
-            return _read(await self._send(call, platform, url), call)
+            return _read(await self._sent(call, platform, url), call)
         except (ConnectionProblem, ForwardTimeout) as error:
             return Outcome(Verdict.NO_ANSWER, error.message)
         except (HubError, ValueError) as error:
             # An answer that is of no use, or what cannot be said in HTTP: always the same.
             return Outcome(Verdict.REFUSED, str(error))
 
-    async def _send(self, call: Call, platform: PlatformEntry, url: str) -> Response:
-        sent = _headers(call.last, platform)
+    async def _sent(self, call: Call, platform: PlatformEntry, url: str) -> Response:
+        response = await self._send(call, platform, url, platform.authorization)
+        if response.status not in token_forms.REFUSALS:
+            return response
+        return await token_forms.sent_again(
+            platform,
+            response,
+            lambda authorization: self._send(call, platform, url, authorization),
+            self._in_django,
+        )
+
+    async def _send(
+        self, call: Call, platform: PlatformEntry, url: str, authorization: str
+    ) -> Response:
+        sent = _headers(call.last, authorization)
         route = call.last.route
         role = InterfaceRole(route.interface_role) if route.interface_role else None
         with noted(
@@ -121,9 +137,9 @@ def _url(push: Push, platform: PlatformEntry) -> str | None:
     return None if endpoint is None else f"{endpoint.rstrip('/')}/{route.path}"
 
 
-def _headers(push: Push, platform: PlatformEntry) -> dict[str, str]:
+def _headers(push: Push, authorization: str) -> dict[str, str]:
     sent = {
-        "Authorization": platform.authorization,
+        "Authorization": authorization,
         "Content-Type": "application/json",
         headers.REQUEST_ID: headers.new_id(),
         headers.CORRELATION_ID: push.correlation_id,

@@ -82,7 +82,7 @@ class Drain:
         self._loop = asyncio.get_running_loop()
         # Django's own connection, for what is rare.
         self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
-        self._carrier = Carrier()
+        self._carrier = Carrier(self._in_django)
         try:
             await self._in_django(holder.current)
             self._know()

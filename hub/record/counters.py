@@ -18,6 +18,11 @@ def command_ended(method: str, state: str, number: int = 1) -> None:
     _count("profile_commands", method, state, number=number)
 
 
+def token_form_tried(platform_id: int, outcome: str) -> None:
+    """A platform refused the hub's token, and was sent it in the other form."""
+    _count("token_form_attempts", str(platform_id), outcome, number=1)
+
+
 def _count(name: str, *labels: str, number: int) -> None:
     if number:
         recorder.count(name, *labels, number=number)

@@ -412,7 +412,8 @@ def test_a_token_that_changed_under_way_is_looked_up_again(hub, emsp):
     async def says(message):
         if len(emsp.simulator.got) > 1:
             return raw()
-        await asyncio.to_thread(platforms.update, name="Stranger, renamed")
+        # Fixed, or it would have been tried in its other form.
+        await asyncio.to_thread(platforms.update, fixed_token_form="BASE64")
         return raw(b"", 401)
 
     emsp.simulator.says = says

@@ -92,7 +92,7 @@ def test_the_hub_writes_tokens_in_the_form_that_the_platform_used(hub, token_is_
 def test_the_form_of_a_platforms_tokens_can_be_switched(hub):
     newcomer = Newcomer(hub)
     newcomer.post()
-    Platform.objects.filter(pk=platform_of(newcomer).pk).update(token_form=TokenForm.PLAIN)
+    Platform.objects.filter(pk=platform_of(newcomer).pk).update(fixed_token_form=TokenForm.PLAIN)
     other = hub.join(Stranger(Role.EMSP))
     ask(hub, other, "GET", "sender/tokens", to=newcomer.party)
     header = newcomer.stranger.got[-1].headers["Authorization"]

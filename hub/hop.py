@@ -1,0 +1,78 @@
+"""One hop: a message on its way to its receiver, and what that answers (message routing).
+
+The gateway's part of hub/outbound.py: headers, the record, and what a refused token means.
+"""
+
+import time
+from http import HTTPStatus
+
+from django.conf import settings
+
+from hub import token_forms
+from hub.incoming import Incoming, routing_headers
+from hub.ocpi import headers
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, OcpiError
+from hub.outbound import Response
+from hub.record import routed as record
+from hub.routing import Forward
+from hub.worker import WebWorker
+
+
+async def call(worker: WebWorker, incoming: Incoming, decision: Forward, url: str) -> Response:
+    """Send it; the receiver's answer, whatever its status, but for a 401.
+
+    ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none.
+    """
+    platform, began = decision.receiver.platform, time.monotonic()
+    response = await _sent(worker, incoming, decision, url, platform.authorization)
+    if response.status in token_forms.REFUSALS:
+
+        async def send(authorization: str) -> Response:
+            left = settings.FORWARD_TIMEOUT - (time.monotonic() - began)
+            return await _sent(worker, incoming, decision, url, authorization, max(left, 0.0))
+
+        response = await token_forms.sent_again(platform, response, send, worker.bridge.run)
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        # Between the hub and the receiver; passed on, it would speak of the sender's token.
+        worker.suspect(platform)
+        raise ConnectionProblem(f"{decision.receiver.identity} refuses the hub's credentials.")
+    return response
+
+
+async def _sent(
+    worker: WebWorker,
+    incoming: Incoming,
+    decision: Forward,
+    url: str,
+    authorization: str,
+    seconds: float | None = None,
+) -> Response:
+    platform = decision.receiver.platform
+    began, request_id = time.monotonic(), headers.new_id()
+    sent = {
+        "Authorization": authorization,
+        headers.REQUEST_ID: request_id,
+        headers.CORRELATION_ID: incoming.correlation_id,
+        **routing_headers(incoming, decision),
+    }
+    if incoming.body:
+        sent["Content-Type"] = "application/json"
+    try:
+        response = await worker.outbound.call(
+            platform.id,
+            incoming.scope["method"],
+            url,
+            sent,
+            incoming.body,
+            seconds=seconds,
+            known=platform.versions_url,
+            lease=incoming.lease,
+            room=incoming.room(worker.under_way, platform.id),
+        )
+    except OcpiError as error:
+        record.sent_on(incoming, decision, request_id, began, error, worker.directory)
+        if isinstance(error, (ConnectionProblem, ForwardTimeout)):
+            worker.suspect(platform)
+        raise
+    record.sent_on(incoming, decision, request_id, began, response, worker.directory)
+    return response
