@@ -8,7 +8,7 @@ import threading
 
 from django.conf import settings
 
-from hub.ocpi.errors import ConnectionProblem
+from hub.ocpi.errors import NotTaken
 
 
 class Bulkhead:
@@ -19,13 +19,13 @@ class Bulkhead:
         self._lock = threading.Lock()
 
     def take(self, receiver: int) -> None:
-        """One more; ConnectionProblem (4003) when the receiver has FORWARDS_PER_RECEIVER."""
+        """One more; NotTaken (4003) when the receiver has FORWARDS_PER_RECEIVER."""
         with self._lock:
             unanswered = self._open.get(receiver, 0)
             if unanswered < settings.FORWARDS_PER_RECEIVER:
                 self._open[receiver] = unanswered + 1
                 return
-        raise ConnectionProblem(
+        raise NotTaken(
             f"The receiver has {unanswered} unanswered messages already; it takes no more now."
         )
 

@@ -7,7 +7,8 @@ party; the other party is given one of the hub, which knows who may call it.
 import logging
 import re
 import string
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from django.conf import settings
@@ -84,38 +85,53 @@ def may_name_response_url(module: str, body: bytes, query: str) -> bool:
     return module in response_url.MODULES or b'"response_url"' in body or "response_url=" in query
 
 
+class Rewritten(NamedTuple):
+    """A message as it goes on, and the keys of the URLs that were given out in it."""
+
+    body: bytes
+    query: str
+    keys: tuple[str, ...] = ()
+
+
 def rewrite_response_url(
     body: bytes, query: str, place: Match, rest: str, forward: Forward, correlation_id: str
-) -> tuple[bytes, str]:
+) -> Rewritten:
     """Replace the response_url in the body or the query; all other bytes stay.
 
     InvalidParameters (2001) where it cannot be called, or cannot be found for sure. `rest` is what
     follows the endpoint in the URL.
     """
     response_url.check_path(rest, place.module)
-    own_body, own_query = body, query
+    own_body, own_query, keys = body, query, []
     found = response_url.in_body(body, place.module, place.role) if body else None
-    if found and (own := _own(found.url, place, forward, correlation_id)):
-        own_body = found.replaced(own)
+    if found and (key := _key_for(found.url, place, forward, correlation_id)):
+        own_body = found.replaced(hub_url(key))
+        keys.append(key)
     url, rest_of_query = response_url.in_query(query, place.module)
-    if url is not None and (own := _own(url, place, forward, correlation_id)):
-        named = f"response_url={quote(own)}"
+    if url is not None and (key := _key_for(url, place, forward, correlation_id)):
+        named = f"response_url={quote(hub_url(key))}"
         own_query = "&".join(part for part in (rest_of_query, named) if part)
-    return own_body, own_query
+        keys.append(key)
+    return Rewritten(own_body, own_query, tuple(keys))
 
 
-def _own(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
-    """The hub's URL for a party's; None for one of the hub's, which a result tells back."""
+def end(keys: Iterable[str]) -> None:
+    """Of a message that its receiver has not taken: nobody has a use for its URLs."""
+    ForwardedUrl.objects.filter(pk__in=list(keys)).delete()
+
+
+def _key_for(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
+    """Of the hub's URL for a party's; None for one of the hub's, which a result tells back."""
     try:
         check_response_url(target)
     except loops.LeadsHere:
         if place.role == InterfaceRole.SENDER:
             return None
         raise
-    return _response_url(target, place.module, forward, correlation_id)
+    return _new_response_url(target, place.module, forward, correlation_id)
 
 
-def _response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
+def _new_response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
     receiver = forward.receiver
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.RESPONSE_URL,
@@ -127,9 +143,10 @@ def _response_url(target: str, module: str, forward: Forward, correlation_id: st
         owner_country_code=forward.sender.country_code,
         owner_party_id=forward.sender.party_id,
         correlation_id=correlation_id,
+        sender=str(forward.sender),
         valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
     )
-    return hub_url(row.key)
+    return row.key
 
 
 def check_response_url(url: str) -> None:
@@ -161,6 +178,7 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
         caller_party_id=forward.sender.party_id,
         owner_country_code=forward.receiver.identity.country_code,
         owner_party_id=forward.receiver.identity.party_id,
+        sender=str(forward.sender),
         valid_until=callback_valid_until(PAGE_VALID_DAYS),
     )
     return f'<{hub_url(row.key)}>; rel="next"'
@@ -200,7 +218,7 @@ def _at_home(url: str, asked: str) -> str | None:
 def _location_target(location: str, asked: str, forward: Forward) -> str | None:
     """The absolute URL of a CDR at its receiver; None when nobody could call it."""
     try:
-        target = _as_it_came(urljoin(asked, location))
+        target = _as_it_came(mended_location(urljoin(asked, location), asked))
         addresses.check_url(target, "Location")
     except (ValueError, InvalidParameters) as error:
         # The CDR is taken all the same; the hub shows its own copy (kept.own_location).
@@ -224,20 +242,40 @@ def mended(link: str, asked: str) -> str:
     return page.geturl()
 
 
+def mended_location(location: str, asked: str) -> str:
+    """The Location of a CDR that was POSTed to `asked`, without the enums in its path.
+
+    extrawest-ocpi writes /ocpi/emsp/VersionNumber.v_2_2_1/ModuleID.cdrs/C1: what follows them is
+    below the URL that took the CDR.
+    """
+    found, own = urlsplit(location), urlsplit(asked)
+    base = own.path.rstrip("/") + "/"
+    segments = found.path.split("/")
+    odd = [at for at, one in enumerate(segments[:-1]) if _ENUM_REPR.search(unquote(one))]
+    if not odd or not segments[-1] or found.path.startswith(base):
+        return location
+    path = base + "/".join(segments[odd[-1] + 1 :])
+    return own._replace(path=path, query=found.query).geturl()
+
+
 def rewrite_location(
-    location: str, asked: str, module: str, caller: int, forward: Forward
+    location: str, asked: str, caller: int, forward: Forward, cdr_id: str
 ) -> str | None:
-    """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent."""
+    """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent.
+
+    It ends with the CDR (hub/retention.py). `cdr_id`, in upper case, tells which one it is.
+    """
     target = _location_target(location, asked, forward) if location else None
     if target is None or len(target) > _MAX_TARGET:
         return None
     owner = forward.receiver.identity
-    told = (str(forward.sender), str(caller), str(owner), module, target)
+    told = (str(forward.sender), str(caller), str(owner), cdr_id, target)
     row = ForwardedUrl(
         # No stranger can guess it, and the same CDR finds its row again without a search.
         key=salted_hmac(__name__, "\n".join(told), algorithm="sha256").hexdigest()[:32],
         kind=ForwardedUrlKind.LOCATION,
-        module=module,
+        module="cdrs",
+        object_id=cdr_id,
         target=target,
         caller_id=caller,
         caller_country_code=forward.sender.country_code,

@@ -19,7 +19,7 @@ from typing import Final
 from django.conf import settings
 from django.http.response import HttpResponse
 
-from hub import callbacks, hop, kept, routing
+from hub import callbacks, hop, kept, own_urls, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import Presented
@@ -54,6 +54,7 @@ from hub.ocpi.errors import (
     ForwardTimeout,
     HubError,
     NotAuthenticated,
+    NotTaken,
     OcpiError,
     ServerError,
     TooManyRequests,
@@ -240,9 +241,10 @@ class Gateway:
             return await self._outgoing_of(
                 incoming, decision, join(decision.endpoint_url, incoming.rest, query), known
             )
+        keys: tuple[str, ...] = ()
         try:
             if callbacks.may_name_response_url(place.module, incoming.body, query):
-                incoming.body, query = await self._worker.bridge.run(
+                incoming.body, query, keys = await self._worker.bridge.run(
                     callbacks.rewrite_response_url,
                     incoming.body,
                     query,
@@ -253,11 +255,12 @@ class Gateway:
                 )
             url = join(decision.endpoint_url, incoming.rest, query)
             response = await hop.call(self._worker, incoming, decision, url)
-        except OcpiError:
-            if (undo := kept.undo(incoming.place, incoming.scope["method"])) is not None:
+        except OcpiError as error:
+            if (undo := kept.undo(place, incoming.scope["method"])) is not None:
                 await self._worker.bridge.run(
                     undo, decision.sender, receiver, place, incoming.body, incoming.lease
                 )
+            await own_urls.end(self._worker.bridge, keys, error)
             raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
@@ -275,6 +278,7 @@ class Gateway:
                     lease=incoming.lease,
                 ),
             )
+        await own_urls.end(self._worker.bridge, keys, response)
         return await self._outgoing_of(incoming, decision, url, response)
 
     async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
@@ -325,8 +329,9 @@ class Gateway:
         incoming.related_id = forwarded.correlation_id
         if forwarded.module == "commands":
             await self._worker.bridge.run(kept.result_posted, forwarded, incoming.body)
+        keys: tuple[str, ...] = ()
         if forwarded.module in response_url.MODULES:
-            incoming.body, _ = await self._worker.bridge.run(
+            incoming.body, _, keys = await self._worker.bridge.run(
                 callbacks.rewrite_response_url,
                 incoming.body,
                 "",
@@ -339,6 +344,13 @@ class Gateway:
             response = await hop.call(self._worker, incoming, decision, forwarded.target)
         except ForwardTimeout as error:
             raise callbacks.no_answer(error, forwarded.target, entry.platform) from error
+        except NotTaken as error:
+            await own_urls.end(self._worker.bridge, keys, error)
+            raise
+        await own_urls.end(self._worker.bridge, keys, response)
+        if (own := await own_urls.kept_copy(self._worker.bridge, forwarded, response)) is not None:
+            incoming.receiver = None  # The hub answers.
+            return own
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
 
     async def _outgoing_of(
@@ -348,37 +360,8 @@ class Gateway:
         answer = answer_of(decision.receiver.identity, response)
         verdict = answer.verdict
         incoming.code, incoming.problem = verdict.status_code, verdict.status_message or ""
-        rewritten = await self._rewritten_urls(incoming, decision, url, response)
+        rewritten = await own_urls.of_answer(self._worker.bridge, incoming, decision, url, response)
         return Outgoing(answer.status, answer.body, answer.headers + rewritten)
-
-    async def _rewritten_urls(
-        self, incoming: Incoming, decision: routing.Forward, url: str, response: Response
-    ) -> list[tuple[bytes, bytes]]:
-        module = match_of(incoming).module
-        caller = presented_by(incoming).platform.id
-        rewritten = []
-        link = response.headers.get("link") if incoming.scope["method"] == "GET" else None
-        if link is not None:
-            own = await self._worker.bridge.run(
-                callbacks.rewrite_link, link, url, module, caller, decision
-            )
-            if own is not None:
-                rewritten.append((b"link", own.encode("latin-1")))
-        if module == "cdrs" and incoming.scope["method"] == "POST" and response.status < 300:
-            location = response.headers.get("location", "")
-            own = await self._worker.bridge.run(
-                callbacks.rewrite_location, location, url, module, caller, decision
-            )
-            if own is None:
-                own = await self._worker.bridge.run(
-                    kept.own_location,
-                    decision.sender,
-                    decision.receiver.identity,
-                    incoming.body,
-                )
-            if own is not None:
-                rewritten.append((b"location", own.encode("latin-1")))
-        return rewritten
 
     async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
         """The hub's own answer to `caller`; it may have to wait for another party (AnswerLater)."""

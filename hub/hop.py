@@ -11,7 +11,7 @@ from django.conf import settings
 from hub import token_forms
 from hub.incoming import Incoming, routing_headers
 from hub.ocpi import headers
-from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, OcpiError
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, NotTaken, OcpiError
 from hub.outbound import Response
 from hub.record import routed as record
 from hub.routing import Forward
@@ -35,7 +35,7 @@ async def call(worker: WebWorker, incoming: Incoming, decision: Forward, url: st
     if response.status == HTTPStatus.UNAUTHORIZED:
         # Between the hub and the receiver; passed on, it would speak of the sender's token.
         worker.suspect(platform)
-        raise ConnectionProblem(f"{decision.receiver.identity} refuses the hub's credentials.")
+        raise NotTaken(f"{decision.receiver.identity} refuses the hub's credentials.")
     return response
 
 

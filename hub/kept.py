@@ -9,18 +9,20 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from django.conf import settings
+from django.http import HttpResponse
 
-from cdrs.models import Cdr, Posting
+from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
 from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import relay
-from hub import leaving_out, pushers
+from hub import callbacks, leaving_out, pushers
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
+from hub.models import ForwardedUrl
 from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
@@ -29,8 +31,9 @@ from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound import Response
 from hub.owners import OBJECTS, in_url
-from hub.routing import Found, LookupKind, Message
+from hub.routing import Forward, Found, LookupKind, Message
 from hub.store import Pushed, StoredObject
+from hub.views import answer_document
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -118,10 +121,34 @@ def _is_known_session(receiver: PartyId, match: Match) -> bool:
     return underway.is_known(PartyId(country_code.upper(), party_id.upper()), session_id, receiver)
 
 
-def own_location(sender: PartyId, receiver: PartyId, body: bytes) -> str | None:
-    """Where the hub itself shows a CDR whose eMSP told no URL of it; None when it has none."""
-    known = Cdr.at(sender, receiver, body)
+def cdr_location(
+    location: str, asked: str, caller: int, forward: Forward, body: bytes, response: Response
+) -> str | None:
+    """The hub's URL for the one that an eMSP told of a CDR; or where the hub itself shows it.
+
+    None when it has none. What the eMSP has refused is nowhere.
+    """
+    if not envelope.is_accepted(response.status, response.body):
+        return None
+    bill = Bill.read(body)
+    own = callbacks.rewrite_location(location, asked, caller, forward, bill.id if bill else "")
+    if own is not None:
+        return own
+    known = Cdr.at(forward.sender, forward.receiver.identity, body)
     return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
+
+
+def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
+    """The hub's copy of the CDR of a Location, at which its eMSP has nothing; None without one."""
+    named = identity(url.caller_identity, url.object_id)
+    known = Cdr.named(named).filter(audience=str(url.owner_identity)).first()
+    if known is None:
+        return None
+    return answer_document(
+        bytes(known.document),
+        f"{known.audience} answers HTTP {status} at the Location that it told; this is the hub's "
+        "copy of the CDR that it has accepted.",
+    )
 
 
 def _own_teller(message: Message, sender: PartyId) -> Found:

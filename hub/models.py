@@ -291,6 +291,20 @@ class ForwardedUrl(models.Model):
     valid_until = models.DateTimeField(null=True, blank=True, db_index=True)
     # The last word that was POSTed to it, where it is a command's.
     result = models.CharField(max_length=40, blank=True, default="", db_default="")
+    # "DE-MSP": the party whose message it was given out for, which may have so many.
+    sender = models.CharField(max_length=6, blank=True, default="", db_default="")
+    # Of a CDR's Location: which CDR, in upper case.
+    object_id = models.CharField(max_length=39, blank=True, default="", db_default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sender", "valid_until"], name="forwarded_url_by_sender"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(kind="LOCATION"),
+                name="forwarded_url_locations",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key[:6]}…"

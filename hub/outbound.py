@@ -22,7 +22,13 @@ from hub.hang_up import HangUp
 from hub.lanes import behalf
 from hub.leases import Lease
 from hub.ocpi import content, envelope
-from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, TooManyRequests
+from hub.ocpi.errors import (
+    ConnectionProblem,
+    ForwardTimeout,
+    HubError,
+    NotTaken,
+    TooManyRequests,
+)
 from hub.under_way import Room
 
 logger = logging.getLogger(__name__)
@@ -50,7 +56,7 @@ class Response:
         return self.said if len(self.body) <= envelope.LONG else envelope.read_ends(self.body)
 
 
-class NotArrived(ConnectionProblem):
+class NotArrived(NotTaken):
     """The request certainly did not reach the receiver: it may be sent again."""
 
 
@@ -307,11 +313,11 @@ def _moved(target: URL, answer: http_client.Answer) -> URL:
 
 
 def _url(url: str) -> URL:
-    """A URL that can be called, with a port; else ConnectionProblem (4003)."""
+    """A URL that can be called, with a port; else NotTaken (4003)."""
     try:
         parsed = URL(url, encoded=True)
         if parsed.host and parsed.port:
             return parsed
     except ValueError as error:
-        raise ConnectionProblem(f"{url[:300]!r} is no URL: {error}.") from error
-    raise ConnectionProblem(f"{url[:300]!r} is no URL of a web server.")
+        raise NotTaken(f"{url[:300]!r} is no URL: {error}.") from error
+    raise NotTaken(f"{url[:300]!r} is no URL of a web server.")

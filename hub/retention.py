@@ -17,7 +17,7 @@ from charging_profiles.models import CommandState, ProfileCommand
 from commands.models import Reservation
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
-from hub.models import Delivery, DeliveryState
+from hub.models import Delivery, DeliveryState, ForwardedUrl, ForwardedUrlKind
 from sessions.handed_on import HandedOn
 from sessions.models import Session
 from sessions.objects import SessionStatus
@@ -58,6 +58,11 @@ def _handed_on(limit: datetime) -> Rows:
 
 def _cdrs(limit: datetime) -> Rows:
     return Cdr.objects.filter(received_at__lt=limit)
+
+
+def _cdr_locations(limit: datetime) -> Rows:
+    """The hub's URLs of CDRs at their eMSPs, which were given out when the CDR was accepted."""
+    return ForwardedUrl.objects.filter(kind=ForwardedUrlKind.LOCATION, created_at__lt=limit)
 
 
 def _tokens(limit: datetime) -> Rows:
@@ -116,6 +121,7 @@ RULES: Final = (
     Rule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
     Rule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
     Rule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
+    Rule("Locations of CDRs", "CDRS_KEPT_DAYS", _cdr_locations),
     Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
     Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
     Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
@@ -144,11 +150,11 @@ def _batches(rule: Rule, rows: Rows, size: int, most: int) -> Iterator[int]:
     """Each in a transaction of its own; what somebody is changing just now is left for later."""
     if rule.confirms is None:
         rows = rows.only("pk")
-    last = 0
+    last: Any = None
     for _ in range(most):
         with transaction.atomic():
             batch = list(
-                rows.filter(pk__gt=last)
+                (rows if last is None else rows.filter(pk__gt=last))
                 .order_by("pk")
                 .select_for_update(skip_locked=True, of=("self",))[:size]
             )

@@ -154,9 +154,9 @@ def answer(data: Any = ..., *, message: str | None = None, status: int = 200) ->
     return HttpResponse(body, status=status, content_type=JSON)
 
 
-def answer_document(document: bytes) -> HttpResponse:
+def answer_document(document: bytes, message: str | None = None) -> HttpResponse:
     """A success envelope around a stored document."""
-    return HttpResponse(envelope.success_of_document(document), content_type=JSON)
+    return HttpResponse(envelope.success_of_document(document, message), content_type=JSON)
 
 
 def refusal(error: OcpiError) -> HttpResponse:

@@ -152,10 +152,10 @@ def success_of_list(joined: bytes) -> bytes:
     return b"".join((head.encode(), joined, b"]}"))
 
 
-def success_of_document(document: bytes) -> bytes:
+def success_of_document(document: bytes, message: str | None = None) -> bytes:
     """An envelope around one stored JSON document."""
-    head = f'{{"status_code":{SUCCESS},"timestamp":"{ocpi_now()}","data":'
-    return b"".join((head.encode(), document, b"}"))
+    head = success(message=message)[:-1]
+    return b"".join((head, b',"data":', document, b"}"))
 
 
 def failure(error: OcpiError) -> bytes:

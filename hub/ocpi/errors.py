@@ -108,6 +108,10 @@ class ConnectionProblem(HubError):
     code = 4003
 
 
+class NotTaken(ConnectionProblem):
+    """4003 for a message that its receiver certainly has not taken."""
+
+
 class NotJson(InvalidParameters):
     """HTTP 400: "When a message does not contain a valid JSON string" (status_codes)."""
 

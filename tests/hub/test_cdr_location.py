@@ -7,7 +7,7 @@ import pytest
 from cdrs.models import Cdr
 from hub.models import ForwardedUrl
 from hub.ocpi.datatypes import Role
-from tests.hub.strangers import CUSTOM, Stranger, ask, raw, send, token_of
+from tests.hub.strangers import CUSTOM, RECEIVER, Stranger, ask, raw, send, token_of
 from tests.running_hub import changed_setting
 
 CDR = b'{"id":"C1","total_cost":{"excl_vat":4.00}}'
@@ -88,7 +88,7 @@ def test_two_cpos_get_two_urls_for_one_location(hub, cpo, emsp):
     assert ask(hub, cpo, "GET", mine, to=emsp).status == 200
 
 
-def test_a_location_does_not_end(hub, cpo, emsp):
+def test_a_location_has_no_end_of_its_own(hub, cpo, emsp):
     _takes(emsp, _absolute(emsp, "/lasting"))
     key = _post(hub, cpo, emsp).rpartition("/")[2]
     assert ForwardedUrl.objects.get(key=key).valid_until is None
@@ -119,6 +119,59 @@ def test_where_the_emsp_tells_none_the_hub_shows_its_own_copy(hub, cpo, emsp):
     assert answer.said == (200, 1000)
     assert answer.headers["location"].startswith(f"{hub.url}/ocpi/2.2.1/cdr/")
     assert CDR in send(hub, "GET", answer.headers["location"], token_of(cpo)).body
+
+
+def test_a_location_with_enums_in_it_is_mended(hub, cpo, emsp):
+    """As extrawest-ocpi writes it, whose host is an example too (findings/)."""
+    for at, odd in enumerate(
+        [
+            "https://www.example.com/ocpi/emsp/VersionNumber.v_2_2_1/ModuleID.cdrs/c{at}",
+            "/ocpi/VersionNumber.v_2_2_1/cdrs/ModuleID%2Ecdrs/c{at}?x=1",
+            "ModuleID.cdrs/c{at}",
+        ]
+    ):
+        Cdr.objects.all().delete()
+        _takes(emsp, odd.format(at=at))
+        answer = ask(hub, cpo, "GET", _post(hub, cpo, emsp), to=emsp)
+        assert answer.said == (200, 1000)
+        expected = f"{emsp.simulator.where('cdrs', RECEIVER)}/c{at}"
+        assert emsp.simulator.targets[-1].partition("?")[0] == expected
+
+
+def test_a_location_that_only_looks_like_an_enum_stays(hub, cpo, emsp):
+    for rest in ("/Invoice.first", "/Invoice.first/pdf"):
+        Cdr.objects.all().delete()
+        _takes(emsp, _absolute(emsp, rest))
+        ask(hub, cpo, "GET", _post(hub, cpo, emsp), to=emsp)
+        assert emsp.simulator.targets[-1] == emsp.simulator.where("cdrs", RECEIVER) + rest
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_where_the_location_leads_to_nothing_the_hub_shows_its_copy(hub, cpo, emsp, status):
+    _takes(emsp, _absolute(emsp, f"/wrong-{status}"))
+    location = _post(hub, cpo, emsp)
+    emsp.simulator.says = lambda message: raw(b"<html>", status)
+    answer = ask(hub, cpo, "GET", location, to=emsp)
+    assert answer.said == (200, 1000)
+    assert CDR in answer.body
+    assert f"answers HTTP {status}" in answer.envelope["status_message"]
+    assert answer.headers["ocpi-from-party-id"] == "HUB"
+    # Without a copy, and of any other error, it is the eMSP's own answer.
+    emsp.simulator.says = lambda message: raw(b'{"status_code":3000,"timestamp":"T"}', 500)
+    assert ask(hub, cpo, "GET", location, to=emsp).status == 500
+    Cdr.objects.all().delete()
+    said = b'{"status_code":2003,"timestamp":"T"}'
+    emsp.simulator.says = lambda message: raw(said, status)
+    answer = ask(hub, cpo, "GET", location, to=emsp)
+    assert (answer.status, answer.body) == (status, said)
+
+
+def test_a_cdr_that_is_refused_with_http_200_has_no_location(hub, cpo, emsp):
+    said = b'{"status_code":2001,"timestamp":"T"}'
+    emsp.simulator.says = lambda message: raw(said, Location=_absolute(emsp))
+    answer = ask(hub, cpo, "POST", "receiver/cdrs", to=emsp, body=CDR)
+    assert answer.body == said
+    assert "location" not in answer.headers
 
 
 def test_a_location_of_another_module_is_not_passed_on(hub, cpo, emsp):

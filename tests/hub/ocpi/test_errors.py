@@ -22,6 +22,7 @@ TABLE = {
     "UnknownReceiver": 4001,
     "ForwardTimeout": 4002,
     "ConnectionProblem": 4003,
+    "NotTaken": 4003,
 }
 HTTP = {
     "NotJson": 400,
