@@ -34,7 +34,7 @@ from sessions.objects import Session as SessionObject
 
 logger = logging.getLogger(__name__)
 _MOST_KWH = Decimal(999_999)
-_SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
+SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
     "PUT": SessionObject,
     "PATCH": partial(SessionObject),
 }
@@ -45,23 +45,23 @@ _SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
 
 def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
     """A CPO's Session is about to be sent to a receiver for the first time."""
-    owner, session_id = _session_named(match)
+    owner, session_id = session_named(match)
     if owner == sender:
-        Session.leaves(owner, session_id, body, receiver, emsp=_as_emsp(receiver))
+        Session.leaves(owner, session_id, body, receiver, emsp=as_emsp(receiver))
 
 
 def session_lost(
     sender: PartyId, receiver: PartyId, match: Match, _body: bytes, _lease: Lease | None
 ) -> None:
     """Nobody knows whether its receiver has got it, so nobody has accepted it."""
-    owner, session_id = _session_named(match)
+    owner, session_id = session_named(match)
     if owner == sender:
         _forget(owner, session_id, receiver)
 
 
 def session_pushed(forwarded: Forwarded) -> None:
     """A CPO's Session that its receiver has accepted: keep it, and give it to the FSP."""
-    owner, session_id = _session_named(forwarded.match)
+    owner, session_id = session_named(forwarded.match)
     is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
     if owner != forwarded.sender:
         # An eMSP hands a CPO's Session on to its SCSP: what it says of it is nothing to the hub.
@@ -79,25 +79,25 @@ def session_pushed(forwarded: Forwarded) -> None:
         if told.session is not None:
             _give_session(told.session, forwarded.correlation_id)
             _give_waiting(told.session)
-    shape = _SHAPES[forwarded.method]
+    shape = SHAPES[forwarded.method]
     forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
 
 
 def _keep(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
     receiver = forwarded.receiver
     if forwarded.method == "PUT":
-        emsp = _as_emsp(receiver)
+        emsp = as_emsp(receiver)
         return Session.put(owner, session_id, forwarded.body, receiver, emsp=emsp)
     return Session.patch(owner, session_id, forwarded.body, receiver)
 
 
-def _session_named(match: Match) -> tuple[PartyId, str]:
+def session_named(match: Match) -> tuple[PartyId, str]:
     """Whose Session a URL names, and which."""
     country_code, party_id, session_id = map(unquote, match.ids.values())
     return PartyId(country_code.upper(), party_id.upper()), session_id
 
 
-def _as_emsp(receiver: PartyId) -> PartyId | None:
+def as_emsp(receiver: PartyId) -> PartyId | None:
     """Whose driver it must be when the Session does not say."""
     entry = holder.snapshot.parties.get(receiver)
     return receiver if entry is not None and Role.EMSP in entry.roles else None

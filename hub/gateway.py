@@ -93,7 +93,7 @@ class Gateway:
     """The ASGI application of a web process."""
 
     def __init__(self) -> None:
-        self._worker = WebWorker()
+        self._worker = WebWorker(kept.STATEMENTS)
         self._pages = Pages(self._worker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -264,20 +264,19 @@ class Gateway:
             raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
-            await self._worker.bridge.run(
-                keeper,
-                Forwarded(
-                    match=place,
-                    method=incoming.scope["method"],
-                    sender=decision.sender,
-                    receiver=receiver,
-                    body=incoming.body,
-                    query=query,
-                    correlation_id=incoming.correlation_id,
-                    response=response,
-                    lease=incoming.lease,
-                ),
+            forwarded = Forwarded(
+                match=place,
+                method=incoming.scope["method"],
+                sender=decision.sender,
+                receiver=receiver,
+                body=incoming.body,
+                query=query,
+                correlation_id=incoming.correlation_id,
+                response=response,
+                lease=incoming.lease,
             )
+            if not await kept.at_once(self._worker.writer, forwarded):
+                await self._worker.bridge.run(keeper, forwarded)
         await own_urls.end(self._worker.bridge, keys, response)
         return await self._outgoing_of(incoming, decision, url, response)
 

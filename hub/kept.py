@@ -4,7 +4,7 @@ The one table where the gateway meets the modules (beside hub/urls.py).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
@@ -17,6 +17,7 @@ from cdrs.views import own_path
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
+from flex import at_once as flex_at_once
 from flex import relay
 from hub import callbacks, leaving_out, pushers
 from hub.directory import holder
@@ -34,6 +35,7 @@ from hub.owners import OBJECTS, in_url
 from hub.routing import Forward, Found, LookupKind, Message
 from hub.store import Pushed, StoredObject
 from hub.views import answer_document
+from hub.writer import Writer
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -46,6 +48,7 @@ logger = logging.getLogger(__name__)
 RECEIVER: Final = InterfaceRole.RECEIVER
 
 Keeper = Callable[[Forwarded], None]
+KeeperAtOnce = Callable[[Writer, Forwarded], Awaitable[bool]]
 Check = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
 Undo = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
 
@@ -173,6 +176,12 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("cdrs", RECEIVER, "POST"): _cdr_posted,
     ("commands", RECEIVER, "POST"): command_posted,
 }
+# The same from the event loop: False where nothing was done, and a thread has to do it.
+_AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
+    ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
+    ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
+}
+STATEMENTS: Final = flex_at_once.STATEMENTS
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
@@ -223,3 +232,10 @@ def keeper(match: Match | None, method: str) -> Keeper | None:
     if match is None or match.route is None:
         return None
     return _KEEPERS.get((match.module, match.role, method))
+
+
+async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
+    """Keep it without a thread, where it is simple; False where its keeper has to run."""
+    match = forwarded.match
+    keep = _AT_ONCE.get((match.module, match.role, forwarded.method))
+    return keep is not None and await keep(writer, forwarded)

@@ -55,6 +55,11 @@ class Response:
         """Its code and message alone: a long answer holds nobody up while it is read through."""
         return self.said if len(self.body) <= envelope.LONG else envelope.read_ends(self.body)
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it has taken the message: 1xxx, or HTTP 2xx with nothing said at all."""
+        return 200 <= self.status < 300 and (self.said.is_success or not self.body.strip())
+
 
 class NotArrived(NotTaken):
     """The request certainly did not reach the receiver: it may be sent again."""

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +24,7 @@ from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
 from hub.under_way import UnderWay
 from hub.wakeups import Listener
+from hub.writer import Statement, Writer
 
 logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -45,8 +46,10 @@ class WebWorker:
     steady: Bridge
     outbound: AsyncCaller
     listener: Listener
+    writer: Writer
 
-    def __init__(self) -> None:
+    def __init__(self, statements: Sequence[Statement] = ()) -> None:
+        self._statements = statements
         self._name = f"{os.environ.get('FLEXHUB_WORKER', 'web')}-{process_name()}"[:64]
         # Apart from Django's pool: views wait there for this very refresh.
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="directory")
@@ -80,6 +83,7 @@ class WebWorker:
             # What touches no table answers also while one is locked: versions, health.
             self.steady = Bridge(1, each=1)
             self.outbound = AsyncCaller(bulkhead.forwards)
+            self.writer = Writer(self._statements)
             self.listener = Listener(lambda: self._start(self._confirm()))
             await self._confirm()
             listening = asyncio.create_task(self.listener.run())
@@ -101,6 +105,7 @@ class WebWorker:
         await self._flush_heard()
         await self.bridge.run(noting.flush)
         self.outbound.close()
+        await self.writer.close()
         await asyncio.to_thread(self.bridge.close)
         await asyncio.to_thread(self.handshakes.close)
         await asyncio.to_thread(self.pages.close)

@@ -17,7 +17,7 @@ from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
 from hub.store import FUTURE_TOLERANCE, is_far_ahead
-from sessions import underway
+from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
 from sessions.merging import merged
 from sessions.objects import SessionStatus
@@ -179,7 +179,7 @@ class Session(models.Model):
             "underway_to": [str(receiver)],
             "underway_until": now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE,
         }
-        if not statements.run(_LEAVES, values):
+        if not statements.run(storing.LEAVES, values):
             underway.remember(owner, session_id, receiver)
 
     @classmethod
@@ -197,6 +197,23 @@ class Session(models.Model):
         It tells nothing new when what the hub has is newer, and when it is no Session of that name.
         `emsp` is whose driver it is where its `cdr_token` does not say, and was never told.
         """
+        values = cls.as_kept(owner, session_id, body, receiver, emsp)
+        if isinstance(values, Told):
+            return values
+        kept = statements.run(storing.KEEP, values)
+        underway.remember(owner, session_id, receiver)
+        if not kept:
+            statements.run(storing.SENT_TOO, values)
+            return Told(None)
+        # What was just sent to the database need not be fetched from it.
+        known = values | dict(zip(storing.RETURNED, kept[0], strict=True))
+        return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
+
+    @classmethod
+    def as_kept(
+        cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
+    ) -> dict[str, Any] | Told:
+        """The parameters of `storing.KEEP`; what it has told when it is no Session of that name."""
         document = heads.object_of(body)
         if document is None:
             return Told(None, (Deviation("wrong-kind", "Session"),))
@@ -204,22 +221,14 @@ class Session(models.Model):
         if contradicting := _contradicting(head, owner, session_id):
             return Told(None, contradicting)
         now = timezone.now()
-        values = head.values(owner, session_id, document, now, emsp) | {
-            "sent_to": [str(receiver)],
-            "is_accepted": True,
-            "underway_to": [],
-            "underway_until": None,
-            "receiver": str(receiver),
-            "ahead": now + FUTURE_TOLERANCE,
-        }
-        kept = statements.run(_KEEP, values)
-        underway.remember(owner, session_id, receiver)
-        if not kept:
-            statements.run(_SENT_TOO, values)
-            return Told(None)
-        # What was just sent to the database need not be fetched from it.
-        known = values | dict(zip(_RETURNED, kept[0], strict=True))
-        return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
+        values = head.values(owner, session_id, document, now, emsp)
+        values["sent_to"] = [str(receiver)]
+        values["is_accepted"] = True
+        values["underway_to"] = []
+        values["underway_until"] = None
+        values["receiver"] = str(receiver)
+        values["ahead"] = now + FUTURE_TOLERANCE
+        return values
 
     @classmethod
     def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> Told:
@@ -228,39 +237,42 @@ class Session(models.Model):
         `charging_periods` are added to those of the session, never replaced (PATCH Method); of a
         PATCH older than what is kept nothing else counts, of one that repeats another nothing.
         """
+        patch = cls.as_patch(owner, session_id, body)
+        if isinstance(patch, Told):
+            return patch
+        with transaction.atomic(savepoint=False):
+            found = cls.find(owner, session_id, for_update=True)
+            return Told(None) if found is None else found._patched(patch, receiver)
+
+    @classmethod
+    def as_patch(cls, owner: PartyId, session_id: str, body: bytes) -> "Patch | Told":
+        """A PATCH as it is merged; what it has told when it is none of that Session."""
         changes = heads.object_of(body)
         if changes is None:
             return Told(None, (Deviation("wrong-kind", "Session"),))
         head = _read(changes)
         if contradicting := _contradicting(head, owner, session_id):
             return Told(None, contradicting)
-        with transaction.atomic(savepoint=False):
-            found = cls.find(owner, session_id, for_update=True)
-            return Told(None) if found is None else found._patched(head, changes, receiver)
+        return Patch(changes, lenient.moment(head.last_updated))
 
-    def _patched(self, head: "_Head", changes: bytes, receiver: PartyId) -> Told:
-        moment = lenient.moment(head.last_updated)
-        merge = merged(
-            bytes(self.document),
-            changes,
-            sets_fields=not _is_before(moment, self.last_updated),
-            adds_periods=not _is_before(moment, self.put_last_updated),
-        )
+    def _patched(self, patch: "Patch", receiver: PartyId) -> Told:
         was_accepted, was_document = self.is_accepted, bytes(self.document)
+        change = patch.into(was_document, self.last_updated, self.put_last_updated)
         self.sent_to = [*self.sent_to, *({str(receiver)} - set(self.sent_to))]
         self.is_accepted = True  # Who takes a PATCH has the Session.
-        self.document = merge.document
-        if moment is not None and not _is_before(moment, self.last_updated):
-            self.last_updated = moment
-        told = _read(merge.document)
-        for name, value in told.columns().items():
+        self.document = change.document
+        self.last_updated = change.last_updated
+        for name, value in change.columns.items():
             # What a PATCH takes back, or spells so that nobody can read it, stays as it was known.
             if value:
                 setattr(self, name, value)
         self.received_at = timezone.now()
-        statements.run(_CHANGE, {name: getattr(self, name) for name in _CHANGED} | {"id": self.pk})
-        is_news = merge.document != was_document or not was_accepted
-        return Told(self if is_news else None, merge.deviations)
+        statements.run(storing.CHANGE, self._changed())
+        is_news = change.document != was_document or not was_accepted
+        return Told(self if is_news else None, change.deviations)
+
+    def _changed(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in (*storing.CHANGED, "id")}
 
     @classmethod
     def find(cls, owner: PartyId, session_id: str, *, for_update: bool = False) -> "Session | None":
@@ -295,6 +307,38 @@ class Session(models.Model):
     def left_behind(cls) -> "models.QuerySet[Session]":
         """Those on their way of which no process will ever tell the end."""
         return cls.objects.filter(is_accepted=False, underway_until__lt=timezone.now())
+
+
+class Change(NamedTuple):
+    """What a PATCH makes of a Session; of `columns` those that are not empty."""
+
+    document: bytes
+    last_updated: datetime
+    columns: dict[str, str]
+    deviations: tuple[Deviation, ...]
+
+
+class Patch(NamedTuple):
+    """A PATCH of a Session, and its `last_updated`."""
+
+    changes: bytes
+    moment: datetime | None
+
+    def into(
+        self, document: bytes, last_updated: datetime, put_last_updated: datetime | None
+    ) -> Change:
+        """The Session with it."""
+        is_newer = not _is_before(self.moment, last_updated)
+        merge = merged(
+            document,
+            self.changes,
+            sets_fields=is_newer,
+            adds_periods=not _is_before(self.moment, put_last_updated),
+        )
+        if self.moment is not None and is_newer:
+            last_updated = self.moment
+        columns = _read(merge.document).columns()
+        return Change(merge.document, last_updated, columns, merge.deviations)
 
 
 class _Energy(msgspec.Struct):
@@ -359,74 +403,13 @@ class _Head(msgspec.Struct):
 _read = heads.reader(_Head)
 _read_energy = heads.reader(_Energy)
 
-_IDENTITY = ("country_code", "party_id", "session_id")
-_EMSP = ("emsp_country_code", "emsp_party_id")
-_LOOKED_UP = ("token_uid", "token_type", "location_id", "evse_uid", "status")
-_TOLD = ("last_updated", "put_last_updated", "document", "received_at")
-_UNDERWAY = ("is_accepted", "underway_to", "underway_until", "has_waiting")
-_STORED = (*_IDENTITY, *_EMSP, *_LOOKED_UP, *_TOLD, "sent_to", "created_at", *_UNDERWAY)
-_RETURNED = ("id", *_EMSP, *_LOOKED_UP, "sent_to", "has_waiting")
-_CHANGED = (
-    *_EMSP,
-    *_LOOKED_UP,
-    *("last_updated", "document", "received_at", "sent_to", "is_accepted"),
-)
 # In the order in which Django reads them.
 _KNOWN = [
     field.attname
     for field in Session._meta.concrete_fields
-    if field.attname in {*_RETURNED, *_IDENTITY, *_TOLD, "is_accepted"} - {"put_last_updated"}
+    if field.attname
+    in {*storing.RETURNED, *storing.IDENTITY, *storing.TOLD, "is_accepted"} - {"put_last_updated"}
 ]
-_INSERT = f"""
-    INSERT INTO ocpi_sessions_session AS kept ({", ".join(_STORED)})
-    VALUES ({", ".join(f"%({name})s" for name in _STORED)})
-    ON CONFLICT (upper(country_code), upper(party_id), upper(session_id)) DO UPDATE SET
-"""  # noqa: S608 - names of ours
-# Nothing comes back where the receiver has it already.
-_LEAVES = f"""
-    {_INSERT}
-        underway_to = CASE WHEN kept.underway_to @> excluded.underway_to THEN kept.underway_to
-                           ELSE kept.underway_to || excluded.underway_to END,
-        underway_until = greatest(kept.underway_until, excluded.underway_until)
-    WHERE NOT (kept.is_accepted AND kept.sent_to @> excluded.underway_to)
-    RETURNING 1
-"""
-# One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
-# What a document does not say, or spells so that nobody can read it, stays as it was known.
-_KEEP = f"""
-    {_INSERT}
-        {", ".join(f"{name} = excluded.{name}" for name in _TOLD)},
-        {
-    ", ".join(
-        f"{name} = CASE WHEN %(tells_emsp)s OR kept.{name} = '' THEN excluded.{name} "
-        f"ELSE kept.{name} END"
-        for name in _EMSP
-    )
-},
-        {
-    ", ".join(f"{name} = coalesce(nullif(excluded.{name}, ''), kept.{name})" for name in _LOOKED_UP)
-},
-        sent_to = CASE WHEN kept.sent_to @> excluded.sent_to THEN kept.sent_to
-                       ELSE kept.sent_to || excluded.sent_to END,
-        underway_to = array_remove(kept.underway_to, %(receiver)s),
-        is_accepted = true
-    WHERE NOT kept.is_accepted OR kept.last_updated <= excluded.last_updated
-       OR kept.last_updated > %(ahead)s
-    RETURNING {", ".join(_RETURNED)}
-"""
-_SENT_TOO = """
-    UPDATE ocpi_sessions_session SET
-        sent_to = CASE WHEN sent_to @> %(sent_to)s::varchar[] THEN sent_to
-                       ELSE sent_to || %(sent_to)s::varchar[] END,
-        underway_to = array_remove(underway_to, %(receiver)s)
-    WHERE upper(country_code) = upper(%(country_code)s) AND upper(party_id) = upper(%(party_id)s)
-      AND upper(session_id) = upper(%(session_id)s)
-      AND (NOT sent_to @> %(sent_to)s::varchar[] OR underway_to @> %(sent_to)s::varchar[])
-"""
-_CHANGE = f"""
-    UPDATE ocpi_sessions_session
-    SET {", ".join(f"{name} = %({name})s" for name in _CHANGED)} WHERE id = %(id)s
-"""  # noqa: S608 - names of ours
 
 
 def _contradicting(head: _Head, owner: PartyId, session_id: str) -> tuple[Deviation, ...]:

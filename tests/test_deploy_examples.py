@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from hub import heartbeat
+from hub import heartbeat, writer
 from stack.__main__ import CHECKOUT
 from stack.serve import WEB, WORKERS, beat, worker
 from stack.supervisor import Patience
@@ -221,7 +221,8 @@ def test_images_are_pinned():
 
 def budget(web: int) -> int:
     """The connections of one set of workers and `web` web processes, as docs/operations.md says."""
-    each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + settings.CONSOLE_THREADS + 3
+    each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + settings.CONSOLE_THREADS + 4
+    each += writer.CONNECTIONS
     # Beside their threads; a queue that is new here is missing in the table, too.
     more = {"profiles": 3, "deliveries": 2 * settings.DELIVERY_SHARDS, "pulls": 0, "upkeep": 1}
     return web * each + sum(count + more[name] for name, count in WORKERS.items()) + 10

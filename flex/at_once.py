@@ -1,0 +1,109 @@
+"""Sessions that are kept from the event loop: those that are given to nobody (decision 0030).
+
+mod_sessions, PUT and PATCH Method. Whatever is not as simple, flex/relay.py does on a thread.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.utils import timezone
+
+from flex import relay
+from hub.forwarded import Forwarded
+from hub.ocpi.party import PartyId
+from hub.ocpi.reading import deviations_of
+from hub.writer import Statement, Writer
+from sessions import storing, underway
+from sessions.models import Session, Told
+
+# A PATCH of a longer Session would hold up the event loop.
+_LONGEST: Final = 50_000
+_OPEN: Final = (
+    "SELECT FROM flex_fspassignment AS one WHERE one.session_id = kept.id AND one.ended_at IS NULL"
+)
+
+
+def _may_fit(name: str, *values: str) -> str:
+    """Whether an agreement is for one of these, or for all."""
+    fits = " OR ".join(f"upper(agreed.{name}) = upper({value})" for value in values)
+    return f"(agreed.{name} = '' OR {fits})"
+
+
+# An FSP that does not have it from the CPO itself; or an agreement that may make one its FSP: by
+# what is kept or by what is told now, whichever of them counts.
+_HAS_FSP: Final = f"""
+    EXISTS ({_OPEN} AND one.kind = 'PARTY'
+        AND NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
+            = ANY (kept.sent_to || %(sent_to)s::varchar[]))
+    OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
+        AND {_may_fit("cpo_country_code", "kept.country_code")}
+        AND {_may_fit("cpo_party_id", "kept.party_id")}
+        AND {_may_fit("emsp_country_code", "kept.emsp_country_code", "%(emsp_country_code)s::text")}
+        AND {_may_fit("emsp_party_id", "kept.emsp_party_id", "%(emsp_party_id)s::text")}
+        AND {_may_fit("token_uid", "kept.token_uid", "%(token_uid)s::text")}
+        AND {_may_fit("location_id", "kept.location_id", "%(location_id)s::text")})
+        AND NOT EXISTS ({_OPEN})
+"""
+_PUT: Final = Statement("session_put", storing.keep_known(_HAS_FSP), binary={"document"})
+_FIND: Final = Statement("session_find", storing.FIND)
+_PATCH: Final = Statement("session_patch", storing.change_known(_HAS_FSP), binary={"document"})
+STATEMENTS: Final = (_PUT, _FIND, _PATCH)
+
+
+async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:
+    """As relay.session_pushed; False where nothing was done, and a thread has to do it."""
+    owner, session_id = relay.session_named(forwarded.match)
+    if owner != forwarded.sender or not forwarded.response.is_accepted:
+        return False
+    keep = _put if forwarded.method == "PUT" else _patch
+    return await keep(writer, forwarded, owner, session_id)
+
+
+async def _put(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id: str) -> bool:
+    receiver = forwarded.receiver
+    emsp = relay.as_emsp(receiver)
+    values = Session.as_kept(owner, session_id, forwarded.body, receiver, emsp)
+    asked = None if isinstance(values, Told) else writer.ask(_PUT, values)
+    if asked is None:
+        return False
+    # While the database works.
+    deviations = deviations_of(forwarded.body, relay.SHAPES["PUT"])
+    if not await asked:
+        return False
+    underway.remember(owner, session_id, receiver)
+    forwarded.note(deviations)
+    return True
+
+
+async def _patch(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id: str) -> bool:
+    patch = Session.as_patch(owner, session_id, forwarded.body)
+    if isinstance(patch, Told):
+        return False
+    names: dict[str, Any] = {**owner._asdict(), "session_id": session_id}
+    found = await writer.run(_FIND, names)
+    if not found:
+        return False
+    version, document, last_updated, put_last_updated = found[0]
+    if document is None or len(document) > _LONGEST or version is None or last_updated is None:
+        return False
+    put_at = None if put_last_updated is None else _moment(put_last_updated)
+    change = patch.into(document, _moment(last_updated), put_at)
+    values = names | change.columns
+    values |= {
+        "version": version.decode(),
+        "document": change.document,
+        "last_updated": change.last_updated,
+        "received_at": timezone.now(),
+        "sent_to": [str(forwarded.receiver)],
+    }
+    # What another one has changed meanwhile is merged on a thread.
+    if not await writer.run(_PATCH, values):
+        return False
+    deviations = deviations_of(forwarded.body, relay.SHAPES["PATCH"])
+    forwarded.note([*change.deviations, *deviations])
+    return True
+
+
+def _moment(text: bytes) -> datetime:
+    """A time as the database tells it."""
+    return datetime.fromisoformat(text.decode()).astimezone(UTC)

@@ -1,0 +1,194 @@
+"""Which Sessions are kept without a thread, and that all others go the long way (decision 0030)."""
+
+import asyncio
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from django.utils import timezone
+
+from flex import at_once, relay
+from flex.models import FspAssignment
+from hub.forwarded import Forwarded
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import match
+from hub.outbound import Response
+from hub.wakeups import connection_parameters
+from hub.writer import Writer
+from sessions.models import Session
+from tests.flex.agreements import agree
+from tests.scripted import Actor, code
+
+LATER = "2026-03-01T11:00:00Z"
+PATCH = {"kwh": 3.5, "status": "COMPLETED", "x_own": 1, "last_updated": LATER}
+
+
+def forwarded(cast, method: str, session_id: str, body: dict[str, Any], to: Actor) -> Forwarded:
+    rest = cast.cpo.session_path(session_id).removeprefix("receiver/sessions/")
+    return Forwarded(
+        match=match("sessions", InterfaceRole.RECEIVER, rest, method),
+        method=method,
+        sender=cast.cpo.party,
+        receiver=to.party,
+        body=json.dumps(body).encode(),
+        query="",
+        correlation_id="correlation-at-once",
+        response=Response(200, {}, b'{"status_code":1000,"timestamp":"2026-03-01T10:00:00Z"}'),
+    )
+
+
+def is_kept_at_once(message: Forwarded) -> bool:
+    async def run() -> bool:
+        writer = Writer(at_once.STATEMENTS, 1)
+        try:
+            async with asyncio.timeout(20):
+                while not writer.connections:  # noqa: ASYNC110 - it connects by itself
+                    await asyncio.sleep(0.01)
+                return await at_once.session_pushed(writer, message)
+        finally:
+            await writer.close()
+
+    return asyncio.run(run())
+
+
+def put(cast, session_id: str, to: Actor | None = None, **changes: Any) -> Forwarded:
+    document = cast.cpo.session(session_id, cast.emsp, **changes)
+    return forwarded(cast, "PUT", session_id, document, to or cast.emsp)
+
+
+def patch(cast, session_id: str, **changes: Any) -> Forwarded:
+    return forwarded(cast, "PATCH", session_id, PATCH | changes, cast.emsp)
+
+
+def columns(session_id: str) -> dict[str, Any]:
+    """All that is kept of it, but for when, and by which number."""
+    row: dict[str, Any] = {**Session.objects.named(session_id).values().get()}
+    row["document"] = bytes(row["document"]).replace(session_id.encode(), b"ID")
+    for name in ("id", "session_id", "received_at", "created_at", "underway_until"):
+        del row[name]
+    return row
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"kwh": 2.5, "status": "COMPLETED", "last_updated": LATER},
+    {"location_id": "", "evse_uid": None, "last_updated": LATER},
+    {"cdr_token": {"uid": 'odd "\\ one', "country_code": "", "party_id": ""}},
+    {"last_updated": "no time"},
+    {"status": "charging", "last_updated": "2026-03-01T10:00:00.5+00:00"},
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_what_is_kept_at_once_is_what_a_thread_keeps(cast, changes):
+    for method in ("PUT", "PATCH"):
+        names = f"SAME-{method}-1", f"SAME-{method}-2"
+        kept = []
+        for name in names:
+            Session.objects.named(name).delete()
+            assert code(cast.cpo.put_session(name, cast.emsp)) == 1000
+            body = changes if method == "PATCH" else cast.cpo.session(name, cast.emsp, **changes)
+            message = forwarded(cast, method, name, body, cast.other_emsp)
+            if name == names[0]:
+                assert is_kept_at_once(message)
+            else:
+                relay.session_pushed(message)
+            row = columns(name)
+            if changes["last_updated" if "last_updated" in changes else "cdr_token"] == "no time":
+                del row["last_updated"], row["put_last_updated"]  # Those of its arrival.
+            kept.append(row)
+        assert kept[0] == kept[1]
+        assert str(cast.other_emsp.party) in kept[0]["sent_to"]
+
+
+def test_a_known_session_that_is_given_to_nobody_is_kept_at_once(cast):
+    cast.cpo.put_session("ONCE-1", cast.emsp)
+    assert is_kept_at_once(put(cast, "ONCE-1", kwh=2))
+    assert is_kept_at_once(patch(cast, "ONCE-1"))
+    session = Session.objects.named("ONCE-1").get()
+    assert (session.status, session.kwh, b'"x_own":1' in bytes(session.document)) == (
+        "COMPLETED",
+        3.5,
+        True,
+    )
+
+
+def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(cast):
+    assert not is_kept_at_once(put(cast, "ONCE-2"))
+    assert not is_kept_at_once(patch(cast, "ONCE-2"))
+    assert not Session.objects.named("ONCE-2").exists()
+
+    cast.cpo.put_session("ONCE-3", cast.emsp, last_updated="2026-03-01T10:30:00Z")
+    before = columns("ONCE-3")
+
+    def refuses(*messages: Forwarded) -> None:
+        assert [is_kept_at_once(message) for message in messages] == [False] * len(messages)
+        assert columns("ONCE-3") | {"has_waiting": False} == before
+
+    refuses(put(cast, "ONCE-3"))  # It is older.
+    newer = put(cast, "ONCE-3", last_updated=LATER), patch(cast, "ONCE-3")
+    row = Session.objects.named("ONCE-3")
+    row.update(has_waiting=True)
+    refuses(*newer)
+    row.update(has_waiting=False)
+    for scope in ({"cpo": cast.cpo}, {"emsp": cast.emsp, "token_uid": "token-1"}):
+        agreement = agree(cast.scsp, **scope)
+        refuses(*newer)
+        agreement.delete()
+    # An agreement that fits only when what is told now counts.
+    agreement = agree(cast.scsp, emsp=cast.emsp, token_uid="another")
+    refuses(put(cast, "ONCE-3", last_updated=LATER, cdr_token={"uid": "ANOTHER"}))
+    agreement.delete()
+    FspAssignment.open(row.get(), cast.scsp.party, reason="a test")
+    refuses(*newer)
+    with psycopg.connect(**connection_parameters()) as holder:
+        holder.execute("DELETE FROM flex_fspassignment")
+        holder.commit()
+        holder.execute("SELECT FROM ocpi_sessions_session WHERE id = %s FOR UPDATE", [row.get().pk])
+        refuses(*newer)
+    assert all(map(is_kept_at_once, newer))
+
+
+def test_an_fsp_that_has_it_from_the_cpo_itself_is_given_nothing_so_it_is_kept_at_once(cast):
+    cast.cpo.put_session("ONCE-4", cast.emsp)
+    FspAssignment.open(Session.objects.named("ONCE-4").get(), cast.scsp.party, reason="a test")
+    assert not is_kept_at_once(put(cast, "ONCE-4", kwh=1))
+    assert is_kept_at_once(put(cast, "ONCE-4", cast.scsp, kwh=1))
+    assert is_kept_at_once(put(cast, "ONCE-4", kwh=2))
+
+
+def test_one_that_somebody_holds_waits_alone_and_is_answered_when_it_is_kept(cast):
+    for name in ("HELD", "FREE"):
+        cast.cpo.put_session(name, cast.emsp)
+    pk = Session.objects.named("HELD").get().pk
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(**connection_parameters()) as holder:
+        holder.execute("SELECT FROM ocpi_sessions_session WHERE id = %s FOR UPDATE", [pk])
+        held = pool.submit(cast.cpo.put_session, "HELD", cast.emsp, kwh=9)
+        cast.emsp.wait_for("HELD", count=2)
+        began = time.monotonic()
+        for kwh in range(5):
+            assert code(cast.cpo.put_session("FREE", cast.emsp, kwh=kwh)) == 1000
+        assert time.monotonic() - began < 2
+        assert not held.done()
+        holder.rollback()
+        assert code(held.result(10)) == 1000
+    assert Session.objects.named("HELD").get().kwh == 9
+
+
+def test_patches_at_once_of_one_session_lose_nothing(cast):
+    cast.cpo.put_session("MANY", cast.emsp)
+    start = threading.Barrier(8)
+
+    def send(number: int) -> int:
+        start.wait(10)
+        body = {f"x_{number}": number, "last_updated": LATER}
+        return code(cast.cpo.send("PATCH", cast.cpo.session_path("MANY"), body, to=cast.emsp))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(8))) == {1000}
+    document = json.loads(bytes(Session.objects.named("MANY").get().document))
+    assert {f"x_{number}" for number in range(8)} <= document.keys()
+    assert Session.objects.named("MANY").get().received_at <= timezone.now()
