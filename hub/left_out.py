@@ -42,6 +42,17 @@ class Missed:
     first_at: datetime | None = None
     last_at: datetime | None = None
 
+    def sentence(self, whom: str = "") -> str:
+        """For people; `whom` is for whom they are left out, where that is said."""
+        shown = ", ".join(self.ids) + (", .." if self.objects > len(self.ids) else "")
+        now = f"{self.objects} ({shown})" if self.ids else f"{self.objects}"
+        pushes = "1 push" if self.pushes == 1 else f"{self.pushes} pushes"
+        lists = "1 list" if self.lists == 1 else f"{self.lists} lists"
+        return (
+            f"{self.module} of {self.owner}: {now}{whom and f' for {whom}'} now; "
+            f"{pushes} not sent, {lists} read without them so far"
+        )
+
     def told(self, *, to_owner: bool) -> LeftOutObjects:
         """As one of the two sides is told it."""
         country_code, party_id = PartyId.parse(self.owner)

@@ -1,10 +1,24 @@
-"""What a platform sends that differs from the text, on its page."""
+"""What a platform sends that differs from the text, and what is left out, on its page."""
 
-from django.utils.safestring import SafeString
+from collections.abc import Iterable
+from typing import Final
 
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from hub import leaving_out, left_out
 from hub.console.tables import ReadOnlyRows, ago, column
 from hub.deviations.models import DeviationCount
 from hub.deviations.rules import rule_of
+from hub.directory import CONFIRMATION_WAIT, holder
+from hub.models import Platform
+
+# The field that is more than a field: hub/leaving_out.py turns it.
+SWITCH: Final = "leaves_out_deviations"
+_MOST_LINES: Final = 30
 
 
 class DeviationRows(ReadOnlyRows):
@@ -36,3 +50,53 @@ class DeviationRows(ReadOnlyRows):
     def asked(self, row: DeviationCount) -> str:
         """What to send instead."""
         return rule_of(row.rule).asked
+
+
+# --- What is left out ----------------------------------------------------------------------------
+
+
+def switch(request: HttpRequest, platform_id: int, *, on: bool) -> None:
+    """Turn it, and say what that means from now on; outside of a transaction."""
+    platform = Platform.objects.get(pk=platform_id)
+    confirmed = leaving_out.switch(platform, left_out.KINDS, on=on)
+    messages.success(request, leaving_out.explained(platform))
+    if not confirmed:
+        wait = f"{CONFIRMATION_WAIT:g} s"
+        messages.warning(request, f"Not every web process has confirmed it within {wait}.")
+
+
+def left_out_for(platform: Platform) -> SafeString | None:
+    """What its lists and pushes are without, by module and owner; None for nothing."""
+    directory = holder.refresh()
+    entry = directory.platforms.get(platform.pk)
+    found = left_out.for_receiver(entry, directory) if entry else []
+    return _lines(format_html("{}", one.sentence()) for one in _most_first(found))
+
+
+def left_out_of(platform: Platform) -> SafeString | None:
+    """Which platforms lack what of it; None for nothing."""
+    directory = holder.refresh()
+    entry = directory.platforms.get(platform.pk)
+    found = left_out.of_owner(entry, directory, by_receiver=True) if entry else []
+    names = {one.id: one.name for one in directory.platforms.values()}
+    return _lines(
+        format_html(
+            '<a href="{}">{}</a>: {}',
+            reverse("admin:hub_platform_change", args=[one.receiver]),
+            names.get(one.receiver, f"platform {one.receiver}"),
+            one.sentence(),
+        )
+        for one in _most_first(found)
+    )
+
+
+def _most_first(found: Iterable[left_out.Missed]) -> list[left_out.Missed]:
+    return sorted(found, key=lambda one: -one.objects)
+
+
+def _lines(told: Iterable[SafeString]) -> SafeString | None:
+    lines = list(told)
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _MOST_LINES
+        lines[_MOST_LINES:] = [format_html("and {} more", more)]
+    return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines)) or None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -13,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub import outbox, registration
-from hub.console import conformance, connecting, invitation
+from hub.console import conformance, connecting, deviations, invitation
 from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
@@ -100,7 +101,17 @@ class PlatformAdmin(ReadOnlyTable):
             },
         ),
         ("Client Owned Object Pull", {"fields": ("pull_rule",)}),
-        ("What differs from the text", {"fields": ("is_strict",)}),
+        (
+            "What differs from the text",
+            {
+                "fields": (
+                    "is_strict",
+                    "leaves_out_deviations",
+                    "left_out_for_it",
+                    "left_out_for_others",
+                )
+            },
+        ),
         ("Objects of others", {"fields": ("is_aggregator",)}),
         ("Rates", {"fields": ("requests_per_second", "pushes_per_second")}),
     )
@@ -118,6 +129,8 @@ class PlatformAdmin(ReadOnlyTable):
         "credentials",
         "invited_at",
         "registered_at",
+        "left_out_for_it",
+        "left_out_for_others",
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -182,6 +195,16 @@ class PlatformAdmin(ReadOnlyTable):
         found = [(who, conformance.latest(who)) for who in parties]
         return format_html_join(mark_safe("<br>"), "{}: {}", (f for f in found if f[1])) or None
 
+    @column("left out for it")
+    def left_out_for_it(self, platform: Platform) -> SafeString | None:
+        """What it does not see, of whom."""
+        return deviations.left_out_for(platform)
+
+    @column("left out for others")
+    def left_out_for_others(self, platform: Platform) -> SafeString | None:
+        """Who does not see what of it."""
+        return deviations.left_out_of(platform)
+
     @column("registered", ordering="registered_at")
     def registered_(self, platform: Platform) -> SafeString | str | None:
         """Since when, or since when it is awaited."""
@@ -209,6 +232,16 @@ class PlatformAdmin(ReadOnlyTable):
         if tried is None or tried <= timezone.now():
             return f"{form}; learned"
         return f"{form}; learned. The other form is not tried before {tried:%H:%M} UTC"
+
+    def save_model(self, request: HttpRequest, obj: Platform, form: Any, change: Any) -> None:
+        """What was changed and nothing else: a handshake may be writing the row as well."""
+        names = [name for name in form.changed_data if name != deviations.SWITCH]
+        if names:
+            obj.save(update_fields=names)
+        if deviations.SWITCH in form.changed_data:
+            # After the commit: the web processes have to know of it before it is done.
+            wanted = form.cleaned_data[deviations.SWITCH]
+            transaction.on_commit(lambda: deviations.switch(request, obj.pk, on=wanted))
 
     # --- Inviting -------------------------------------------------------------------------------
 

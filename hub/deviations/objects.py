@@ -8,7 +8,6 @@ import msgspec
 from hub.deviations.models import DeviationCount
 from hub.deviations.rules import rule_of
 from hub.ocpi.datatypes import DateTime
-from hub.ocpi.party import PartyId
 
 
 class CountedDeviation(msgspec.Struct):
@@ -61,11 +60,6 @@ class LeftOutObjects(msgspec.Struct, omit_defaults=True):
     first_seen: DateTime | msgspec.UnsetType = msgspec.UNSET
     last_seen: DateTime | msgspec.UnsetType = msgspec.UNSET
     platforms: int | msgspec.UnsetType = msgspec.UNSET
-
-    @property
-    def owner(self) -> PartyId:
-        """Whose they are."""
-        return PartyId(self.country_code, self.party_id)
 
 
 def to_the_second(moment: datetime) -> datetime:

@@ -4,10 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import directory, leaving_out
+from hub import directory, leaving_out, left_out
 from hub.management.parties import add_party, party_of
 from hub.models import Platform
-from hub.replay import KINDS
 
 
 class Command(BaseCommand):
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         if platform is None:
             raise CommandError(f"{identity} is no party of this hub.")
         is_on = not options["off"]
-        confirmed = leaving_out.switch(platform, KINDS.values(), on=is_on)
+        confirmed = leaving_out.switch(platform, left_out.KINDS, on=is_on)
         self.stdout.write(leaving_out.explained(platform))
         if not confirmed:
             self.stdout.write(
