@@ -8,7 +8,7 @@ but not which ones: that a platform wants no deviations is between it and the op
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from django.core.exceptions import EmptyResultSet
@@ -17,7 +17,8 @@ from django.db import models
 from hub import leaving_out, statements
 from hub.deviations.models import LeftOut
 from hub.deviations.objects import LeftOutObjects, to_the_second
-from hub.directory import Directory, PlatformEntry
+from hub.directory import Directory, PlatformEntry, load
+from hub.models import Platform
 from hub.ocpi.party import PartyId
 from hub.store import StoredObject
 from locations.models import Location
@@ -45,11 +46,13 @@ class Missed:
     def sentence(self, whom: str = "") -> str:
         """For people; `whom` is for whom they are left out, where that is said."""
         shown = ", ".join(self.ids) + (", .." if self.objects > len(self.ids) else "")
-        now = f"{self.objects} ({shown})" if self.ids else f"{self.objects}"
+        now = (
+            f"{self.objects} ({shown}){whom and f' for {whom}'} now" if self.objects else "none now"
+        )
         pushes = "1 push" if self.pushes == 1 else f"{self.pushes} pushes"
         lists = "1 list" if self.lists == 1 else f"{self.lists} lists"
         return (
-            f"{self.module} of {self.owner}: {now}{whom and f' for {whom}'} now; "
+            f"{self.module} of {self.owner}: {now}; "
             f"{pushes} not sent, {lists} read without them so far"
         )
 
@@ -69,6 +72,27 @@ class Missed:
             last_seen=to_the_second(last) if last else msgspec.UNSET,
             platforms=self.platforms if to_owner else msgspec.UNSET,
         )
+
+
+class Sides(NamedTuple):
+    """What is left out for a platform, and what of it is left out for others."""
+
+    for_it: list[Missed]
+    for_others: list[Missed]
+
+
+def sides(platform_id: int, *, by_receiver: bool = False) -> Sides:
+    """As it is in the database now; whoever has a snapshot of the directory needs no such look."""
+    is_used = Platform.objects.filter(leaves_out_deviations=True).exists()
+    if not (is_used or LeftOut.objects.exists()):
+        return Sides([], [])
+    directory = load()
+    platform = directory.platforms.get(platform_id)
+    if platform is None:
+        return Sides([], [])
+    return Sides(
+        for_receiver(platform, directory), of_owner(platform, directory, by_receiver=by_receiver)
+    )
 
 
 def for_receiver(platform: PlatformEntry, directory: Directory) -> list[Missed]:

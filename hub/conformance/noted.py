@@ -13,7 +13,6 @@ import msgspec
 from hub import left_out
 from hub.deviations.models import DeviationCount
 from hub.deviations.objects import CountedDeviation
-from hub.directory import holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,11 @@ class Noted:
     def of(cls, platform_id: int) -> Self:
         """Until now; what was met last comes first."""
         rows = DeviationCount.objects.filter(platform_id=platform_id)
-        directory = holder.refresh()
-        entry = directory.platforms.get(platform_id)
+        left = left_out.sides(platform_id)
         return cls(
             [CountedDeviation.of(row) for row in rows.order_by("-last_at", "rule", "path")],
-            left_out.of_owner(entry, directory) if entry else [],
-            left_out.for_receiver(entry, directory) if entry else [],
+            left.for_others,
+            left.for_it,
         )
 
     def told(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hub import leaving_out, left_out
 from hub.console.tables import ReadOnlyRows, ago, column
 from hub.deviations.models import DeviationCount
 from hub.deviations.rules import rule_of
-from hub.directory import CONFIRMATION_WAIT, holder
+from hub.directory import CONFIRMATION_WAIT
 from hub.models import Platform
 
 # The field that is more than a field: hub/leaving_out.py turns it.
@@ -26,25 +26,20 @@ class DeviationRows(ReadOnlyRows):
 
     model = DeviationCount
     verbose_name_plural = "what differs from the text"
-    fields = ("rule_", "path", "example", "number", "first_", "last_", "asked")
+    fields = ("met", "example", "number", "seen", "asked")
     readonly_fields = fields
     ordering = ("-last_at", "rule", "path")
     show_change_link = False
 
     @column("met")
-    def rule_(self, row: DeviationCount) -> str:
-        """The rule in words."""
-        return rule_of(row.rule).title
+    def met(self, row: DeviationCount) -> SafeString:
+        """The rule in words, and where."""
+        return format_html("{}<br><code>{}</code>", rule_of(row.rule).title, row.path)
 
-    @column("first")
-    def first_(self, row: DeviationCount) -> SafeString | None:
-        """When it was first met."""
-        return ago(row.first_at)
-
-    @column("last")
-    def last_(self, row: DeviationCount) -> SafeString | None:
-        """When it was last met."""
-        return ago(row.last_at)
+    @column("first and last")
+    def seen(self, row: DeviationCount) -> SafeString:
+        """When it was first met, and when last."""
+        return format_html("{}<br>{}", ago(row.first_at), ago(row.last_at))
 
     @column("the text asks")
     def asked(self, row: DeviationCount) -> str:
@@ -67,18 +62,14 @@ def switch(request: HttpRequest, platform_id: int, *, on: bool) -> None:
 
 def left_out_for(platform: Platform) -> SafeString | None:
     """What its lists and pushes are without, by module and owner; None for nothing."""
-    directory = holder.refresh()
-    entry = directory.platforms.get(platform.pk)
-    found = left_out.for_receiver(entry, directory) if entry else []
+    found = left_out.sides(platform.pk).for_it
     return _lines(format_html("{}", one.sentence()) for one in _most_first(found))
 
 
 def left_out_of(platform: Platform) -> SafeString | None:
     """Which platforms lack what of it; None for nothing."""
-    directory = holder.refresh()
-    entry = directory.platforms.get(platform.pk)
-    found = left_out.of_owner(entry, directory, by_receiver=True) if entry else []
-    names = {one.id: one.name for one in directory.platforms.values()}
+    found = left_out.sides(platform.pk, by_receiver=True).for_others
+    names = dict(Platform.objects.values_list("pk", "name")) if found else {}
     return _lines(
         format_html(
             '<a href="{}">{}</a>: {}',
