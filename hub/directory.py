@@ -1,43 +1,53 @@
 """The directory: who is connected, where, and may exchange what, as an immutable snapshot.
 
-Routing reads it on every message, so it is in memory. Triggers raise `DirectoryVersion` on every
-change of its tables and notify the web processes; `Directory.current` also looks for itself.
+Routing reads it on every message, so it is in memory. A change of its tables raises its version at
+the commit, notes what was changed (`DirectoryChange`) and notifies the web processes; the next
+snapshot is the last one with what has changed since (hub/directory_rows.py).
 """
 
 import logging
 import math
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.utils import timezone
 
-from hub import secret_box
-from hub.models import (
-    Agreement,
-    DirectoryReader,
-    DirectoryVersion,
-    Endpoint,
-    Party,
-    Platform,
-)
+from hub import directory_rows, secret_box, statements
+from hub.directory_rows import Rows
+from hub.models import DirectoryReader, DirectoryVersion, Party, Platform
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
-from hub.record.models import BodyRecording
 
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
+# A web process says at least so often that it lives.
+TELL_AGAIN = 2.0
+_TELL = """
+    INSERT INTO hub_directoryreader (worker, version, seen_at)
+    VALUES (%(worker)s, %(version)s, statement_timestamp())
+    ON CONFLICT (worker) DO UPDATE SET version = excluded.version, seen_at = excluded.seen_at
+"""
+_BEHIND = """
+    SELECT EXISTS (
+        SELECT FROM hub_directoryreader
+        WHERE seen_at > statement_timestamp() - %(alive)s AND version < %(version)s
+    )
+"""
 CONFIRMATION_WAIT = 1.0
 # Spellings of Authorization headers that a snapshot remembers; a few for each platform, and none
 # that is longer than a token (string(64)) in Base64 can make it.
 _MOST_PRESENTED = 10_000
 _MOST_OF_A_PLATFORM = 4
 _LONGEST_PRESENTED = 128
+
+
+_AgreementKey = tuple[frozenset[PartyId], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class PlatformEntry:
     is_open: bool = True
     # Until then (time.time()) its token is written in no other form (hub/token_forms.py).
     other_form_not_before: float = 0.0
+    token_hashes: tuple[bytes, ...] = field(default=(), repr=False)
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """The URL of its interface, or None when it does not offer it."""
@@ -100,9 +111,11 @@ class Directory:
     platforms: dict[int, PlatformEntry]
     parties: dict[PartyId, PartyEntry]
     tokens: dict[bytes, Presented] = field(repr=False)
-    agreements: dict[tuple[frozenset[PartyId], str], tuple[bool, str]]
+    agreements: dict[_AgreementKey, tuple[bool, str]]
     # Whose messages are recorded with their bodies, and until when (time.time()).
     recorded_bodies: dict[PartyId, float] = field(default_factory=dict)
+    # By the ids of their rows.
+    agreement_keys: dict[int, _AgreementKey] = field(default_factory=dict, repr=False)
     # Headers that were right once: decoding and hashing them again would give the same.
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
     _spellings: dict[int, int] = field(default_factory=dict, repr=False)
@@ -129,6 +142,12 @@ class Directory:
         ):
             self._presented[authorization_header] = found
             self._spellings[found.platform.id] = number + 1
+
+    def remember_of(self, former: "Directory", changed: Collection[int]) -> None:
+        """Keep the headers that the former snapshot has seen, but for these platforms'."""
+        for header, found in list(former._presented.items()):
+            if found.platform.id not in changed:
+                self._remember(header, found)
 
     def has_module(self, identifier: str) -> bool:
         """Whether any platform offers a module of this name."""
@@ -162,78 +181,147 @@ class Directory:
         return f"{one} and {other} have no agreement"
 
 
-def load(version: int | None = None) -> Directory:
-    """Read a snapshot from the database."""
-    if version is None:
-        version = current_version()
-    endpoints: dict[int, dict[tuple[str, InterfaceRole], str]] = {}
-    for endpoint in Endpoint.objects.all():
-        key = (endpoint.identifier, InterfaceRole(endpoint.role))
-        endpoints.setdefault(endpoint.platform_id, {})[key] = endpoint.url
-    rows: dict[PartyId, list[Party]] = {}
-    hosted: dict[int, list[Party]] = {}
-    for party in Party.objects.order_by("id"):
-        rows.setdefault(party.identity, []).append(party)
-        hosted.setdefault(party.platform_id, []).append(party)
-    platforms = {}
-    tokens = {}
-    for platform in Platform.objects.all():
-        own = hosted.get(platform.pk, [])
-        parties = dict.fromkeys(p.identity for p in own if p.is_agreed and not p.is_withdrawn)
-        claims = dict.fromkeys(p.identity for p in own if not p.is_agreed)
-        entry = PlatformEntry(
-            id=platform.pk,
-            name=platform.name,
-            is_registered=platform.is_registered,
-            authorization=authorization(platform),
-            versions_url=platform.versions_url,
-            endpoints=endpoints.get(platform.pk, {}),
-            parties=tuple(parties),
-            pushes_per_second=platform.pushes_per_second,
-            is_strict=platform.is_strict,
-            requests_per_second=platform.requests_per_second,
-            leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
-            is_aggregator=platform.is_aggregator,
-            claims=tuple(claims.keys() - parties.keys()),
-            is_open=any(party.status in _OPEN for party in own),
-            other_form_not_before=_other_form_not_before(platform),
-        )
-        platforms[platform.pk] = entry
-        for digest, is_token_a in (
-            (platform.token_a_hash, True),
-            (platform.token_c_hash, False),
-        ):
-            if digest is not None:
-                tokens[bytes(digest)] = Presented(entry, is_token_a)
-    return Directory(
-        version=version,
+def load() -> Directory:
+    """Read a snapshot from the database, all of it."""
+    return _built(None, directory_rows.read_all())
+
+
+def apart(platforms: Collection[int] = (), *, agreements: bool = False) -> Directory:
+    """The directory as this transaction sees it, for nobody else.
+
+    `platforms` are those that it has changed itself, `agreements` says whether it has changed any:
+    that may still be rolled back, so the shared snapshot must not know it.
+    """
+    if (known := holder.snapshot_if_loaded) is None:
+        return load()
+    return _built(
+        known, directory_rows.read_changed(known.version, platforms, agreements=agreements)
+    )
+
+
+def _built(former: Directory | None, rows: Rows) -> Directory:
+    """A snapshot out of the former one and what has changed since, or out of all rows."""
+    if rows.is_whole:
+        former = None
+    platforms = dict(former.platforms) if former else {}
+    tokens = dict(former.tokens) if former else {}
+    parties = dict(former.parties) if former else {}
+    gone = {
+        identity
+        for identity, entry in parties.items()
+        if rows.platform_ids and entry.platform.id in rows.platform_ids
+    }
+    for platform_id in rows.platform_ids & platforms.keys():
+        for digest in platforms.pop(platform_id).token_hashes:
+            tokens.pop(digest, None)
+    _add_platforms(rows, platforms, tokens)
+    found = _parties_of(rows, platforms)
+    for identity in gone - found.keys():
+        del parties[identity]
+    parties.update(found)
+    agreements, agreement_keys = _agreements(former, rows)
+    if rows.recordings is not None or former is None:
+        recorded = {one.party: one.until.timestamp() for one in rows.recordings or ()}
+    else:
+        recorded = former.recorded_bodies
+    built = Directory(
+        version=rows.version,
         hub=PartyId.of(settings.HUB_COUNTRY_CODE, settings.HUB_PARTY_ID),
         open_by_default=settings.AGREEMENTS_OPEN_BY_DEFAULT,
         platforms=platforms,
-        parties={
-            identity: PartyEntry(
-                identity=identity,
-                country_code=found[0].country_code,
-                party_id=found[0].party_id,
-                roles=frozenset(Role(party.role) for party in found if party.is_active),
-                status=_status(found),
-                is_agreed=True,
-                platform=platforms[found[0].platform_id],
-            )
-            for identity, found in rows.items()
-            # What is only claimed is nobody here.
-            if any(party.is_agreed for party in found)
-        },
+        parties=parties,
         tokens=tokens,
-        agreements={
-            (frozenset(agreement.pair), agreement.module): (agreement.is_open, agreement.note)
-            for agreement in Agreement.objects.all()
-        },
-        recorded_bodies={
-            recording.party: recording.until.timestamp()
-            for recording in BodyRecording.objects.all()
-        },
+        agreements=agreements,
+        recorded_bodies=recorded,
+        agreement_keys=agreement_keys,
     )
+    if former is not None:
+        built.remember_of(former, rows.platform_ids)
+    return built
+
+
+def _add_platforms(
+    rows: Rows, platforms: dict[int, PlatformEntry], tokens: dict[bytes, Presented]
+) -> None:
+    endpoints: dict[int, dict[tuple[str, InterfaceRole], str]] = {}
+    for endpoint in rows.endpoints:
+        key = (endpoint.identifier, InterfaceRole(endpoint.role))
+        endpoints.setdefault(endpoint.platform_id, {})[key] = endpoint.url
+    hosted: dict[int, list[Party]] = {}
+    for party in rows.parties:
+        hosted.setdefault(party.platform_id, []).append(party)
+    for platform in rows.platforms:
+        entry = _entry(platform, endpoints.get(platform.pk, {}), hosted.get(platform.pk, []))
+        platforms[platform.pk] = entry
+        for digest, is_token_a in ((platform.token_a_hash, True), (platform.token_c_hash, False)):
+            if digest is not None:
+                tokens[bytes(digest)] = Presented(entry, is_token_a)
+
+
+def _entry(
+    platform: Platform, endpoints: dict[tuple[str, InterfaceRole], str], own: list[Party]
+) -> PlatformEntry:
+    parties = dict.fromkeys(p.identity for p in own if p.is_agreed and not p.is_withdrawn)
+    claims = dict.fromkeys(p.identity for p in own if not p.is_agreed)
+    return PlatformEntry(
+        id=platform.pk,
+        name=platform.name,
+        is_registered=platform.is_registered,
+        authorization=authorization(platform),
+        versions_url=platform.versions_url,
+        endpoints=endpoints,
+        parties=tuple(parties),
+        pushes_per_second=platform.pushes_per_second,
+        is_strict=platform.is_strict,
+        requests_per_second=platform.requests_per_second,
+        leaves_out_since=platform.registered_at if platform.leaves_out_deviations else None,
+        is_aggregator=platform.is_aggregator,
+        claims=tuple(claims.keys() - parties.keys()),
+        is_open=any(party.status in _OPEN for party in own),
+        other_form_not_before=_other_form_not_before(platform),
+        token_hashes=tuple(
+            bytes(digest)
+            for digest in (platform.token_a_hash, platform.token_c_hash)
+            if digest is not None
+        ),
+    )
+
+
+def _parties_of(rows: Rows, platforms: dict[int, PlatformEntry]) -> dict[PartyId, PartyEntry]:
+    """Of the platforms that were read; what is only claimed is nobody here."""
+    roles: dict[PartyId, list[Party]] = {}
+    for party in rows.parties:
+        roles.setdefault(party.identity, []).append(party)
+    return {
+        identity: PartyEntry(
+            identity=identity,
+            country_code=found[0].country_code,
+            party_id=found[0].party_id,
+            roles=frozenset(Role(party.role) for party in found if party.is_active),
+            status=_status(found),
+            is_agreed=True,
+            platform=platforms[found[0].platform_id],
+        )
+        for identity, found in roles.items()
+        if any(party.is_agreed for party in found)
+    }
+
+
+def _agreements(
+    former: Directory | None, rows: Rows
+) -> tuple[dict[_AgreementKey, tuple[bool, str]], dict[int, _AgreementKey]]:
+    if former is not None and not (rows.has_all_agreements or rows.agreement_ids):
+        return former.agreements, former.agreement_keys
+    is_new = former is None or rows.has_all_agreements
+    words = {} if is_new or former is None else dict(former.agreements)
+    keys = {} if is_new or former is None else dict(former.agreement_keys)
+    for agreement_id in rows.agreement_ids & keys.keys():
+        words.pop(keys.pop(agreement_id), None)
+    for agreement in rows.agreements:
+        key = (frozenset(agreement.pair), agreement.module)
+        keys[agreement.pk] = key
+        words[key] = (agreement.is_open, agreement.note)
+    return words, keys
 
 
 def _status(roles: list[Party]) -> ConnectionStatus:
@@ -290,6 +378,8 @@ class DirectoryHolder:
         self._snapshot: Directory | None = None
         self._looked_at = 0.0
         self._lock = threading.Lock()
+        self._told = -1
+        self._told_at = 0.0
 
     @property
     def snapshot(self) -> Directory:
@@ -304,27 +394,46 @@ class DirectoryHolder:
         return self._snapshot
 
     def refresh(self) -> Directory:
-        """Load again if the database has a newer version."""
+        """Take in what has changed since the last look."""
         with self._lock:
-            version = current_version()
-            if self._snapshot is None or self._snapshot.version != version:
-                self._snapshot = load(version)
-            self._looked_at = time.monotonic()
-            return self._snapshot
+            return self._look()
 
     def current(self) -> Directory:
-        """The snapshot, at most TRUST seconds behind the database."""
-        if self._snapshot is None or time.monotonic() - self._looked_at > self.TRUST:
+        """The snapshot, at most TRUST seconds behind the database.
+
+        Or a little more, while another thread is looking for longer than that.
+        """
+        if self._snapshot is None:
             return self.refresh()
+        if time.monotonic() - self._looked_at > self.TRUST and self._lock.acquire(
+            timeout=self.TRUST
+        ):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self._snapshot
+
+    def _look(self) -> Directory:
+        known, began = self._snapshot, time.monotonic()
+        if known is None:
+            self._snapshot = load()
+        else:
+            rows = directory_rows.read_changed(known.version)
+            if rows.version != known.version:
+                self._snapshot = _built(known, rows)
+        self._looked_at = began
+        assert self._snapshot is not None  # noqa: S101 - narrows for mypy
         return self._snapshot
 
     def confirm(self, worker: str) -> None:
         """Refresh, and tell the others by which version this web process routes."""
         close_old_connections()
         snapshot = self.refresh()
-        DirectoryReader.objects.update_or_create(
-            worker=worker, defaults={"version": snapshot.version, "seen_at": timezone.now()}
-        )
+        now = time.monotonic()
+        if snapshot.version != self._told or now - self._told_at > TELL_AGAIN:
+            statements.run(_TELL, {"worker": worker, "version": snapshot.version})
+            self._told, self._told_at = snapshot.version, now
 
     def leave(self, worker: str) -> None:
         """This web process ends: nobody need wait for its confirmation any more."""
@@ -343,9 +452,7 @@ def wait_until_confirmed() -> bool:
     """
     version = current_version()
     deadline = time.monotonic() + CONFIRMATION_WAIT
-    while DirectoryReader.objects.filter(
-        seen_at__gt=timezone.now() - READER_IS_ALIVE, version__lt=version
-    ).exists():
+    while statements.run(_BEHIND, {"version": version, "alive": READER_IS_ALIVE})[0][0]:
         if time.monotonic() > deadline:
             logger.warning("not every web process confirmed directory version %s", version)
             return False

@@ -10,8 +10,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import locking, outbox
-from hub.directory import Directory, PlatformEntry, load
-from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth, Replay
+from hub.directory import Directory, PlatformEntry, apart
+from hub.models import Delivery, DeliveryState, Party, PlatformHealth, Replay
 from hub.ocpi import headers
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
@@ -77,20 +77,19 @@ def _become(parties: Iterable[Party], former: ConnectionStatus, status: Connecti
     return len(changed)
 
 
-def push(parties: Iterable[Party]) -> None:
+def push(parties: Iterable[Party], *, agreements: bool = False) -> None:
     """Queue a PUT of each party's ClientInfo to every platform that has the interface.
 
     Not of those that wait for the operator, and not to platforms whose parties are all cut off.
+    `agreements`: some were changed in this transaction.
     """
     parties = [party for party in parties if party.is_agreed]
     if not parties:
         return
-    # Read apart: this transaction may still be rolled back, the shared snapshot must not know it.
-    directory = load()
+    directory = apart({party.platform_id for party in parties}, agreements=agreements)
     rows = []
-    for platform in Platform.objects.filter(registered_at__isnull=False):
-        viewer = directory.platforms.get(platform.pk)
-        if viewer is None or not viewer.is_open:
+    for viewer in directory.platforms.values():
+        if not (viewer.is_registered and viewer.is_open):
             continue
         if viewer.endpoint(MODULE, InterfaceRole.RECEIVER) is None:
             continue

@@ -31,6 +31,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 CONFIRM_EVERY = 3.0
+# A burst of changes is one; and a process must not do nothing but follow them.
+FOLLOW_EVERY = 0.05
 # How often unknown tokens and receivers may make a process read the directory again.
 LOOK_AT_MOST_EVERY = 0.1
 SUSPECT_AT_MOST_EVERY = 10.0
@@ -55,6 +57,7 @@ class WebWorker:
         self._refresher = ThreadPoolExecutor(1, thread_name_prefix="directory")
         self._refresh: asyncio.Task[None] | None = None
         self._looked_at = 0.0
+        self._is_behind = self._is_following = False
         self._heard: dict[int, float] = {}
         self.in_hand = InHand()
         self.under_way = UnderWay()
@@ -84,7 +87,7 @@ class WebWorker:
             self.steady = Bridge(1, each=1)
             self.outbound = AsyncCaller(bulkhead.forwards)
             self.writer = Writer(self._statements)
-            self.listener = Listener(lambda: self._start(self._confirm()))
+            self.listener = Listener(self._directory_changed)
             await self._confirm()
             listening = asyncio.create_task(self.listener.run())
             keeping = asyncio.create_task(self._keep_house())
@@ -171,6 +174,22 @@ class WebWorker:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("background work failed", exc_info=error)
+
+    def _directory_changed(self) -> None:
+        """Look at once; what changes within the next moment is looked at together."""
+        self._is_behind = True
+        if not self._is_following:
+            self._is_following = True
+            self._start(self._follow())
+
+    async def _follow(self) -> None:
+        try:
+            while self._is_behind:
+                self._is_behind = False
+                await self._confirm()
+                await asyncio.sleep(FOLLOW_EVERY)
+        finally:
+            self._is_following = False
 
     async def _confirm(self) -> None:
         loop = asyncio.get_running_loop()
