@@ -194,7 +194,10 @@ def test_what_an_aggregator_tells_of_others_it_sees_as_its_own(hub, cpo, picky):
                     == [("FR", "XYZ", ["F1"])]
                 )
             )
+        leaving_out.switch(platform_of(cpo), KINDS, on=True)
+        assert told(hub, cpo, FOR_YOU) == []
     finally:
+        leaving_out.switch(platform_of(cpo), KINDS, on=False)
         platform.update(is_aggregator=False)
 
 
