@@ -12,9 +12,10 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from charging_profiles.models import ProfileCommand
-from hub import onboarding, outbox, party_status, statements
+from hub import leases, onboarding, outbox, party_status, statements
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount
+from hub.leases import Lease
 from hub.models import Delivery, DrainLease, Party
 from hub.ocpi.datatypes import Role
 from hub.ocpi.lenient import Deviation
@@ -224,7 +225,8 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(2):
             accepted.record_result("ACCEPTED", b"{}")
-            answered = statements.run(*waiting.answered("REFUSED", 200, b"{}", None, ""))
+            lease = Lease(waiting.fence, leases.clock())
+            answered = statements.run(*waiting.answered("REFUSED", 200, b"{}", None, "", lease))
             ProfileCommand.count_ended(answered)
             ProfileCommand.end_overdue()
     recorder.flush()
