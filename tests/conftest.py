@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,6 +36,13 @@ def django_db_setup(
         teardown_databases(before, verbosity=0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _unmeasured(request) -> Iterator[None]:
+    """Before `hub`: threads are measured or not from their beginning."""
+    with unmeasured() if request.node.get_closest_marker("unmeasured") else nullcontext():
+        yield
+
+
 @pytest.fixture(scope="module")
 def hub(django_db_setup, django_db_blocker) -> Iterator["RunningHub"]:
     """A hub with its web server and a Celery worker in this process, over real HTTP.
@@ -57,4 +65,6 @@ def _leave_settings_alone(settings) -> None:
     """Settings that a test changes are put back."""
 
 
-from tests.running_hub import RunningHub  # noqa: E402 - reads the settings, after REDIS_URL
+# These read the settings, after REDIS_URL.
+from tests.running_hub import RunningHub  # noqa: E402
+from tests.unmeasured import unmeasured  # noqa: E402

@@ -7,16 +7,42 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
+# A name, which value was changed, and the document with it.
+Mutation = tuple[str, Path, dict[str, Any]]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d").match
 _ABSENT = object()
 
 
-def mutations(document: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    """A name, which value was changed, and the document with it."""
+def mutations(document: dict[str, Any]) -> Iterator[Mutation]:
+    """Each value changed in each way."""
     for path, value in _values(document):
         for kind, other in _others(value):
             name = f"{'.'.join(map(str, path))} {kind}"
             yield name, path, _with(document, path, other)
+
+
+def kind_of(mutation: Mutation) -> tuple[str, ...]:
+    """What was done to the value of which name, whichever element of a list it is in."""
+    what, path, _ = mutation
+    return (what.partition(" ")[2], *(step for step in path if isinstance(step, str)))
+
+
+def together(document: dict[str, Any], found: list[Mutation], most: int = 3) -> Iterator[Mutation]:
+    """The same changes in fewer documents: up to `most` at once, below different fields of it."""
+    by_field: dict[Any, list[Mutation]] = {}
+    for one in found:
+        by_field.setdefault(one[1][0], []).append(one)
+    while by_field:
+        # Of those that have most to be done, so that few are left alone in the end.
+        fields = sorted(by_field, key=lambda name: -len(by_field[name]))[:most]
+        group = [by_field[name].pop() for name in fields]
+        changed = document
+        for (_, _, one), name in zip(group, fields, strict=True):
+            changed = {key: value for key, value in changed.items() if key != name}
+            changed |= {name: one[name]} if name in one else {}
+            if not by_field[name]:
+                del by_field[name]
+        yield " + ".join(what for what, _, _ in group), group[0][1], changed
 
 
 def several(

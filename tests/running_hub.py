@@ -12,7 +12,6 @@ import requests
 import uvicorn
 from celery.contrib.testing.worker import start_worker
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -30,6 +29,7 @@ from simulators.emsp import Emsp
 from simulators.ocpi_platform import Platform
 from simulators.scsp import Scsp
 from simulators.testing import Running
+from tests.clearing import clear_tables
 
 P = TypeVar("P", bound=Platform)
 QUEUES = "profiles,deliveries,pulls,upkeep"
@@ -108,7 +108,7 @@ class RunningHub:
         # What was noted of platforms whose ids come again.
         recorder.flush()
         connect(settings.CELERY_BROKER_URL).delete(STREAM)
-        call_command("flush", interactive=False, verbosity=0)
+        clear_tables()
         holder.__init__()  # type: ignore[misc]
         for database in self._databases:
             database.inc_thread_sharing()

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import requests
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connection, connections
 
 from hub.directory import holder
@@ -18,6 +17,7 @@ from stack.__main__ import CHECKOUT
 from stack.processes import Child, keep_quiet, stop
 from stack.serve import CELERY, WEB
 from stack.valkey import Valkey
+from tests.clearing import clear_tables
 from tests.running_hub import RunningHub
 
 # Longer than a lease and a worker's start, so that a command outlives the worker that carried it.
@@ -99,7 +99,7 @@ class HubProcesses(RunningHub):
         assert self.children[name].wait(5)
 
     def _forget(self) -> None:
-        call_command("flush", interactive=False, verbosity=0)
+        clear_tables()
         holder.__init__()  # type: ignore[misc]
         connections.close_all()
 

@@ -32,6 +32,7 @@ from tests.hub.strangers import Stranger, ask, raw
 from tests.minimal import as_json, cdr, token
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
+pytestmark = pytest.mark.unmeasured
 # Each wait ends as soon as it can; on a machine that is busy with other tests that may be late.
 PATIENCE = 45
 GONE = (requests.ConnectionError, OSError)

@@ -32,6 +32,7 @@ from tests.object_cases import EXAMPLES, properties
 from tokens.models import Token
 from tokens.objects import Token as TokenObject
 
+pytestmark = pytest.mark.unmeasured
 MODELS = {"Location": Location, "Tariff": Tariff, "Token": Token}
 STRUCTS = {"Location": LocationObject, "Tariff": TariffObject, "Token": TokenObject}
 KEYS = {"Location": "id", "Tariff": "id", "Token": "uid"}
@@ -64,7 +65,7 @@ def changed(name: str) -> Iterator[tuple[str, mutations.Path, dict[str, Any], di
             if kind not in seen:
                 seen.add(kind)
                 yield what, path, document, one
-        several = mutations.several(document, 30, seed=len(str(document)), spare=lambda path: False)
+        several = mutations.several(document, 10, seed=len(str(document)), spare=lambda path: False)
         yield from ((f"several {number}", (), document, one) for number, one in enumerate(several))
 
 

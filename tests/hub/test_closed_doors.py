@@ -26,6 +26,7 @@ from tests.hub.pushing import HUB, Owner, location_of, tariff_of
 from tests.hub.strangers import RECEIVER, Reply, Stranger, ask, until
 from tokens.models import Token
 
+pytestmark = pytest.mark.unmeasured
 LATER = "2099-01-01T00:00:00Z"
 OWNED = [route for route in ROUTES if "{country_code}" in route.segments]
 CALLS = [(route, method) for route in OWNED for method in route.methods]

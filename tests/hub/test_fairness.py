@@ -20,6 +20,7 @@ from tests.hub.pushing import HUB, location_of, tariff_of
 from tests.hub.strangers import CUSTOM, Stranger, ask, send, token_of, until
 from tests.running_hub import changed_setting
 
+pytestmark = pytest.mark.unmeasured
 LOCATIONS = "ocpi_locations_location"
 SESSIONS = "ocpi_sessions_session"
 

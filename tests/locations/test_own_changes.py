@@ -17,7 +17,7 @@ from hub.store import EVERYBODY, Kept, Pushed, Whole
 from locations.models import ESSENTIALS, Location
 from tests.hub.pushing import connector_of, evse_of, location_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.unmeasured]
 OWNER = PartyId("NL", "CPO")
 ONE_DATABASE = settings(
     max_examples=80,
