@@ -31,7 +31,15 @@ SECONDS = 10.0
 _IN_WORDS = {TokenForm.BASE64: "in Base64", TokenForm.PLAIN: "plain"}
 
 
-class TokenRefused(UnableToUseClientApi):
+class NoSuccess(UnableToUseClientApi):
+    """It has answered, but not with what was asked for: it may be that it cannot read the token.
+
+    To a plain token py-ocpi 0.3.1 says HTTP 500, extrawest-ocpi 2025.7.16 OCPI 3000 with HTTP 200,
+    401 or 403: it depends on whether the token's letters could be Base64.
+    """
+
+
+class TokenRefused(NoSuccess):
     """HTTP 401 or 403: the other side does not know the token, or not in this form."""
 
 
@@ -49,20 +57,21 @@ def fetch_offer(
 ) -> tuple[Offer, TokenForm]:
     """GET versions and version details of a platform, and in which of these forms it took `token`.
 
-    UnableToUseClientApi (3001) when a GET fails, TokenRefused when it takes the token in none of
-    the forms, UnsupportedVersion (3002) without 2.2.1, NoMatchingEndpoints (3003) without any
-    module to exchange, HungUp (4000) when somebody has ended it by `hang_up`.
+    UnableToUseClientApi (3001) when a GET fails in all of them, UnsupportedVersion (3002) without
+    2.2.1, NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when somebody
+    has ended it by `hang_up`.
     """
-    refused = ""
+    failures = []
     for form in forms:
         try:
             return _offer(versions_url, form.authorization(token), hang_up), form
-        except TokenRefused as error:
-            refused = refused or error.message
+        except NoSuccess as error:
+            failures.append(error)
+    if not all(isinstance(failure, TokenRefused) for failure in failures):
+        raise failures[0]
     tried = " nor ".join(_IN_WORDS[form] for form in forms)
-    raise TokenRefused(
-        f"{refused} It does not take the token{', neither ' if len(forms) > 1 else ' '}{tried}."
-    )
+    neither = ", neither" if len(forms) > 1 else ""
+    raise TokenRefused(f"{failures[0].message} It does not take the token{neither} {tried}.")
 
 
 def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Offer:
@@ -156,7 +165,7 @@ def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known:
         ) from error
     answer = envelope.read_answer(response.body)
     if response.status >= 400 or not answer.is_success:
-        kind = TokenRefused if response.status in REFUSALS else UnableToUseClientApi
+        kind = TokenRefused if response.status in REFUSALS else NoSuccess
         raise kind(f"GET {what} at {url} was answered with {said(response)}.")
     try:
         return comparison.plain(bytes(answer.data))

@@ -18,39 +18,23 @@ from hub.routing import Forward
 from hub.worker import WebWorker
 
 
-async def call(worker: WebWorker, incoming: Incoming, decision: Forward, url: str) -> Response:
-    """Send it; the receiver's answer, whatever its status, but for a 401.
-
-    ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none.
-    """
-    platform, began = decision.receiver.platform, time.monotonic()
-    response = await _sent(worker, incoming, decision, url, platform.authorization)
-    if response.status in token_forms.REFUSALS:
-
-        async def send(authorization: str) -> Response:
-            left = settings.FORWARD_TIMEOUT - (time.monotonic() - began)
-            return await _sent(worker, incoming, decision, url, authorization, max(left, 0.0))
-
-        response = await token_forms.sent_again(platform, response, send, worker.bridge.run)
-    if response.status == HTTPStatus.UNAUTHORIZED:
-        # Between the hub and the receiver; passed on, it would speak of the sender's token.
-        worker.suspect(platform)
-        raise NotTaken(f"{decision.receiver.identity} refuses the hub's credentials.")
-    return response
-
-
-async def _sent(
+async def call(
     worker: WebWorker,
     incoming: Incoming,
     decision: Forward,
     url: str,
-    authorization: str,
+    authorization: str = "",
     seconds: float | None = None,
 ) -> Response:
+    """Send it; the receiver's answer, whatever its status, but for a 401.
+
+    ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none. With an
+    `authorization` header of its own it is a second attempt, whose answer is given back as it is.
+    """
     platform = decision.receiver.platform
     began, request_id = time.monotonic(), headers.new_id()
     sent = {
-        "Authorization": authorization,
+        "Authorization": authorization or platform.authorization,
         headers.REQUEST_ID: request_id,
         headers.CORRELATION_ID: incoming.correlation_id,
         **routing_headers(incoming, decision),
@@ -75,4 +59,29 @@ async def _sent(
             worker.suspect(platform)
         raise
     record.sent_on(incoming, decision, request_id, began, response, worker.directory)
+    if response.status in token_forms.REFUSALS and not authorization:
+        return await _once_more(worker, incoming, decision, url, response, began)
+    return response
+
+
+async def _once_more(
+    worker: WebWorker,
+    incoming: Incoming,
+    decision: Forward,
+    url: str,
+    refused: Response,
+    began: float,
+) -> Response:
+    """In the other form of the token, within the time of the first attempt."""
+    platform = decision.receiver.platform
+
+    async def send(authorization: str) -> Response:
+        left = settings.FORWARD_TIMEOUT - (time.monotonic() - began)
+        return await call(worker, incoming, decision, url, authorization, max(left, 0.0))
+
+    response = await token_forms.sent_again(platform, refused, send, worker.bridge.run)
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        # Between the hub and the receiver; passed on, it would speak of the sender's token.
+        worker.suspect(platform)
+        raise NotTaken(f"{decision.receiver.identity} refuses the hub's credentials.")
     return response

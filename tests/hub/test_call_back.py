@@ -26,7 +26,7 @@ from tests.running_hub import changed_setting
 def test_a_versions_endpoint_that_cannot_be_used_is_3001(hub, switches):
     newcomer = Newcomer(hub)
     newcomer.running.set_faults(**switches)
-    with changed_setting("MAX_ANSWER_BYTES", 20_000):
+    with changed_setting("MAX_PUSH_ANSWER_BYTES", 20_000):
         answer = newcomer.post()
     assert answer.said == (200, 3001)
     newcomer.running.clear_faults()

@@ -40,9 +40,10 @@ class LibraryParty:
         assert answer.status_code == 200, (self, answer.text)
         return answer.json()
 
-    def register(self, versions_url: str, token_a: str) -> Any:
-        """Begin the handshake with the hub; what the hub answered."""
-        return self._ask("POST", "register", json={"url": versions_url, "token": token_a})
+    def register(self, versions_url: str, token_a: str, *, is_plain: bool) -> Any:
+        """Begin the handshake with the hub, the token in Base64 or plain; what the hub answered."""
+        asked = {"url": versions_url, "token": token_a, "is_plain": is_plain}
+        return self._ask("POST", "register", json=asked)
 
     def keep(self, module: str, key: str, data: dict[str, Any]) -> None:
         """Put an object into its store, where it tells nobody of it."""

@@ -166,7 +166,10 @@ async def keep(module: str, key: str, request: Request):
 async def register(request: Request):
     """The party begins: its credentials go to the hub, and what comes back is kept."""
     asked = await request.json()
-    authorization = {"Authorization": f"Token {library_push.encode_string_base64(asked['token'])}"}
+    token = asked["token"]
+    if not asked["is_plain"]:
+        token = library_push.encode_string_base64(token)
+    authorization = {"Authorization": f"Token {token}"}
     tokens_a.clear()
     tokens_c.add(OWN_TOKEN)
     async with httpx.AsyncClient(timeout=20) as http:
