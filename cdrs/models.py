@@ -11,13 +11,14 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from hub import leases, pseudonyms, statements
+from hub import leases, pseudonyms, quotas, statements
 from hub.forwarded import InOneMoment
 from hub.leases import Lease, Leased
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
+from hub.quotas import What
 from hub.store import StoredObject
 
 # How much longer than the call itself a process may need before it counts as dead.
@@ -30,6 +31,8 @@ class Cdr(StoredObject):
     "it cannot be changed or replaced once sent": the answer is kept too, so that a CDR which is
     sent again gets the outcome that is known already.
     """
+
+    QUOTA = What.CDRS
 
     answer_status = models.PositiveSmallIntegerField()
     answer_body = models.BinaryField()
@@ -81,6 +84,7 @@ class Cdr(StoredObject):
             ],
             ignore_conflicts=True,
         )
+        quotas.add(str(owner), What.CDRS)
 
     def answer_again(self, body: bytes) -> Response:
         """The eMSP's answer to the same CDR; InvalidParameters (2001) for another of its id."""
@@ -126,7 +130,8 @@ class Posting(Leased):
 
         Its lease lasts as long as the call may, and is not renewed. InOneMoment while the same CDR
         is on its way. InvalidParameters (2001) for somebody else's CDR, and for one that would
-        replace another. What is not an object is left to its receiver.
+        replace another; QuotaReached for one too many. What is not an object is left to its
+        receiver.
         """
         bill = Bill.read(body)
         if bill is None:
@@ -134,6 +139,7 @@ class Posting(Leased):
         bill.check_owner(owner)
         known = Cdr.at(owner, emsp, body)
         if known is None:
+            quotas.check(str(owner), What.CDRS)
             lease = cls._claim(owner, emsp, bill.id)
             # Another process may have ended between the look and the claim.
             known = Cdr.at(owner, emsp, body)

@@ -12,6 +12,7 @@ from hub.console import (
     parties,
     platforms,
     profile_commands,
+    quotas,
     stored,
 )
 
@@ -27,5 +28,6 @@ __all__ = (
     "parties",
     "platforms",
     "profile_commands",
+    "quotas",
     "stored",
 )

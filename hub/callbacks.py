@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from hub import addresses, loops, reasons, statements
+from hub import addresses, loops, quotas, reasons, statements
 from hub.directory import PlatformEntry
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until
 from hub.ocpi import links, response_url
@@ -29,6 +29,8 @@ from hub.ocpi.errors import (
     NotFound,
 )
 from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+from hub.quotas import What
 from hub.routing import Forward
 
 logger = logging.getLogger(__name__)
@@ -115,9 +117,10 @@ def rewrite_response_url(
     return Rewritten(own_body, own_query, tuple(keys))
 
 
-def end(keys: Iterable[str]) -> None:
+def end(keys: Iterable[str], sender: PartyId) -> None:
     """Of a message that its receiver has not taken: nobody has a use for its URLs."""
-    ForwardedUrl.objects.filter(pk__in=list(keys)).delete()
+    ended, _ = ForwardedUrl.objects.filter(pk__in=list(keys)).delete()
+    quotas.add(str(sender), What.URLS, -ended)
 
 
 def _key_for(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
@@ -132,7 +135,8 @@ def _key_for(target: str, place: Match, forward: Forward, correlation_id: str) -
 
 
 def _new_response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
-    receiver = forward.receiver
+    receiver, sender = forward.receiver, str(forward.sender)
+    quotas.check(sender, What.URLS)
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.RESPONSE_URL,
         module=module,
@@ -143,9 +147,10 @@ def _new_response_url(target: str, module: str, forward: Forward, correlation_id
         owner_country_code=forward.sender.country_code,
         owner_party_id=forward.sender.party_id,
         correlation_id=correlation_id,
-        sender=str(forward.sender),
+        sender=sender,
         valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
     )
+    quotas.add(sender, What.URLS)
     return row.key
 
 
@@ -169,6 +174,8 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
     target = _next_target(url, asked)
     if len(target) > _MAX_TARGET:
         raise HubError("The receiver's Link is too long to be passed on.")
+    sender = str(forward.sender)
+    quotas.check(sender, What.URLS)
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.PAGE,
         module=module,
@@ -178,9 +185,10 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
         caller_party_id=forward.sender.party_id,
         owner_country_code=forward.receiver.identity.country_code,
         owner_party_id=forward.receiver.identity.party_id,
-        sender=str(forward.sender),
+        sender=sender,
         valid_until=callback_valid_until(PAGE_VALID_DAYS),
     )
+    quotas.add(sender, What.URLS)
     return f'<{hub_url(row.key)}>; rel="next"'
 
 

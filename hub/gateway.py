@@ -260,7 +260,7 @@ class Gateway:
                 await self._worker.bridge.run(
                     undo, decision.sender, receiver, place, incoming.body, incoming.lease
                 )
-            await own_urls.end(self._worker.bridge, keys, error)
+            await own_urls.end(self._worker.bridge, keys, decision.sender, error)
             raise
         keeper = kept.keeper(incoming.place, incoming.scope["method"])
         if keeper is not None:
@@ -277,7 +277,7 @@ class Gateway:
             )
             if not await kept.at_once(self._worker.writer, forwarded):
                 await self._worker.bridge.run(keeper, forwarded)
-        await own_urls.end(self._worker.bridge, keys, response)
+        await own_urls.end(self._worker.bridge, keys, decision.sender, response)
         return await self._outgoing_of(incoming, decision, url, response)
 
     async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
@@ -344,9 +344,9 @@ class Gateway:
         except ForwardTimeout as error:
             raise callbacks.no_answer(error, forwarded.target, entry.platform) from error
         except NotTaken as error:
-            await own_urls.end(self._worker.bridge, keys, error)
+            await own_urls.end(self._worker.bridge, keys, decision.sender, error)
             raise
-        await own_urls.end(self._worker.bridge, keys, response)
+        await own_urls.end(self._worker.bridge, keys, decision.sender, response)
         if (own := await own_urls.kept_copy(self._worker.bridge, forwarded, response)) is not None:
             incoming.receiver = None  # The hub answers.
             return own

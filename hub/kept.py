@@ -19,7 +19,7 @@ from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
 from flex import relay
-from hub import callbacks, leaving_out, pushers
+from hub import callbacks, leaving_out, pushers, quotas
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
@@ -119,6 +119,27 @@ def _end_cdr(
     Posting.end(lease)
 
 
+def _check_quota(kind: type[StoredObject]) -> Check:
+    """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
+
+    def check(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+        if quotas.room(str(sender), kind.QUOTA):
+            return
+        owner, object_id = in_url(match), unquote(list(match.ids.values())[2])
+        named = kind._default_manager.filter(owner=str(owner), object_id=object_id.upper())
+        if owner == sender and not named.exists():
+            quotas.refuse(str(sender), kind.QUOTA)
+
+    return check
+
+
+def _has_room(kind: type[StoredObject]) -> Callable[[PartyId, Match], bool]:
+    def has_room(receiver: PartyId, match: Match) -> bool:
+        return not quotas.seems_full(str(in_url(match)), kind.QUOTA)
+
+    return has_room
+
+
 def _is_known_session(receiver: PartyId, match: Match) -> bool:
     country_code, party_id, session_id = map(unquote, match.ids.values())
     return underway.is_known(PartyId(country_code.upper(), party_id.upper()), session_id, receiver)
@@ -188,10 +209,16 @@ _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
     ("cdrs", RECEIVER, "POST"): _begin_cdr,
     ("sessions", RECEIVER, "PUT"): relay.session_leaves,
+    ("locations", RECEIVER, "PUT"): _check_quota(Location),
+    ("tariffs", RECEIVER, "PUT"): _check_quota(Tariff),
+    ("tokens", RECEIVER, "PUT"): _check_quota(Token),
 }
 # Where the check can be left out, which costs a thread and a look into the database.
 _NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match], bool]]] = {
     ("sessions", RECEIVER, "PUT"): _is_known_session,
+    ("locations", RECEIVER, "PUT"): _has_room(Location),
+    ("tariffs", RECEIVER, "PUT"): _has_room(Tariff),
+    ("tokens", RECEIVER, "PUT"): _has_room(Token),
 }
 # Run when a message that was let through by its check has got no answer.
 _UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {

@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from hub.deviations import noting
 from hub.models import Party, Platform
+from hub.quotas import Usage, What
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
 
@@ -96,6 +97,7 @@ class _Hub(Collector):
             noting.TALLY, "Differences from the text that were met.", ("platform", "rule"), platform
         )
         yield from _queues(platform)
+        yield from _quotas()
         yield _parties()
 
 
@@ -162,6 +164,29 @@ def _queues(platform: Callable[[str], str]) -> Iterator[Metric]:
             age.add_metric([platform(str(receiver))], max((now - oldest).total_seconds(), 0.0))
     yield waiting
     yield age
+
+
+def _quotas() -> Iterator[Metric]:
+    """Without names of parties: which ones, the console tells."""
+    refused = CounterMetricFamily(
+        "flexhub_over_quota", "What was new and not taken, beyond a quota.", labels=("what",)
+    )
+    share = GaugeMetricFamily(
+        "flexhub_quota_used_ratio",
+        "Of the party that has used most of its quota.",
+        labels=("what",),
+    )
+    numbers: dict[str, int] = dict.fromkeys(What, 0)
+    shares: dict[str, float] = dict.fromkeys(What, 0.0)
+    for usage in Usage.objects.all():
+        numbers[usage.what] += usage.refused
+        if usage.most:
+            shares[usage.what] = max(shares[usage.what], usage.number / usage.most)
+    for what in What:
+        refused.add_metric([what], numbers[what])
+        share.add_metric([what], shares[what])
+    yield refused
+    yield share
 
 
 def _parties() -> Metric:

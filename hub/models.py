@@ -18,6 +18,7 @@ from hub.parties import Admission as Admission
 from hub.parties import Party as Party
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
+from hub.quotas import Usage as Usage
 
 
 class TokenForm(models.TextChoices):
@@ -298,7 +299,6 @@ class ForwardedUrl(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["sender", "valid_until"], name="forwarded_url_by_sender"),
             models.Index(
                 fields=["created_at"],
                 condition=models.Q(kind="LOCATION"),

@@ -11,6 +11,7 @@ from hub.incoming import Incoming, match_of, presented_by
 from hub.models import ForwardedUrl, ForwardedUrlKind
 from hub.ocpi import envelope
 from hub.ocpi.errors import NotTaken, OcpiError
+from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.outgoing import Outgoing, of_django
 
@@ -18,7 +19,9 @@ from hub.outgoing import Outgoing, of_django
 _NOT_THERE: Final = frozenset({404, 405, 410})
 
 
-async def end(bridge: Bridge, keys: tuple[str, ...], outcome: Response | OcpiError) -> None:
+async def end(
+    bridge: Bridge, keys: tuple[str, ...], sender: PartyId, outcome: Response | OcpiError
+) -> None:
     """End those that were given out in a message which its receiver has not taken.
 
     Of one that got no answer nobody knows: its URLs live as long as those of an accepted one.
@@ -30,7 +33,7 @@ async def end(bridge: Bridge, keys: tuple[str, ...], outcome: Response | OcpiErr
     else:
         is_taken = not isinstance(outcome, NotTaken)
     if not is_taken:
-        await bridge.run(callbacks.end, keys)
+        await bridge.run(callbacks.end, keys, sender)
 
 
 async def of_answer(

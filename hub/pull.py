@@ -238,7 +238,7 @@ def _commit(
             pulled.keep(pull, page, directory)
         pull.pages += 1
         pull.failures, pull.last_error = 0, ""
-        read = pull.stored + pull.unchanged + pull.bad + pull.foreign
+        read = pull.stored + pull.unchanged + pull.bad + pull.foreign + pull.over_quota
         followers = [] if repeats else page.followers(read)
         following = next((url for url in followers if url not in visited), None)
         if following is not None:
@@ -261,13 +261,15 @@ def _finish(pull: Pull, page: Page, directory: Directory, read: int, *, is_loopi
         pulled.remove_gone(pull, directory)
     pull.finish(now, _due_again(now), problem)
     logger.info(
-        "%s: %s pages, %s stored, %s unchanged, %s not valid, %s of others, %s removed%s",
+        "%s: %s pages, %s stored, %s unchanged, %s not valid, %s of others, %s over quota, "
+        "%s removed%s",
         pull,
         pull.pages,
         pull.stored,
         pull.unchanged,
         pull.bad,
         pull.foreign,
+        pull.over_quota,
         pull.removed,
         f"; {problem}" if problem else "",
     )
@@ -336,6 +338,7 @@ def _save(pull: Pull) -> None:
         update_fields=[
             "state", "due_at", "is_requested", "is_full_wanted", "begun_at", "date_from",
             "next_url", "seen_until", "pages", "stored", "unchanged", "bad", "foreign", "removed",
-            "failures", "last_error", "high_water_mark", "finished_at", "full_finished_at",
+            "over_quota", "failures", "last_error", "high_water_mark", "finished_at",
+            "full_finished_at",
         ]
     )  # fmt: skip

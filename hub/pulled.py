@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 from django.db.models import Q
 
-from hub import broadcasts, leaving_out
+from hub import broadcasts, leaving_out, quotas
 from hub.broadcasts import LONGEST_ID
 from hub.deviations import noting
 from hub.directory import Directory
@@ -92,15 +92,17 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
             pull.unchanged += 1
     if not found:
         return
+    left_out: list[Whole] = []
     news = [
         whole
         for told_by in (ITS_OWNER, str(pull.identity))
         for whole in kind.model.keep_changed(
-            [one.whole for one in found.values() if one.told_by == told_by], told_by
+            [one.whole for one in found.values() if one.told_by == told_by], told_by, left_out
         )
     ]
     pull.stored += len(news)
-    pull.unchanged += len(found) - len(news)
+    pull.over_quota += len(left_out)
+    pull.unchanged += len(found) - len(news) - len(left_out)
     # Of the objects themselves, as the party's filter sees them.
     latest = max(one.last_updated for one in found.values())
     pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
@@ -213,6 +215,7 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
         segments = (heads.text(sent.country_code), heads.text(sent.party_id), heads.text(sent.id))
         whole = Whole((tariff.owner, tariff.object_id), b"", tariff.last_updated)
         tariff.delete()
+        quotas.add(tariff.told_by or tariff.owner, Tariff.QUOTA, -1)
         pull.removed += 1
         if not pull.is_first:
             owner = PartyId.parse(tariff.owner)

@@ -78,6 +78,7 @@ class Pull(Leased):
     bad = models.PositiveIntegerField("not valid", default=0)
     foreign = models.PositiveIntegerField("of others", default=0)
     removed = models.PositiveIntegerField(default=0)
+    over_quota = models.PositiveIntegerField(default=0, db_default=0)
     failures = models.PositiveSmallIntegerField(default=0, help_text="Since the last good page.")
     last_error = models.CharField(max_length=300, blank=True)
     # --- What earlier runs found
@@ -121,6 +122,7 @@ class Pull(Leased):
             self.date_from = self.high_water_mark - timedelta(seconds=settings.PULL_OVERLAP)
         self.begun_at, self.seen_until, self.next_url = now, None, first_url
         self.pages = self.stored = self.unchanged = self.bad = self.foreign = self.removed = 0
+        self.over_quota = 0
         self.state = PullState.RUNNING
 
     def finish(self, now: datetime, due_at: datetime, problem: str) -> None:

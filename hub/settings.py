@@ -116,6 +116,14 @@ TOKENS_KEPT_DAYS = env.integer("TOKENS_KEPT_DAYS", 365)
 RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
 DEVIATIONS_KEPT_DAYS = env.integer("DEVIATIONS_KEPT_DAYS", 90)
+# What is new of a party is refused beyond so many (hub/quotas.py); 0: no limit. An operator may
+# give a party a quota of its own.
+MAX_LOCATIONS_PER_PARTY = env.integer("MAX_LOCATIONS_PER_PARTY", 200_000)
+MAX_TARIFFS_PER_PARTY = env.integer("MAX_TARIFFS_PER_PARTY", 50_000)
+MAX_TOKENS_PER_PARTY = env.integer("MAX_TOKENS_PER_PARTY", 5_000_000)
+MAX_SESSIONS_PER_PARTY = env.integer("MAX_SESSIONS_PER_PARTY", 10_000_000)
+MAX_CDRS_PER_PARTY = env.integer("MAX_CDRS_PER_PARTY", 50_000_000)
+MAX_URLS_PER_PARTY = env.integer("MAX_URLS_PER_PARTY", 200_000)
 
 # --- Deliveries: pushes that the hub owes --------------------------------------------------------
 # Receivers are divided into so many shards, each drained by one job at a time.
@@ -363,6 +371,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "hub.conformance.check.sweep",
         "schedule": 10.0,
         "options": {"expires": 10},
+    },
+    "numbers of quotas": {
+        "task": "hub.upkeep.recount",
+        "schedule": 900.0,
+        "options": {"expires": 900},
     },
     "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
 }

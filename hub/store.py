@@ -14,12 +14,13 @@ import msgspec
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from hub import statements, storing
+from hub import quotas, statements, storing
 from hub.ocpi.comparison import plain
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import Essentials, Reading, glance, read
+from hub.quotas import What
 
 # A clock that runs ahead must not block every later update of the object.
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
@@ -93,6 +94,8 @@ class StoredObject(models.Model):
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id")
     # Further columns of a whole object, and their types.
     MORE: ClassVar[Mapping[str, str]] = {}
+    # As what its owner's, or its aggregator's, number is limited.
+    QUOTA: ClassVar[What]
     # Whether one that deviates is kept from those that want none (hub/leaving_out.py).
     MAY_BE_LEFT_OUT: ClassVar[bool] = False
 
@@ -183,9 +186,15 @@ class StoredObject(models.Model):
             return Told(Kept.CHANGED, values["document"])
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
+            party = values["told_by"] or identity["owner"]
             if audience != EVERYBODY:
-                cls._mark_varied(identity)
-            return cls._keep_locked(identity, values)
+                cls._mark_varied(identity)  # Its receiver has taken it: it is kept.
+            elif not quotas.room(party, cls.QUOTA) and not cls.named(identity).exists():
+                quotas.refuse(party, cls.QUOTA)
+            told = cls._keep_locked(identity, values)
+        if told.kept is Kept.CREATED:
+            quotas.add(party, cls.QUOTA)
+        return told
 
     @classmethod
     def _keep_locked(cls, identity: Mapping[str, str], values: dict[str, Any]) -> Told:
@@ -223,11 +232,14 @@ class StoredObject(models.Model):
         cls.named(identity).filter(audience=EVERYBODY).update(has_variants=True)
 
     @classmethod
-    def keep_changed(cls, objects: Sequence[Whole], told_by: str = ITS_OWNER) -> list[Whole]:
+    def keep_changed(
+        cls, objects: Sequence[Whole], told_by: str = ITS_OWNER, left_out: list[Whole] | None = None
+    ) -> list[Whole]:
         """Store those for everybody that are new, or say something else than what is kept.
 
-        Each identity once. Two statements for all, in the caller's transaction; the second is
-        guarded as in `keep`, so that a push of the same moment is not overwritten.
+        Each identity once; what is new beyond a quota goes into `left_out`. Two statements for all,
+        in the caller's transaction; the second is guarded as in `keep`, so that a push of the same
+        moment is not overwritten.
         """
         if not objects:
             return []
@@ -242,7 +254,23 @@ class StoredObject(models.Model):
         if same_moment:
             said_already = cls._said_already(same_moment, told_by)
             changed = [one for one in changed if one.identity not in said_already]
+        changed = cls._within_quota(changed, known.keys(), told_by, left_out)
         return cls._keep_all(changed, known.keys(), told_by)
+
+    @classmethod
+    def _within_quota(
+        cls,
+        changed: list[Whole],
+        known: Collection[tuple[str, ...]],
+        told_by: str,
+        left_out: list[Whole] | None,
+    ) -> list[Whole]:
+        """Those that are known, and of the new ones as many as may be added."""
+        names = (one.identity for one in changed if one.identity not in known)
+        beyond = quotas.beyond({name: told_by or name[0] for name in names}, cls.QUOTA)
+        if left_out is not None:
+            left_out += [one for one in changed if one.identity in beyond]
+        return [one for one in changed if one.identity not in beyond]
 
     @classmethod
     def _keep_all(
@@ -270,6 +298,8 @@ class StoredObject(models.Model):
                 ],
             )
         )
+        for identity in kept_now.difference(known):
+            quotas.add(told_by or identity[0], cls.QUOTA)
         return [one for one in changed if one.identity in kept_now]
 
     @classmethod

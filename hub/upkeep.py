@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from cdrs.models import Posting
-from hub import retention
+from hub import quotas, retention
 from hub.models import DirectoryReader, ForwardedUrl
 from hub.record import partitions
 from hub.record.models import BodyRecording
@@ -27,6 +27,12 @@ def clean_up() -> None:
     partitions.make_ahead()
     partitions.drop_old()
     call_command("clearsessions")
+
+
+@shared_task
+def recount() -> None:
+    """Count what each party has, against its quotas."""
+    quotas.recount()
 
 
 @shared_task

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from hub import bulkhead, party_status, still_alive
+from hub import bulkhead, party_status, quotas, still_alive
 from hub.bridge import Bridge
 from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
@@ -107,6 +107,7 @@ class WebWorker:
         await asyncio.gather(listening, keeping, beating, *self._tasks, return_exceptions=True)
         await self._flush_heard()
         await self.bridge.run(noting.flush)
+        await self.bridge.run(quotas.flush)
         self.outbound.close()
         await self.writer.close()
         await asyncio.to_thread(self.bridge.close)
@@ -203,6 +204,7 @@ class WebWorker:
                 await self._confirm()
                 await self._flush_heard()
                 await self.bridge.run(noting.flush)
+                await self.bridge.run(quotas.flush)
             except Exception:
                 # The database may be away for a while; requests tell, this loop goes on.
                 logger.exception("house-keeping of the web process failed; trying again")

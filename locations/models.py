@@ -13,6 +13,7 @@ from hub import statements, storing
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import fields_of
 from hub.ocpi.reading import Essentials, Reading, is_right
+from hub.quotas import What
 from hub.store import (
     EVERYBODY,
     FUTURE_TOLERANCE,
@@ -54,6 +55,7 @@ ESSENTIALS: Final = (
 class Location(StoredObject):
     """One Location with its EVSEs and Connectors, for everybody or for one party alone."""
 
+    QUOTA = What.LOCATIONS
     MAY_BE_LEFT_OUT = True
     MORE: ClassVar[Mapping[str, str]] = {"moments": "jsonb"}
 
@@ -208,7 +210,9 @@ class Location(StoredObject):
         )
 
     @classmethod
-    def keep_changed(cls, objects: Sequence[Whole], told_by: str = ITS_OWNER) -> list[Whole]:
+    def keep_changed(
+        cls, objects: Sequence[Whole], told_by: str = ITS_OWNER, left_out: list[Whole] | None = None
+    ) -> list[Whole]:
         """As any objects; one of which a part that is kept is newer is merged with it by itself."""
         if not objects:
             return []
@@ -229,6 +233,7 @@ class Location(StoredObject):
                 same.append(one)
         said_already = cls._said_already(same, told_by) if same else set()
         changed += [one for one in same if one.identity not in said_already]
+        changed = cls._within_quota(changed, known.keys(), told_by, left_out)
         for one in sorted([*changed, *mixed], key=_by_name) if mixed else ():
             cls.lock(cls.as_identity(one))
         news = cls._keep_all(changed, known.keys(), told_by)

@@ -11,11 +11,12 @@ from django.db import models, transaction
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from hub import statements
+from hub import quotas, statements
 from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
+from hub.quotas import What
 from hub.store import FUTURE_TOLERANCE, is_far_ahead
 from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
@@ -100,6 +101,8 @@ class Session(models.Model):
         indexes = [
             models.Index(Upper("session_id"), name="session_by_id"),
             models.Index(fields=["created_at"], name="session_by_age"),
+            # Counted by owner out of this alone (hub/quotas.py).
+            models.Index(fields=["country_code", "party_id"], name="session_by_owner"),
             models.Index(
                 fields=["underway_until"],
                 condition=models.Q(is_accepted=False),
@@ -161,8 +164,8 @@ class Session(models.Model):
     ) -> None:
         """Let it be known before it is sent to a receiver for the first time.
 
-        InvalidParameters for an id that the hub could not keep. What is no Session of this owner is
-        left to its receiver. `emsp`: see `put`.
+        InvalidParameters for an id that the hub could not keep, QuotaReached for one too many. What
+        is no Session of this owner is left to its receiver. `emsp`: see `put`.
         """
         if len(session_id) > LONGEST_ID or "\0" in session_id:
             raise InvalidParameters(
@@ -172,6 +175,11 @@ class Session(models.Model):
         document = heads.object_of(body)
         if document is None or _contradicting(head := _read(document), owner, session_id):
             return
+        if (
+            not quotas.room(str(owner), What.SESSIONS)
+            and not cls.objects.owned(owner, session_id).exists()
+        ):
+            quotas.refuse(str(owner), What.SESSIONS)
         now = timezone.now()
         values = head.values(owner, session_id, document, now, emsp) | {
             "sent_to": [],
@@ -179,8 +187,11 @@ class Session(models.Model):
             "underway_to": [str(receiver)],
             "underway_until": now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE,
         }
-        if not statements.run(storing.LEAVES, values):
+        found = statements.run(storing.LEAVES, values)
+        if not found:
             underway.remember(owner, session_id, receiver)
+        elif found[0][0]:
+            quotas.add(str(owner), What.SESSIONS)
 
     @classmethod
     def put(

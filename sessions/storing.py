@@ -27,7 +27,7 @@ LEAVES = f"""
                            ELSE kept.underway_to || excluded.underway_to END,
         underway_until = greatest(kept.underway_until, excluded.underway_until)
     WHERE NOT (kept.is_accepted AND kept.sent_to @> excluded.underway_to)
-    RETURNING 1
+    RETURNING kept.xmax = 0
 """
 # One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
 # What a document does not say, or spells so that nobody can read it, stays as it was known.

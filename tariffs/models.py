@@ -5,7 +5,9 @@ from typing import Final
 
 from django.db import models, transaction
 
+from hub import quotas
 from hub.ocpi.reading import Essentials
+from hub.quotas import What
 from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
 from tariffs.objects import Tariff as TariffObject
 
@@ -22,6 +24,7 @@ ESSENTIALS: Final = Essentials(
 class Tariff(StoredObject):
     """One Tariff, for everybody or for one party alone."""
 
+    QUOTA = What.TARIFFS
     MAY_BE_LEFT_OUT = True
 
     class Meta:
@@ -76,7 +79,8 @@ class Tariff(StoredObject):
             if told_by and cls.is_told_by_owner(identity):
                 return Kept.OLDER
             if audience == EVERYBODY:
-                cls.named(identity).delete()
+                ended, _ = cls.named(identity).delete()
+                quotas.add(told_by or identity["owner"], cls.QUOTA, -ended)
                 return Kept.CHANGED
             cls.named(identity).filter(audience=audience).delete()
             for kept in cls.named(identity).filter(audience=EVERYBODY):

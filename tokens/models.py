@@ -9,6 +9,7 @@ from django.db import models
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
+from hub.quotas import What
 from hub.store import EVERYBODY, Merged, Pushed, StoredObject, Told, check_ids, is_older
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
@@ -25,6 +26,7 @@ ESSENTIALS: Final = Essentials(
 class Token(StoredObject):
     """One Token, for all CPOs or for one party alone; `object_id` is its `uid`."""
 
+    QUOTA = What.TOKENS
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id", "type")
 
     type = models.CharField(max_length=12, choices=[(t.value, t.value) for t in TokenType])

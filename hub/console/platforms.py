@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub import outbox, registration
-from hub.console import conformance, connecting, deviations, invitation
+from hub.console import conformance, connecting, deviations, invitation, quotas
 from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
@@ -84,6 +84,7 @@ class PlatformAdmin(ReadOnlyTable):
                     "beyond",
                     "remarks_",
                     "checks_",
+                    "usage_",
                 )
             },
         ),
@@ -124,6 +125,7 @@ class PlatformAdmin(ReadOnlyTable):
         "beyond",
         "remarks_",
         "checks_",
+        "usage_",
         "versions_url",
         "token_form_",
         "credentials",
@@ -204,6 +206,11 @@ class PlatformAdmin(ReadOnlyTable):
     def left_out_for_others(self, platform: Platform) -> SafeString | None:
         """Who does not see what of it."""
         return deviations.left_out_of(platform)
+
+    @column("quotas")
+    def usage_(self, platform: Platform) -> SafeString | None:
+        """What its parties have in the hub, of how much."""
+        return quotas.of_platform(platform)
 
     @column("registered", ordering="registered_at")
     def registered_(self, platform: Platform) -> SafeString | str | None:

@@ -42,6 +42,7 @@ class PullRows(ReadOnlyRows):
             "unchanged": pull.unchanged,
             "not valid": pull.bad,
             "of others": pull.foreign,
+            "over quota": pull.over_quota,
             "removed": pull.removed,
         }
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

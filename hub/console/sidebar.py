@@ -27,6 +27,7 @@ SIDEBAR = {
                 _table("Parties", "groups", "hub_party"),
                 _table("Agreements", "handshake", "hub_agreement"),
                 _table("Deliveries", "outbox", "hub_delivery"),
+                _table("Quotas", "data_usage", "hub_usage"),
                 _table("Conformance", "fact_check", "conformance_conformancecheck"),
             ],
         },

@@ -2,9 +2,11 @@
 
 from celery.signals import task_postrun
 
+from hub import quotas
 from hub.deviations import noting
 
 
 @task_postrun.connect
 def _write(**_: object) -> None:
     noting.flush()
+    quotas.flush()

@@ -42,6 +42,10 @@ class InvalidParameters(ClientError):
     code = 2001
 
 
+class QuotaReached(ClientError):
+    """2000 for what is new of a party that may have no more: nothing is wrong with it."""
+
+
 class NotEnoughInformation(ClientError):
     """2002: for example an authorization request without LocationReferences."""
 

@@ -48,7 +48,8 @@ class Command(BaseCommand):
         for one in ended:
             self.stdout.write(
                 f"{one}: {one.state}, {one.pages} pages, {one.stored} stored, {one.unchanged} "
-                f"unchanged, {one.bad} not valid, {one.foreign} of others, {one.removed} removed"
+                f"unchanged, {one.bad} not valid, {one.foreign} of others, "
+                f"{one.over_quota} over quota, {one.removed} removed"
                 + (f"; {escaped(one.last_error)}" if one.last_error else "")
             )
         failed = [str(one) for one in ended if one.state == PullState.FAILED or one.last_error]
