@@ -16,7 +16,7 @@ from hub.writer import Statement, Writer
 from sessions import storing, underway
 from sessions.models import Session, Told
 
-# A PATCH of a longer Session would hold up the event loop.
+# To read or to merge a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
 _OPEN: Final = (
     "SELECT FROM flex_fspassignment AS one WHERE one.session_id = kept.id AND one.ended_at IS NULL"
@@ -53,7 +53,11 @@ STATEMENTS: Final = (_PUT, _FIND, _PATCH)
 async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     """As relay.session_pushed; False where nothing was done, and a thread has to do it."""
     owner, session_id = relay.session_named(forwarded.match)
-    if owner != forwarded.sender or not forwarded.response.is_accepted:
+    if (
+        owner != forwarded.sender
+        or not forwarded.response.is_accepted
+        or len(forwarded.body) > _LONGEST
+    ):
         return False
     keep = _put if forwarded.method == "PUT" else _patch
     return await keep(writer, forwarded, owner, session_id)

@@ -36,6 +36,7 @@ from hub.routing import Forward, Found, LookupKind, Message
 from hub.store import Pushed, StoredObject
 from hub.views import answer_document
 from hub.writer import Writer
+from locations import at_once as location_at_once
 from locations.lookups import location_owner
 from locations.models import Location
 from sessions import lookups as session_lookups
@@ -201,8 +202,10 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
 _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
     ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
     ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
+    ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
+    ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
 }
-STATEMENTS: Final = flex_at_once.STATEMENTS
+STATEMENTS: Final = (*flex_at_once.STATEMENTS, *location_at_once.STATEMENTS)
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {

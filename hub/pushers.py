@@ -13,6 +13,11 @@ _WRITTEN_EVERY: Final = 600.0
 _written: dict[tuple[PartyId, str], float] = {}
 
 
+def is_noted(party: PartyId, module: str) -> bool:
+    """Whether there is nothing to write of it just now."""
+    return _written.get((party, module), 0.0) > time.monotonic()
+
+
 def note(party: PartyId, module: str) -> None:
     """This party has pushed an object of this module."""
     now = time.monotonic()

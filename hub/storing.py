@@ -44,6 +44,28 @@ def replace_statement(kind: "type[StoredObject]", names: tuple[str, ...]) -> str
     """  # noqa: S608 - names of our own tables and columns
 
 
+# What the parameters of those below are, where a statement is prepared without them.
+TYPES: Final = {"received_at": "timestamptz", "last_updated": "timestamptz", "deviates": "boolean"}
+
+
+def variant_statement(kind: "type[StoredObject]", names: tuple[str, ...], guard: str) -> str:
+    """Replace what its owner told one party alone, if nobody holds it and the `guard` is true.
+
+    Where there is such a row, its object is marked to have variants already.
+    """
+    key = (*kind.IDENTITY, "audience")
+    free = " AND ".join(f"{name} = %({name})s::text" for name in key)
+    return f"""
+        UPDATE {kind._meta.db_table} AS kept
+        SET {", ".join(f"{name} = {_given(kind, name)}" for name in names if name not in key)},
+            clean_until = {_clean_until("kept", "%(deviates)s", "%(received_at)s::timestamptz")}
+        WHERE kept.id = (SELECT id FROM {kind._meta.db_table} WHERE {free}
+                         FOR NO KEY UPDATE SKIP LOCKED)
+          AND kept.told_by = '' AND {guard}
+        RETURNING true
+    """  # noqa: S608 - names of our own tables and columns
+
+
 @cache
 def insert_statement(kind: "type[StoredObject]", names: tuple[str, ...]) -> str:
     """Insert, or return nothing where such a row has come meanwhile."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import psycopg
@@ -49,17 +50,26 @@ _BINARY: Final = 1
 class Statement:
     """A statement that is prepared on each connection; to repeat it must do no harm.
 
-    `sql` has its parameters as `%(name)s`; those named in `binary` are bytes. `may_wait`: it may
-    wait for another transaction, and so shares a commit with none.
+    `sql` has its parameters as `%(name)s`; those named in `binary` are bytes, and of those that it
+    does not tell by itself the `types` say what they are. `may_wait`: it may wait for another
+    transaction, and so shares a commit with none.
     """
 
     def __init__(
-        self, name: str, sql: str, *, binary: Collection[str] = (), may_wait: bool = False
+        self,
+        name: str,
+        sql: str,
+        *,
+        binary: Collection[str] = (),
+        types: Mapping[str, str] = MappingProxyType({}),
+        may_wait: bool = False,
     ) -> None:
         self.name = name.encode()
         self.may_wait = may_wait
         self.parameters: list[str] = []
-        self.sql = sql % _Numbers(self.parameters)
+        numbered = sql % _Numbers(self.parameters)
+        told = ", ".join(types.get(one, "unknown") for one in self.parameters)
+        self.prepare = f"PREPARE {name} ({told}) AS {numbered}".encode()
         self.formats = [_BINARY if one in binary else 0 for one in self.parameters]
 
     def encoded(self, values: Mapping[str, Any]) -> list[bytes | None]:
@@ -225,8 +235,7 @@ class Writer:
         for setting in _SETTINGS:
             await database.execute(setting)
         for statement in self._statements:
-            prepare = f"PREPARE {statement.name.decode()} AS {statement.sql}"
-            await database.execute(prepare.encode())
+            await database.execute(statement.prepare)
         line = _Line(database.pgconn, self._loop, self._ended)
         self._open += 1
         self._ended(line)

@@ -98,7 +98,7 @@ class Location(StoredObject):
             check_id(reading.sent, PARTS[len(pushed.ids) - 2][1], pushed.ids[-1])
         if pushed.method == "PUT" and len(pushed.ids) == 1:
             return cls._put(pushed, reading)
-        change = _PartChange(pushed, reading)
+        change = PartChange(pushed, reading)
         kept = cls.merge(cls.identity(pushed), pushed.audience, change.into, pushed.told_by)
         if kept is None:
             raise UnknownLocation(
@@ -108,21 +108,23 @@ class Location(StoredObject):
 
     @classmethod
     def _put(cls, pushed: Pushed, reading: Reading) -> Told:
-        identity, now = cls.identity(pushed), timezone.now()
-        moments = moments_of(reading.sent, reading.last_updated, now + FUTURE_TOLERANCE)
-        return cls._keep(
-            identity,
-            identity
-            | {
-                "audience": pushed.audience,
-                "last_updated": last_change(moments, now, now + FUTURE_TOLERANCE),
-                "document": pushed.body,
-                "received_at": now,
-                "deviates": bool(reading.differences),
-                "told_by": pushed.told_by,
-                "moments": as_json(moments),
-            },
-        )
+        return cls._keep(cls.identity(pushed), cls.as_kept(pushed, reading))
+
+    @classmethod
+    def as_kept(cls, pushed: Pushed, reading: Reading) -> dict[str, Any]:
+        """The columns of a whole Location."""
+        now = timezone.now()
+        ahead = now + FUTURE_TOLERANCE
+        moments = moments_of(reading.sent, reading.last_updated, ahead)
+        return cls.identity(pushed) | {
+            "audience": pushed.audience,
+            "last_updated": last_change(moments, now, ahead),
+            "document": pushed.body,
+            "received_at": now,
+            "deviates": bool(reading.differences),
+            "told_by": pushed.told_by,
+            "moments": as_json(moments),
+        }
 
     @classmethod
     def keep(
@@ -282,22 +284,25 @@ class Location(StoredObject):
         return None if found is None else found.document()
 
 
-class _PartChange:
-    """A PATCH, or a PUT of an EVSE or Connector; `body` tells others of it."""
+class PartChange:
+    """A PATCH, or a PUT of an EVSE or Connector; `body` tells others of it.
+
+    `now` is when it came; a moment later than `ahead` guards nothing.
+    """
 
     def __init__(self, pushed: Pushed, reading: Reading) -> None:
         self.body = pushed.body
         self._path = pushed.ids[1:]
         self._is_patch = pushed.method == "PATCH"
-        self._now = timezone.now()
-        self._ahead = self._now + FUTURE_TOLERANCE
+        self.now = timezone.now()
+        self.ahead = self.now + FUTURE_TOLERANCE
         fields, own = fields_of(pushed.body), reading.last_updated
-        self._change = merging.sent(fields, own, self._path, self._ahead)
+        self._change = merging.sent(fields, own, self._path, self.ahead)
 
     def into(self, row: Location) -> Merged | None:
         """The Location with the change in it; None when what it changes is newer already."""
-        merge = Merging(self._ahead)
-        kept = row.as_part(self._ahead)
+        merge = Merging(self.ahead)
+        kept = row.as_part(self.ahead)
         new = merge.below(kept, self._path, self._change, is_patch=self._is_patch)
         if not merge.says_more:
             return None
@@ -306,7 +311,7 @@ class _PartChange:
         document, moments = new.document(), new.moments()
         return Merged(
             document,
-            last_change(moments, self._now, self._ahead),
+            last_change(moments, self.now, self.ahead),
             merge.is_new,
             deviates=not is_right(document, LocationObject),
             more={"moments": msgspec.to_builtins(moments)},

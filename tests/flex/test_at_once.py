@@ -1,6 +1,5 @@
 """Which Sessions are kept without a thread, and that all others go the long way (decision 0030)."""
 
-import asyncio
 import json
 import threading
 import time
@@ -11,15 +10,11 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from flex import at_once, relay
 from flex.models import FspAssignment
 from hub.forwarded import Forwarded
-from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.modules import match
-from hub.outbound import Response
 from hub.wakeups import connection_parameters
-from hub.writer import Writer
 from sessions.models import Session
+from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread
 from tests.flex.agreements import agree
 from tests.scripted import Actor, code
 
@@ -28,31 +23,7 @@ PATCH = {"kwh": 3.5, "status": "COMPLETED", "x_own": 1, "last_updated": LATER}
 
 
 def forwarded(cast, method: str, session_id: str, body: dict[str, Any], to: Actor) -> Forwarded:
-    rest = cast.cpo.session_path(session_id).removeprefix("receiver/sessions/")
-    return Forwarded(
-        match=match("sessions", InterfaceRole.RECEIVER, rest, method),
-        method=method,
-        sender=cast.cpo.party,
-        receiver=to.party,
-        body=json.dumps(body).encode(),
-        query="",
-        correlation_id="correlation-at-once",
-        response=Response(200, {}, b'{"status_code":1000,"timestamp":"2026-03-01T10:00:00Z"}'),
-    )
-
-
-def is_kept_at_once(message: Forwarded) -> bool:
-    async def run() -> bool:
-        writer = Writer(at_once.STATEMENTS, 1)
-        try:
-            async with asyncio.timeout(20):
-                while not writer.connections:  # noqa: ASYNC110 - it connects by itself
-                    await asyncio.sleep(0.01)
-                return await at_once.session_pushed(writer, message)
-        finally:
-            await writer.close()
-
-    return asyncio.run(run())
+    return accepted("sessions", method, [session_id], body, (cast.cpo.party, to.party))
 
 
 def put(cast, session_id: str, to: Actor | None = None, **changes: Any) -> Forwarded:
@@ -95,7 +66,7 @@ def test_what_is_kept_at_once_is_what_a_thread_keeps(cast, changes):
             if name == names[0]:
                 assert is_kept_at_once(message)
             else:
-                relay.session_pushed(message)
+                keep_on_a_thread(message)
             row = columns(name)
             if changes["last_updated" if "last_updated" in changes else "cdr_token"] == "no time":
                 del row["last_updated"], row["put_last_updated"]  # Those of its arrival.

@@ -1,0 +1,58 @@
+"""What is kept from the event loop, called as the gateway does, with connections of its own."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hub import kept
+from hub.forwarded import Forwarded
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import match
+from hub.ocpi.party import PartyId
+from hub.outbound import Response
+from hub.writer import Writer
+
+
+def accepted(
+    module: str,
+    method: str,
+    ids: Sequence[str],
+    body: Mapping[str, Any],
+    parties: tuple[PartyId, PartyId],
+) -> Forwarded:
+    """A push of the first party that the second one has accepted; `ids` follow the owner's."""
+    sender, receiver = parties
+    return Forwarded(
+        match=match(module, InterfaceRole.RECEIVER, "/".join((*sender, *ids)), method),
+        method=method,
+        sender=sender,
+        receiver=receiver,
+        body=json.dumps(body).encode(),
+        query="",
+        correlation_id="correlation-at-once",
+        response=Response(200, {}, b'{"status_code":1000,"timestamp":"2026-03-01T10:00:00Z"}'),
+    )
+
+
+def is_kept_at_once(message: Forwarded) -> bool:
+    """Whether it was, or a thread has to do it."""
+
+    async def run() -> bool:
+        writer = Writer(kept.STATEMENTS, 1)
+        try:
+            async with asyncio.timeout(20):
+                while not writer.connections:  # noqa: ASYNC110 - it connects by itself
+                    await asyncio.sleep(0.01)
+                return await kept.at_once(writer, message)
+        finally:
+            await writer.close()
+
+    return asyncio.run(run())
+
+
+def keep_on_a_thread(message: Forwarded) -> None:
+    """As where it cannot be kept at once."""
+    keeper = kept.keeper(message.match, message.method)
+    assert keeper is not None
+    keeper(message)
