@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, ingest, listing, pull, record, relay
+from bench import delivery, faults, guards, ingest, listing, pull, record, relay
 
 
 class Bench(Protocol):
@@ -27,6 +27,7 @@ BENCHES: dict[str, Bench] = {
     "faults": faults,
     "pull": pull,
     "record": record,
+    "guards": guards,
 }
 
 

@@ -1,7 +1,7 @@
 """`python -m bench.join`: register parties that have no server of their own to shake hands with.
 
-Reads a JSON list of {party, role, url, sends} and writes {party: its credentials token}. `url` is
-where the party's endpoints are; the rows are those that the handshake itself makes.
+Reads a JSON list of {party, role, url, sends, receives} and writes {party: its credentials token}.
+`url` is where the party's endpoints are; the rows are those that the handshake itself makes.
 """
 
 import json
@@ -26,17 +26,24 @@ from hub.ocpi.strange_credentials import Read  # noqa: E402
 RECEIVED = ("locations", "sessions", "nltnm-places")
 
 
-def join(party: str, role: str, url: str, sends: Sequence[str] = ()) -> str:
+def join(
+    party: str,
+    role: str,
+    url: str,
+    sends: Sequence[str] = (),
+    receives: Sequence[str] = RECEIVED,
+) -> str:
     """Invite one party and take over its credentials; the token that it shall present.
 
-    It offers to receive Locations, Sessions and a custom module, and what it `sends`.
+    It offers to receive Locations, Sessions and a custom module (or what it `receives`), and what
+    it `sends`.
     """
     identity = PartyId.parse(party)
     invitation = onboarding.invite(identity, [Role(role)], party)
     platform = Platform.objects.get(name=party)
     roles = [CredentialsRole(Role(role), BusinessDetails(party), identity[1], identity[0])]
     credentials = Credentials(secrets.token_urlsafe(32), f"{url}/versions", roles)
-    modules = [(module, InterfaceRole.RECEIVER) for module in RECEIVED]
+    modules = [(module, InterfaceRole.RECEIVER) for module in receives]
     modules += [(module, InterfaceRole.SENDER) for module in sends]
     offer = Offer({(module, side): f"{url}/{module}" for module, side in modules})
     turn = handshake_turns.begin(platform.pk, 60.0)

@@ -110,6 +110,10 @@ class Program:
         """The same with all processes below it that live now."""
         return sum(self.family().values()) / _TICKS
 
+    def forget_peak(self) -> None:
+        """Begin to count its memory anew (proc(5), clear_refs)."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
     def peak_megabytes(self) -> float:
         """The most memory that it has held (VmHWM)."""
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
@@ -120,15 +124,25 @@ class Program:
 
 @contextmanager
 def served(
-    application: str, folder: Path, env: Mapping[str, str] | None = None, name: str = ""
+    application: str,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    name: str = "",
+    *,
+    like_hub: bool = False,
 ) -> Iterator[tuple[Program, int]]:
-    """An ASGI application on the runner's own socket under its uvicorn command, and its port."""
+    """An ASGI application on the runner's own socket under its uvicorn command, and its port.
+
+    All but the hub, and what is started `like_hub`, have a stock uvicorn.
+    """
     with listen("127.0.0.1", 0) as listening:
         port: int = listening.getsockname()[1]
-        # Other hops have a stock uvicorn.
         other = {"hub.asgi:application": application, "hub.answers:Protocol": "httptools"}
-        is_hub = application in other
-        arguments = [part if is_hub else other.get(part, part) for part in WEB]
+        if application in other:
+            other = {}
+        elif like_hub:
+            other = {"hub.asgi:application": application}
+        arguments = [other.get(part, part) for part in WEB]
         program = Program(
             name or application.partition(":")[0],
             [sys.executable, *arguments, str(listening.fileno())],

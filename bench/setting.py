@@ -40,18 +40,23 @@ class Setting:
 
     def to_hub(self, module: str, to: PartyId, object_id: str, body: bytes) -> bytes:
         """A PUT of the CPO to a party through the hub."""
-        sent = {
-            "Authorization": headers.authorization(self.token),
-            headers.REQUEST_ID: "0a7f3f6c-2e1b-4b52-9a0f-5b1e4f0a9c11",
-            headers.CORRELATION_ID: "6d0f7a52-8f2c-4c39-8a63-1f6f0b7d2e90",
-            headers.FROM_COUNTRY_CODE: CPO.country_code,
-            headers.FROM_PARTY_ID: CPO.party_id,
-            headers.TO_COUNTRY_CODE: to.country_code,
-            headers.TO_PARTY_ID: to.party_id,
-            "Content-Type": "application/json",
-        }
-        path = f"/ocpi/2.2.1/receiver/{module}/{CPO.country_code}/{CPO.party_id}/{object_id}"
-        return load.put(path, sent, body)
+        return routed(self.token, module, to, object_id, body)
+
+
+def routed(token: str, module: str, to: PartyId, object_id: str, body: bytes) -> bytes:
+    """A PUT of the CPO, which presents this token, to a party."""
+    sent = {
+        "Authorization": headers.authorization(token),
+        headers.REQUEST_ID: "0a7f3f6c-2e1b-4b52-9a0f-5b1e4f0a9c11",
+        headers.CORRELATION_ID: "6d0f7a52-8f2c-4c39-8a63-1f6f0b7d2e90",
+        headers.FROM_COUNTRY_CODE: CPO.country_code,
+        headers.FROM_PARTY_ID: CPO.party_id,
+        headers.TO_COUNTRY_CODE: to.country_code,
+        headers.TO_PARTY_ID: to.party_id,
+        "Content-Type": "application/json",
+    }
+    path = f"/ocpi/2.2.1/receiver/{module}/{CPO.country_code}/{CPO.party_id}/{object_id}"
+    return load.put(path, sent, body)
 
 
 def to_hop(milliseconds: int, object_id: str, body: bytes) -> bytes:

@@ -253,6 +253,7 @@ HANDSHAKE_THREADS = env.integer("HANDSHAKE_THREADS", 4, least=1)
 # The console's own, so that its visitors take none of OCPI's; one more checks passwords.
 CONSOLE_THREADS = env.integer("CONSOLE_THREADS", 2, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["hub.console.passwords.PatientHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
