@@ -2,13 +2,14 @@
 
 import hashlib
 import string
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from hub import leases, pseudonyms, quotas, statements
@@ -56,18 +57,15 @@ class Cdr(StoredObject):
         return cls.objects.filter(models.Q(owner=str(viewer)) | models.Q(audience=str(viewer)))
 
     @classmethod
-    def at(cls, owner: PartyId, emsp: PartyId, body: bytes) -> "Cdr | None":
+    def at(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> "Cdr | None":
         """The CDR of this id, when that eMSP has taken one."""
-        bill = Bill.read(body)
-        if bill is None:
-            return None
-        return cls.named(identity(owner, bill.id)).filter(audience=str(emsp)).first()
+        return cls.named(identity(owner, cdr_id)).filter(audience=str(emsp)).first()
 
     @classmethod
     def taken(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
-        """Keep a CDR that its eMSP has accepted, however it is spelled."""
-        bill = Bill.read(body)
-        if bill is None or not envelope.is_accepted(response.status, response.body):
+        """Keep what its eMSP has accepted, however it is spelled: a CDR, or each of several."""
+        bills = Bill.all_in(body)
+        if not bills or not envelope.is_accepted(response.status, response.body):
             return
         location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
         Cdr.objects.bulk_create(
@@ -81,14 +79,15 @@ class Cdr(StoredObject):
                     answer_body=response.body,
                     answer_location=quote(location, safe=string.punctuation)[:2048],
                 )
+                for bill in bills
             ],
             ignore_conflicts=True,
         )
-        quotas.add(str(owner), What.CDRS)
+        quotas.add(str(owner), What.CDRS, len(bills))
 
-    def answer_again(self, body: bytes) -> Response:
+    def answer_again(self, document: bytes) -> Response:
         """The eMSP's answer to the same CDR; InvalidParameters (2001) for another of its id."""
-        if not self._is(body):
+        if not self._is(document):
             raise InvalidParameters(
                 f"{self.audience} has taken another CDR of this id already, and a CDR cannot be "
                 "changed or replaced once sent: send a Credit CDR, then a CDR with a new id."
@@ -98,12 +97,12 @@ class Cdr(StoredObject):
             found["location"] = self.answer_location
         return Response(self.answer_status, found, bytes(self.answer_body))
 
-    def _is(self, body: bytes) -> bool:
+    def _is(self, document: bytes) -> bool:
         """Whether it is this CDR; one whose driver was erased is compared without its driver."""
-        kept, document = bytes(self.document), heads.object_of(body)
-        if document is not None and pseudonyms.is_of_nobody(kept):
+        kept = bytes(self.document)
+        if pseudonyms.is_of_nobody(kept):
             document = pseudonyms.without_driver(document, PartyId.parse(self.audience))
-        return document is not None and _is_same(kept, document)
+        return _is_same(kept, document)
 
 
 class Posting(Leased):
@@ -131,30 +130,52 @@ class Posting(Leased):
         Its lease lasts as long as the call may, and is not renewed. InOneMoment while the same CDR
         is on its way. InvalidParameters (2001) for somebody else's CDR, and for one that would
         replace another; QuotaReached for one too many. What is not an object is left to its
-        receiver.
+        receiver. Several in a list, which the text does not know, go as one: all of them are new,
+        or all were taken.
         """
-        bill = Bill.read(body)
-        if bill is None:
+        bills = Bill.all_in(body)
+        if not bills:
             return None
-        bill.check_owner(owner)
-        known = Cdr.at(owner, emsp, body)
+        for bill in bills:
+            bill.check_owner(owner)
+        known = cls._known(owner, emsp, bills)
         if known is None:
-            quotas.check(str(owner), What.CDRS)
-            lease = cls._claim(owner, emsp, bill.id)
+            if quotas.room(str(owner), What.CDRS, len(bills)) < len(bills):
+                quotas.refuse(str(owner), What.CDRS)
+            lease = cls._claim(owner, emsp, sorted(bill.id for bill in bills))
             # Another process may have ended between the look and the claim.
-            known = Cdr.at(owner, emsp, body)
+            try:
+                known = cls._known(owner, emsp, bills)
+            except InvalidParameters:
+                cls.end(lease)
+                raise
             if known is None:
                 return lease
             cls.end(lease)
-        return known.answer_again(body)
+        return known
 
     @classmethod
-    def _claim(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> Lease:
+    def _known(cls, owner: PartyId, emsp: PartyId, bills: "list[Bill]") -> Response | None:
+        """The answer to them that is known; None when all are new."""
+        found = [(bill, Cdr.at(owner, emsp, bill.id)) for bill in bills]
+        answers = [known.answer_again(bill.document) for bill, known in found if known is not None]
+        if answers and len(answers) < len(bills):
+            taken = ", ".join(bill.id for bill, known in found if known is not None)
+            raise InvalidParameters(
+                f"Of the CDRs in this list {emsp} has taken some already ({taken[:200]}): POST "
+                "each of the others by itself, one CDR in a message."
+            )
+        return answers[0] if answers else None
+
+    @classmethod
+    def _claim(cls, owner: PartyId, emsp: PartyId, ids: list[str]) -> Lease:
+        """All or none, under one fence."""
         seconds = settings.FORWARD_TIMEOUT + GRACE
         asked = leases.clock()
-        claimed = statements.run(_CLAIM, (str(owner), cdr_id, str(emsp), float(seconds)))
-        if not claimed:
-            raise InOneMoment
+        with transaction.atomic() if len(ids) > 1 else nullcontext():
+            claimed = statements.run(_CLAIM, (str(owner), str(emsp), float(seconds), ids))
+            if len(claimed) < len(ids):
+                raise InOneMoment
         return Lease(claimed[0][0], asked, seconds)
 
     @classmethod
@@ -180,8 +201,10 @@ class Posting(Leased):
 
 
 _CLAIM: Final = f"""
+WITH claim AS MATERIALIZED (SELECT {leases.NEXT_FENCE} AS fence)
 INSERT INTO ocpi_cdrs_posting AS old (owner, object_id, emsp, fence, lease_until)
-VALUES (%s, %s, %s, {leases.NEXT_FENCE}, {leases.NOW} + %s * interval '1 second')
+SELECT %s, id, %s, claim.fence, {leases.NOW} + %s * interval '1 second'
+FROM claim, unnest(%s::text[]) AS id
 ON CONFLICT (owner, object_id, emsp) DO UPDATE
 SET fence = excluded.fence, lease_until = excluded.lease_until WHERE {leases.free("old")}
 RETURNING fence
@@ -214,18 +237,24 @@ class Bill(NamedTuple):
     last_updated: datetime | None
 
     @classmethod
-    def read(cls, body: bytes) -> "Bill | None":
-        """Also of a list of one; None for what is no object.
+    def all_in(cls, body: bytes) -> "list[Bill]":
+        """The CDR of a POST, or each one of a list; none where there is no object.
 
         One without an id, or with one that no column takes, is known by what it says: the same one
-        sent again is the same bill.
+        sent again is the same bill. One that stands in a list twice is one; InvalidParameters
+        (2001) for two of one id.
         """
-        document = heads.object_of(body)
-        if document is None:
-            return None
-        head = _read(document)
-        owner = (heads.text(head.country_code), heads.text(head.party_id))
-        return cls(document, _name(head, document), owner, lenient.moment(head.last_updated))
+        found: dict[str, Bill] = {}
+        for document in heads.objects_of(body):
+            head = _read(document)
+            owner = (heads.text(head.country_code), heads.text(head.party_id))
+            moment = lenient.moment(head.last_updated)
+            bill = cls(document, _name(head, document), owner, moment)
+            if not _is_same(found.setdefault(bill.id, bill).document, document):
+                raise InvalidParameters(
+                    f"Two CDRs of the list have the id {bill.id[:40]!r}, and differ."
+                )
+        return list(found.values())
 
     def check_owner(self, sender: PartyId) -> None:
         """Refuse (2001) a CDR that names another CPO than its sender; it may name none."""

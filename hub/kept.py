@@ -27,6 +27,7 @@ from hub.models import ForwardedUrl
 from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
+from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
@@ -89,7 +90,13 @@ def _cdr_posted(forwarded: Forwarded) -> None:
         forwarded.response,
         forwarded.lease,
     )
-    forwarded.note(deviations_of(forwarded.body, CDR))
+    documents = heads.objects_of(forwarded.body)
+    if len(documents) > 1:
+        forwarded.note([Deviation("several-objects", "CDR", f"{len(documents)} CDRs in a list")])
+        for document in documents:
+            forwarded.note(deviations_of(document, CDR))
+    else:
+        forwarded.note(deviations_of(forwarded.body, CDR))
 
 
 def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
@@ -155,11 +162,12 @@ def cdr_location(
     """
     if not envelope.is_accepted(response.status, response.body):
         return None
-    bill = Bill.read(body)
-    own = callbacks.rewrite_location(location, asked, caller, forward, bill.id if bill else "")
+    bills = Bill.all_in(body)
+    cdr_id = bills[0].id if bills else ""
+    own = callbacks.rewrite_location(location, asked, caller, forward, cdr_id)
     if own is not None:
         return own
-    known = Cdr.at(forward.sender, forward.receiver.identity, body)
+    known = Cdr.at(forward.sender, forward.receiver.identity, cdr_id) if bills else None
     return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
 
 

@@ -62,6 +62,7 @@ RULES: Final[dict[str, Rule]] = {
         "a charging period of a Session PATCH that begins as one before it, with other dimensions",
         "mod_sessions: a ChargingPeriod is sent once; correct it with a PUT of the whole Session",
     ),
+    "several-objects": Rule("several objects in one message", "one object a message"),
     "sister-party": Rule(
         "an object of another party of the platform", "OCPI-from names the owner of the object"
     ),

@@ -31,6 +31,13 @@ def object_of(body: bytes) -> bytes | None:
     return body if start == b"{" else None
 
 
+def objects_of(body: bytes) -> list[bytes]:
+    """All JSON objects that a body is, or holds as a list; others of the list are left out."""
+    start = body.lstrip()[:1]
+    found = [bytes(one) for one in _list_of(body)] if start == b"[" else [body]
+    return [one for one in found if one.lstrip()[:1] == b"{"]
+
+
 def reader(head: type[H]) -> Callable[[bytes], H]:
     """A function that reads a JSON object's `head`: a Struct of `Any` fields, each None by default.
 

@@ -152,7 +152,7 @@ def test_an_emsp_that_is_no_party_here_is_4001_with_its_name(hub, cpo, emsp):
         b"5",
         b'"x"',
         b"null",
-        b"[{},{}]",
+        b'[5,"x"]',
     ],
 )
 def test_with_to_what_is_no_cdr_is_its_receivers_to_refuse_and_is_not_kept(hub, cpo, emsp, body):
