@@ -2,7 +2,7 @@
 
 A steady stream of numbered updates and CDRs goes through a whole hub, as `script/server` starts it.
 Meanwhile its processes are ended by SIGKILL, one after the other at random moments: web processes,
-Celery workers, beat, Valkey (what it holds is wiped) and PostgreSQL. At the end every receiver must
+Celery workers, Valkey (what it holds is wiped) and PostgreSQL. At the end every receiver must
 hold exactly the state that was acknowledged, no update of an object may have come after a newer
 one, and every acknowledged CDR must be at its eMSP and in the hub's store once.
 """
@@ -31,7 +31,6 @@ TARGETS = {
     "profiles": ("celery", "profiles@"),
     "deliveries": ("celery", "deliveries@"),
     "upkeep": ("celery", "upkeep@"),
-    "beat": ("celery", "beat"),
     "Valkey, wiped": ("valkey-server",),
     "PostgreSQL": ("postgres", "-D"),
 }

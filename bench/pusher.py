@@ -30,6 +30,7 @@ from hub.models import (  # noqa: E402
     MessageBody,
     Party,
     Platform,
+    Sharding,
 )
 from hub.ocpi import headers  # noqa: E402
 from hub.ocpi.datatypes import InterfaceRole  # noqa: E402
@@ -147,12 +148,12 @@ def _evenly(write: Callable[[int], None], updates: int, per_second: float) -> li
 
 def claims(receivers: list[int], rows: int) -> float:
     """Seconds a row to claim and mark so many rows of these receivers, as a drain does."""
-    return asyncio.run(_claims(receivers, rows))
+    return asyncio.run(_claims(receivers, rows, Sharding.number()))
 
 
-async def _claims(receivers: list[int], rows: int) -> float:
-    mine = [one for one in receivers if DrainLease.shard_of(one) == 0]
-    async with Shard(0) as shard:
+async def _claims(receivers: list[int], rows: int, shards: int) -> float:
+    mine = [one for one in receivers if DrainLease.shard_of(one, shards) == 0]
+    async with Shard(0, shards) as shard:
         if not await shard.take():
             raise RuntimeError("the shard is drained by somebody")
         done, began = 0, time.monotonic()

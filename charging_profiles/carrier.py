@@ -1,16 +1,15 @@
 """Carries profile commands to their CPOs: one event loop, many calls open at once.
 
-A Celery job runs one (tasks.py) for as long as commands come, and `LINGER` longer. A command is
-claimed by a lease on its row, so any number of carriers may be at work; whoever writes a row sees
-by their lock that one is (ProfileCommand.add), and then only has to notify it.
+Each worker of profiles has one that never ends. A command is claimed by a lease on its row, so any
+number of carriers may be at work; whoever writes a row notifies them, and they look each second.
 """
 
 import asyncio
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +19,7 @@ import uvloop
 from django.conf import settings
 
 from charging_profiles import authority
-from charging_profiles.models import CARRIERS_LOCK, CHANNEL, CommandState, ProfileCommand
+from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
 from hub import leases, outbound, outbox, statements, token_forms
 from hub.bridge import Bridge
@@ -41,15 +40,14 @@ logger = logging.getLogger(__name__)
 PAUSE = 0.2
 # Whose lease was taken or renewed longer ago asks the database again before it sends.
 ASK_AGAIN = 0.1
-# How long a carrier without work waits for more: a job of Celery's costs more than a command.
-LINGER = 2.0
+# Whoever hears of no command looks this often.
+LOOK_EVERY = 1.0
 
 
 class Carrier:
-    """One run of the job."""
+    """One event loop's work."""
 
-    def __init__(self, linger: float = LINGER) -> None:
-        self._linger = linger
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._is_stopping = False
         self._to_look = asyncio.Event()
@@ -62,7 +60,8 @@ class Carrier:
 
     def look(self) -> None:
         """From any thread: there may be commands that nobody has notified."""
-        self._loop.call_soon_threadsafe(self._to_look.set)
+        with suppress(RuntimeError):  # Its loop is closed: it has ended.
+            self._loop.call_soon_threadsafe(self._to_look.set)
 
     def stop(self) -> None:
         """From any thread: end when what is under way has ended."""
@@ -70,21 +69,17 @@ class Carrier:
         self.look()
 
     async def run(self) -> None:
-        """Until nothing has come for a while."""
+        """Until it is stopped."""
         self._django = Bridge(1)
         self._outbound = outbound.AsyncCaller()
         try:
             async with await _connection() as self._database, await _connection() as listening:
                 await listening.execute(f"LISTEN {CHANNEL}")
-                await listening.execute(f"SELECT pg_advisory_lock_shared({CARRIERS_LOCK})")
                 async with asyncio.TaskGroup() as group:
                     hearing = group.create_task(self._hear(listening))
                     renewing = group.create_task(self._renew_leases())
                     await self._carry_all(group)
                     await _cancelled(hearing)
-                    await listening.execute(f"SELECT pg_advisory_unlock_shared({CARRIERS_LOCK})")
-                    # Written while the lock was still seen.
-                    await self._claim(group)
                     while self._claimed:
                         await asyncio.wait([task for _, task in self._claimed.values()])
                     await _cancelled(renewing)
@@ -115,21 +110,15 @@ class Carrier:
                 lease.end()
 
     async def _carry_all(self, group: asyncio.TaskGroup) -> None:
-        with _at_work(self):
-            while not self._is_stopping:
-                self._to_look.clear()
-                await self._claim(group)
-                try:
-                    async with asyncio.timeout(self._linger):
-                        await self._to_look.wait()
-                except TimeoutError:
-                    if not self._claimed:
-                        return
+        while not self._is_stopping:
+            self._to_look.clear()
+            await self._claim(group)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._to_look.wait()
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Lease what waits, save for CPOs that have enough, and begin to carry it in its order."""
-        if self._is_stopping:
-            return
         most = settings.PROFILE_CALLS_PER_RECEIVER
         full = [cpo for cpo, open_calls in self._at_cpo.items() if open_calls >= most]
         asked = leases.clock()
@@ -312,39 +301,44 @@ _RELEASE = f"""
 """  # noqa: S608 - names of ours
 
 
-_lock = threading.Lock()
-_carriers: set[Carrier] = set()
+class Carrying:
+    """The permanent loop of a worker of profiles."""
 
+    def __init__(self) -> None:
+        self._is_stopping = threading.Event()
+        self._carrier: Carrier | None = None
 
-@contextmanager
-def _at_work(carrier: Carrier) -> Iterator[None]:
-    with _lock:
-        _carriers.add(carrier)
-    try:
-        yield
-    finally:
-        with _lock:
-            _carriers.discard(carrier)
+    def run(self) -> None:
+        """Carry what waits and what comes, until it is stopped; without the database, later."""
+        while not self._is_stopping.is_set():
+            try:
+                uvloop.run(self._carry())
+            except* psycopg.Error as errors:
+                logger.warning("commands wait for the database: %s", errors.exceptions[0])
+                self._is_stopping.wait(LOOK_EVERY)
+            except* Exception:
+                # The boundary of this thread: without it the process would live and carry nothing.
+                logger.exception("the carrier of this process failed; beginning again")
+                self._is_stopping.wait(LOOK_EVERY)
 
-
-def carry(linger: float) -> None:
-    """Carry what waits and what comes, unless this process does so already."""
-    with _lock:
-        for carrier in _carriers:
-            carrier.look()
-        if _carriers:
+    async def _carry(self) -> None:
+        self._carrier = Carrier()
+        if self._is_stopping.is_set():
             return
+        try:
+            await self._carrier.run()
+        finally:
+            self._carrier = None
 
-    async def run() -> None:
-        await Carrier(linger).run()
+    def look(self) -> None:
+        """From any thread: there may be commands that nobody has notified."""
+        if (carrier := self._carrier) is not None:
+            carrier.look()
 
-    uvloop.run(run())
-
-
-def stop() -> None:
-    """This process is to end."""
-    with _lock:
-        for carrier in _carriers:
+    def stop(self) -> None:
+        """From any thread: end when what is under way has ended."""
+        self._is_stopping.set()
+        if (carrier := self._carrier) is not None:
             carrier.stop()
 
 

@@ -5,7 +5,6 @@ result later. The row is the truth; jobs and notifications only make it move soo
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
 from secrets import token_urlsafe
 from typing import Any
 
@@ -40,10 +39,8 @@ class CommandState(models.TextChoices):
 
 
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
-# Where those who carry commands listen, and the lock that they share while they do: a connection
-# that is gone holds none, so that a dead worker is never waited for.
+# Where those who carry commands listen.
 CHANNEL = "flexhub_commands"
-CARRIERS_LOCK = 0x0C91_C0DE
 
 
 def _new_key() -> str:
@@ -113,11 +110,10 @@ class ProfileCommand(Leased):
         """Who is asked."""
         return PartyId(self.cpo_country_code.upper(), self.cpo_party_id.upper())
 
-    def add(self) -> bool:
-        """Write the new row and tell who carries commands; False when nobody does just now."""
+    def add(self) -> None:
+        """Write the new row and tell who carries commands."""
         values = [settings.FORWARD_TIMEOUT, *statements.values(self, *_ADD_SAYS)]
-        [(self.pk, _, nobody_carries)] = statements.run(_ADD, values)
-        return not nobody_carries
+        [(self.pk, _)] = statements.run(_ADD, values)
 
     def answered(
         self,
@@ -229,16 +225,6 @@ class ProfileCommand(Leased):
             cls.passed_on(command.pk)
         return len(ended)
 
-    @classmethod
-    def left_behind(cls) -> "models.QuerySet[ProfileCommand]":
-        """Commands that a dead worker or a wiped broker dropped, to be carried after all."""
-        a_second_ago = Now() - timedelta(seconds=1)
-        return cls.objects.filter(
-            models.Q(state=CommandState.WAITING, created_at__lt=a_second_ago)
-            | models.Q(state=CommandState.SENDING, lease_until__lt=Now()),
-            answer_by__gt=Now(),
-        )
-
 
 # All times are the database's: the hosts of web processes and workers may differ.
 _ADD_SAYS = {
@@ -248,7 +234,7 @@ _ADD_SAYS = {
 _ADD = f"""
     WITH given AS (SELECT %s::float8 AS seconds)
     {statements.insert_into(ProfileCommand, **_ADD_SAYS)}
-    RETURNING id, pg_notify('{CHANNEL}', ''), pg_try_advisory_xact_lock({CARRIERS_LOCK})
+    RETURNING id, pg_notify('{CHANNEL}', '')
 """
 _ANSWERED = f"""
     WITH answered AS (

@@ -24,7 +24,7 @@ from charging_profiles.objects import (
     SetChargingProfile,
 )
 from charging_profiles.results import result_of
-from hub import callbacks, outbox, routing
+from hub import callbacks, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
@@ -144,8 +144,7 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         raise InvalidParameters("The query is too long to be passed on.")
     forwards.take(cpo.platform.id)
     try:
-        if not command.add():
-            outbox.wake("charging_profiles.tasks.carry_commands")
+        command.add()
     except Exception:
         forwards.give_back(cpo.platform.id)
         raise

@@ -12,7 +12,7 @@ from typing import Final
 from django.conf import settings
 from django.db import connection
 
-from hub.models import Delivery, DeliveryState, DrainLease, Platform
+from hub.models import Delivery, DeliveryState, DrainLease, Platform, Sharding
 from hub.ocpi.errors import ServerError
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ class Backlog:
             late = [receiver for (receiver,) in cursor.fetchall()]
         if not late:
             return ""
-        held = DrainLease.held()
-        if any(DrainLease.shard_of(receiver) not in held for receiver in late):
+        held, shards = DrainLease.held(), Sharding.number()
+        if any(DrainLease.shard_of(receiver, shards) not in held for receiver in late):
             return f"nobody has delivered anything for {seconds:g} s"
         registered = Platform.objects.filter(registered_at__isnull=False).count()
         if len(late) > 1 and 4 * len(late) > registered:

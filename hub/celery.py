@@ -22,6 +22,7 @@ app = Celery(
         "hub.replay",
         "hub.still_alive",
         "hub.upkeep",
+        "hub.workers.process",
     ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")

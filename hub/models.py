@@ -3,14 +3,12 @@
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 
-from django.conf import settings
 from django.db import models
 from django.db.models.functions import Concat, Greatest, Least, Upper
 from django.utils import timezone
 
-from hub import secret_box, statements
+from hub import secret_box
 from hub.handshake_turns import HandshakeTurn as HandshakeTurn
-from hub.leases import NOW, Leased
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
@@ -19,6 +17,11 @@ from hub.parties import Party as Party
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
 from hub.quotas import Usage as Usage
+from hub.workers.models import DrainLease as DrainLease
+from hub.workers.models import Job as Job
+from hub.workers.models import Sharding as Sharding
+from hub.workers.models import Timer as Timer
+from hub.workers.models import WorkerProcess as WorkerProcess
 
 
 class TokenForm(models.TextChoices):
@@ -402,28 +405,6 @@ class Delivery(models.Model):
     def content(self) -> bytes:
         """The body that is sent, its own or the broadcast's."""
         return bytes(self.body if self.shared is None else self.shared.body)
-
-
-class DrainLease(Leased):
-    """Who drains a shard of the receivers, and until when (hub/leases.py)."""
-
-    shard = models.PositiveSmallIntegerField(primary_key=True)
-    owner = models.CharField(max_length=64, blank=True)
-
-    def __str__(self) -> str:
-        return f"shard {self.shard}: {self.owner}, fence {self.fence}"
-
-    @staticmethod
-    def shard_of(receiver: int) -> int:
-        """Which shard's drain carries what goes to this platform."""
-        shards: int = settings.DELIVERY_SHARDS
-        return receiver % shards
-
-    @classmethod
-    def held(cls) -> set[int]:
-        """The shards that somebody drains now."""
-        held = f"SELECT shard FROM hub_drainlease WHERE lease_until > {NOW}"  # noqa: S608
-        return {shard for (shard,) in statements.run(held)}
 
 
 class Replay(models.Model):

@@ -1,33 +1,18 @@
 """The outbox: rows for the pushes that the hub owes, written with the change that causes them."""
 
-import logging
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from celery.exceptions import CeleryError
 from django.db import connection, transaction
 from django.utils import timezone
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from hub.backlog import backlog
-from hub.celery import app
-from hub.models import Delivery, DrainLease
+from hub.models import Delivery
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
-
-logger = logging.getLogger(__name__)
-# What publishing raises when the broker is away; the sweeps find the rows without it.
-BROKER_ERRORS = (CeleryError, KombuError, RedisError, OSError)
-
-# A wake-up that nobody took for so long is void: the sweeps have given another one since, and a
-# queue that is behind must not fill with all of them.
-WAKE_EXPIRES: Final = 60
-# A drain is woken so often at most by one process.
-WAKE_EVERY: Final = 0.2
-_woken: dict[int, float] = {}
+from hub.workers.wake import nudge as nudge
+from hub.workers.wake import wake as wake
 
 
 def enqueue(deliveries: Sequence[Delivery]) -> None:
@@ -35,7 +20,7 @@ def enqueue(deliveries: Sequence[Delivery]) -> None:
     if not deliveries:
         return
     Delivery.objects.bulk_create(deliveries)
-    _wake_at_commit({delivery.receiver_id for delivery in deliveries})
+    transaction.on_commit(_wake_drains, robust=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,35 +90,13 @@ def spread(broadcast: Broadcast, receivers: Iterable[Addressee]) -> int:
                 list(party_ids),
             ],
         )
-    _wake_at_commit(set(platforms))
+    transaction.on_commit(_wake_drains, robust=True)
     return len(receivers)
 
 
-def _wake_at_commit(receivers: set[int]) -> None:
-    shards = {DrainLease.shard_of(receiver) for receiver in receivers}
-    transaction.on_commit(lambda: _wake_drains(shards), robust=True)
-
-
-def _wake_drains(shards: set[int]) -> None:
-    """Wake a worker for those that nobody drains.
-
-    Asked after the commit: a drain looks once more after it has given its lease back, so it has
-    either seen the rows or is seen to be gone here.
-    """
-    for shard in shards - DrainLease.held():
-        wake_drain(shard)
-
-
-def wake_drain(shard: int) -> None:
-    """Tell a worker that something waits in a shard.
-
-    A drain goes on for a moment after it was woken, so one message in a while is enough: those of
-    an hour without workers must not fill the broker.
-    """
-    now = time.monotonic()
-    if now - _woken.get(shard, -WAKE_EVERY) >= WAKE_EVERY:
-        _woken[shard] = now
-        wake("hub.delivery.drain", shard)
+def _wake_drains() -> None:
+    """They hold their shards all the time, and look less often when nothing comes."""
+    nudge("deliveries")
 
 
 def receivers_waiting() -> list[int]:
@@ -155,11 +118,3 @@ def receivers_waiting() -> list[int]:
             """
         )
         return [receiver for (receiver,) in cursor.fetchall()]
-
-
-def wake(task: str, *arguments: object) -> None:
-    """Tell a worker that a row waits. With no broker the sweep finds it a second later."""
-    try:
-        app.send_task(task, args=arguments, retry=False, expires=WAKE_EXPIRES)
-    except BROKER_ERRORS as error:
-        logger.warning("no broker to wake a worker for %s: %s", task, error)

@@ -126,8 +126,6 @@ MAX_CDRS_PER_PARTY = env.integer("MAX_CDRS_PER_PARTY", 50_000_000)
 MAX_URLS_PER_PARTY = env.integer("MAX_URLS_PER_PARTY", 200_000)
 
 # --- Deliveries: pushes that the hub owes --------------------------------------------------------
-# Receivers are divided into so many shards, each drained by one job at a time.
-DELIVERY_SHARDS = env.integer("DELIVERY_SHARDS", 2, least=1)
 # Objects of one receiver that are on their way to it at the same time.
 DELIVERY_LANES = env.integer("DELIVERY_LANES", 10, least=1)
 # Open calls of one drain; beyond half of them each receiver only has its even part of the rest.
@@ -304,20 +302,15 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+# A worker lives and works without its broker, however long (hub/workers/process.py).
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# The broker only wakes workers up: a wake-up that cannot be given is left to the sweep.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
     "socket_timeout": 5,
     "socket_connect_timeout": 1,
     "health_check_interval": 10,
-    # A publisher does not wait for a broker that is away; workers have a retry of their own.
-    "max_retries": 1,
-    "interval_start": 0,
-    "interval_step": 0,
-    "interval_max": 0,
 }
-CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
@@ -326,59 +319,28 @@ CELERY_TASK_ROUTES = {
     "hub.conformance.*": {"queue": "upkeep"},
     "hub.delivery.*": {"queue": "deliveries"},
     "hub.pull.*": {"queue": "pulls"},
+    "hub.record.*": {"queue": "upkeep"},
     "hub.still_alive.*": {"queue": "upkeep"},
     "hub.replay.*": {"queue": "upkeep"},
     "hub.upkeep.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
-CELERY_BEAT_SCHEDULE = {
-    # expires: a beat that ran on while workers were away must not leave a pile of sweeps.
-    "profile commands left behind": {
-        "task": "charging_profiles.tasks.sweep",
-        "schedule": 1.0,
-        "options": {"expires": 5},
+# What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
+TURNS_BY_THE_CLOCK = {
+    "profiles": {"charging_profiles.tasks.sweep": 1.0},
+    "deliveries": {"hub.delivery.sweep": 10.0},
+    "upkeep": {
+        "hub.pull.sweep": 5.0,
+        "flex.tasks.forget_left_behind": 10.0,
+        "hub.still_alive.check_quiet_platforms": 30.0,
+        "hub.replay.advance": 1.0,
+        "hub.record.drain.drain_messages": 1.0,
+        "hub.record.drain.make_partitions": 600.0,
+        "hub.conformance.check.sweep": 10.0,
+        "hub.upkeep.forget_bodies": 60.0,
+        "hub.upkeep.recount": 900.0,
+        "hub.upkeep.clean_up": 3600.0,
     },
-    "deliveries left behind": {
-        "task": "hub.delivery.sweep",
-        "schedule": 1.0,
-        "options": {"expires": 5},
-    },
-    "lists that are due": {
-        "task": "hub.pull.sweep",
-        "schedule": 5.0,
-        "options": {"expires": 10, "queue": "upkeep"},
-    },
-    "Sessions left on their way": {
-        "task": "flex.tasks.forget_left_behind",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    },
-    "still-alive check": {
-        "task": "hub.still_alive.check_quiet_platforms",
-        "schedule": 30.0,
-        "options": {"expires": 60},
-    },
-    "replays to parties that are back": {
-        "task": "hub.replay.advance",
-        "schedule": 1.0,
-        "options": {"expires": 5},
-    },
-    "bodies of broadcasts that are delivered": {
-        "task": "hub.upkeep.forget_bodies",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "checks of parties left behind": {
-        "task": "hub.conformance.check.sweep",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    },
-    "numbers of quotas": {
-        "task": "hub.upkeep.recount",
-        "schedule": 900.0,
-        "options": {"expires": 900},
-    },
-    "clean-up": {"task": "hub.upkeep.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
 }
 
 # What no format of ours shows need not be found out for each record (Logging HOWTO, Optimization).

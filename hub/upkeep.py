@@ -1,4 +1,4 @@
-"""Forgetting what nobody needs any more; Celery beat runs it every hour."""
+"""Forgetting what nobody needs any more, every hour."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The runner: starts PostgreSQL, Valkey, web processes, Celery workers and beat, and minds them."""
+"""The runner: starts PostgreSQL, Valkey, web processes and workers, and minds them."""
 
 import contextlib
 import http.client
@@ -27,7 +27,7 @@ from stack.valkey import Valkey
 
 READY_SECONDS = 60
 MOST_FILES = 65_536
-WORKERS = {"profiles": 4, "deliveries": 32, "pulls": 8, "upkeep": 8}  # group and queue: threads
+WORKERS = ("profiles", "deliveries", "pulls", "upkeep")  # each of one queue
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop"]
 WEB += ["--http", "hub.answers:Protocol"]  # uvicorn's httptools, and one write an answer
 WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
@@ -37,13 +37,9 @@ CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
 
 def worker(group: str) -> list[str]:
     """The arguments of a worker that serves one queue; deploy/ has the same."""
-    options = ["--pool=threads", "-c", str(WORKERS[group]), "-Q", group, "-n", f"{group}@%h"]
+    # One thread for what a broker brings; those of the worker itself are its own (hub/workers/).
+    options = ["--pool=threads", "-c", "1", "-Q", group, "-n", f"{group}@%h"]
     return [*CELERY, "worker", *options, "--without-gossip", "--without-mingle"]
-
-
-def beat(folder: Path) -> list[str]:
-    """Those of the one process that gives jobs out by the clock."""
-    return [*CELERY, "beat", "-s", str(folder / "beat-schedule"), "--pidfile="]
 
 
 @dataclass(frozen=True)
@@ -147,7 +143,7 @@ class Runner:
         self.services: list[Service] = []
         # In the order in which they are stopped.
         self.groups: dict[str, list[Child]] = {
-            name: [] for name in ("once", "beat", "workers", "web", "demo")
+            name: [] for name in ("once", "workers", "web", "demo")
         }
         # Celery warns root at length, in every worker; that is for script/server to decide.
         self.env = {
@@ -185,7 +181,7 @@ class Runner:
     def _children(self) -> list[Child]:
         services = [service.child for service in self.services if service.child]
         return services + [
-            child for name in ("web", "workers", "beat", "demo") for child in self.groups[name]
+            child for name in ("web", "workers", "demo") for child in self.groups[name]
         ]
 
     # Start, in this order
@@ -214,7 +210,6 @@ class Runner:
             self._begin("web", child)
         for group in WORKERS:
             self._add("workers", group, worker(group))
-        self._add("beat", "beat", beat(settings.folder))
         self._await_web(listener)
         if settings.demo:
             url = f"{self._address(listener)}/ocpi/versions"

@@ -1,4 +1,4 @@
-"""A hub in the test process: real HTTP, PostgreSQL and Celery worker; parties on loopback."""
+"""A hub in the test process: real HTTP, PostgreSQL and worker; parties on loopback."""
 
 import asyncio
 import socket
@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 import requests
 import uvicorn
-from celery.contrib.testing.worker import start_worker
 from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,12 +17,12 @@ from django.db.backends.signals import connection_created
 
 from hub import onboarding
 from hub.answers import Protocol
-from hub.celery import app
 from hub.directory import holder, wait_until_confirmed
 from hub.gateway import Gateway
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
 from hub.record.recorder import STREAM, connect, recorder
+from hub.workers.process import QUEUES, Worker
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.ocpi_platform import Platform
@@ -32,7 +31,6 @@ from simulators.testing import Running
 from tests.clearing import clear_tables
 
 P = TypeVar("P", bound=Platform)
-QUEUES = "profiles,deliveries,pulls,upkeep"
 _numbers = count(1)
 
 
@@ -83,11 +81,11 @@ class RunningHub:
             if not thread.is_alive():
                 raise RuntimeError("the hub's web server did not start")
             thread.join(0.01)
-        self._stack.enter_context(
-            start_worker(
-                app, pool="threads", concurrency=16, queues=QUEUES, perform_ping_check=False
-            )
-        )
+        # What is done by the clock a test does itself.
+        worker = Worker(QUEUES, by_the_clock=False)
+        worker.start()
+        self._stack.callback(worker.join)
+        self._stack.callback(worker.stop)
         return self
 
     def __exit__(
@@ -104,7 +102,6 @@ class RunningHub:
 
     def _forget(self) -> None:
         connection_created.disconnect(self._remember)
-        app.control.purge()
         # What was noted of platforms whose ids come again.
         recorder.flush()
         connect(settings.CELERY_BROKER_URL).delete(STREAM)

@@ -10,8 +10,10 @@ import yaml
 from django.conf import settings
 
 from hub import heartbeat, writer
+from hub.models import Sharding
+from hub.workers.process import JOBS_AT_ONCE
 from stack.__main__ import CHECKOUT
-from stack.serve import WEB, WORKERS, beat, worker
+from stack.serve import WEB, WORKERS, worker
 from stack.supervisor import Patience
 
 DEPLOY = CHECKOUT / "deploy"
@@ -54,7 +56,6 @@ def environment() -> dict[str, str]:
 
 def test_units_start_what_the_runner_starts():
     assert started("flexhub-web@.service") == [*WEB, "3"]  # the first socket that systemd gives
-    assert started("flexhub-beat.service") == beat(DATA)
     assert started("flexhub-migrate.service") == ["manage.py", "migrate", "--no-input"]
     for group in WORKERS:
         assert started(f"flexhub-worker-{group}.service") == worker(group)
@@ -70,7 +71,6 @@ def test_containers_start_what_the_runner_starts():
     assert commands == {
         "web": None,  # the image's own
         "migrate": ["python", "manage.py", "migrate", "--no-input"],
-        "beat": ["python", *beat(DATA)],
         **expected,
     }
 
@@ -223,9 +223,11 @@ def budget(web: int) -> int:
     """The connections of one set of workers and `web` web processes, as docs/operations.md says."""
     each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + settings.CONSOLE_THREADS + 4
     each += writer.CONNECTIONS
-    # Beside their threads; a queue that is new here is missing in the table, too.
-    more = {"profiles": 3, "deliveries": 2 * settings.DELIVERY_SHARDS, "pulls": 0, "upkeep": 1}
-    return web * each + sum(count + more[name] for name, count in WORKERS.items()) + 10
+    turns = {name: len(settings.TURNS_BY_THE_CLOCK.get(name, {})) for name in WORKERS}
+    # A queue that is new here is missing in the table, too.
+    more = {"profiles": 3, "deliveries": 1 + 2 * Sharding.DEFAULT}
+    more |= dict.fromkeys(("pulls", "upkeep"), JOBS_AT_ONCE)
+    return web * each + sum(4 + turns[name] + more[name] for name in WORKERS) + 10
 
 
 def test_the_budget_of_connections_is_the_one_that_is_written_down():

@@ -84,7 +84,7 @@ def prepare(party: PartyId, *, push: bool = False) -> ConformanceCheck:
 def queue(party: PartyId, *, push: bool = False) -> ConformanceCheck:
     """Have a worker check a party."""
     check = prepare(party, push=push)
-    transaction.on_commit(lambda: outbox.wake("hub.conformance.check.run_queued", check.pk))
+    outbox.wake("hub.conformance.check.run_queued", check.pk)
     return check
 
 

@@ -34,12 +34,13 @@ from hub.ocpi.datatypes import ConnectionStatus
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
 ATTEMPTS: Final = len(PAUSES) + 1
-# A drain looks for new rows this often; when it has found none for a moment less often, and then
-# it ends: until then its connections are kept.
+# A drain looks for new rows this often; when it has found none for a moment less often, and later
+# only when it is told to, and once a second.
 LOOK_EVERY: Final = 0.02
 MOMENT: Final = 1.0
 LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
+LOOK_IDLE_EVERY: Final = 1.0
 # Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
 LOOKING: Final = 0.25
 HOUSE_EVERY: Final = 0.5
@@ -78,7 +79,7 @@ class Drain:
         self._crowded: dict[int, None] = {}
 
     async def run(self) -> list[int]:
-        """Until there is nothing to do or the worker stops; returns the shard's receivers."""
+        """Until it is to stop; returns the shard's receivers."""
         self._loop = asyncio.get_running_loop()
         # Django's own connection, for what is rare.
         self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
@@ -112,6 +113,10 @@ class Drain:
             self._django.shutdown()
         return self._mine
 
+    def look(self) -> None:
+        """Something may wait, or it is to stop. In its own event loop."""
+        self._look.set()
+
     async def _in_django(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await self._loop.run_in_executor(self._django, function, *arguments)
 
@@ -122,7 +127,7 @@ class Drain:
             self._mine = [
                 one
                 for one in self._directory.platforms
-                if DrainLease.shard_of(one) == self._shard.number
+                if DrainLease.shard_of(one, self._shard.shards) == self._shard.number
             ]
 
     async def _look_at_directory(self) -> None:
@@ -154,14 +159,15 @@ class Drain:
             now = time.monotonic()
             if self._rows:
                 busy_at = now
-            elif now - busy_at > IDLE:
-                return
             # A look that took long because the machine is busy must not make the next one late.
             pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
             pause = min(max(pause, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
+            if now - busy_at > IDLE:
+                pause = LOOK_IDLE_EVERY
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
+                    busy_at = time.monotonic()
 
     async def _claim(self) -> None:
         """Take the oldest rows of each receiver that has room for half of what it may hold."""
@@ -292,7 +298,8 @@ class Drain:
         if outcome.verdict not in {Verdict.UNWANTED, Verdict.BROKEN}:
             lanes.breaker.answered(time.monotonic())
             if is_probe and self._is_away(platform_id):
-                outbox.wake("hub.still_alive.check_platform", platform_id)
+                check = "hub.still_alive.check_platform"
+                await self._in_django(outbox.wake, check, platform_id)
         if outcome.verdict is Verdict.TAKEN:
             lanes.widen()
         elif outcome.verdict is Verdict.BUSY:

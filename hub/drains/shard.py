@@ -27,13 +27,20 @@ _SETUP: Final = (
     "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
 )
 _TAKE: Final = f"""
-INSERT INTO hub_drainlease AS held (shard, fence, owner, lease_until)
-VALUES (%(shard)s, {leases.NEXT_FENCE}, %(owner)s, {leases.UNTIL})
+INSERT INTO hub_drainlease AS held (shard, shards, fence, owner, lease_until)
+SELECT %(shard)s, %(shards)s, {leases.NEXT_FENCE}, %(owner)s, {leases.UNTIL}
+WHERE NOT EXISTS (
+    SELECT FROM hub_drainlease AS old WHERE old.shards <> %(shards)s AND NOT {leases.free("old")}
+)
 ON CONFLICT (shard) DO UPDATE
-SET fence = excluded.fence, owner = excluded.owner, lease_until = excluded.lease_until
+SET shards = excluded.shards, fence = excluded.fence, owner = excluded.owner,
+    lease_until = excluded.lease_until
 WHERE {leases.free("held")}
 RETURNING fence
 """  # noqa: S608 - columns of ours
+# Held until the take-over is written: no drain begins while the number of shards is changed, nor
+# before those of the former number have ended.
+_SHARDS: Final = "SELECT FROM hub_sharding WHERE shards = %(shards)s FOR SHARE"
 _RENEW: Final = f"""
 UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
 """  # noqa: S608 - columns of ours
@@ -110,10 +117,11 @@ class Mark:
 
 
 class Shard:
-    """`async with Shard(number) as shard`: its connection; `take` the lease before anything."""
+    """`async with Shard(number, of) as shard`: its connection; `take` the lease before anything."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, shards: int) -> None:
         self.number = number
+        self.shards = shards
         self._held: Lease | None = None
         # Of broadcasts, since their rows come in several claims; the rows hold them on.
         self._bodies: dict[int, bytes] = {}
@@ -130,7 +138,12 @@ class Shard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._database.close()
+        try:
+            # Whoever ended in an error leaves it to others at once, when the database still hears.
+            if self.is_held and not self._database.closed:
+                await self.release()
+        finally:
+            await self._database.close()
 
     @property
     def is_held(self) -> bool:
@@ -143,10 +156,14 @@ class Shard:
         return 0 if self._held is None else self._held.fence
 
     async def take(self) -> bool:
-        """Get the lease; False while another drain has it."""
+        """Get the lease; False while another drain has it, or there are not so many shards."""
         await self._database.execute("SET synchronous_commit = on")
         asked = leases.clock()
-        found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
+        async with self._database.transaction():
+            shards = await self._database.execute(_SHARDS, self._lease())
+            found = None
+            if shards.rowcount:
+                found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
         # Only a take-over has to survive a crash of the database: a lost mark repeats a call.
         await self._database.execute(_SETUP)
         if found is None:
@@ -171,6 +188,7 @@ class Shard:
     def _lease(self) -> dict[str, Any]:
         return {
             "shard": self.number,
+            "shards": self.shards,
             "fence": self.fence,
             "owner": leases.process_name(),
         }

@@ -1,32 +1,27 @@
 """From Valkey to PostgreSQL: batches are copied into the table, each exactly once.
 
-A thread of the worker that keeps house (hub/celery.py), since jobs in its queue may wait for slow
-parties. Several of them are no harm: one drains, the others find nothing to do.
+A turn by the clock of the worker that keeps house. Several at a time are no harm: one drains, the
+others find nothing to do.
 """
 
 import logging
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
 import redis
-from celery.signals import worker_ready, worker_shutting_down
+from celery import shared_task
 from django.conf import settings
-from django.db import DataError, close_old_connections, connection, transaction
-from django.db.utils import Error as DatabaseError
+from django.db import DataError, connection, transaction
 
 from hub.record import partitions, strangers, tallies
 from hub.record.models import DrainedBatch
 from hub.record.note import Row
-from hub.record.recorder import FIELD, STREAM, Batch, Count, connect, recorder
+from hub.record.recorder import FIELD, STREAM, Batch, Count, connect
 
 logger = logging.getLogger(__name__)
-SECONDS: Final = 1.0
-QUEUE: Final = "upkeep"
 _BATCHES_AT_ONCE: Final = 50
-_PARTITIONS_EVERY: Final = 600
 _decode = msgspec.msgpack.Decoder(Batch).decode
 _COPY: Final = f"COPY {partitions.TABLE} ({', '.join(Row._fields)}) FROM STDIN"
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -101,43 +96,16 @@ def _copy(rows: Sequence[Row]) -> None:
             copy.write_row((datetime.fromtimestamp(row.at, UTC), *row[1:]))
 
 
-class Drainer(threading.Thread):
-    """Drains about every second until it is stopped, and keeps partitions ahead."""
-
-    def __init__(self) -> None:
-        super().__init__(name="drain", daemon=True)
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        """Drain once more, then end."""
-        self._stopping.set()
-        self.join(5)
-
-    def run(self) -> None:
-        """PostgreSQL and Valkey may be away for a while; then it tries again."""
-        valkey = connect(settings.CELERY_BROKER_URL)
-        due = 0.0
-        is_last = False
-        while not is_last:
-            is_last = self._stopping.wait(SECONDS)
-            due -= SECONDS
-            try:
-                close_old_connections()
-                if due <= 0:
-                    partitions.make_ahead()
-                    due = _PARTITIONS_EVERY
-                if is_last:
-                    recorder.flush()
-                drain(valkey)
-            except (DatabaseError, redis.RedisError, OSError) as error:
-                logger.warning("messages wait to be recorded: %s", error)
-        connection.close()
+@shared_task
+def drain_messages() -> None:
+    """By the clock; while Valkey is away, messages wait there."""
+    try:
+        drain()
+    except (redis.RedisError, OSError) as error:
+        logger.warning("messages wait to be recorded: %s", error)
 
 
-@worker_ready.connect
-def _start(sender: Any, **_: object) -> None:
-    """In the worker of the queue `upkeep` alone."""
-    if QUEUE in sender.app.amqp.queues.consume_from:
-        drainer = Drainer()
-        drainer.start()
-        worker_shutting_down.connect(lambda **_: drainer.stop(), weak=False)
+@shared_task
+def make_partitions() -> None:
+    """By the clock, long before they are needed."""
+    partitions.make_ahead()

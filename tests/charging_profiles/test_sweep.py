@@ -1,4 +1,4 @@
-"""What was left behind by dead workers and a wiped broker (charging_profiles/tasks.py)."""
+"""What dead workers left behind, and what can wait no longer (carrier.py, tasks.py)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from charging_profiles import tasks
 from charging_profiles.models import CommandState, ProfileCommand
-from hub import delivery
 from hub.directory import holder
 from hub.leases import LEASE
 from hub.models import Delivery, DeliveryState
@@ -21,7 +20,7 @@ SECOND = timedelta(seconds=1)
 
 
 def left(cast, session_id: str, **changes: Any) -> ProfileCommand:
-    """A command that no broker knows of."""
+    """A command that nobody was told of."""
     endpoint = cast.cpo.platform.endpoint_url("chargingprofiles", "receiver")
     assert cast.emsp
     directory = holder.refresh()
@@ -52,26 +51,21 @@ def has_left(command: ProfileCommand, cast) -> None:
     cast.cpo.running.wait_for(lambda: state(command) == CommandState.ACCEPTED)
 
 
-def test_a_command_that_the_broker_lost_is_sent_once(cast):
+def somebody_has_looked(cast, session_id: str) -> None:
+    """A carrier has claimed what there was to claim."""
+    has_left(left(cast, f"{session_id}-LATER"), cast)
+
+
+def test_a_command_that_nobody_was_told_of_is_sent_once(cast):
     command = left(cast, "SWEEP-1")
-    tasks.sweep()
     tasks.sweep()
     has_left(command, cast)
     assert len(cast.cpo.asked("SWEEP-1")) == 1
 
 
-def test_a_new_command_is_left_to_its_own_job(cast):
-    command = left(cast, "SWEEP-2", created_at=timezone.now() + 20 * SECOND)
-    assert command not in ProfileCommand.left_behind()
-    tasks.carry_commands(0.1)
-    has_left(command, cast)
-    assert command not in ProfileCommand.left_behind()
-
-
 def test_a_command_whose_worker_died_is_sent_again_when_the_lease_has_ended(cast):
     changes = {"state": CommandState.SENDING, "fence": 1, "attempts": 1}
     command = left(cast, "SWEEP-3", lease_until=timezone.now() - SECOND, **changes)
-    tasks.sweep()
     has_left(command, cast)
     assert len(cast.cpo.asked("SWEEP-3")) == 1
     command.refresh_from_db()
@@ -81,8 +75,7 @@ def test_a_command_whose_worker_died_is_sent_again_when_the_lease_has_ended(cast
 def test_a_command_whose_worker_lives_is_left_alone(cast):
     changes = {"state": CommandState.SENDING, "fence": 1, "attempts": 1}
     command = left(cast, "SWEEP-4", lease_until=timezone.now() + LEASE, **changes)
-    assert command not in ProfileCommand.left_behind()
-    tasks.carry_commands(0.1)
+    somebody_has_looked(cast, "SWEEP-4")
     assert state(command) == CommandState.SENDING
     assert cast.cpo.got("SWEEP-4", method="DELETE") == []
 
@@ -93,7 +86,7 @@ def test_a_command_that_nobody_carried_in_time_ends(cast, before):
     command = left(cast, session_id, state=before, answer_by=timezone.now() - SECOND)
     tasks.sweep()
     assert state(command) == CommandState.TIMED_OUT
-    tasks.carry_commands(0.1)
+    somebody_has_looked(cast, session_id)
     assert state(command) == CommandState.TIMED_OUT
     assert cast.cpo.got(session_id, method="DELETE") == []
 
@@ -111,25 +104,14 @@ def test_a_command_that_nobody_carried_in_time_ends(cast, before):
 def test_a_command_that_has_ended_is_never_sent(cast, ended):
     command = left(cast, f"SWEEP-6-{ended}", state=ended)
     tasks.sweep()
-    tasks.carry_commands(0.1)
+    somebody_has_looked(cast, command.session_id_sent)
     assert state(command) == ended
     assert cast.cpo.got(command.session_id_sent, method="DELETE") == []
 
 
-def test_a_job_that_comes_twice_sends_once(cast):
-    left(cast, "SWEEP-7")
-    tasks.carry_commands(0.1)
-    tasks.carry_commands(0.1)
-    assert len(cast.cpo.asked("SWEEP-7")) == 1
-
-
-def test_a_job_without_commands_ends():
-    tasks.carry_commands(0.1)
-
-
 def test_a_result_whose_web_process_died_is_handed_over_when_nobody_waits_any_more(cast):
     command = left(cast, "SWEEP-8")
-    tasks.carry_commands(0.1)
+    has_left(command, cast)
     body = b'{"result":"REJECTED"}'
     assert command.pk is not None
     command.refresh_from_db()
@@ -145,7 +127,7 @@ def test_a_result_whose_web_process_died_is_handed_over_when_nobody_waits_any_mo
     assert Delivery.objects.filter(path=command.response_url).count() == 1
 
 
-def test_a_delivery_that_the_broker_lost_is_sent_once(cast):
+def test_a_delivery_that_nobody_was_told_of_is_sent_once(cast):
     waiting = Delivery.objects.create(
         receiver_id=holder.refresh().parties[cast.emsp.party].platform.id,
         ordering_key="sweep-9",
@@ -156,8 +138,6 @@ def test_a_delivery_that_the_broker_lost_is_sent_once(cast):
         correlation_id="sweep-9",
         created_at=timezone.now() - 2 * SECOND,
     )
-    delivery.sweep()
-    delivery.sweep()
     cast.emsp.results("SWEEP-9")
 
     def delivered() -> bool:

@@ -25,7 +25,7 @@ FORWARD_TIMEOUT = 40
 
 
 class HubProcesses(RunningHub):
-    """Two web processes on sockets of their own, two workers, and beat.
+    """Two web processes on sockets of their own, and two workers.
 
     As under the runner, the sockets outlive the processes: who connects meanwhile is served later.
     """
@@ -68,11 +68,9 @@ class HubProcesses(RunningHub):
             descriptor = listening.fileno()
             self._add(f"web-{number}", env, [*WEB, str(descriptor)], descriptor)
         for name, queues in (("profiles", "profiles"), ("deliveries", "deliveries,pulls,upkeep")):
-            options = ["--pool=threads", "-c", "8", "-Q", queues, "-n", f"{name}@%h"]
+            options = ["--pool=threads", "-c", "1", "-Q", queues, "-n", f"{name}@%h"]
             options += ["--without-gossip", "--without-mingle"]
             self._add(name, env, [*CELERY, "worker", *options])
-        schedule = str(self.folder / "beat-schedule")
-        self._add("beat", env, [*CELERY, "beat", "-s", schedule, "--pidfile="])
         for url in (self.url, self.other_url):
             # Before it listens, the socket keeps the request; five starts at once take a while.
             assert requests.get(f"{url}/health", timeout=90).status_code == 200

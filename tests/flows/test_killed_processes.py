@@ -3,12 +3,12 @@
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-import redis
 import requests
 from aiohttp import web
 from django.db import connection, transaction
@@ -17,10 +17,12 @@ from django.utils import timezone
 from cdrs.models import Cdr, Posting
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import PreferenceCopy
-from hub import delivery, pull
-from hub.models import Delivery, DeliveryState, DrainLease
+from hub import pull, still_alive
+from hub.delivery import Keeper
+from hub.models import Delivery, DeliveryState, Job, WorkerProcess
 from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
+from hub.workers.process import QUEUES
 from locations.models import Location
 from sessions.models import Session
 from simulators.messages import Received, Reply
@@ -172,67 +174,56 @@ def test_a_result_survives_the_web_process_in_which_its_sender_waits(processes, 
     assert cast.emsp.put_profile("WEB-2").json()["data"] == ACCEPTED
 
 
-def test_a_command_survives_a_broker_that_is_wiped_before_its_job_runs(processes, cast, pool):
-    cast.cpo.put_session("WIPED-1", cast.emsp)
-    processes.kill("profiles")
-    answer = pool.submit(cast.emsp.put_profile, "WIPED-1")
-    until(cast, lambda: is_written("WIPED-1"))
-    with redis.Redis.from_url(processes.valkey.url) as broker:
-        until(cast, lambda: bool(broker.llen("profiles")))
-        broker.flushall()
-    processes.start("profiles")
-    assert answer.result(PATIENCE).json()["data"] == ACCEPTED
-    cast.cpo.post_result(url_given(cast.cpo.asked("WIPED-1")[0]), DONE)
-    assert len(cast.emsp.results("WIPED-1", timeout=PATIENCE)) == 1
-    assert len(cast.cpo.asked("WIPED-1")) == 1
+def everything_works(processes, cast, name: str) -> None:
+    """Pushes are answered at once, commands, results and jobs take a moment."""
+    begun = time.monotonic()
+    assert code(cast.cpo.put_session(name, cast.emsp)) == 1000
+    assert cast.emsp.put_profile(name).json()["data"] == ACCEPTED
+    given = url_given(cast.cpo.asked(name)[0])
+    assert code(cast.cpo.post_result(given, DONE)) == 1000
+    assert len(cast.emsp.results(name, timeout=PATIENCE)) == 1
+    taken = time.monotonic() - begun
+    assert taken < 4, f"a session, a command and its result took {taken:.1f} s"
+    still_alive.queue_check(row(name).cpo_platform_id)
+    until(cast, lambda: not Job.objects.exists())
 
 
-def test_commands_that_come_while_there_is_no_broker_are_carried_when_it_is_back(
-    processes, cast, pool
-):
-    processes.kill("profiles")
-    processes.valkey.stop()
-    assert code(cast.cpo.put_session("AWAY-1", cast.emsp)) == 1000
-    answer = pool.submit(cast.emsp.put_profile, "AWAY-1")
-    until(cast, lambda: is_written("AWAY-1"))
-    processes.start("profiles")
-    assert row("AWAY-1").state == CommandState.WAITING
-    processes.valkey.start()
-    assert answer.result(PATIENCE).json()["data"] == ACCEPTED
-    cast.cpo.post_result(url_given(cast.cpo.asked("AWAY-1")[0]), DONE)
-    assert len(cast.emsp.results("AWAY-1", timeout=PATIENCE)) == 1
-    assert len(cast.cpo.asked("AWAY-1")) == 1
+def present() -> set[tuple[str, str]]:
+    """Which workers say that they are there: their queues and names."""
+    return set(WorkerProcess.objects.values_list("queue", "name"))
 
 
-def test_a_job_that_carries_commands_takes_others_without_a_broker(processes, cast, pool):
-    hanging = FirstHangs(Reply(ACCEPTED))
-    for session_id in ("ONE-1", "ONE-2"):
-        cast.cpo.put_session(session_id, cast.emsp)
-    cast.cpo.answers("ONE-1", hanging)
-    answer = pool.submit(cast.emsp.put_profile, "ONE-1")
-    assert hanging.arrived.wait(PATIENCE)
-    processes.valkey.stop()
+def test_nothing_needs_valkey_whether_it_hangs_or_is_gone(processes, cast):
+    """No beat runs at all; the workers live on, and start, without their broker."""
+    child = processes.valkey.child
+    child.send(signal.SIGSTOP)
     try:
-        assert cast.emsp.put_profile("ONE-2").json()["data"] == ACCEPTED
-        hanging.may_answer.set()
-        assert answer.result(PATIENCE).json()["data"] == ACCEPTED
+        everything_works(processes, cast, "HANGS-1")
+        # Told to end, it does so without its broker; and starts without it.
+        processes.children["profiles"].send(signal.SIGTERM)
+        processes.kill("deliveries")
+        assert processes.children["profiles"].wait(PATIENCE)
+        before = present()
+        for name in ("profiles", "deliveries"):
+            processes.start(name)
+        until(cast, lambda: {queue for queue, _ in present() - before} == set(QUEUES))
+        everything_works(processes, cast, "HANGS-2")
+        child.send(signal.SIGCONT)
+        processes.valkey.stop()
+        everything_works(processes, cast, "GONE-1")
     finally:
+        child.send(signal.SIGCONT)
+        processes.valkey.stop()
         processes.valkey.start()
+    everything_works(processes, cast, "BACK-1")
 
 
-def test_a_result_that_comes_while_there_is_no_broker_is_delivered_when_it_is_back(processes, cast):
-    cast.cpo.put_session("AWAY-2", cast.emsp)
-    cast.emsp.put_profile("AWAY-2")
-    given = url_given(cast.cpo.asked("AWAY-2")[0])
-    # A drain that is still at work from before would need no broker.
-    until(cast, lambda: not DrainLease.held())
-    processes.valkey.stop()
-    try:
-        assert code(cast.cpo.post_result(given, DONE)) == 1000
-        assert [one.state for one in deliveries("AWAY-2")] == [DeliveryState.WAITING]
-    finally:
-        processes.valkey.start()
-    assert len(cast.emsp.results("AWAY-2", timeout=PATIENCE)) == 1
+def test_what_is_due_by_the_clock_is_done_without_a_beat(processes, cast):
+    cast.cpo.put_session("CLOCK-1", cast.emsp)
+    cast.emsp.put_profile("CLOCK-1")
+    assert row("CLOCK-1").state == CommandState.ACCEPTED
+    ProfileCommand.objects.filter(session_id_sent="CLOCK-1").update(result_by=timezone.now())
+    until(cast, lambda: row("CLOCK-1").state == CommandState.EXPIRED)
 
 
 def test_a_delivery_survives_the_worker_that_carries_it(processes, cast):
@@ -399,12 +390,12 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_more(
     worker = processes.children["deliveries"]
     worker.send(signal.SIGSTOP)
     hanging.may_answer.set()
-    shard = DrainLease.shard_of(first.receiver_id)
-    until(cast, lambda: shard not in DrainLease.held())
-    taking_over = pool.submit(delivery.drain, shard)
+    keeper = Keeper()
+    taking_over = pool.submit(keeper.run)
     until(cast, lambda: {one.state for one in deliveries("STOP-1")} == {DeliveryState.DELIVERED})
     worker.send(signal.SIGCONT)
     until(cast, lambda: any("taken over" in line for line in worker.tail))
+    keeper.stop()
     taking_over.result(PATIENCE)
     bodies = [message.body for message in cast.emsp.got("STOP-1", method="POST")]
     # The first one twice: its answer came to a worker that was stopped.

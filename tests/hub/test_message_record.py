@@ -375,15 +375,20 @@ def test_a_drain_without_valkey_fails_and_keeps_what_waits():
         drain(connect(NOBODY))
 
 
-def test_the_drainer_of_the_worker_drains_until_it_is_stopped(transactional_db):
+def test_a_turn_by_the_clock_drains_and_says_so_when_valkey_is_away(
+    transactional_db, settings, caplog
+):
     empty()
-    drainer = drain_module.Drainer()
-    drainer.start()
-    drain_module.recorder.add(note(correlation_id="the last one"))
-    drainer.stop()
-    assert not drainer.is_alive()
-    assert Message.objects.filter(correlation_id="the last one").exists()
+    drain_module.make_partitions()
     assert timezone.now().astimezone(UTC).date() in partitions.days()
+    one = Recorder(settings.CELERY_BROKER_URL)
+    one.add(note(correlation_id="by the clock"))
+    one.flush()
+    drain_module.drain_messages()
+    assert Message.objects.filter(correlation_id="by the clock").exists()
+    settings.CELERY_BROKER_URL = NOBODY
+    drain_module.drain_messages()
+    assert "messages wait to be recorded" in caplog.text
 
 
 # --- A day at a time ------------------------------------------------------------------------------

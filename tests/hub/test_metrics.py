@@ -12,11 +12,11 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from charging_profiles.models import ProfileCommand
-from hub import leases, onboarding, outbox, party_status, statements
+from hub import leases, onboarding, party_status, statements
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount
 from hub.leases import Lease
-from hub.models import Delivery, DrainLease, Party
+from hub.models import Delivery, Party
 from hub.ocpi.datatypes import Role
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
@@ -173,7 +173,6 @@ def test_what_a_drain_carries_is_counted_by_receiver(hub, client):
         party = running.simulator.party
         receiver = Party.objects.get(party_id=party.party_id).platform
         _push(receiver, module=CUSTOM, to_country_code=party[0], to_party_id=party[1])
-        outbox.wake_drain(DrainLease.shard_of(receiver.pk))
     until(lambda: not Delivery.objects.filter(module=CUSTOM, state="WAITING").exists())
 
     def counted() -> bool:
@@ -222,10 +221,10 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
     waiting = rows.command(session, scsp, cpo, "SENDING", age, method="GET")
     rows.command(session, scsp, cpo, "ACCEPTED", age, result_by=due)
     rows.command(session, scsp, cpo, "SENDING", age, answer_by=due)
+    lease = Lease(waiting.fence, leases.clock())
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(2):
             accepted.record_result("ACCEPTED", b"{}")
-            lease = Lease(waiting.fence, leases.clock())
             answered = statements.run(*waiting.answered("REFUSED", 200, b"{}", None, "", lease))
             ProfileCommand.count_ended(answered)
             ProfileCommand.end_overdue()

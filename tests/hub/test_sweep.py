@@ -1,13 +1,10 @@
-"""The sweep: what it wakes workers for, what it gives up, and how long a wake-up is good."""
-
-from datetime import UTC, datetime, timedelta
+"""The sweep: what it gives up, since no drain has it."""
 
 import pytest
-from celery.signals import before_task_publish
 from django.db import connection
 from django.utils import timezone
 
-from hub import delivery, outbox
+from hub import delivery
 from hub.directory import holder
 from hub.models import Delivery, Platform
 
@@ -48,19 +45,3 @@ def test_what_is_owed_to_nobody_is_dropped(snapshot):
     delivery.sweep()
     row.refresh_from_db()
     assert (row.state, row.outcome) == ("DROPPED", "the receiver is not registered any more")
-
-
-def test_a_wake_up_that_nobody_takes_is_void_after_a_while():
-    sent = []
-
-    def see(headers, **_):
-        sent.append(headers)
-
-    before_task_publish.connect(see, weak=False)
-    try:
-        outbox.wake("hub.delivery.drain", 7)
-    finally:
-        before_task_publish.disconnect(see)
-    (headers,) = sent
-    good_for = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
-    assert timedelta(0) < good_for <= timedelta(seconds=outbox.WAKE_EXPIRES)

@@ -3,7 +3,7 @@
 import asyncio
 
 from hub.drains.shard import Room, Shard
-from hub.models import Delivery
+from hub.models import Delivery, Sharding
 
 # No platforms, so that no drain and no sweep of the hub looks for their rows.
 BIG, SMALL = 2**41, 2**41 + 1
@@ -26,9 +26,10 @@ def _push(receiver: int, body: bytes) -> int:
 def test_a_body_of_any_size_is_taken_and_one_receivers_bytes_leave_room_for_the_others(hub):
     big = [_push(BIG, b"x" * 40) for _ in range(3)]
     small = [_push(SMALL, b"x") for _ in range(3)]
+    shards = Sharding.number()
 
     async def claim(held: list[int], left: int) -> list[int]:
-        async with Shard(SHARD) as shard:
+        async with Shard(SHARD, shards) as shard:
             assert await shard.take()
             rooms = {BIG: Room(5, left), SMALL: Room(2, 10)}
             pushes, _ = await shard.claim(rooms, held)

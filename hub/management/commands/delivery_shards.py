@@ -1,0 +1,28 @@
+"""Into how many shards the receivers of deliveries are divided (docs/operations.md, Deliveries)."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hub.models import Sharding
+from hub.workers.wake import nudge
+
+MOST = 256
+
+
+class Command(BaseCommand):
+    help = "Say, or change, into how many shards receivers are divided; while everything runs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The new number."""
+        parser.add_argument("shards", type=int, nargs="?", help=f"1 to {MOST}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Drains of the former number end first, a moment later those of the new one begin."""
+        wanted = options["shards"]
+        if wanted is not None:
+            if not 1 <= wanted <= MOST:
+                raise CommandError(f"{wanted} is not a number from 1 to {MOST}.")
+            Sharding.change(wanted)
+            nudge("deliveries")
+        self.stdout.write(f"{Sharding.number()} shards")

@@ -1,0 +1,1 @@
+"""What workers do by themselves, with no broker; `process.py` starts it."""

@@ -1,0 +1,109 @@
+"""What workers share in the database: jobs, turns by the clock, who is there, which shards."""
+
+from typing import Final
+
+from django.db import models
+from django.db.models.functions import Now
+
+from hub import statements
+from hub.leases import NOW, Leased
+
+
+class Job(Leased):
+    """A task that somebody is to run with these arguments; gone when it has been run.
+
+    Asked for again before it has begun, it is one job; while it runs, it is run once more
+    (`wakes`). One that fails is tried again from `due_at`, a few times.
+    """
+
+    queue = models.CharField(max_length=20)
+    task = models.CharField(max_length=100)
+    arguments = models.JSONField(default=list)
+    due_at = models.DateTimeField(db_default=Now())
+    wakes = models.BigIntegerField(default=1)
+    attempts = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task", "arguments"], name="job_once")]
+        indexes = [models.Index(fields=["queue", "due_at"], name="job_by_due")]
+
+    def __str__(self) -> str:
+        return f"{self.task}{tuple(self.arguments)}"
+
+
+class Timer(Leased):
+    """A task that is run by the clock, by one worker at a time: whoever comes first."""
+
+    task = models.CharField(max_length=100, unique=True)
+    due_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.task
+
+
+class WorkerProcess(models.Model):
+    """A process that works for a queue, as long as it says so."""
+
+    name = models.CharField(max_length=64)
+    queue = models.CharField(max_length=20)
+    lease_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "queue"], name="worker_process_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue}: {self.name}"
+
+
+class Sharding(models.Model):
+    """Into how many shards receivers are divided: one row; drains follow it while they run."""
+
+    DEFAULT: Final = 2
+    FIRST: Final = f"""
+        INSERT INTO hub_sharding (id, shards) VALUES (1, {DEFAULT}) ON CONFLICT DO NOTHING
+    """  # noqa: S608 - a number of ours
+
+    shards = models.PositiveSmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.shards} shards"
+
+    @staticmethod
+    def number() -> int:
+        """As of now."""
+        found = statements.run("SELECT shards FROM hub_sharding")
+        return int(found[0][0]) if found else Sharding.DEFAULT
+
+    @staticmethod
+    def change(shards: int) -> None:
+        """Divide anew: each drain ends, then those of the new number begin."""
+        statements.run(
+            "INSERT INTO hub_sharding (id, shards) VALUES (1, %s) "
+            "ON CONFLICT (id) DO UPDATE SET shards = excluded.shards",
+            [shards],
+        )
+
+
+class DrainLease(Leased):
+    """Who drains a shard of the receivers, and until when (hub/leases.py)."""
+
+    shard = models.PositiveSmallIntegerField(primary_key=True)
+    # Of how many, when it was taken.
+    shards = models.PositiveSmallIntegerField(default=0)
+    owner = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"shard {self.shard}: {self.owner}, fence {self.fence}"
+
+    @staticmethod
+    def shard_of(receiver: int, shards: int = 0) -> int:
+        """Which shard's drain carries what goes to this platform; of so many, or as of now."""
+        return receiver % (shards or Sharding.number())
+
+    @classmethod
+    def held(cls) -> set[int]:
+        """The shards that somebody drains now."""
+        held = f"SELECT shard FROM hub_drainlease WHERE lease_until > {NOW}"  # noqa: S608
+        return {shard for (shard,) in statements.run(held)}

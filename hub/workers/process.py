@@ -1,0 +1,189 @@
+"""One worker process: what it does by itself for its queues, whatever becomes of the broker.
+
+Celery runs the process and has the tasks; a task that a broker brings is run as ever. Nothing
+depends on that: jobs, turns by the clock and permanent loops have threads of their own, which begin
+before Celery asks for a connection, and PostgreSQL alone tells them what to do.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final, Protocol
+
+import psycopg
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.db.utils import Error as DatabaseError
+
+from charging_profiles import carrier
+from hub import delivery, leases, statements
+from hub.celery import app
+from hub.leases import process_name
+from hub.wakeups import connection_parameters
+from hub.workers import jobs, timers
+from hub.workers.threads import Threads
+from hub.workers.wake import CHANNEL
+
+logger = logging.getLogger(__name__)
+# Whoever hears nothing looks this often.
+LOOK_EVERY: Final = 0.5
+# A process says so often that it is there.
+PRESENT_EVERY: Final = 2.0
+# What is under way when a process is told to stop may take so long.
+STOP_SECONDS: Final = 8.0
+# Jobs at the same time: they wait for other people's servers.
+JOBS_AT_ONCE: Final = 8
+QUEUES: Final = ("profiles", "deliveries", "pulls", "upkeep")
+_PRESENT: Final = f"""
+    INSERT INTO hub_workerprocess (name, queue, lease_until)
+    SELECT %s, queue, {leases.UNTIL} FROM unnest(%s::text[]) AS queue
+    ON CONFLICT (name, queue) DO UPDATE SET lease_until = excluded.lease_until
+"""  # noqa: S608 - names of ours
+_GONE: Final = (
+    f"DELETE FROM hub_workerprocess WHERE name = %s OR lease_until < {leases.NOW} - interval '1 h'"  # noqa: S608
+)
+
+
+class Loop(Protocol):
+    """Work that never ends: it runs in a thread of its own until it is stopped."""
+
+    def run(self) -> None:
+        """Until `stop`; whatever goes wrong meanwhile is tried again."""
+
+    def look(self) -> None:
+        """From any thread: something may wait."""
+
+    def stop(self) -> None:
+        """From any thread: end when what is under way has ended."""
+
+
+LOOPS: Final[dict[str, Callable[[], Loop]]] = {
+    "profiles": carrier.Carrying,
+    "deliveries": delivery.Keeper,
+}
+
+
+class Worker:
+    """The work of some queues, in threads of this process."""
+
+    def __init__(self, queues: Collection[str], *, by_the_clock: bool = True) -> None:
+        app.loader.import_default_modules()
+        self._queues = [queue for queue in QUEUES if queue in queues]
+        by_queue: dict[str, dict[str, float]] = settings.TURNS_BY_THE_CLOCK if by_the_clock else {}
+        self._timers = {
+            task: seconds
+            for queue in self._queues
+            for task, seconds in by_queue.get(queue, {}).items()
+        }
+        self._loops = {queue: LOOPS[queue]() for queue in self._queues if queue in LOOPS}
+        self._to_look = threading.Event()
+        self._is_stopping = threading.Event()
+        self._jobs = Threads("job", JOBS_AT_ONCE, self._to_look.set)
+        self._turns = Threads("turn", max(1, len(self._timers)), self._to_look.set)
+        work = [loop.run for loop in self._loops.values()]
+        self._threads = [
+            threading.Thread(target=run, name="worker", daemon=True)
+            for run in (self._listen, self._give_out, *work)
+        ]
+
+    def start(self) -> None:
+        """Begin, and return at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more. From any thread, and from a signal's handler."""
+        self._is_stopping.set()
+        self._to_look.set()
+        for loop in self._loops.values():
+            loop.stop()
+
+    def join(self, seconds: float = STOP_SECONDS) -> None:
+        """Wait for what is under way, for a while; what is left behind is somebody else's soon."""
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        for threads in (self._jobs, self._turns):
+            threads.join(max(0.1, until - time.monotonic()))
+
+    # --- Hearing that something waits -------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while not self._is_stopping.is_set():
+            try:
+                with psycopg.connect(autocommit=True, **connection_parameters()) as database:
+                    database.execute(f"LISTEN {CHANNEL}")
+                    self._look_all()
+                    while not self._is_stopping.is_set():
+                        for notification in database.notifies(timeout=LOOK_EVERY):
+                            self._look(notification.payload)
+            except psycopg.Error as error:
+                logger.warning("listening for work: %s; trying again", error)
+                self._is_stopping.wait(LOOK_EVERY)
+
+    def _look(self, queue: str) -> None:
+        if queue in self._loops:
+            self._loops[queue].look()
+        if queue in self._queues:
+            self._to_look.set()
+
+    def _look_all(self) -> None:
+        """Whatever was told while nobody listened."""
+        for queue in self._queues:
+            self._look(queue)
+
+    # --- Jobs and turns ---------------------------------------------------------------------------
+
+    def _give_out(self) -> None:
+        presented_at = -PRESENT_EVERY
+        while not self._is_stopping.is_set():
+            self._to_look.clear()
+            try:
+                if time.monotonic() - presented_at >= PRESENT_EVERY:
+                    presented_at = time.monotonic()
+                    timers.add(self._timers)
+                    statements.run(_PRESENT, (process_name(), self._queues))
+                timers.begin(self._timers, self._turns)
+                jobs.begin(self._queues, self._jobs)
+            except (DatabaseError, psycopg.Error) as error:
+                logger.warning("work waits for the database: %s", error)
+                close_old_connections()
+            except Exception:
+                # The boundary of this thread: without it the process would live and do nothing.
+                logger.exception("no work was given out; trying again")
+            self._to_look.wait(LOOK_EVERY)
+        self._leave()
+
+    def _leave(self) -> None:
+        try:
+            statements.run(_GONE, (process_name(),))
+        except (DatabaseError, psycopg.Error) as error:
+            logger.warning("this process is taken for present a little longer: %s", error)
+        connection.close()
+
+
+_started: list[Worker] = []
+
+
+@worker_init.connect
+def _start(sender: Any, **_: object) -> None:
+    """Before Celery connects to its broker, which may hang."""
+    worker = Worker(sender.app.amqp.queues.consume_from)
+    worker.start()
+    _started.append(worker)
+
+
+@worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    for worker in _started:
+        worker.stop()
+
+
+@worker_shutdown.connect
+def _join(**_: object) -> None:
+    """Also of a worker that ends without having been told to."""
+    for worker in _started:
+        worker.stop()
+        worker.join()

@@ -1,0 +1,49 @@
+"""Turns by the clock: each task is run by whichever worker of its queue comes first."""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from hub import leases, statements
+from hub.celery import app
+from hub.leases import NOW, Lease
+from hub.workers.models import Timer
+from hub.workers.threads import Threads
+
+logger = logging.getLogger(__name__)
+_ADD: Final = f"""
+    INSERT INTO hub_timer (task, due_at, fence)
+    SELECT task, {NOW}, 0 FROM unnest(%s::text[]) AS task
+    WHERE NOT EXISTS (SELECT FROM hub_timer WHERE hub_timer.task = task.task)
+    ON CONFLICT (task) DO NOTHING
+"""  # noqa: S608 - names of ours
+_CLAIM: Final = f"""
+    UPDATE hub_timer AS timer
+    SET {leases.TAKEN}, due_at = {NOW} + mine.seconds * interval '1 second'
+    FROM unnest(%s::text[], %s::float8[]) AS mine (task, seconds)
+    WHERE timer.task = mine.task AND due_at <= {NOW} AND {leases.free("timer")}
+    RETURNING {statements.columns(Timer, "timer")}
+"""  # noqa: S608 - names of ours
+
+
+def add(timers: Mapping[str, float]) -> None:
+    """Those that have no row yet; their first turn is now."""
+    statements.run(_ADD, [list(timers)])
+
+
+def begin(timers: Mapping[str, float], threads: Threads) -> None:
+    """Begin those whose time has come, unless another worker has; `timers`: task to seconds.
+
+    There is a thread for each: one that takes long holds none of the others up.
+    """
+    asked = leases.clock()
+    parameters = (list(timers), [float(seconds) for seconds in timers.values()])
+    for timer in statements.rows(Timer, _CLAIM, parameters):
+        threads.begin(partial(run, timer, Lease(timer.fence, asked)))
+
+
+def run(timer: Timer, lease: Lease) -> None:
+    """One turn; one that fails is followed by the next."""
+    with leases.holding(timer, lease):
+        app.tasks[timer.task]()

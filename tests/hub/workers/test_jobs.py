@@ -1,0 +1,143 @@
+"""Jobs and turns by the clock: rows of PostgreSQL, run once, whoever dies and whatever fails."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+from django.db import transaction
+from django.db.models.functions import Now
+
+from hub import leases
+from hub.celery import app
+from hub.leases import Lease
+from hub.models import Job, Timer
+from hub.workers import jobs, timers
+from hub.workers.threads import Threads
+from hub.workers.wake import queue_of, wake
+from tests.hub.strangers import until
+
+TASK = "tests.workers.noted"
+_runs: dict[str, int] = defaultdict(int)
+_begun: dict[str, threading.Event] = defaultdict(threading.Event)
+_may_end: dict[str, threading.Event] = defaultdict(threading.Event)
+_failures: dict[str, int] = {}
+
+
+@app.task(name=TASK)
+def noted(key: str, number: int = 0) -> None:
+    """Counts its runs; one that has to wait does, one that is to fail does."""
+    _runs[key] += 1
+    _begun[key].set()
+    if key.startswith("WAITS"):
+        assert _may_end[key].wait(10)
+    if _failures.get(key, 0) >= _runs[key]:
+        raise LookupError(key)
+
+
+@app.task(name="tests.workers.turn")
+def turn() -> None:
+    """The same for a turn by the clock."""
+    noted("TURN")
+
+
+def gone(key: str) -> bool:
+    return not Job.objects.filter(task=TASK, arguments__contains=[key]).exists()
+
+
+def row(key: str, **changes) -> Job:
+    """A job that nobody has been told of."""
+    values = {"queue": "upkeep", "task": TASK, "arguments": [key, 1]}
+    return Job.objects.create(**(values | changes))
+
+
+def test_a_job_is_run_once_however_often_it_was_asked_for(hub):
+    with transaction.atomic():
+        for _ in range(3):
+            wake(TASK, "MANY", 7)
+        wake(TASK, "MANY", 8)
+        assert not _runs["MANY"]
+    until(lambda: gone("MANY"))
+    assert _runs["MANY"] == 2
+
+
+def test_a_job_that_is_asked_for_while_it_runs_is_run_once_more(hub):
+    wake(TASK, "WAITS-1")
+    assert _begun["WAITS-1"].wait(10)
+    wake(TASK, "WAITS-1")
+    wake(TASK, "WAITS-1")
+    _may_end["WAITS-1"].set()
+    until(lambda: gone("WAITS-1"))
+    assert _runs["WAITS-1"] == 2
+
+
+def test_what_is_rolled_back_is_not_asked_for(hub):
+    with transaction.atomic():
+        wake(TASK, "NEVER")
+        transaction.set_rollback(True)
+    wake(TASK, "LATER")
+    until(lambda: gone("LATER"))
+    assert _runs["NEVER"] == 0
+
+
+def test_a_job_that_fails_is_tried_again_soon(hub, caplog):
+    _failures["FAILS"] = 1
+    wake(TASK, "FAILS")
+    until(lambda: _runs["FAILS"] == 2)
+    until(lambda: gone("FAILS"))
+    assert f"{TASK}('FAILS',) failed" in caplog.text
+
+
+def test_a_job_that_fails_again_and_again_is_given_up(hub, caplog):
+    _failures["HOPELESS"] = 99
+    row("HOPELESS", attempts=len(jobs.PAUSES))
+    until(lambda: gone("HOPELESS"))
+    assert "is given up after 5 attempts" in caplog.text
+    assert _runs["HOPELESS"] == 1
+
+
+def test_the_job_of_a_dead_worker_is_run_by_another_and_that_of_a_living_one_is_not(hub):
+    row("DEAD", fence=1, lease_until=Now())
+    living = row("LIVES", fence=1, lease_until=Now() + leases.LEASE)
+    until(lambda: gone("DEAD"))
+    assert (_runs["DEAD"], _runs["LIVES"]) == (1, 0)
+    living.delete()
+
+
+def test_a_former_holder_takes_no_job_away(hub):
+    job = row("FORMER", queue="nobody's", fence=7, lease_until=Now() + leases.LEASE)
+    jobs.run(job, Lease(6, leases.clock()))
+    assert _runs["FORMER"] == 1
+    assert Job.objects.filter(pk=job.pk, fence=7, lease_until__isnull=False).exists()
+    job.delete()
+
+
+@pytest.fixture
+def two_workers() -> Iterator[list[Threads]]:
+    both = [Threads(f"turn-{number}", 1, lambda: None) for number in range(2)]
+    yield both
+    for threads in both:
+        threads.join(1)
+
+
+def test_a_turn_by_the_clock_is_taken_by_one_of_many_workers(hub, two_workers):
+    mine = {"tests.workers.turn": 3600.0}
+    timers.add(mine)
+    timers.add(mine)
+    for threads in two_workers:
+        timers.begin(mine, threads)
+    of_this = Timer.objects.filter(task="tests.workers.turn")
+    until(lambda: of_this.filter(lease_until__isnull=True).exists())
+    assert _runs["TURN"] == 1
+    assert of_this.filter(due_at__gt=Now()).count() == 1
+    of_this.update(due_at=Now())
+    for threads in two_workers:
+        timers.begin(mine, threads)
+    until(lambda: _runs["TURN"] == 2)
+
+
+def test_each_task_belongs_to_the_workers_of_a_queue():
+    assert queue_of("hub.pull.take_turn") == "pulls"
+    assert queue_of("hub.still_alive.check_platform") == "upkeep"
+    assert queue_of("charging_profiles.tasks.sweep") == "profiles"
+    assert queue_of("of.nobody") == "upkeep"
