@@ -53,6 +53,12 @@ def hub(django_db_setup, django_db_blocker) -> Iterator["RunningHub"]:
         yield running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a module those with a running hub come last: its rows and threads stay for the module."""
+    modules = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
+    items.sort(key=lambda item: (modules[item.path], "hub" in getattr(item, "fixturenames", ())))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     """What tests have counted (record_property) is told also when they pass."""
     for report in terminalreporter.stats.get("passed", []):

@@ -169,7 +169,8 @@ def test_no_answer_in_time_is_told_as_4002_and_the_command_has_ended(cast):
     took = time.monotonic() - begun
     may_answer.set()
     assert (response.status_code, code(response)) == (200, 4002)
-    assert 1.0 <= took < 3.5
+    # It would have hesitated for 20 s.
+    assert 1.0 <= took < 15
     cast.cpo.running.wait_for(lambda: state("SLOW-1") == CommandState.TIMED_OUT)
     assert len(cast.cpo.asked("SLOW-1")) == 1
 
@@ -191,12 +192,10 @@ def test_a_waiting_request_holds_no_thread_of_the_hub(cast):
         cast.cpo.running.wait_for(
             lambda: ProfileCommand.objects.filter(session_id_sent__in=ids).count() == len(ids)
         )
-        begun = time.monotonic()
         assert code(cast.cpo.put_session("QUICK-1", cast.emsp)) == 1000
-        took = time.monotonic() - begun
+        assert not any(answer.done() for answer in waiting)
         may_answer.set()
         assert {code(answer.result(20)) for answer in waiting} == {1000}
-    assert took < 1.0
 
 
 def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
@@ -220,9 +219,8 @@ def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
         hanging.running.wait_for(
             lambda: ProfileCommand.objects.filter(session_id_sent__in=ids).count() == len(ids)
         )
-        begun = time.monotonic()
         assert cast.emsp.put_profile("FREE-1").json()["data"]["result"] == "ACCEPTED"
-        took = time.monotonic() - begun
+        assert not any(answer.done() for answer in waiting)
         may_answer.set()
 
         def all_answered() -> bool:
@@ -230,7 +228,6 @@ def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
             return all(answer.done() for answer in waiting)
 
         hanging.running.wait_for(all_answered)
-    assert took < 2.0
     assert {answer.result().json()["data"]["result"] for answer in waiting} == {"ACCEPTED"}
     assert {len(hanging.asked(session_id)) for session_id in ids} == {1}
 

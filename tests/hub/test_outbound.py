@@ -89,7 +89,8 @@ def test_an_answer_that_does_not_end_in_time_is_4002_in_time(call, serve):
     with server(serve) as url, pytest.raises(ForwardTimeout) as caught:
         call(url)
     assert caught.value.code == 4002
-    assert time.monotonic() - began < 3
+    # It would go on for ever; the limit is 0.6 s, and more on a busy machine.
+    assert time.monotonic() - began < 15
 
 
 def test_an_answer_larger_than_the_limit_is_4000(call, settings):

@@ -146,7 +146,7 @@ def test_wait_for_gives_up_in_time(cpo: Running[Cpo]) -> None:
     begun = datetime.now(UTC)
     with pytest.raises(AssertionError, match="nothing of the kind"):
         cpo.wait_for_message(module="sessions", timeout=0.2)
-    assert (datetime.now(UTC) - begun).total_seconds() < 2
+    assert (datetime.now(UTC) - begun).total_seconds() < 8
 
 
 def test_who_is_connected_to_nobody_cannot_call(cpo: Running[Cpo]) -> None:

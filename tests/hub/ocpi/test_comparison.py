@@ -139,8 +139,8 @@ def test_the_walk_is_linear():
         return min(_timed(body) for _ in range(3))
 
     def _timed(body):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         assert deviations_of(body, Location)
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     assert seconds(8_000) < 8 * 3 * seconds(1_000)
