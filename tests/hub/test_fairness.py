@@ -3,7 +3,9 @@
 A table that is locked stands for a database that is slow: no clock decides what is seen here.
 """
 
+import asyncio
 import json
+import threading
 from collections import Counter
 
 import pytest
@@ -17,7 +19,7 @@ from hub.record.recorder import recorder
 from tests.hub.flood import Flood, locked, request_of, waiting_for_locks
 from tests.hub.newcomer import CREDENTIALS, Newcomer
 from tests.hub.pushing import HUB, location_of, tariff_of
-from tests.hub.strangers import CUSTOM, Stranger, ask, send, token_of, until
+from tests.hub.strangers import CUSTOM, Stranger, ask, raw, send, token_of, until
 from tests.running_hub import changed_setting
 
 pytestmark = pytest.mark.unmeasured
@@ -150,6 +152,32 @@ def test_what_is_kept_of_forwarded_messages_takes_no_thread_of_another(hub, cpo,
         own_lanes_are_open(hub, greedy)
         assert not flood.answers
     assert {answer.said for answer in flood.all()} == {(200, 1000)}
+
+
+def test_one_sender_leaves_places_at_a_receiver_to_the_others(hub, cpo, emsp, greedy):
+    may_answer = threading.Event()
+
+    async def hangs(_message):
+        await asyncio.to_thread(may_answer.wait, 20)
+        return raw()
+
+    emsp.simulator.says = hangs
+    get = request_of(hub, greedy, "GET", f"sender/{CUSTOM}", to=emsp)
+    other = request_of(hub, cpo, "GET", f"sender/{CUSTOM}", to=emsp)
+    with changed_setting("FORWARDS_PER_RECEIVER", 4):
+        try:
+            flood = Flood(hub, [get] * 4)
+            [refused] = flood.first(1)
+            assert refused.said == (200, 4003)
+            assert "3 of them from this sender" in refused.envelope["status_message"]
+            honest = Flood(hub, [other] * 2)
+            [one_too_many] = honest.first(1)
+            assert one_too_many.said == (200, 4003)
+            assert len(flood.answers) == 1
+        finally:
+            may_answer.set()
+        assert {answer.said for answer in [*flood.all()[1:], *honest.all()[1:]]} == {(200, 1000)}
+        assert ask(hub, greedy, "GET", f"sender/{CUSTOM}", to=emsp).said == (200, 1000)
 
 
 def test_handshakes_that_hang_take_no_slot_of_another(hub, monkeypatch):
