@@ -37,9 +37,9 @@ def together(document: dict[str, Any], found: list[Mutation], most: int = 3) -> 
         fields = sorted(by_field, key=lambda name: -len(by_field[name]))[:most]
         group = [by_field[name].pop() for name in fields]
         changed = document
-        for (_, _, one), name in zip(group, fields, strict=True):
+        for (_, _, mutated), name in zip(group, fields, strict=True):
             changed = {key: value for key, value in changed.items() if key != name}
-            changed |= {name: one[name]} if name in one else {}
+            changed |= {name: mutated[name]} if name in mutated else {}
             if not by_field[name]:
                 del by_field[name]
         yield " + ".join(what for what, _, _ in group), group[0][1], changed
