@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, guards, ingest, listing, pull, record, relay
+from bench import delivery, faults, guards, ingest, listing, pull, record, relay, statuses
 
 
 class Bench(Protocol):
@@ -28,6 +28,7 @@ BENCHES: dict[str, Bench] = {
     "pull": pull,
     "record": record,
     "guards": guards,
+    "statuses": statuses,
 }
 
 

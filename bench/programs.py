@@ -40,13 +40,14 @@ class Program:
         env: Mapping[str, str] | None = None,
         core: int | None = None,
         listening: socket.socket | None = None,
+        checkout: Path = PROJECT,
     ) -> None:
         self.name = name
         self.output = folder / f"{name}.log"
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
                 launched(command, signal.SIGKILL),
-                cwd=PROJECT,
+                cwd=checkout,
                 env={**os.environ, **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -93,18 +94,7 @@ class Program:
 
     def family(self) -> dict[int, int]:
         """All processes below it that live now, and itself: process id and CPU ticks."""
-        parents, used = {}, {}
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # ended meanwhile
-                fields = entry.read_text().rpartition(")")[2].split()
-                pid = int(entry.parent.name)
-                parents[pid], used[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
-        family, grew = {self._process.pid}, True
-        while grew:
-            members = {pid for pid, parent in parents.items() if parent in family}
-            grew = not members <= family
-            family |= members
-        return {pid: used.get(pid, 0) for pid in family}
+        return _family(self._process.pid)
 
     def family_cpu_seconds(self) -> float:
         """The same with all processes below it that live now."""
@@ -120,6 +110,28 @@ class Program:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
         raise DidNotStart(f"{self.name} has ended: {self.last_line()}")
+
+
+def cpu_of_family(process: int) -> float:
+    """User and system seconds of a process, of those below it, and of those that have ended."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    ended = int(fields[13]) + int(fields[14])
+    return (sum(_family(process).values()) + ended) / _TICKS
+
+
+def _family(process: int) -> dict[int, int]:
+    parents, used = {}, {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            fields = entry.read_text().rpartition(")")[2].split()
+            pid = int(entry.parent.name)
+            parents[pid], used[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family, grew = {process}, True
+    while grew:
+        members = {pid for pid, parent in parents.items() if parent in family}
+        grew = not members <= family
+        family |= members
+    return {pid: used.get(pid, 0) for pid in family}
 
 
 @contextmanager

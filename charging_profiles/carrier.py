@@ -21,7 +21,7 @@ from django.conf import settings
 from charging_profiles import authority
 from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponseType
-from hub import leases, outbound, outbox, statements, token_forms
+from hub import leases, outbound, statements, still_alive, token_forms
 from hub.bridge import Bridge
 from hub.directory import Directory, PlatformEntry, holder
 from hub.leases import Lease
@@ -264,8 +264,7 @@ class Carrier:
                     )
             except outbound.NotArrived:
                 if leases.clock() + PAUSE > give_up:
-                    check = "hub.still_alive.check_platform"
-                    await self._django.run(outbox.wake, check, platform.id)
+                    await self._django.run(still_alive.queue_check, platform.id)
                     raise
                 await asyncio.sleep(PAUSE)
 

@@ -160,6 +160,11 @@ class PlatformHealth(models.Model):
     last_heard_at = models.DateTimeField(default=timezone.now)
     checked_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(max_length=300, blank=True)
+    # Of the still-alive check (hub/still_alive.py): how many have failed one after the other, when
+    # the next one is due, and until when somebody is at it.
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    next_check_at = models.DateTimeField(null=True, blank=True, editable=False)
+    taken_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
         return f"{self.platform_id}: {self.problem or 'heard'} {self.last_heard_at}"

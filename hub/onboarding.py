@@ -8,7 +8,6 @@ from secrets import token_urlsafe
 import msgspec
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import admission, handshake_turns, locking, party_status, secret_box
@@ -23,7 +22,6 @@ from hub.models import (
     Endpoint,
     Party,
     Platform,
-    PlatformHealth,
     TokenForm,
 )
 from hub.ocpi.authorization import IF_LOST, REPLACED
@@ -256,7 +254,7 @@ def register(
     ]
     token = token or token_urlsafe(32)
     platform.remarks = "\n".join(remarks)
-    PlatformHealth.objects.filter(pk=platform_id).update(last_heard_at=Now(), problem="")
+    party_status.heard(platform_id)
     _take_tokens(platform, credentials, offer, form, token)
     _take_parties(platform, credentials.roles, verdicts)
     return Registered(token, remarks)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import locking, outbox
+from hub import locking, outbox, statements
 from hub.directory import Directory, PlatformEntry, apart
 from hub.models import Delivery, DeliveryState, Party, PlatformHealth, Replay
 from hub.ocpi import headers
@@ -24,12 +24,46 @@ MODULE = "hubclientinfo"
 OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
 
+# A check that fails is repeated after so many seconds, a little less by chance: many platforms
+# that went together are not asked together for ever.
+_FAILED = """
+    UPDATE hub_platformhealth
+    SET checked_at = statement_timestamp(), problem = %(problem)s, taken_until = NULL,
+        failures = least(failures + 1, 100),
+        next_check_at = least(next_check_at, statement_timestamp()
+            + make_interval(secs => least(power(2, least(failures, 6)), 60) * (1 - random() / 4)))
+    WHERE platform_id = %(platform)s
+"""
+_HEARD_SINCE = """
+    SELECT last_heard_at > statement_timestamp() - make_interval(secs => %(ago)s)
+    FROM hub_platformhealth WHERE platform_id = %(platform)s
+"""
+
+
+def heard(platform_id: int) -> None:
+    """It is there: what was wrong is over. Its row is locked (hub/locking.py)."""
+    PlatformHealth.objects.filter(pk=platform_id).update(
+        last_heard_at=Now(), problem="", failures=0, next_check_at=None, taken_until=None
+    )
+
+
 @locking.whole
-def is_away(platform_id: int, problem: str) -> None:
-    """A platform cannot be reached: its connected parties are OFFLINE, what waits is dropped."""
+def is_away(platform_id: int, problem: str, ago: float | None = None) -> bool:
+    """A platform cannot be reached: its connected parties are OFFLINE, what waits is dropped.
+
+    `ago`: how many seconds ago the check that says so began. One that is CONNECTED and was heard
+    since then stays so: False.
+    """
     if (found := locking.lock_platform(platform_id)) is None:
-        return
-    PlatformHealth.objects.filter(pk=platform_id).update(checked_at=Now(), problem=problem[:300])
+        return True
+    if any(party.status == ConnectionStatus.CONNECTED for party in found[1]) and ago is not None:
+        asked = {"platform": platform_id, "ago": ago}
+        if statements.run(_HEARD_SINCE, asked)[0][0]:
+            PlatformHealth.objects.filter(pk=platform_id).update(
+                failures=0, next_check_at=None, taken_until=None
+            )
+            return False
+    statements.run(_FAILED, {"platform": platform_id, "problem": problem[:300]})
     changed = _become(found[1], ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
     dropped = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
         state=DeliveryState.DROPPED,
@@ -48,6 +82,7 @@ def is_away(platform_id: int, problem: str) -> None:
             )
 
     transaction.on_commit(tell)
+    return True
 
 
 @locking.whole
@@ -56,7 +91,7 @@ def is_back(platform_id: int) -> None:
     if (found := locking.lock_platform(platform_id)) is None:
         return
     platform, parties = found
-    PlatformHealth.objects.filter(pk=platform_id).update(last_heard_at=Now(), problem="")
+    heard(platform_id)
     if not _become(parties, ConnectionStatus.OFFLINE, ConnectionStatus.CONNECTED):
         return
     if platform.is_replayed_to:

@@ -332,7 +332,7 @@ TURNS_BY_THE_CLOCK = {
     "upkeep": {
         "hub.pull.sweep": 5.0,
         "flex.tasks.forget_left_behind": 10.0,
-        "hub.still_alive.check_quiet_platforms": 30.0,
+        "hub.still_alive.check_quiet_platforms": 1.0,
         "hub.replay.advance": 1.0,
         "hub.record.drain.drain_messages": 1.0,
         "hub.record.drain.make_partitions": 600.0,

@@ -1,104 +1,84 @@
-"""The still-alive check: GET versions after five quiet minutes (mod_hub_client_info)."""
+"""The still-alive check: GET versions after five quiet minutes (mod_hub_client_info).
 
-import logging
-from datetime import UTC, datetime, timedelta
+When a platform is to be checked stands in its PlatformHealth: at once where somebody asks, and
+while checks fail again after one second, two, four, up to sixty. A job takes those that are due and
+has them carried (hub/checker.py); what it takes and does not end is due again.
+"""
+
+from collections.abc import Mapping
 
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
-from django.utils import timezone
 
-from hub import outbound, outbox, party_status, token_forms
-from hub.directory import PlatformEntry, holder
-from hub.models import Platform, PlatformHealth
-from hub.ocpi import envelope, headers
-from hub.ocpi.datatypes import ConnectionStatus
-from hub.ocpi.errors import HubError
-from hub.record.calls import noted
-from hub.record.note import Kind
+from hub import statements
+from hub.checker import checker
+from hub.workers.wake import wake
 
-logger = logging.getLogger(__name__)
-SECONDS = 10.0
-# One that is away is asked again after this part of the time that it has been quiet, and at least
-# this often: those that never come back must not take all the time of the workers. A push to it
-# finds out sooner.
-AGAIN_AFTER = 0.1
-AGAIN_AT_LEAST = timedelta(hours=1)
+_HEARD = """
+    INSERT INTO hub_platformhealth AS kept (platform_id, last_heard_at, problem)
+    SELECT platform.id, statement_timestamp() - make_interval(secs => heard.ago), ''
+    FROM unnest(%(platforms)s::bigint[], %(ago)s::float8[]) AS heard (platform, ago)
+    JOIN hub_platform AS platform ON platform.id = heard.platform
+    ORDER BY platform.id
+    ON CONFLICT (platform_id) DO UPDATE SET last_heard_at = excluded.last_heard_at
+    WHERE kept.last_heard_at < excluded.last_heard_at
+"""
+_ASK = """
+    UPDATE hub_platformhealth SET next_check_at = statement_timestamp()
+    WHERE platform_id = %(platform)s
+      AND (next_check_at IS NULL OR next_check_at > statement_timestamp())
+"""
+# One that failed and was taken by a process that died since has no next check: it is due.
+_TAKE = """
+    WITH due AS (
+        SELECT health.platform_id FROM hub_platformhealth AS health
+        JOIN hub_platform AS platform ON platform.id = health.platform_id
+        WHERE platform.registered_at IS NOT NULL
+          AND (taken_until IS NULL OR taken_until <= statement_timestamp())
+          AND CASE WHEN next_check_at IS NOT NULL THEN next_check_at <= statement_timestamp()
+                   ELSE problem <> ''
+                        OR last_heard_at < statement_timestamp() - make_interval(secs => %(quiet)s)
+              END
+          AND EXISTS (SELECT FROM hub_party WHERE platform_id = platform.id
+                      AND status IN ('CONNECTED', 'OFFLINE'))
+        ORDER BY next_check_at NULLS LAST, last_heard_at
+        LIMIT %(rows)s
+        FOR UPDATE OF health SKIP LOCKED
+    )
+    UPDATE hub_platformhealth AS health
+    SET taken_until = statement_timestamp() + make_interval(secs => %(seconds)s),
+        next_check_at = NULL
+    FROM due WHERE health.platform_id = due.platform_id
+    RETURNING health.platform_id
+"""
+# Longer than any check takes.
+_TAKEN = 30.0
 
 
-def write_heard(heard: dict[int, float]) -> None:
-    """Write down when platforms were last heard; the gateway collects this for a few seconds."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO hub_platformhealth (platform_id, last_heard_at, problem) "
-            "SELECT id, %s, '' FROM hub_platform WHERE id = %s "
-            "ON CONFLICT (platform_id) DO UPDATE SET last_heard_at = "
-            "greatest(hub_platformhealth.last_heard_at, excluded.last_heard_at)",
-            [
-                (datetime.fromtimestamp(when, UTC), platform)
-                for platform, when in sorted(heard.items())
-            ],
-        )
+def write_heard(heard: Mapping[int, float]) -> None:
+    """Write down how many seconds ago platforms were heard; web processes collect it."""
+    statements.run(_HEARD, {"platforms": list(heard), "ago": list(heard.values())})
 
 
 def queue_check(platform_id: int) -> None:
     """Have one platform checked now, by a worker."""
-    outbox.wake("hub.still_alive.check_platform", platform_id)
+    statements.run(_ASK, {"platform": platform_id})
+    wake("hub.still_alive.check_quiet_platforms")
 
 
 @shared_task
 def check_quiet_platforms() -> None:
-    """Queue a check of every registered platform that has been quiet for too long."""
-    now = timezone.now()
-    quiet_since = now - timedelta(seconds=settings.STILL_ALIVE_AFTER)
-    quiet = PlatformHealth.objects.filter(last_heard_at__lt=quiet_since)
-    for platform_id, heard_at, failed_at in (
-        Platform.objects.filter(registered_at__isnull=False)
-        .filter(parties__status__in=[ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE])
-        .filter(health__in=quiet)
-        .values_list("pk", "health__last_heard_at", "health__checked_at")
-        .distinct()
-    ):
-        pause = min(AGAIN_AFTER * (now - heard_at), AGAIN_AT_LEAST)
-        if failed_at is None or now - failed_at >= pause:
-            queue_check(platform_id)
+    """Begin the checks of platforms that are due, or have been quiet for too long.
+
+    As many as there is room for; the next look is a second later.
+    """
+    due = {"rows": checker.room, "seconds": _TAKEN, "quiet": settings.STILL_ALIVE_AFTER}
+    for (platform_id,) in statements.run(_TAKE, due):
+        checker.check(platform_id)
 
 
 @shared_task
 def check_platform(platform_id: int) -> bool:
     """GET the platform's versions; returns whether it is alive. Changes the status accordingly."""
-    platform = holder.current().platforms.get(platform_id)
-    if platform is None or not platform.is_registered:
-        return False
-    problem = _problem(platform)
-    if problem:
-        party_status.is_away(platform_id, problem)
-        return False
-    party_status.is_back(platform_id)
-    return True
-
-
-def _problem(platform: PlatformEntry) -> str:
-    """Why the platform counts as away; "" when it answers.
-
-    Any OCPI answer shows that it is there; one that refuses the hub's token is of no use to it.
-    """
-
-    def ask(authorization: str) -> outbound.Response:
-        sent = {
-            "Authorization": authorization,
-            headers.REQUEST_ID: headers.new_id(),
-            headers.CORRELATION_ID: headers.new_id(),
-        }
-        with noted(Kind.STILL_ALIVE, "GET", sent, platform, module="versions") as call:
-            return call.answered(outbound.call("GET", platform.versions_url, sent, seconds=SECONDS))
-
-    try:
-        response = ask(platform.authorization)
-        if response.status in token_forms.REFUSALS:
-            response = token_forms.sent_again_now(platform, response, ask)
-    except HubError as error:
-        return error.message
-    if response.status == 200 and envelope.read_answer(response.body).status_code is not None:
-        return ""
-    return f"GET versions was answered with HTTP {response.status}"
+    is_alive: bool = checker.check(platform_id).result()
+    return is_alive

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from hub import bulkhead, party_status, quotas, still_alive
+from hub import bulkhead, quotas, still_alive
 from hub.bridge import Bridge
 from hub.deviations import noting
 from hub.directory import Directory, PlatformEntry, holder
@@ -144,7 +144,7 @@ class WebWorker:
 
     def heard(self, platform: PlatformEntry) -> None:
         """A platform has sent something: it is alive."""
-        self._heard[platform.id] = time.time()
+        self._heard[platform.id] = time.monotonic()
         for identity in platform.parties:
             entry = self.directory.parties.get(identity)
             if (
@@ -152,7 +152,7 @@ class WebWorker:
                 and entry.status == ConnectionStatus.OFFLINE
                 and self._is_due(("back", platform.id), 1.0)
             ):
-                self._start(self.bridge.run(party_status.is_back, platform.id))
+                self._start(self.bridge.run(still_alive.queue_check, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now."""
@@ -212,7 +212,9 @@ class WebWorker:
     async def _flush_heard(self) -> None:
         heard, self._heard = self._heard, {}
         if heard:
-            await self.bridge.run(still_alive.write_heard, heard)
+            now = time.monotonic()
+            ago = {platform_id: now - then for platform_id, then in heard.items()}
+            await self.bridge.run(still_alive.write_heard, ago)
 
 
 def _spare_the_collector() -> None:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.utils import Error as DatabaseError
 
-from hub import outbox, party_status
+from hub import party_status, still_alive
 from hub.directory import Directory, holder
 from hub.drains.breaker import PAUSES
 from hub.drains.carrier import Carrier, Outcome, Verdict
@@ -298,8 +298,7 @@ class Drain:
         if outcome.verdict not in {Verdict.UNWANTED, Verdict.BROKEN}:
             lanes.breaker.answered(time.monotonic())
             if is_probe and self._is_away(platform_id):
-                check = "hub.still_alive.check_platform"
-                await self._in_django(outbox.wake, check, platform_id)
+                await self._in_django(still_alive.queue_check, platform_id)
         if outcome.verdict is Verdict.TAKEN:
             lanes.widen()
         elif outcome.verdict is Verdict.BUSY:

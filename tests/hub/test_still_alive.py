@@ -1,24 +1,47 @@
 """Still alive check, OFFLINE and back (mod_hub_client_info, Still alive check)."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 from django.utils import timezone
 
-from hub import onboarding, still_alive
-from hub.models import Job, Party, PlatformHealth
+from hub import onboarding, party_status, still_alive
+from hub.checker import checker
+from hub.models import Party, Platform, PlatformHealth
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
+from simulators.faults import Switches
+from simulators.messages import Received
 from simulators.testing import Running
 from tests.hub.newcomer import Newcomer, role
-from tests.hub.strangers import Stranger, ask, until
+from tests.hub.strangers import Stranger, ask, raw, until
 from tests.running_hub import new_party
 
 
+class Checked(Stranger):
+    """Answers GET versions with `versions_status`, as a proxy in front of it may, or `holds` it."""
+
+    versions_status = 200
+    holds = False
+
+    async def _answer_message(
+        self, request: web.BaseRequest, message: Received, switches: Switches
+    ) -> web.StreamResponse:
+        is_check = message.module == "versions" and not message.parts
+        while is_check and self.holds:  # noqa: ASYNC110 - set by another thread
+            await asyncio.sleep(0.01)
+        if is_check and self.versions_status != 200:
+            return raw(b"<html>", self.versions_status)
+        return await super()._answer_message(request, message, switches)
+
+
 @pytest.fixture
-def emsp(hub) -> Running[Stranger]:
+def emsp(hub) -> Running[Checked]:
     """A party of its own for each test."""
-    return hub.join(Stranger(Role.EMSP, listens=False))
+    return hub.join(Checked(Role.EMSP, listens=False))
 
 
 def _platform(party) -> int:
@@ -40,6 +63,12 @@ def _told(listener, party) -> list[str]:
         for message in listener.received(module="hubclientinfo", method="PUT")
         if message.parts == party
     ]
+
+
+def _is_back(party) -> bool:
+    """By the job that each second begins what is due."""
+    still_alive.check_quiet_platforms()
+    return _status(party) == "CONNECTED"
 
 
 def _checks(running) -> list:
@@ -70,27 +99,36 @@ def test_after_five_quiet_minutes_versions_is_asked_for(hub, cpo, emsp):
     assert len(_checks(cpo)) == asked_before
 
 
-@pytest.mark.parametrize(
-    "switches", [{"gone": True}, {"http_500": True}, {"wrong_json": True}, {"hang_up": True}]
-)
-def test_a_party_that_does_not_answer_is_offline_and_back_when_it_does(hub, cpo, emsp, switches):
+@pytest.mark.parametrize("how", ["gone", "hang_up", 502, 503, 504])
+def test_a_party_that_does_not_answer_is_offline_and_back_when_it_does(hub, cpo, emsp, how):
     party = emsp.simulator.party
-    emsp.set_faults(**switches)
+    if isinstance(how, int):
+        emsp.simulator.versions_status = how
+    else:
+        emsp.set_faults(**{how: True})
     assert still_alive.check_platform(_platform(party)) is False
     assert _status(party) == "OFFLINE"
     assert PlatformHealth.objects.get(platform=_platform(party)).problem
     cpo.wait_for(lambda: _told(cpo, party)[-1:] == ["OFFLINE"])
     emsp.clear_faults()
-    assert still_alive.check_platform(_platform(party)) is True
-    assert _status(party) == "CONNECTED"
-    assert PlatformHealth.objects.get(platform=_platform(party)).problem == ""
+    emsp.simulator.versions_status = 200
+    until(lambda: _is_back(party))
+    health = PlatformHealth.objects.get(platform=_platform(party))
+    assert (health.problem, health.failures, health.next_check_at) == ("", 0, None)
     cpo.wait_for(lambda: _told(cpo, party)[-2:] == ["OFFLINE", "CONNECTED"])
 
 
-def test_a_platform_that_refuses_our_token_is_offline(hub, emsp):
-    emsp.simulator.by_token.clear()
-    assert still_alive.check_platform(_platform(emsp.simulator.party)) is False
-    assert _status(emsp.simulator.party) == "OFFLINE"
+def test_whatever_the_platform_itself_answers_shows_that_it_is_there(hub, emsp):
+    party = emsp.simulator.party
+    for answered in (401, 403, 404, 429, 500):
+        emsp.simulator.versions_status = 503
+        assert still_alive.check_platform(_platform(party)) is False
+        emsp.simulator.versions_status = answered
+        assert still_alive.check_platform(_platform(party)) is True, answered
+        assert _status(party) == "CONNECTED"
+    emsp.simulator.versions_status = 200
+    emsp.set_faults(wrong_json=True)
+    assert still_alive.check_platform(_platform(party)) is True
 
 
 def test_all_parties_of_a_platform_go_offline_together(hub, cpo):
@@ -102,20 +140,75 @@ def test_all_parties_of_a_platform_go_offline_together(hub, cpo):
     assert [party.status for party in parties] == ["OFFLINE"] * 3
 
 
-def test_an_offline_party_that_sends_something_is_connected_again(hub, cpo, emsp):
+def test_an_offline_party_that_sends_something_is_checked_at_once(hub, cpo, emsp):
     party = emsp.simulator.party
-    emsp.set_faults(gone=True)
+    emsp.simulator.versions_status = 503
     still_alive.check_platform(_platform(party))
-    emsp.clear_faults()
-    until(lambda: ask(hub, cpo, "GET", "hubclientinfo").status == 200 and _status(party))
+    # As after many failures.
+    health = PlatformHealth.objects.filter(platform=_platform(party))
+    health.update(failures=50, next_check_at=timezone.now() + timedelta(minutes=1))
+    still_alive.check_quiet_platforms()
+    asked = len(_checks(emsp))
+    until(lambda: ask(hub, emsp, "GET", "hubclientinfo") and len(_checks(emsp)) > asked)
+    # That it sends is not that it answers.
     assert _status(party) == "OFFLINE"
-    until(
-        lambda: (
-            ask(hub, emsp, "GET", "sender/locations", to=cpo).code == 1000
-            and _status(party) == "CONNECTED"
-        )
-    )
+    emsp.simulator.versions_status = 500
+    until(lambda: ask(hub, emsp, "GET", "hubclientinfo") and _status(party) == "CONNECTED")
     cpo.wait_for(lambda: _told(cpo, party)[-1:] == ["CONNECTED"])
+
+
+def test_a_check_gives_way_to_what_was_heard_after_it_began(hub, emsp):
+    platform = _platform(emsp.simulator.party)
+    emsp.simulator.holds, emsp.simulator.versions_status = True, 504
+    with ThreadPoolExecutor(1) as thread:
+        check = thread.submit(still_alive.check_platform, platform)
+        emsp.wait_for(lambda: _checks(emsp))
+        still_alive.write_heard({platform: 0.0})
+        emsp.simulator.holds = False
+        assert check.result() is True
+    assert _status(emsp.simulator.party) == "CONNECTED"
+    # Heard before it began is not enough.
+    assert still_alive.check_platform(platform) is False
+    assert _status(emsp.simulator.party) == "OFFLINE"
+
+
+def test_failing_checks_back_off_from_a_second_to_a_minute(hub, emsp):
+    platform = _platform(emsp.simulator.party)
+    health = PlatformHealth.objects.filter(platform=platform)
+    pauses = []
+    for _ in range(9):
+        party_status.is_away(platform, "it hangs")
+        pauses.append((health.get().next_check_at - health.get().checked_at).total_seconds())
+        # Else the next failure keeps the earlier moment.
+        health.update(next_check_at=None, taken_until=timezone.now() + timedelta(minutes=1))
+    for pause, full in zip(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+        assert 0.75 * full <= pause <= full
+
+
+def test_a_check_whose_process_died_is_made_again(hub, emsp):
+    platform = _platform(emsp.simulator.party)
+    party_status.is_away(platform, "it hangs")
+    PlatformHealth.objects.filter(platform=platform).update(
+        next_check_at=None, taken_until=timezone.now() - timedelta(seconds=1)
+    )
+    until(lambda: _is_back(emsp.simulator.party))
+
+
+def test_hundreds_that_hang_are_checked_side_by_side(hub, emsp):
+    """Each takes seconds; one after the other they would take minutes."""
+    emsp.simulator.holds = True
+    platforms = [
+        Platform.objects.create(
+            name=f"Hangs {number}",
+            registered_at=timezone.now(),
+            versions_url=emsp.simulator.versions_url,
+        )
+        for number in range(150)
+    ]
+    checks = [checker.check(platform.pk) for platform in platforms]
+    emsp.wait_for(lambda: len(_checks(emsp)) == len(platforms))
+    emsp.simulator.holds = False
+    assert all(check.result() for check in checks)
 
 
 def test_a_message_to_an_offline_party_is_tried_and_4003_when_it_fails(hub, cpo, emsp):
@@ -183,8 +276,8 @@ def test_a_suspended_party_does_not_come_back_by_answering(hub, emsp):
 def test_when_a_platform_was_heard_is_never_set_back(hub, emsp):
     platform = _platform(emsp.simulator.party)
     now = timezone.now()
-    still_alive.write_heard({platform: now.timestamp()})
-    still_alive.write_heard({platform: now.timestamp() - 100, 10**9: now.timestamp()})
+    still_alive.write_heard({platform: 0.0})
+    still_alive.write_heard({platform: 100.0, 10**9: 0.0})
     heard = PlatformHealth.objects.get(platform=platform).last_heard_at
     assert abs(heard - now) < timedelta(seconds=1)
 
@@ -199,17 +292,3 @@ def test_any_message_counts_as_heard(hub, cpo, emsp):
             > timezone.now() - timedelta(seconds=100)
         )
     )
-
-
-def test_one_that_has_been_away_for_long_is_asked_less_often(hub, emsp):
-    platform = _platform(emsp.simulator.party)
-    health = PlatformHealth.objects.filter(platform=platform)
-    _quiet(emsp.simulator.party, 100 * 60)
-    asked = len(_checks(emsp))
-    health.update(checked_at=timezone.now() - timedelta(minutes=9))
-    still_alive.check_quiet_platforms()
-    until(lambda: not Job.objects.exists())
-    assert len(_checks(emsp)) == asked
-    health.update(checked_at=timezone.now() - timedelta(minutes=11))
-    still_alive.check_quiet_platforms()
-    emsp.wait_for(lambda: len(_checks(emsp)) > asked)

@@ -1,0 +1,117 @@
+"""A crowd of platforms that come and go: makes their rows, and changes their status.
+
+`python …/bench/crowd.py fill 1000`, `… change 20`, `… all`: in the checkout of the hub that is the
+working directory, also in one that has no such file. Writes figures as JSON.
+"""
+
+import json
+import os
+import sys
+import time
+
+import django
+
+sys.path[0] = os.getcwd()
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+django.setup()
+
+from django.db import connection, connections  # noqa: E402 - the models need the loaded settings
+from django.utils import timezone  # noqa: E402
+
+from hub import party_status, secret_box  # noqa: E402
+from hub.directory import holder, wait_until_confirmed  # noqa: E402
+from hub.models import Endpoint, Party, Platform, PlatformHealth  # noqa: E402
+from hub.ocpi.modules import INTERFACES  # noqa: E402
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def fill(number: int) -> None:
+    """Registered platforms of one party each, which offer everything."""
+    token = secret_box.encrypt("a credentials token of common length, as others give them")
+    platforms = Platform.objects.bulk_create(
+        Platform(
+            name=f"Platform {place}",
+            registered_at=timezone.now(),
+            versions_url=f"http://127.0.0.1:9/{place}/versions",
+            token_b_encrypted=token,
+            token_c_hash=secret_box.token_hash(f"token {place}"),
+        )
+        for place in range(number)
+    )
+    PlatformHealth.objects.bulk_create(PlatformHealth(platform=one) for one in platforms)
+    offered = {(module, str(role)) for module, role in INTERFACES}
+    offered.add(("hubclientinfo", "RECEIVER"))
+    Endpoint.objects.bulk_create(
+        Endpoint(platform=one, identifier=module, role=role, url=f"http://127.0.0.1:9/{module}")
+        for one in platforms
+        for module, role in sorted(offered)
+    )
+    Party.objects.bulk_create(
+        Party(
+            platform=one,
+            country_code="XX",
+            party_id=f"{LETTERS[place // 676]}{LETTERS[place // 26 % 26]}{LETTERS[place % 26]}",
+            role="CPO" if place % 2 else "EMSP",
+            status="CONNECTED",
+        )
+        for place, one in enumerate(platforms)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+def change(number: int) -> dict[str, float]:
+    """Platforms of which one is away and back, one after the other, each seen by the web process.
+
+    Returns the seconds of one change, and what of this process's CPU.
+    """
+    platforms = list(Platform.objects.order_by("pk").values_list("pk", flat=True))[:number]
+    holder.refresh()
+    wall = cpu = 0.0
+    for platform_id in platforms:
+        for is_away in (True, False):
+            began, used = time.monotonic(), time.process_time()
+            _change(platform_id, is_away=is_away)
+            wall += time.monotonic() - began
+            cpu += time.process_time() - used
+            wait_until_confirmed()
+    return {"changes": 2 * number, "seconds": wall / 2 / number, "cpu": cpu / 2 / number}
+
+
+def everybody() -> dict[str, float]:
+    """All at once away, and all back: the seconds of both, and the rows that it left to send."""
+    platforms = list(Platform.objects.order_by("pk").values_list("pk", flat=True))
+    began = time.monotonic()
+    for is_away in (True, False):
+        for platform_id in platforms:
+            _change(platform_id, is_away=is_away)
+    seconds = time.monotonic() - began
+    wait_until_confirmed()
+    return {"changes": 2 * len(platforms), "seconds": seconds, "rows": _rows()}
+
+
+def _change(platform_id: int, *, is_away: bool) -> None:
+    if is_away:
+        party_status.is_away(platform_id, "it does not answer")
+    else:
+        party_status.is_back(platform_id)
+
+
+def _rows() -> int:
+    """Ever written: messages, and where there are any marks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables "
+            "WHERE relname IN ('hub_delivery', 'hub_stalecopy')"
+        )
+        return int(cursor.fetchone()[0])
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:]
+    if what == "fill":
+        fill(int(rest[0]))
+    else:
+        json.dump(change(int(rest[0])) if what == "change" else everybody(), sys.stdout)
+    connections.close_all()
