@@ -194,19 +194,22 @@ async def sends_commands(at: At) -> None:
             await Caller(at.port).ask(at.request("POST", path, body, sender=ACCOMPLICE, to=EVIL))
 
         while True:
-            _, taken = await caller.ask(b"GET /taken HTTP/1.1\r\nHost: x\r\n\r\n")
+            _, taken = await caller.ask(_TAKEN)
             for url in taken.decode().split():
                 if len(posting) < 40:
                     posting.add(task := asyncio.create_task(post(url)))
                     task.add_done_callback(posting.discard)
             await asyncio.sleep(0.05)
 
+    # Those that an earlier attack has left, through the other hop.
+    await Caller(accomplice.port or 0).ask(_TAKEN)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(results())
         for number in range(40):
             tasks.create_task(command(number))
 
 
+_TAKEN: Final = b"GET /taken HTTP/1.1\r\nHost: x\r\n\r\n"
 _COMMANDS: Final = "/ocpi/2.2.1/receiver/commands/START_SESSION"
 
 

@@ -80,7 +80,7 @@ class Hop:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What may be asked for."""
-    parser.add_argument("--quick", action="store_true", help="a look: one short round")
+    parser.add_argument("--quick", action="store_true", help="a look: two short rounds")
     parser.add_argument("--only", action="append", choices=list(attack.ATTACKS))
     parser.add_argument("--out", type=Path, help="file for the figures; in FLEXHUB_DATA otherwise")
 
@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
     names: list[str] = options.only or list(attack.ATTACKS)
-    rounds, seconds = (3, 3.0) if options.quick else (5, 4.0)
+    rounds, seconds = (2, 3.0) if options.quick else (4, 6.0)
     return report("guards", options.out, lambda folder: measure(folder, names, rounds, seconds))
 
 
