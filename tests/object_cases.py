@@ -12,6 +12,7 @@ import pytest
 from hub.ocpi.comparison import deviations_of, differences, plain
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
+from tests.cases import case
 from tests.spec_enums import ENUMS
 from tests.spec_tables import TABLES
 
@@ -116,7 +117,7 @@ def _unfit(field: Property) -> Iterator[tuple[str, Any]]:
         yield from (("a text", "1"), ("a fraction", 1.5), ("a boolean", True))
 
 
-class Case(NamedTuple):
+class Fault(NamedTuple):
     """One fault, and how the refusal must name its field."""
 
     changes: dict[str, Any]
@@ -125,32 +126,23 @@ class Case(NamedTuple):
     field: str
 
 
-def faults(name: str, *, is_patch: bool = False) -> list[Any]:
-    """Every fault of the table's fields, one by one, as pytest parameters."""
-    return [
-        pytest.param(name, case, id=f"{name}-{what}")
-        for field in properties(name)
-        for what, case in _faults_of(field, is_patch)
-    ]
-
-
-def _faults_of(field: Property, is_patch: bool) -> Iterator[tuple[str, Case]]:
+def _faults_of(field: Property, is_patch: bool) -> Iterator[tuple[str, Fault]]:
     name = field.name
     at = f"`$.{name}"
     is_required = field.card in "1+"
     if is_required and (not is_patch or name == "last_updated"):
-        yield f"{name} missing", Case({}, name, f"`{name}`", name)
+        yield f"{name} missing", Fault({}, name, f"`{name}`", name)
     if is_required:
-        yield f"{name} null", Case({name: None}, None, at, name)
+        yield f"{name} null", Fault({name: None}, None, at, name)
     if field.card == "+":
-        yield f"{name} empty", Case({name: []}, None, at, name)
+        yield f"{name} empty", Fault({name: []}, None, at, name)
     if field.card in "*+":
-        yield f"{name} no list", Case({name: {}}, None, at, name)
+        yield f"{name} no list", Fault({name: {}}, None, at, name)
     for what, value in _unfit(field):
         if field.card in "*+":
-            yield f"{name}[0] {what}", Case({name: [value]}, None, f"{at}[0]", name)
+            yield f"{name}[0] {what}", Fault({name: [value]}, None, f"{at}[0]", name)
         else:
-            yield f"{name} {what}", Case({name: value}, None, at, name)
+            yield f"{name} {what}", Fault({name: value}, None, at, name)
 
 
 def refused(body: bytes, expected: type[Any]) -> str:
@@ -185,16 +177,24 @@ def check_right(name: str, expected: type[Any]) -> None:
         assert not differences(plain(as_body(right)), expected)
 
 
-def check_fault(name: str, case: Case, expected: type[Any]) -> None:
-    """The fault is refused with a message that names the field, and it alone deviates."""
-    wrong = document(name) | case.changes
-    if case.missing:
-        del wrong[case.missing]
+def check_faults(name: str, expected: type[Any], *, is_patch: bool = False) -> None:
+    """Every fault of the table's fields, one by one."""
+    for field in properties(name):
+        for what, fault in _faults_of(field, is_patch):
+            with case(what):
+                _check_fault(name, fault, expected)
+
+
+def _check_fault(name: str, fault: Fault, expected: type[Any]) -> None:
+    """It is refused with a message that names the field, and it alone deviates."""
+    wrong = document(name) | fault.changes
+    if fault.missing:
+        del wrong[fault.missing]
     message = refused(as_body(wrong), expected)
     # A rule that the object itself checks begins with the field; the path leads to the object.
-    assert case.named in message or message.startswith(f"{case.field} ")
+    assert fault.named in message or message.startswith(f"{fault.field} ")
     paths = {one.path.removesuffix("[]") for one in deviations_of(as_body(wrong), expected)}
-    assert paths == {f"{name}.{case.field}"}
+    assert paths == {f"{name}.{fault.field}"}
 
 
 def check_enum(name: str, enum: Any) -> None:

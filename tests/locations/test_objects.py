@@ -11,10 +11,9 @@ from tests.object_cases import (
     EXAMPLES,
     as_body,
     check_enum,
-    check_fault,
+    check_faults,
     check_right,
     document,
-    faults,
     refused,
 )
 
@@ -39,9 +38,9 @@ def test_an_object_with_all_fields_or_only_the_required_ones_is_right(name):
     check_right(name, named(name))
 
 
-@pytest.mark.parametrize(("name", "case"), [case for name in OBJECTS for case in faults(name)])
-def test_a_fault_is_refused_and_its_field_named(name, case):
-    check_fault(name, case, named(name))
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_fault_is_refused_and_its_field_named(name):
+    check_faults(name, named(name))
 
 
 @pytest.mark.parametrize("name", ENUMS)
@@ -94,12 +93,9 @@ def test_the_evse_of_the_text_lacks_what_its_table_requires():
     assert message == "Object missing required field `power_type` - at `$.connectors[0]`"
 
 
-@pytest.mark.parametrize(
-    ("name", "case"),
-    [case for name in ("Location", "EVSE", "Connector") for case in faults(name, is_patch=True)],
-)
-def test_a_patch_is_checked_by_the_same_rules(name, case):
-    check_fault(name, case, partial(named(name)))
+@pytest.mark.parametrize("name", ["Location", "EVSE", "Connector"])
+def test_a_patch_is_checked_by_the_same_rules(name):
+    check_faults(name, partial(named(name)), is_patch=True)
 
 
 @pytest.mark.parametrize("name", ["Location", "EVSE", "Connector"])

@@ -11,10 +11,9 @@ from tests.object_cases import (
     EXAMPLES,
     as_body,
     check_enum,
-    check_fault,
+    check_faults,
     check_right,
     document,
-    faults,
     refused,
 )
 from tokens.objects import Token
@@ -28,9 +27,9 @@ def test_an_object_with_all_fields_or_only_the_required_ones_is_right(name):
     check_right(name, getattr(tokens.objects, name))
 
 
-@pytest.mark.parametrize(("name", "case"), [case for name in OBJECTS for case in faults(name)])
-def test_a_fault_is_refused_and_its_field_named(name, case):
-    check_fault(name, case, getattr(tokens.objects, name))
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_fault_is_refused_and_its_field_named(name):
+    check_faults(name, getattr(tokens.objects, name))
 
 
 @pytest.mark.parametrize("name", ENUMS)
@@ -57,9 +56,8 @@ def test_the_patch_of_the_text_is_right():
     assert patch.last_updated.year == 2019
 
 
-@pytest.mark.parametrize(("name", "case"), faults("Token", is_patch=True))
-def test_a_patch_is_checked_by_the_same_rules(name, case):
-    check_fault(name, case, partial(Token))
+def test_a_patch_is_checked_by_the_same_rules():
+    check_faults("Token", partial(Token), is_patch=True)
 
 
 def test_an_empty_uid_names_no_token():
