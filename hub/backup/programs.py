@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Final, cast
 
@@ -22,6 +22,7 @@ CONNECT_SECONDS: Final = 10
 # By which our own connections are told from the hub's: one that we closed is seen for a moment.
 APPLICATION: Final = "flexhub backup"
 Database = psycopg.Connection[Any]
+_ANSWERED: Final = "flexhub: that was all"
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
@@ -84,21 +85,49 @@ def restore(server: int, source: IO[bytes], database: str, *options: str) -> Non
     )
 
 
-def replace(server: int, source: IO[bytes], database: str, chosen: str, before: str) -> None:
+class Answers:
+    """What psql says to queries in the middle of its transaction."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._to = cast(IO[bytes], process.stdin)
+        self._from = cast(IO[bytes], process.stdout)
+
+    def __call__(self, query: str) -> list[str]:
+        """The one column of its rows; BackupError when psql has ended."""
+        self._to.write(f"\\o\n{query};\n\\echo {_ANSWERED}\n\\o {os.devnull}\n".encode())
+        self._to.flush()
+        found: list[str] = []
+        for line in self._from:
+            if (text := line.decode().rstrip("\n")) == _ANSWERED:
+                return found
+            found.append(text)
+        raise BackupError("psql ended before its time.")
+
+
+def replace(
+    server: int,
+    source: IO[bytes],
+    database: str,
+    chosen: str,
+    before: str,
+    check: Callable[[Answers], None],
+) -> None:
     """What `before` drops and the dump's `chosen` objects make anew, in one transaction.
 
-    By psql, since pg_restore --clean cannot drop partitions. COMMIT comes from us, last: an input
-    that ends without it, because one of us was killed, changes nothing.
+    By psql, since pg_restore --clean cannot drop partitions. COMMIT comes from us, last, after
+    `check` has seen what is there then and raised nothing: an input that ends without it, because
+    one of us was killed, changes nothing.
     """
     script = [_program("pg_restore", server), "--no-owner", "--no-privileges", "--file=-"]
     psql = [_program("psql", server), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
-    psql += ["--dbname", _target(database)]
-    with _running(psql, subprocess.PIPE, subprocess.DEVNULL) as process:
+    psql += ["--no-align", "--tuples-only", "--dbname", _target(database)]
+    with _running(psql, subprocess.PIPE, subprocess.PIPE) as process:
         pipe = cast(IO[bytes], process.stdin)
         try:
-            pipe.write(f"BEGIN;\n{before}".encode())
+            pipe.write(f"\\o {os.devnull}\nBEGIN;\n{before}".encode())
             pipe.flush()
             _feed([*script, f"--use-list={chosen}"], source, pipe)
+            check(Answers(process))
             pipe.write(b"COMMIT;\n")
         finally:
             with suppress(BrokenPipeError):

@@ -5,9 +5,10 @@ one transaction. A user who may not create databases restores in place, in one t
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from hub import secret_box
 from hub.backup import programs
 from hub.backup.archive import Archive, BackupError, Manifest, opened
 from hub.backup.dump import counted
-from hub.backup.programs import Database
+from hub.backup.programs import Answers, Database
 
 SWAP_ATTEMPTS: Final = 5
 # To create a database on, and to rename others.
@@ -121,7 +122,12 @@ def _may_create(db: Database, is_there: bool) -> bool:
 
 def _check_contents(db: Database, manifest: Manifest, key: str | None) -> None:
     """As many rows in each table as there were, and tokens that the key opens."""
-    found = counted(db)
+    tokens = db.execute("SELECT token_b_encrypted FROM hub_platform WHERE token_b_encrypted <> ''")
+    _compare(counted(db), manifest)
+    _check_tokens([token for (token,) in tokens], key)
+
+
+def _compare(found: Mapping[str, int], manifest: Manifest) -> None:
     differing = sorted(
         table
         for table in found.keys() | manifest.tables
@@ -133,8 +139,10 @@ def _check_contents(db: Database, manifest: Manifest, key: str | None) -> None:
             f"{len(differing)} tables differ from the manifest: {table} has {found.get(table)} "
             f"rows, it should have {manifest.tables.get(table)}."
         )
-    tokens = db.execute("SELECT token_b_encrypted FROM hub_platform WHERE token_b_encrypted <> ''")
-    if key is not None and not all(secret_box.opens(key, token) for (token,) in tokens):
+
+
+def _check_tokens(tokens: Iterable[bytes], key: str | None) -> None:
+    if key is not None and not all(secret_box.opens(key, token) for token in tokens):
         raise BackupError("The key does not open the credentials tokens that were restored.")
 
 
@@ -217,11 +225,32 @@ def _in_place(db: Database, archive: Archive, wish: Wish, tell: Callable[[str], 
         chosen.write("\n".join(wanted) + "\n")
         chosen.flush()
         with archive.dump() as dump:
-            programs.replace(server, dump, own, chosen.name, before)
+            programs.replace(
+                server,
+                dump,
+                own,
+                chosen.name,
+                before,
+                partial(_check_answers, archive.manifest, wish.key),
+            )
     with programs.connected(own) as restored:
-        _check_contents(restored, archive.manifest, wish.key)
         restored.execute("ANALYZE")
     return ""
+
+
+def _check_answers(manifest: Manifest, key: str | None, answers: Answers) -> None:
+    """The same as _check_contents before the COMMIT, of the tables that the dump has made."""
+    found = {}
+    for table in manifest.tables:
+        name = sql.SQL("public.{}").format(sql.Identifier(table)).as_string()
+        if answers(f"SELECT to_regclass({sql.Literal(name).as_string()})")[0]:
+            found[table] = int(answers(f"SELECT count(*) FROM {name}")[0])  # noqa: S608 - quoted
+    _compare(found, manifest)
+    encrypted = answers(
+        "SELECT encode(token_b_encrypted, 'hex') FROM public.hub_platform "
+        "WHERE token_b_encrypted <> ''"
+    )
+    _check_tokens(map(bytes.fromhex, encrypted), key)
 
 
 def _drops(db: Database, manifest: Manifest) -> str:

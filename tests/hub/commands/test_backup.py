@@ -19,10 +19,11 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.db import connection, connections
 from django.utils import timezone
+from msgspec.structs import replace
 from psycopg import sql
 
-from hub.backup import programs
-from hub.backup.archive import BackupError
+from hub.backup import programs, restoration
+from hub.backup.archive import BackupError, opened
 from hub.models import Party, Platform
 from hub.record import partitions
 from hub.record.models import Message
@@ -318,6 +319,37 @@ def test_in_place_for_a_user_who_may_not_make_databases(filled, tmp_path, clerk)
         assert db.execute("SELECT count(*) FROM hub_party").fetchone() == (0,)
 
 
+def test_in_place_what_is_not_as_it_should_be_is_taken_back(filled, tmp_path):
+    run("backup", str(tmp_path / "b"))
+    Party.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE mine (of_an_operator text)")
+    before = contents()
+    connections.close_all()
+    with opened(tmp_path / "b") as archive:
+        manifest = archive.manifest
+        more = {**manifest.tables, "hub_platform": 1000, "hub_gone": 1}
+        for harmed, key, problem in (
+            (replace(manifest, tables=more), None, "2 tables differ .* hub_gone has None"),
+            (manifest, "another", "does not open the credentials tokens"),
+        ):
+            with pytest.raises(BackupError, match=problem):
+                _in_place(archive, harmed, key)
+            assert contents() == before
+            connections.close_all()
+        _in_place(archive, manifest, settings.ENCRYPTION_KEY)
+    assert Party.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE mine")
+
+
+def _in_place(archive, manifest, key) -> None:
+    archive.manifest = manifest
+    with programs.connected("postgres") as db:
+        wish = restoration.Wish(replace=True, key=key)
+        restoration._in_place(db, archive, wish, lambda told: None)
+
+
 def test_in_place_an_input_that_ends_early_changes_nothing(filled, tmp_path):
     run("backup", str(tmp_path / "b"))
     with ZipFile(tmp_path / "b") as archive:
@@ -331,7 +363,7 @@ def test_in_place_an_input_that_ends_early_changes_nothing(filled, tmp_path):
     drops = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
     half = BytesIO(dump[: len(dump) * 9 // 10])
     with pytest.raises(BackupError, match=r"unexpected end of file|could not"):
-        programs.replace(server, half, programs.name(), str(chosen), drops)
+        programs.replace(server, half, programs.name(), str(chosen), drops, pytest.fail)
     assert contents() == before
 
 
