@@ -91,9 +91,7 @@ def place(folder: Path) -> Iterator[Place]:
             "DATABASE_URL": postgres.start(),
             "REDIS_URL": valkey.start(),
             "FLEXHUB_DATA": str(folder / "data"),
-            "BACKLOG_MAX_ROWS": "5000000",
             "BACKLOG_MAX_SECONDS": "3600",
-            "DELIVERY_MAX_AGE": "3600",
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
         }
         run_to_end(env, "manage.py", "migrate", "--no-input")

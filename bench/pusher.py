@@ -16,27 +16,28 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup()
 
-from django.db import transaction  # noqa: E402 - the models need the loaded settings
+from django.db import connection, transaction  # noqa: E402 - the models need the loaded settings
 from django.utils import timezone  # noqa: E402
 
 from bench.one_task import deliver  # noqa: E402
 from hub import outbox, secret_box  # noqa: E402
-from hub.drains.shard import Mark, Room, Shard  # noqa: E402
+from hub.drains.rows import End, Fate  # noqa: E402
+from hub.drains.shard import Shard  # noqa: E402
 from hub.models import (  # noqa: E402
     Delivery,
     DeliveryState,
-    DrainLease,
     Endpoint,
-    MessageBody,
     Party,
     Platform,
     Sharding,
+    StaleCopy,
 )
 from hub.ocpi import headers  # noqa: E402
-from hub.ocpi.datatypes import InterfaceRole  # noqa: E402
-from hub.ocpi.party import PartyId  # noqa: E402
+from locations.models import Location  # noqa: E402
 
-HUB = PartyId("NL", "HUB")
+# Whose Locations are told.
+OWNER = "NL-CPO"
+MOMENT = "2026-01-01T00:00:00Z"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -68,7 +69,17 @@ def parties(urls: list[str]) -> list[int]:
         )
         for number, one in enumerate(made)
     )
+    if not Party.objects.filter(party_id="CPO").exists():
+        _owner()
     return [one.pk for one in made]
+
+
+def _owner() -> None:
+    """The party whose Locations are told."""
+    own = Platform.objects.create(name="Owner", registered_at=timezone.now())
+    Party.objects.create(
+        platform=own, country_code="NL", party_id="CPO", role="CPO", status="CONNECTED"
+    )
 
 
 def _party_id(number: int) -> str:
@@ -84,27 +95,70 @@ def body(seq: int) -> bytes:
 def spread(
     receivers: list[int], updates: int, objects: int, per_second: float = 0, module: str = ""
 ) -> list[float]:
-    """Broadcast PATCHes, each in a transaction of its own; when each was committed."""
-    addressees = [outbox.Addressee(one, "DE", _party_id(one - 1)) for one in receivers]
+    """PATCHes to all receivers, each in a transaction of its own; when each was committed.
+
+    Of Locations, which the hub keeps, or of a `module` that is told message by message.
+    """
+    if not module:
+        _locations(objects)
 
     def write(seq: int) -> None:
         name = f"{'S' if module else 'L'}{seq % objects}"
         with transaction.atomic():
-            outbox.spread(
-                outbox.Broadcast(
-                    module=module or "locations",
-                    method="PATCH",
-                    role=InterfaceRole.RECEIVER,
-                    path=f"NL/CPO/{name}" if module else f"NL/CPO/{name}/1",
-                    body=body(seq),
-                    ordering_key=f"{module}{name}",
-                    sender=HUB,
-                    correlation_id=headers.new_id(),
-                ),
-                addressees,
-            )
+            if module:
+                outbox.enqueue([_message(module, name, seq, one) for one in receivers])
+            else:
+                outbox.mark(_change(name, seq), addressees)
 
+    addressees = [outbox.Addressee(one, f"DE-{_party_id(one - 1)}") for one in receivers]
     return _evenly(write, updates, per_second)
+
+
+def _change(name: str, seq: int) -> outbox.Change:
+    return outbox.Change(
+        module="locations",
+        owner=OWNER,
+        object_id=name,
+        spelling=f"NL/CPO/{name}/1",
+        correlation_id=headers.new_id(),
+        part="1",
+        patch=body(seq),
+        priority=outbox.URGENT,
+    )
+
+
+def _message(module: str, name: str, seq: int, receiver: int) -> Delivery:
+    return Delivery(
+        receiver_id=receiver,
+        ordering_key=f"{module}{name}",
+        module=module,
+        method="PATCH",
+        interface_role="RECEIVER",
+        path=f"NL/CPO/{name}",
+        body=body(seq),
+        from_country_code="NL",
+        from_party_id="CPO",
+        to_country_code="DE",
+        to_party_id=_party_id(receiver - 1),
+        correlation_id=headers.new_id(),
+    )
+
+
+def _locations(number: int) -> None:
+    """So many Locations as the hub keeps them."""
+    evse = {"uid": "1", "status": "AVAILABLE", "last_updated": MOMENT}
+    have = Location.objects.filter(owner=OWNER).count()
+    Location.objects.bulk_create(
+        Location(
+            owner=OWNER,
+            object_id=f"L{one}",
+            last_updated=MOMENT,
+            document=json.dumps(
+                {"country_code": "NL", "party_id": "CPO", "id": f"L{one}", "evses": [evse]}
+            ).encode(),
+        )
+        for one in range(have, number)
+    )
 
 
 def one_task(receivers: list[int], updates: int, objects: int) -> list[float]:
@@ -152,17 +206,16 @@ def claims(receivers: list[int], rows: int) -> float:
 
 
 async def _claims(receivers: list[int], rows: int, shards: int) -> float:
-    mine = [one for one in receivers if DrainLease.shard_of(one, shards) == 0]
     async with Shard(0, shards) as shard:
         if not await shard.take():
             raise RuntimeError("the shard is drained by somebody")
         done, began = 0, time.monotonic()
         while done < rows:
-            pushes, _ = await shard.claim(dict.fromkeys(mine, Room(20, 1_000_000)), [])
-            if not pushes:
+            found, _ = await shard.claim({}, 20, [], [])
+            if not found:
                 raise RuntimeError(f"only {done} rows wait")
-            await shard.mark([Mark(one, DeliveryState.DELIVERED, "", 1) for one in pushes])
-            done += len(pushes)
+            await shard.end([End(one.id, 1, Fate.TOLD) for one in found])
+            done += len(found)
             await shard.renew()
         took = time.monotonic() - began
         await shard.release()
@@ -171,13 +224,14 @@ async def _claims(receivers: list[int], rows: int, shards: int) -> float:
 
 def waiting() -> int:
     """How many rows wait."""
-    return Delivery.objects.filter(state=DeliveryState.WAITING).count()
+    return StaleCopy.objects.count() + Delivery.objects.filter(state=DeliveryState.WAITING).count()
 
 
 def clear() -> None:
     """An empty outbox, and everybody connected."""
     Delivery.objects.all().delete()
-    MessageBody.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE hub_stalecopy")
     Party.objects.update(status="CONNECTED")
 
 

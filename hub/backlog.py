@@ -1,7 +1,7 @@
-"""Whether the hub owes so much that it takes no more broadcasts for now.
+"""Whether the hub can tell others what it is told: while nobody delivers it takes no broadcasts.
 
-Measured at most once a second by each process, and less often when it takes long: refusing must be
-cheaper than taking. Until the next look, what this process writes is added to what it saw.
+Of a slow receiver the drains take care, and what waits is bounded by the objects that there are. A
+shard that nobody drains is the hub's own trouble. Each process looks at most once a second.
 """
 
 import logging
@@ -10,87 +10,60 @@ import time
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
 
-from hub.models import Delivery, DeliveryState, DrainLease, Platform, Sharding
+from hub import statements
+from hub.leases import free
+from hub.models import Sharding
 from hub.ocpi.errors import ServerError
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 1.0
-# A look takes at most this part of a process's time.
-LOOKING: Final = 0.02
 RETRY_AFTER: Final = 5
-# The rows that have waited longest for each receiver: one look at the index for each receiver.
+# Shards that nobody has.
+_IDLE: Final = f"""
+SELECT number FROM generate_series(0, %s - 1) AS number
+WHERE NOT EXISTS (SELECT FROM hub_drainlease WHERE shard = number AND NOT {free()})
+"""  # noqa: S608 - columns of ours
 _LATE: Final = """
-WITH RECURSIVE head AS (
-    (SELECT receiver_id, created_at FROM hub_delivery WHERE state = 'WAITING'
-     ORDER BY receiver_id, id LIMIT 1)
-    UNION ALL
-    SELECT following.* FROM head CROSS JOIN LATERAL (
-        SELECT receiver_id, created_at FROM hub_delivery
-        WHERE state = 'WAITING' AND receiver_id > head.receiver_id
-        ORDER BY receiver_id, id LIMIT 1
-    ) AS following
-)
-SELECT receiver_id FROM head WHERE created_at < now() - make_interval(secs => %s)
+SELECT EXISTS (SELECT FROM hub_stalecopy WHERE state = 'WAITING'
+               AND receiver_id %% %s = ANY(%s) AND first_at < now() - make_interval(secs => %s))
+    OR EXISTS (SELECT FROM hub_delivery WHERE state = 'WAITING'
+               AND receiver_id %% %s = ANY(%s) AND created_at < now() - make_interval(secs => %s))
 """
 
 
 class Backlog:
-    """What one process knows of the rows that wait."""
+    """What one process knows of the shards."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._look_at = 0.0
-        self._rows = 0
-        self._problem = ""
+        self._is_late = False
 
-    def check(self, more: int) -> None:
-        """ServerError (3000) with Retry-After when `more` rows are too many, or others are late."""
+    def check(self) -> None:
+        """ServerError (3000) with Retry-After while what waits in some shard is not delivered."""
         if time.monotonic() >= self._look_at and self._lock.acquire(blocking=False):
             try:
                 self._look()
             finally:
                 self._lock.release()
-        problem = self._problem
-        if not problem and self._rows + more > settings.BACKLOG_MAX_ROWS:
-            problem = f"{self._rows} messages to others are still to be delivered"
-        if problem:
+        if self._is_late:
             raise ServerError(
-                f"The hub takes no broadcasts for the moment: {problem}. Try again later.",
+                "The hub takes no broadcasts for the moment: nobody has delivered anything for "
+                f"{settings.BACKLOG_MAX_SECONDS:g} s. Try again later.",
                 headers={"Retry-After": str(RETRY_AFTER)},
             )
-        self._rows += more
 
     def _look(self) -> None:
-        began = time.monotonic()
-        waiting = Delivery.objects.filter(state=DeliveryState.WAITING)
-        self._rows = waiting[: settings.BACKLOG_MAX_ROWS + 1].count()
-        problem = self._lateness() if self._rows else ""
-        if problem and not self._problem:
-            logger.warning("broadcasts are refused: %s", problem)
-        self._problem = problem
-        now = time.monotonic()
-        self._look_at = now + max(LOOK_EVERY, (now - began) / LOOKING)
-
-    def _lateness(self) -> str:
-        """Why deliveries are late, if that is the hub's own doing.
-
-        A receiver that is slow is late alone. All of a shard that nobody drains are late, or many.
-        """
-        seconds = settings.BACKLOG_MAX_SECONDS
-        with connection.cursor() as cursor:
-            cursor.execute(_LATE, [seconds])
-            late = [receiver for (receiver,) in cursor.fetchall()]
-        if not late:
-            return ""
-        held, shards = DrainLease.held(), Sharding.number()
-        if any(DrainLease.shard_of(receiver, shards) not in held for receiver in late):
-            return f"nobody has delivered anything for {seconds:g} s"
-        registered = Platform.objects.filter(registered_at__isnull=False).count()
-        if len(late) > 1 and 4 * len(late) > registered:
-            return f"deliveries are more than {seconds:g} s late"
-        return ""
+        shards, seconds = Sharding.number(), settings.BACKLOG_MAX_SECONDS
+        idle = [number for (number,) in statements.run(_IDLE, [shards])]
+        is_late = False
+        if idle:
+            [(is_late,)] = statements.run(_LATE, [shards, idle, seconds] * 2)
+        if is_late and not self._is_late:
+            logger.warning("broadcasts are refused: nobody drains the shards %s", idle)
+        self._is_late = is_late
+        self._look_at = time.monotonic() + LOOK_EVERY
 
 
 backlog = Backlog()

@@ -6,7 +6,7 @@ transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -17,9 +17,10 @@ from hub.deviations import noting
 from hub.directory import PartyEntry, holder
 from hub.leaving_out import Choice
 from hub.ocpi import headers
-from hub.ocpi.datatypes import InterfaceRole, TokenType
+from hub.ocpi.datatypes import TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
+from hub.outbox import Change
 from hub.receivers import broadcast_receivers
 from hub.store import ITS_OWNER, Kept, Pushed, StoredObject
 from hub.views import answer, exchange_of
@@ -57,11 +58,16 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
     exchange = exchange_of(request)
     pushed = read(request)
     module = exchange.place.module
-    receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
+    directory = holder.snapshot
+    receivers = broadcast_receivers(directory, exchange.caller, module, pushed.owner)
     # With nobody to tell there is one write, which is a transaction by itself.
     with transaction.atomic() if receivers else nullcontext():
         before = leaving_out.standing(kind, pushed, receivers)
         kept, body = kind.push(pushed)
+        if directory is not holder.snapshot:
+            # Whoever comes meanwhile waits for those that have written before they knew of it
+            # (hub/replay.py), not for those that write now.
+            receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
         if kept and receivers:
             choice = leaving_out.choose(kind, pushed, receivers, before)
             told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
@@ -79,34 +85,43 @@ def tell(
     module: str, pushed: Pushed, segments: Sequence[str], correlation_id: str, choice: Choice
 ) -> None:
     """Owe a push to those that it is for; `segments` follow the endpoint, as they are sent."""
-    spread(module, pushed, "/".join(segments), correlation_id, choice.as_pushed)
-    if choice.whole:
-        whole = replace(pushed, method="PUT", ids=pushed.ids[:1], body=choice.document)
-        spread(module, whole, "/".join(segments[:3]), correlation_id, choice.whole)
+    for one, names, entries in (
+        (pushed, segments, choice.as_pushed),
+        (replace(pushed, method="PUT", ids=pushed.ids[:1]), segments[:3], choice.whole),
+    ):
+        outbox.mark(change_of(module, one, names, correlation_id), map(addressee, entries))
 
 
-def spread(
-    module: str, pushed: Pushed, path: str, correlation_id: str, receivers: Iterable[PartyEntry]
-) -> None:
-    """Owe a push to all of them; in the caller's transaction."""
-    query = ""
-    if module == "tokens":
-        # Said also where it was left out: it is one Token, and its pushes go in one order.
-        query = urlencode({"type": pushed.query.get("type", TokenType.RFID).upper()})
-    outbox.spread(
-        outbox.Broadcast(
-            module=module,
-            method=pushed.method,
-            role=InterfaceRole.RECEIVER,
-            path=f"{path}?{query}" if query else path,
-            body=pushed.body,
-            # All updates of one object and of its parts.
-            ordering_key=f"{module}:{pushed.owner}/{pushed.ids[0]}?{query}".upper(),
-            sender=holder.snapshot.hub,
-            correlation_id=correlation_id or headers.new_id(),
-        ),
-        [
-            outbox.Addressee(entry.platform.id, entry.country_code, entry.party_id)
-            for entry in receivers
-        ],
+def change_of(
+    module: str, pushed: Pushed, segments: Iterable[str], correlation_id: str = ""
+) -> Change:
+    """What a push changes; `segments` are the names in its URL as they were sent."""
+    object_id, *parts = map(str.upper, pushed.ids)
+    is_token = module == "tokens"
+    return Change(
+        module=module,
+        owner=str(pushed.owner),
+        object_id=object_id,
+        spelling="/".join(segments),
+        correlation_id=correlation_id or headers.new_id(),
+        # It is one Token also where its type was left out of the URL.
+        variant=pushed.query.get("type", TokenType.RFID).upper() if is_token else "",
+        part=outbox.PART_OF.join(parts),
+        patch=pushed.body if pushed.method == "PATCH" else None,
+        is_deleted=pushed.method == "DELETE",
+        priority=outbox.URGENT if is_token or len(parts) == 1 else outbox.USUAL,
     )
+
+
+def addressee(entry: PartyEntry) -> outbox.Addressee:
+    """Where something for a party is owed."""
+    return outbox.Addressee(entry.platform.id, str(entry.identity))
+
+
+def taken(module: str, pushed: Pushed, receiver: PartyEntry | None) -> None:
+    """A party has taken a push from its owner itself, and so holds the newest of it.
+
+    After a PATCH it may still lack what came before that.
+    """
+    if receiver is not None and pushed.method != "PATCH":
+        outbox.clear(change_of(module, pushed, ()), addressee(receiver))

@@ -1,6 +1,6 @@
 """Pushes that the hub owes: written with the change, carried by drains, never lost.
 
-In the order they run: `outbox.enqueue` or `spread`; a drain, which carries what waits for a shard
+In the order they run: `outbox.mark` or `enqueue`; a drain, which carries what waits for a shard
 of the receivers (`hub/drains/drain.py`) for as long as this process holds the shard (`Keeper`).
 """
 
@@ -13,17 +13,12 @@ from typing import Any, Final
 
 import psycopg
 import uvloop
-from celery import shared_task
 from django.db.utils import Error as DatabaseError
-from django.utils import timezone
 
-from hub import outbox
-from hub.directory import holder
 from hub.drains.drain import Drain
 from hub.drains.shard import LeaseLost, Shard
 from hub.leases import NOW, free
-from hub.models import Delivery, DeliveryState, Sharding
-from hub.record import counters
+from hub.models import Sharding
 from hub.wakeups import connection_parameters
 
 logger = logging.getLogger(__name__)
@@ -165,20 +160,3 @@ class Keeper:
         tasks = [holding.task for holding in self._held.values() if holding.task is not None]
         if tasks:
             await asyncio.wait(tasks)
-
-
-@shared_task
-def sweep() -> None:
-    """End what waits for nobody: no drain has it."""
-    waiting_for = outbox.receivers_waiting()
-    # Read after the rows: an older snapshot does not know a platform that has just come.
-    known = holder.refresh().platforms
-    for receiver in waiting_for:
-        if receiver not in known:
-            waiting = Delivery.objects.filter(receiver=receiver, state=DeliveryState.WAITING)
-            dropped = waiting.update(
-                state=DeliveryState.DROPPED,
-                outcome="the receiver is not registered any more",
-                ended_at=timezone.now(),
-            )
-            counters.delivery_ended(receiver, DeliveryState.DROPPED, dropped)

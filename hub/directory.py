@@ -444,6 +444,11 @@ class DirectoryHolder:
 holder = DirectoryHolder()
 
 
+def is_confirmed(version: int) -> bool:
+    """Whether every live web process routes by this version, or a later one."""
+    return not statements.run(_BEHIND, {"version": version, "alive": READER_IS_ALIVE})[0][0]
+
+
 def wait_until_confirmed() -> bool:
     """Wait until every live web process routes by what is committed now, at most a second.
 
@@ -452,7 +457,7 @@ def wait_until_confirmed() -> bool:
     """
     version = current_version()
     deadline = time.monotonic() + CONFIRMATION_WAIT
-    while statements.run(_BEHIND, {"version": version, "alive": READER_IS_ALIVE})[0][0]:
+    while not is_confirmed(version):
         if time.monotonic() > deadline:
             logger.warning("not every web process confirmed directory version %s", version)
             return False

@@ -17,7 +17,7 @@ from cdrs.models import Cdr
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
 from hub import secret_box
-from hub.models import Delivery, DeliveryState, Erasure
+from hub.models import Delivery, DeliveryState, Erasure, StaleCopy
 from hub.ocpi import heads
 from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import OcpiError
@@ -163,8 +163,8 @@ class Eraser:
         hanging = set(Delivery.objects.filter(ordering_key__in=keys).values_list("pk", flat=True))
         named = {
             row.pk
-            for row in _named_deliveries(self.driver).select_related("shared").iterator(CHUNK)
-            if self._is_in_path(row) or self._is_in(row.content)
+            for row in _named_deliveries(self.driver).iterator(CHUNK)
+            if self._is_in_path(row) or self._is_in(bytes(row.body))
         }
         rows = Delivery.objects.filter(pk__in=hanging | named)
         waiting = rows.filter(state=DeliveryState.WAITING).count()
@@ -189,11 +189,19 @@ class Eraser:
     # --- What names the driver itself -----------------------------------------------------------
 
     def _tokens(self, outcome: Outcome) -> None:
-        """For all CPOs and for single ones, also other tokens of a contract that was named."""
-        own = Token.objects.filter(owner=str(self.driver.emsp))
+        """For all CPOs and for single ones, also other tokens of a contract that was named.
+
+        Nobody is told of them any more.
+        """
+        emsp = str(self.driver.emsp)
+        own = Token.objects.filter(owner=emsp)
         found = _naming(own, self.driver, models.Q(object_id=self.driver.token_uid.upper()))
-        rows = [one.pk for one in found.iterator(CHUNK) if self._is_token(one.document)]
-        self._delete(outcome, "tokens", Token.objects.filter(pk__in=rows))
+        rows = [one for one in found.iterator(CHUNK) if self._is_token(one.document)]
+        named = models.Q(pk__in=[])
+        for one in rows:
+            named |= models.Q(object_id=one.object_id, variant=one.type)
+        self._delete(outcome, "marks", StaleCopy.objects.filter(named, module="tokens", owner=emsp))
+        self._delete(outcome, "tokens", Token.objects.filter(pk__in=[one.pk for one in rows]))
 
     def _agreements(self, outcome: Outcome) -> None:
         emsp = self.driver.emsp
@@ -311,11 +319,5 @@ def _naming(
 
 
 def _named_deliveries(driver: Driver) -> "models.QuerySet[Delivery]":
-    body = _holds("hub_messagebody.body", driver)
-    spread = _sql(
-        f"EXISTS (SELECT FROM hub_messagebody WHERE id = hub_delivery.shared_id AND {body.sql})",
-        driver,
-    )
-    return Delivery.objects.annotate(own=_holds("hub_delivery.body", driver), spread=spread).filter(
-        models.Q(own=True) | models.Q(spread=True) | models.Q(module="tokens")
-    )
+    named = Delivery.objects.annotate(own=_holds("hub_delivery.body", driver))
+    return named.filter(models.Q(own=True) | models.Q(module="tokens"))

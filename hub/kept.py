@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpResponse
 
 from cdrs.models import Bill, Cdr, Posting, identity
@@ -19,7 +20,7 @@ from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
 from flex import relay
-from hub import callbacks, leaving_out, pushers, quotas
+from hub import broadcasts, callbacks, leaving_out, pushers, quotas
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
@@ -74,8 +75,16 @@ def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
             body=heads.object_of(forwarded.body) or forwarded.body,
             audience=str(forwarded.receiver),
         )
-        _kept_or_logged(forwarded, lambda: kind.push(pushed))
-        leaving_out.took(kind, pushed, holder.snapshot.parties.get(forwarded.receiver))
+        receiver = holder.snapshot.parties.get(forwarded.receiver)
+
+        def keep_it() -> None:
+            # Together: what is broadcast at this moment comes after both.
+            with transaction.atomic():
+                if kind.push(pushed).kept:
+                    broadcasts.taken(forwarded.match.module, pushed, receiver)
+
+        _kept_or_logged(forwarded, keep_it)
+        leaving_out.took(kind, pushed, receiver)
         pushers.note(forwarded.sender, forwarded.match.module)
         forwarded.note(pushed.deviations)
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from charging_profiles.models import CommandState, ProfileCommand
-from hub.models import Delivery, DeliveryState
+from hub.models import Delivery, DeliveryState, StaleCopy
 from hub.record.models import Message
 from hub.record.note import Direction
 from hub.record.search import of_exchange
+from hub.stale_copies import CopyState
 
 # A broadcast may reach hundreds: more steps than this are no ladder that anybody reads.
 MOST_MESSAGES = 500
@@ -72,7 +73,11 @@ def of(correlation_id: str) -> Ladder | None:
     steps = [step for message in messages for step in _steps(message, begun_at, first)]
     steps.sort(key=lambda step: step.at)
     span = (begun_at - _AROUND, steps[-1].at + _AROUND)
-    fates = [*_commands(correlation_id, span), *_deliveries(correlation_id, span)]
+    fates = [
+        *_commands(correlation_id, span),
+        *_deliveries(correlation_id, span),
+        *_marks(correlation_id),
+    ]
     return Ladder(
         correlation_id, begun_at, steps[-1].milliseconds, steps, fates[:MOST_MESSAGES], is_cut
     )
@@ -163,6 +168,20 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
             str(state.label),
             state in _DELIVERY_FAILED,
             delivery.outcome,
+        )
+
+
+def _marks(correlation_id: str) -> Iterator[Fate]:
+    """What of it is still to be told, or was refused; a Token's uid is a secret."""
+    found = StaleCopy.objects.filter(correlation_id=correlation_id).select_related("receiver")
+    for copy in found.order_by("id")[:MOST_MESSAGES]:
+        state = CopyState(copy.state)
+        name = "" if copy.module == "tokens" else f" {copy.owner} {copy.object_id}"
+        yield Fate(
+            f"{copy.module}{name} to {copy.party or copy.receiver.name}",
+            str(state.label),
+            state is CopyState.REFUSED,
+            copy.outcome,
         )
 
 

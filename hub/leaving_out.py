@@ -5,8 +5,8 @@ platform nor pushed to it, so that one odd object never spoils a page. Never lef
 a DELETE, one's own objects, and an object that the platform holds already: it goes on getting that
 as it is. It holds an object when
 - the hub had it without deviations at a time when the platform was registered already, or
-- the platform has taken a push of it: one of the pushes that are remembered when the switch is
-  turned on, or one that its owner sent to this party alone (`Holding`).
+- a push of it waits for the platform when the switch is turned on, or its owner has sent one to
+  this party alone (`Holding`).
 What it has read of odd objects in lists counts for nothing: whether it could is not known.
 """
 
@@ -14,19 +14,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import models, transaction
-from django.utils import timezone
 
 from hub import directory as directories
 from hub import statements
 from hub.deviations import leaving
 from hub.deviations.models import Holding
 from hub.directory import Directory, PartyEntry, PlatformEntry
-from hub.models import DeliveryState, Platform
-from hub.ocpi.datatypes import InterfaceRole
+from hub.models import Platform
 from hub.sharing import shared_with
+from hub.stale_copies import CopyState
 from hub.store import ENDED, EVERYBODY, Pushed, StoredObject
 
 
@@ -43,7 +42,6 @@ class Choice:
 
     as_pushed: Sequence[PartyEntry]
     whole: Sequence[PartyEntry] = ()
-    document: bytes = b""
 
 
 def module_of(kind: type[models.Model]) -> str:
@@ -146,10 +144,7 @@ def choose(
             transaction.on_commit(
                 partial(note, entry.platform.id, identity["owner"], module_of(kind)), robust=True
             )
-    document = b""
-    if whole:
-        document = bytes(kind.named(identity).get(audience=EVERYBODY).document)
-    return Choice(as_pushed, whole, document)
+    return Choice(as_pushed, whole)
 
 
 def _selective(
@@ -213,17 +208,16 @@ def switch(platform: Platform, kinds: Iterable[type[StoredObject]], *, on: bool)
     Returns whether all web processes have confirmed it. What was left out is not sent when it is
     turned off: a replay does that (hub/replay.py).
     """
-    began = timezone.now()
     with transaction.atomic():
         Holding.objects.filter(platform=platform).delete()
         if on:
-            _remember(platform, kinds, None)
+            _remember(platform, kinds)
         platform.leaves_out_deviations = on
         platform.save(update_fields=["leaves_out_deviations"])
     confirmed = directories.wait_until_confirmed()
     if on:
         # What was spread by those that did not know of it yet.
-        _remember(platform, kinds, began)
+        _remember(platform, kinds)
     return confirmed
 
 
@@ -240,30 +234,20 @@ def explained(platform: Platform) -> str:
     )
 
 
-_TAKEN: Final = (DeliveryState.DELIVERED, DeliveryState.WAITING)
-
-
-def _remember(
-    platform: Platform, kinds: Iterable[type[StoredObject]], since: datetime | None
-) -> None:
-    """What it has taken, or will soon have, though it deviates; and what it alone was told."""
+def _remember(platform: Platform, kinds: Iterable[type[StoredObject]]) -> None:
+    """What it will soon have, though it deviates; and what it alone was told."""
     parties = [str(party.identity) for party in platform.parties.all()]
     for kind in kinds:
         module, table = module_of(kind), kind._meta.db_table
         statements.run(
             f"""
-            WITH told AS (
-                SELECT DISTINCT ON (ordering_key) ordering_key, method FROM hub_delivery
-                WHERE receiver_id = %(platform)s AND module = %(module)s
-                  AND interface_role = %(role)s AND state = ANY(%(taken)s::text[])
-                  AND created_at >= coalesce(%(since)s::timestamptz, '-infinity')
-                ORDER BY ordering_key, id DESC
-            )
             INSERT INTO deviations_holding (platform_id, module, owner, object_id)
             SELECT %(platform)s, %(module)s, owner, object_id FROM {table} AS kept
-            JOIN told ON told.ordering_key
-                 = upper(%(module)s) || ':' || kept.owner || '/' || kept.object_id || '?'
-            WHERE kept.deviates AND kept.audience = '' AND told.method <> 'DELETE'
+            WHERE kept.deviates AND kept.audience = '' AND EXISTS (
+                SELECT FROM hub_stalecopy AS copy
+                WHERE copy.receiver_id = %(platform)s AND copy.module = %(module)s
+                  AND copy.owner = kept.owner AND copy.object_id = kept.object_id
+                  AND copy.state = %(waiting)s)
             UNION
             SELECT %(platform)s, %(module)s, owner, object_id FROM {table}
             WHERE audience = ANY(%(parties)s::text[]) AND audience <> '' AND document <> %(ended)s
@@ -272,9 +256,7 @@ def _remember(
             {
                 "platform": platform.pk,
                 "module": module,
-                "role": InterfaceRole.RECEIVER.value,
-                "taken": [state.value for state in _TAKEN],
-                "since": since,
+                "waiting": CopyState.WAITING.value,
                 "parties": parties,
                 "ended": ENDED,
             },

@@ -156,8 +156,10 @@ def _queues(platform: Callable[[str], str]) -> Iterator[Metric]:
     now = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT receiver_id, count(*), min(created_at) FROM hub_delivery "
-            "WHERE state = 'WAITING' GROUP BY receiver_id ORDER BY receiver_id"
+            "SELECT receiver_id, count(*), min(since) FROM ("
+            "SELECT receiver_id, created_at AS since FROM hub_delivery WHERE state = 'WAITING' "
+            "UNION ALL SELECT receiver_id, first_at FROM hub_stalecopy WHERE state = 'WAITING'"
+            ") AS waiting GROUP BY receiver_id ORDER BY receiver_id"
         )
         for receiver, number, oldest in cursor.fetchall():
             waiting.add_metric([platform(str(receiver))], number)

@@ -17,6 +17,8 @@ from hub.parties import Party as Party
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
 from hub.quotas import Usage as Usage
+from hub.replays import Replay as Replay
+from hub.stale_copies import StaleCopy as StaleCopy
 from hub.workers.models import DrainLease as DrainLease
 from hub.workers.models import Job as Job
 from hub.workers.models import Sharding as Sharding
@@ -165,6 +167,8 @@ class PlatformHealth(models.Model):
     failures = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     next_check_at = models.DateTimeField(null=True, blank=True, editable=False)
     taken_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # Of one that is OFFLINE: since when something that it has not been told waited for it.
+    lacks_since = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.platform_id}: {self.problem or 'heard'} {self.last_heard_at}"
@@ -334,29 +338,16 @@ class DeliveryState(models.TextChoices):
     WAITING = "WAITING", "waiting"
     DELIVERED = "DELIVERED", "delivered"
     REFUSED = "REFUSED", "refused by the receiver"
-    FAILED = "FAILED", "given up: receiver unreachable"
-    DROPPED = "DROPPED", "dropped: receiver offline"
-
-
-class MessageBody(models.Model):
-    """The body of a broadcast, once for all its receivers; gone when no delivery needs it."""
-
-    body = models.BinaryField()
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "message bodies"
-
-    def __str__(self) -> str:
-        return f"body {self.pk}"
+    FAILED = "FAILED", "given up: receiver offline"
+    DROPPED = "DROPPED", "dropped: there is nobody to send it to"
 
 
 class Delivery(models.Model):
-    """A push that the hub owes to a party, written in the transaction of the change.
+    """A message that the hub owes to a party, written in the transaction of its cause.
 
-    Ordered by `id` among those of one receiver with the same `ordering_key`. Its two foreign keys
-    are not checked by the database: each check would lock, and so write to, the row of every
-    receiver for every broadcast (docs/decisions/0008).
+    Ordered by `id` among those of one receiver with the same `ordering_key`. Its foreign key is not
+    checked by the database: each check would lock, and so write to, the row of the receiver
+    (docs/decisions/0008). What is owed of a state is a `StaleCopy`.
     """
 
     receiver = models.ForeignKey(
@@ -372,11 +363,7 @@ class Delivery(models.Model):
     # An endpoint of the receiver and what follows it, or the absolute URL of a callback.
     interface_role = models.CharField(max_length=8, blank=True)
     path = models.CharField(max_length=2048)
-    # Of a push to one receiver; a broadcast's is shared.
     body = models.BinaryField(default=b"")
-    shared = models.ForeignKey(
-        MessageBody, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
-    )
     from_country_code = models.CharField(max_length=2, blank=True)
     from_party_id = models.CharField(max_length=3, blank=True)
     to_country_code = models.CharField(max_length=2, blank=True)
@@ -384,7 +371,6 @@ class Delivery(models.Model):
     correlation_id = models.CharField(max_length=255)
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
-    not_before = models.DateTimeField(default=timezone.now)
     outcome = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -394,7 +380,7 @@ class Delivery(models.Model):
         # A waiting row is in the first alone, an ended one in the second alone.
         indexes = [
             models.Index(
-                fields=["receiver", "id"],
+                fields=["receiver", "module", "id"],
                 name="delivery_waiting",
                 condition=models.Q(state="WAITING"),
             ),
@@ -405,52 +391,6 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} {self.module} to {self.receiver_id}: {self.state}"
-
-    @property
-    def content(self) -> bytes:
-        """The body that is sent, its own or the broadcast's."""
-        return bytes(self.body if self.shared is None else self.shared.body)
-
-
-class Replay(models.Model):
-    """The current state on its way to a party that was away, as far as it has come."""
-
-    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="replays")
-    country_code = models.CharField(max_length=2)
-    party_id = models.CharField(max_length=3)
-    # What was written last: `after` is a row of this module.
-    module = models.CharField(max_length=9, blank=True)
-    after = models.BigIntegerField(default=0)
-    objects_sent = models.PositiveIntegerField(default=0)
-    started_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["country_code", "party_id"], name="replay_once_a_party")
-        ]
-
-    def __str__(self) -> str:
-        return f"replay to {self.identity}"
-
-    @property
-    def identity(self) -> PartyId:
-        """To whom."""
-        return PartyId(self.country_code, self.party_id)
-
-    @classmethod
-    def begin(cls, platform_id: int, identity: PartyId) -> None:
-        """From the beginning, also where one is under way."""
-        cls.objects.update_or_create(
-            country_code=identity.country_code,
-            party_id=identity.party_id,
-            defaults={
-                "platform_id": platform_id,
-                "module": "",
-                "after": 0,
-                "objects_sent": 0,
-                "started_at": timezone.now(),
-            },
-        )
 
 
 class OneTimePassword(models.Model):

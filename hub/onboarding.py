@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from hub import admission, handshake_turns, locking, party_status, secret_box
+from hub import admission, handshake_turns, locking, outbox, party_status, secret_box
 from hub.admission import hub_identity as hub_identity
 from hub.directory import load
 from hub.handshake import Offer
@@ -178,14 +178,17 @@ def _settle(
     parties: Iterable[Party], *, is_registered: bool, is_away: bool, is_news: bool = False
 ) -> None:
     """Save with the status that is due, and tell the others where it is another one, or news."""
-    changed = []
+    changed, before = [], {}
     for party in parties:
         status = party.due_status(is_registered=is_registered, is_away=is_away)
         if is_news or party.pk is None or status != party.status:
+            if party.pk is not None and not is_news:
+                before[party.pk] = party.status
             party.status, party.last_updated = status, timezone.now()
             changed.append(party)
         party.save()
-    party_status.push(changed)
+    party_status.push(changed, before)
+    party_status.came(one for one in changed if one.status == ConnectionStatus.CONNECTED)
 
 
 def _remove(parties: list[Party]) -> None:
@@ -199,16 +202,19 @@ def _remove(parties: list[Party]) -> None:
 
 
 def _drop_deliveries(platform_id: int, identity: PartyId, why: str) -> None:
-    waiting = Delivery.objects.filter(
+    messages = Delivery.objects.filter(
         receiver=platform_id,
         to_country_code__iexact=identity.country_code,
         to_party_id__iexact=identity.party_id,
     )
-    _drop(platform_id, waiting, why)
+    _drop(platform_id, messages, str(identity), why)
 
 
-def _drop(platform_id: int, deliveries: "models.QuerySet[Delivery]", why: str) -> None:
-    dropped = deliveries.filter(state=DeliveryState.WAITING).update(
+def _drop(
+    platform_id: int, messages: "models.QuerySet[Delivery]", party: str | None, why: str
+) -> None:
+    marks, _ = outbox.forget(platform_id, party)
+    dropped = marks + messages.filter(state=DeliveryState.WAITING).update(
         state=DeliveryState.DROPPED, outcome=why, ended_at=timezone.now()
     )
     transaction.on_commit(partial(counters.delivery_ended, platform_id, "DROPPED", dropped))
@@ -374,7 +380,7 @@ def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
     platform.save()
     platform.endpoints.all().delete()
     _withdraw(parties)
-    _drop(platform_id, platform.deliveries.all(), "the receiver has unregistered")
+    _drop(platform_id, platform.deliveries.all(), None, "the receiver has unregistered")
 
 
 # --- Suspending, resuming, agreeing ---------------------------------------------------------------
@@ -393,8 +399,8 @@ def suspend(identity: PartyId) -> bool:
     platform_id = parties[0].platform_id
     _drop_deliveries(platform_id, identity, "the receiver is SUSPENDED")
     if not Party.objects.filter(platform=platform_id, status__in=party_status.OPEN).exists():
-        waiting = Delivery.objects.filter(receiver=platform_id, module=party_status.MODULE)
-        _drop(platform_id, waiting, "the receiver is SUSPENDED")
+        # What is told to no party in particular: who is here.
+        _drop(platform_id, Delivery.objects.none(), "", "the receiver is SUSPENDED")
     return True
 
 

@@ -1,120 +1,160 @@
-"""The outbox: rows for the pushes that the hub owes, written with the change that causes them."""
+"""The outbox: what the hub owes, written in the transaction of the change that causes it.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+Of Locations, Tariffs, Tokens and ClientInfo it owes the state: a mark (`StaleCopy`) says that a
+receiver's copy may be older than the hub's. All else are messages (`Delivery`), in their order.
+"""
 
-from django.db import connection, transaction
-from django.utils import timezone
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
 
+from django.db import transaction
+
+from hub import statements
 from hub.backlog import backlog
 from hub.models import Delivery
-from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.party import PartyId
 from hub.workers.wake import nudge as nudge
 from hub.workers.wake import wake as wake
 
-
-def enqueue(deliveries: Sequence[Delivery]) -> None:
-    """Write the rows in the caller's transaction; wake workers when it commits."""
-    if not deliveries:
-        return
-    Delivery.objects.bulk_create(deliveries)
-    transaction.on_commit(_wake_drains, robust=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Broadcast:
-    """One message to many receivers (transport_and_format, Broadcast Push)."""
-
-    module: str
-    method: str
-    role: InterfaceRole
-    # What follows the receiver's endpoint.
-    path: str
-    body: bytes
-    # Messages with the same key reach each receiver in the order in which they were written.
-    ordering_key: str
-    sender: PartyId
-    correlation_id: str
+# Between the names of a part; stands in no id.
+PART_OF: Final = "\x1f"
+# So many correlation ids of earlier changes are remembered of a mark.
+MERGED_AT_MOST: Final = 30
+URGENT, USUAL = 0, 1
 
 
 class Addressee(NamedTuple):
-    """A party that a broadcast goes to."""
+    """A party that something is owed to ("NL-MSP"), and the platform that it is called at."""
 
     platform_id: int
-    country_code: str
-    party_id: str
+    party: str
 
 
-def spread(broadcast: Broadcast, receivers: Iterable[Addressee]) -> int:
-    """Write one row a receiver and the body once, in the caller's transaction; returns how many.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed: an object, or a part of it. The fields are those of `StaleCopy`."""
 
-    ServerError (3000) with Retry-After when the hub is too far behind to take more.
+    module: str
+    owner: str
+    object_id: str
+    spelling: str
+    correlation_id: str
+    variant: str = ""
+    part: str = ""
+    patch: bytes | None = None
+    is_deleted: bool = False
+    held: str = ""
+    priority: int = USUAL
+
+
+# One order of rows for all: two writers wait for each other, and never in a circle.
+_MARK: Final = f"""
+    INSERT INTO hub_stalecopy AS old (
+        receiver_id, party, module, owner, object_id, spelling, correlation_id, variant, part,
+        patch, is_deleted, held, priority, raised, merged, first_at, state, outcome)
+    SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
+           change.spelling, change.correlation_id, change.variant, change.part, change.patch,
+           change.is_deleted, change.held, change.priority, 1, '{{}}', now(), 'WAITING', ''
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                %s::bytea[], %s::boolean[], %s::text[], %s::int[])
+         WITH ORDINALITY AS change (
+             module, owner, object_id, spelling, correlation_id, variant, part, patch, is_deleted,
+             held, priority, number)
+    JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
+         AS receiver (platform, party, number) USING (number)
+    ORDER BY 1, 2, 3, 4, 5, variant, part
+    ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
+    SET raised = old.raised + 1, patch = NULL,
+        spelling = coalesce(nullif(excluded.spelling, ''), old.spelling),
+        is_deleted = excluded.is_deleted, priority = least(old.priority, excluded.priority),
+        correlation_id = excluded.correlation_id, state = 'WAITING', outcome = '',
+        merged = CASE WHEN old.state = 'WAITING' THEN (old.correlation_id || old.merged)
+                 [1:{MERGED_AT_MOST}] ELSE '{{}}' END,
+        first_at = CASE WHEN old.state = 'WAITING' THEN old.first_at ELSE excluded.first_at END,
+        held = CASE WHEN old.state = 'WAITING' THEN old.held ELSE '' END
+"""  # noqa: S608 - a number of ours
+
+
+def mark(change: Change, receivers: Iterable[Addressee]) -> None:
+    """Owe a change to these, in the caller's transaction.
+
+    ServerError (3000) with Retry-After while nobody delivers anything.
     """
     receivers = list(receivers)
-    if not receivers:
+    if receivers:
+        backlog.check()
+        mark_all([change], [receivers])
+
+
+def mark_all(changes: Sequence[Change], receivers: Sequence[Collection[Addressee]]) -> int:
+    """Owe each change to its receivers, in one statement; how many marks that were.
+
+    No two changes are of the same part. Whatever waits already is told with it.
+    """
+    each = [
+        (receiver.platform_id, receiver.party, number)
+        for number, those in enumerate(receivers, 1)
+        for receiver in those
+    ]
+    if not each:
         return 0
-    backlog.check(len(receivers))
-    platforms, country_codes, party_ids = zip(*receivers, strict=True)
-    now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH shared AS (
-                INSERT INTO hub_messagebody (body, created_at) VALUES (%s, %s) RETURNING id
-            )
-            INSERT INTO hub_delivery (
-                receiver_id, to_country_code, to_party_id, shared_id, ordering_key, module, method,
-                interface_role, path, body, from_country_code, from_party_id, correlation_id,
-                state, attempts, not_before, outcome, created_at)
-            SELECT receiver.platform, receiver.country_code, receiver.party_id, shared.id,
-                   %s, %s, %s, %s, %s, '', %s, %s, %s, 'WAITING', 0, %s, '', %s
-            FROM shared, unnest(%s::bigint[], %s::text[], %s::text[])
-                 AS receiver (platform, country_code, party_id)
-            """,
-            [
-                broadcast.body,
-                now,
-                broadcast.ordering_key,
-                broadcast.module,
-                broadcast.method,
-                broadcast.role,
-                broadcast.path,
-                *broadcast.sender,
-                broadcast.correlation_id,
-                now,
-                now,
-                list(platforms),
-                list(country_codes),
-                list(party_ids),
-            ],
-        )
+    columns = [*zip(*map(astuple, changes), strict=True), *zip(*each, strict=True)]
+    statements.run(_MARK, [list(column) for column in columns])
+    wake_at_commit()
+    return len(each)
+
+
+def clear(change: Change, receiver: Addressee) -> None:
+    """A receiver holds the newest of this part: its owner itself has told it."""
+    statements.run(
+        """
+        DELETE FROM hub_stalecopy
+        WHERE receiver_id = %s AND party = %s AND module = %s AND owner = %s AND object_id = %s
+          AND variant = %s AND (%s::text = '' OR part = %s OR starts_with(part, %s))
+        """,
+        [
+            *receiver,
+            change.module,
+            change.owner,
+            change.object_id,
+            change.variant,
+            change.part,
+            change.part,
+            change.part + PART_OF,
+        ],
+    )
+
+
+def forget(platform_id: int, party: str | None = None) -> tuple[int, datetime | None]:
+    """Nothing is owed to a platform any more, or to one party of it.
+
+    How many marks that were, and when the first of them came.
+    """
+    [(number, oldest)] = statements.run(
+        """
+        WITH gone AS (
+            DELETE FROM hub_stalecopy
+            WHERE receiver_id = %s AND (%s::text IS NULL OR party = %s) RETURNING state, first_at
+        ) SELECT count(*), min(first_at) FROM gone WHERE state = 'WAITING'
+        """,
+        [platform_id, party, party],
+    )
+    return number, oldest
+
+
+def enqueue(deliveries: Sequence[Delivery]) -> None:
+    """Write messages in the caller's transaction; wake workers when it commits."""
+    if not deliveries:
+        return
+    Delivery.objects.bulk_create(deliveries)
+    wake_at_commit()
+
+
+def wake_at_commit() -> None:
+    """Tell the drains when the caller's transaction commits: they look less often while idle."""
     transaction.on_commit(_wake_drains, robust=True)
-    return len(receivers)
 
 
 def _wake_drains() -> None:
-    """They hold their shards all the time, and look less often when nothing comes."""
     nudge("deliveries")
-
-
-def receivers_waiting() -> list[int]:
-    """Each platform for which something waits: one look at the index for each, however much."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH RECURSIVE head AS (
-                (SELECT receiver_id FROM hub_delivery WHERE state = 'WAITING'
-                 ORDER BY receiver_id LIMIT 1)
-                UNION ALL
-                SELECT following.receiver_id FROM head CROSS JOIN LATERAL (
-                    SELECT receiver_id FROM hub_delivery
-                    WHERE state = 'WAITING' AND receiver_id > head.receiver_id
-                    ORDER BY receiver_id LIMIT 1
-                ) AS following
-            )
-            SELECT receiver_id FROM head
-            """
-        )
-        return [receiver for (receiver,) in cursor.fetchall()]

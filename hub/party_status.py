@@ -1,25 +1,28 @@
 """The connection status of parties, and telling the others (mod_hub_client_info, Push model)."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
 
-import msgspec
-from django.db import transaction
-from django.db.models.functions import Now
+from django.db import models, transaction
+from django.db.models import Value
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from hub import locking, outbox, statements
-from hub.directory import Directory, PlatformEntry, apart
+from hub.directory import Directory, PlatformEntry
 from hub.models import Delivery, DeliveryState, Party, PlatformHealth, Replay
 from hub.ocpi import headers
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from hub.outbox import Change
 from hub.record import counters
 
 logger = logging.getLogger(__name__)
 MODULE = "hubclientinfo"
+_MOMENT = models.DateTimeField()
 # Of a party that is here: its platform may know of the others.
 OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
@@ -49,8 +52,9 @@ def heard(platform_id: int) -> None:
 
 @locking.whole
 def is_away(platform_id: int, problem: str, ago: float | None = None) -> bool:
-    """A platform cannot be reached: its connected parties are OFFLINE, what waits is dropped.
+    """A platform cannot be reached: its connected parties are OFFLINE, nothing waits for it.
 
+    Since when it lacks what the hub has is remembered; messages keep their bodies.
     `ago`: how many seconds ago the check that says so began. One that is CONNECTED and was heard
     since then stays so: False.
     """
@@ -65,20 +69,27 @@ def is_away(platform_id: int, problem: str, ago: float | None = None) -> bool:
             return False
     statements.run(_FAILED, {"platform": platform_id, "problem": problem[:300]})
     changed = _become(found[1], ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
-    dropped = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
-        state=DeliveryState.DROPPED,
+    dropped, oldest = outbox.forget(platform_id)
+    if changed or dropped:
+        PlatformHealth.objects.filter(pk=platform_id).update(
+            lacks_since=Least("lacks_since", Value(oldest, _MOMENT), Now())
+        )
+    failed = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
+        state=DeliveryState.FAILED,
         outcome=f"the receiver is OFFLINE: {problem}"[:300],
         ended_at=timezone.now(),
     )
 
     def tell() -> None:
         counters.delivery_ended(platform_id, DeliveryState.DROPPED, dropped)
-        if changed or dropped:
+        counters.delivery_ended(platform_id, DeliveryState.FAILED, failed)
+        if changed or dropped or failed:
             logger.warning(
-                "platform %s is OFFLINE (%s); %s waiting pushes dropped",
+                "platform %s is OFFLINE (%s); %s objects and %s messages were not told",
                 platform_id,
                 problem,
                 dropped,
+                failed,
             )
 
     transaction.on_commit(tell)
@@ -94,11 +105,20 @@ def is_back(platform_id: int) -> None:
     heard(platform_id)
     if not _become(parties, ConnectionStatus.OFFLINE, ConnectionStatus.CONNECTED):
         return
-    if platform.is_replayed_to:
-        for party in parties:
-            if party.status == ConnectionStatus.CONNECTED:
-                Replay.begin(platform_id, party.identity)
+    health = PlatformHealth.objects.filter(pk=platform_id)
+    since = health.values_list("lacks_since", flat=True).get() if platform.is_replayed_to else None
+    came([party for party in parties if party.status == ConnectionStatus.CONNECTED], since)
+    health.update(lacks_since=None)
     transaction.on_commit(partial(logger.info, "platform %s is CONNECTED again", platform_id))
+
+
+def came(parties: Iterable[Party], since: datetime | None = None) -> None:
+    """These are CONNECTED from now on: what is pushed at this moment is theirs too.
+
+    And what has been pushed `since` they went, where their platform wants that.
+    """
+    for platform_id, identity in sorted({(one.platform_id, one.identity) for one in parties}):
+        Replay.catch_up(platform_id, identity, since)
 
 
 def _become(parties: Iterable[Party], former: ConnectionStatus, status: ConnectionStatus) -> int:
@@ -108,52 +128,62 @@ def _become(parties: Iterable[Party], former: ConnectionStatus, status: Connecti
     for party in changed:
         party.status, party.last_updated = status, now
     Party.objects.bulk_update(changed, ["status", "last_updated"])
-    push(changed)
+    push(changed, dict.fromkeys([party.pk for party in changed], former))
     return len(changed)
 
 
-def push(parties: Iterable[Party], *, agreements: bool = False) -> None:
-    """Queue a PUT of each party's ClientInfo to every platform that has the interface.
+def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> None:
+    """Owe each party's ClientInfo to every connected platform that has the interface.
 
-    Not of those that wait for the operator, and not to platforms whose parties are all cut off.
-    `agreements`: some were changed in this transaction.
+    Not of those that wait for the operator. `before` are the statuses that were told until now, by
+    primary key: one that comes back to what it was before it left is told to nobody.
     """
     parties = [party for party in parties if party.is_agreed]
     if not parties:
         return
-    directory = apart({party.platform_id for party in parties}, agreements=agreements)
-    rows = []
-    for viewer in directory.platforms.values():
-        if not (viewer.is_registered and viewer.is_open):
-            continue
-        if viewer.endpoint(MODULE, InterfaceRole.RECEIVER) is None:
-            continue
-        rows += [
-            Delivery(
-                receiver_id=viewer.id,
-                ordering_key=f"{MODULE}:{party.identity}:{party.role}",
+    viewers = [
+        outbox.Addressee(platform_id, "")
+        for (platform_id,) in statements.run(
+            """
+            SELECT id FROM hub_platform AS platform
+            WHERE registered_at IS NOT NULL
+              AND EXISTS (SELECT FROM hub_endpoint WHERE platform_id = platform.id
+                          AND identifier = %s AND role = %s)
+              AND EXISTS (SELECT FROM hub_party WHERE platform_id = platform.id AND status = %s)
+            """,
+            [MODULE, InterfaceRole.RECEIVER.value, ConnectionStatus.CONNECTED.value],
+        )
+    ]
+    outbox.mark_all(
+        [
+            Change(
                 module=MODULE,
-                method="PUT",
-                interface_role=InterfaceRole.RECEIVER,
-                path=f"{party.country_code}/{party.party_id}",
-                body=msgspec.json.encode(client_info(party, viewer, directory)),
+                owner=str(party.identity),
+                object_id=party.role,
+                spelling=f"{party.country_code}/{party.party_id}",
                 correlation_id=headers.new_id(),
+                held=(before or {}).get(party.pk, ""),
             )
             for party in parties
-            if party.platform_id != viewer.id
-        ]
-    outbox.enqueue(rows)
+        ],
+        [[one for one in viewers if one.platform_id != party.platform_id] for party in parties],
+    )
 
 
-def client_info(party: Party, viewer: PlatformEntry, directory: Directory) -> ClientInfo:
-    """A party as one platform is to see it.
+def shown(status: str, identity: PartyId, viewer: PlatformEntry, directory: Directory) -> str:
+    """A status as one platform is to see it.
 
     PLANNED also "when a company does not have a connection configured" (Another Party becomes
     PLANNED): every pair with the viewer's parties is closed.
     """
-    status = ConnectionStatus(party.status)
-    if status in OPEN and not _may_meet(party.identity, viewer, directory):
-        status = ConnectionStatus.PLANNED
+    if status in OPEN and not _may_meet(identity, viewer, directory):
+        return ConnectionStatus.PLANNED
+    return status
+
+
+def client_info(party: Party, viewer: PlatformEntry, directory: Directory) -> ClientInfo:
+    """A party as one platform is to see it."""
+    status = ConnectionStatus(shown(party.status, party.identity, viewer, directory))
     return ClientInfo(
         party_id=party.party_id,
         country_code=party.country_code,

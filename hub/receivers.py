@@ -22,6 +22,34 @@ def broadcast_receivers(
     agreement, with the `owner` too where an aggregator tells its objects, and never back to the
     sender's platform or the owner's. HubError for a role that has no such objects to tell.
     """
+    key = ("broadcast", sender, module, owner)
+    if key not in directory.memo:
+        directory.memo[key] = _receivers(directory, sender, module, owner)
+    found: tuple[PartyEntry, ...] = directory.memo[key]
+    return found
+
+
+def gets_broadcast(
+    directory: Directory, teller: PartyId, module: str, owner: PartyId, party: PartyId
+) -> bool:
+    """Whether a broadcast of this owner's objects by `teller` reaches the party."""
+    key = ("reached", teller, module, owner)
+    if key not in directory.memo:
+        try:
+            entries = (
+                broadcast_receivers(directory, teller, module, owner)
+                if teller in directory.parties
+                else ()
+            )
+        except HubError:
+            entries = ()  # It has no opposite role any more.
+        directory.memo[key] = frozenset(entry.identity for entry in entries)
+    return party in directory.memo[key]
+
+
+def _receivers(
+    directory: Directory, sender: PartyId, module: str, owner: PartyId | None
+) -> tuple[PartyEntry, ...]:
     own = directory.parties[sender]
     wanted = _opposite(own, module)
     if wanted is None:

@@ -1,146 +1,136 @@
-"""The current state for a party that was away, when its operator or the hub's asks for it.
+"""Marking what a party may have missed: because it was away, or because it has just come.
 
-OCPI leaves it to the returning party to GET what it has missed (Offline behaviour); this is for
-those that do not. Locations, Tariffs and Tokens that it may see go out as PUTs, a chunk at a time.
+OCPI leaves it to a returning party to GET what it has missed (Offline behaviour); for one that does
+not, an operator or its platform's switch has everything marked that changed since it went. And of
+whoever comes, what was pushed in that moment by those that did not know of it yet.
 """
 
 import logging
+import time
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 
-import msgspec
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
-from hub import leaving_out, outbox
-from hub.directory import Directory, PartyEntry, holder
-from hub.models import Delivery, DeliveryState, Replay
-from hub.ocpi import headers, heads
+from hub import leaving_out, outbox, statements
+from hub.broadcasts import addressee
+from hub.directory import Directory, PartyEntry, current_version, holder, is_confirmed
+from hub.kinds import KINDS as KINDS
+from hub.models import Replay
+from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
-from hub.ocpi.errors import HubError, ServerError
 from hub.ocpi.party import PartyId
-from hub.receivers import broadcast_receivers
+from hub.outbox import Change
+from hub.receivers import gets_broadcast
 from hub.sharing import shared_with
-from hub.store import EVERYBODY, StoredObject
-from locations.models import Location
-from tariffs.models import Tariff
-from tokens.models import Token
+from hub.store import EVERYBODY
 
 logger = logging.getLogger(__name__)
-# So much waits for a party at once; what comes next is written when it has taken that.
-CHUNK: Final = 200
-# What the current state is made of.
-KINDS: Final[dict[str, type[StoredObject]]] = {
-    "locations": Location,
-    "tariffs": Tariff,
-    "tokens": Token,
-}
-
-
-class _Named(msgspec.Struct):
-    """What the URL of an object is made of, as its owner spells it."""
-
-    country_code: Any = None
-    party_id: Any = None
-    id: Any = None
-    uid: Any = None
-
-
-_named: Final = heads.reader(_Named)
+# So much is marked in one transaction.
+CHUNK: Final = 1000
+# A transaction that lasts longer than this pushes nothing, and nobody waits for it.
+LONGEST: Final = timedelta(minutes=5)
+# One run goes on for so long.
+SECONDS: Final = 10.0
 
 
 @shared_task
 def advance() -> None:
-    """Write the next chunk of each replay whose party has taken the last one; run by the clock."""
+    """Mark on for each party, a chunk at a time; run by the clock, safe to run twice."""
+    until = time.monotonic() + SECONDS
     for pk in Replay.objects.order_by("started_at").values_list("pk", flat=True):
-        try:
-            with transaction.atomic():
-                replay = Replay.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
-                if replay is not None:
-                    # Read after the row: a snapshot of a moment ago may say that the party, which
-                    # has just come back, is OFFLINE.
-                    _advance(replay, holder.refresh())
-        except ServerError as error:
-            logger.warning("replays wait: %s", error.message)
-            return
+        while _step(pk):
+            if time.monotonic() > until:
+                return
 
 
-def _advance(replay: Replay, directory: Directory) -> None:
+def _step(pk: int) -> bool:
+    """One transaction; whether there is another one to do at once."""
+    with transaction.atomic():
+        replay = Replay.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
+        if replay is None or not _is_time(replay):
+            return False
+        # Read after the row: a snapshot of a moment ago may say that the party, which has just
+        # come back, is OFFLINE.
+        return _mark_on(replay, holder.refresh())
+
+
+def _is_time(replay: Replay) -> bool:
+    """Whether whatever was pushed without knowing of the party is to be seen now."""
+    if replay.version is None:
+        replay.version = current_version()
+        replay.save(update_fields=["version"])
+    if replay.horizon is None:
+        if is_confirmed(replay.version):
+            [(replay.horizon,)] = statements.run(
+                "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+            )
+            replay.save(update_fields=["horizon"])
+        return False
+    [(oldest,)] = statements.run("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    is_old = timezone.now() - replay.started_at > LONGEST
+    return bool(oldest >= replay.horizon) or is_old
+
+
+def _mark_on(replay: Replay, directory: Directory) -> bool:
     entry = directory.parties.get(replay.identity)
     if entry is None or entry.status != ConnectionStatus.CONNECTED:
         logger.warning("%s ends: the party is not CONNECTED", replay)
         replay.delete()
-        return
-    waiting = Delivery.objects.filter(receiver=entry.platform.id, state=DeliveryState.WAITING)
-    if waiting[:CHUNK].count() == CHUNK:
-        return
+        return False
     for module in KINDS:
         if (
             module < replay.module
             or entry.platform.endpoint(module, InterfaceRole.RECEIVER) is None
         ):
             continue
-        after = replay.after if module == replay.module else 0
-        # Locked, so that an update of one of them is written, and so ordered, before or after it.
-        rows = list(
-            leaving_out.listed(
-                shared_with(KINDS[module], replay.identity, directory), entry.platform
-            )
-            .filter(id__gt=after)
-            .select_for_update(of=("self",))
-            .order_by("id")[:CHUNK]
-        )
-        if not rows:
-            continue
-        replay.objects_sent += sum(_send(row, module, entry, directory) for row in rows)
-        replay.module, replay.after = module, rows[-1].pk
-        replay.save()
-        return
-    logger.info("%s is done: %s objects", replay, replay.objects_sent)
+        rows = _rows(replay, module, entry, directory)
+        if rows:
+            replay.objects_marked += _mark(rows, module, entry, directory)
+            replay.module, replay.after = module, rows[-1]["id"]
+            replay.save()
+            return True
+    logger.info("%s is done: %s objects", replay, replay.objects_marked)
     replay.delete()
+    return False
 
 
-def _send(row: Any, module: str, entry: PartyEntry, directory: Directory) -> bool:
-    """Owe one object to the party; False when a push of it would not go there."""
-    owner = PartyId.parse(row.owner)
-    is_broadcast = row.audience == EVERYBODY
-    teller = PartyId.parse(row.told_by) if row.told_by else owner
-    if is_broadcast and not _would_get(teller, owner, module, entry, directory):
-        return False
-    document = bytes(row.document)
-    named = _named(document)
-    query = urlencode({"type": row.type}) if module == "tokens" else ""
-    key = heads.text(named.uid if module == "tokens" else named.id)
-    # One that its receiver took although it says something else, or nothing, goes by its row.
-    is_named = heads.party_of(msgspec.structs.asdict(named)) == owner
-    parts = (
-        *((named.country_code, named.party_id) if is_named else owner),
-        key if key.upper() == row.object_id else row.object_id,
-    )
-    path = "/".join(quote(part, safe="") for part in parts)
-    outbox.spread(
-        outbox.Broadcast(
-            module=module,
-            method="PUT",
-            role=InterfaceRole.RECEIVER,
-            path=f"{path}?{query}" if query else path,
-            body=document,
-            ordering_key=f"{module}:{owner}/{row.object_id}?{query}".upper(),
-            sender=directory.hub if is_broadcast else owner,
-            correlation_id=headers.new_id(),
-        ),
-        [outbox.Addressee(entry.platform.id, entry.country_code, entry.party_id)],
-    )
-    return True
+def _rows(
+    replay: Replay, module: str, entry: PartyEntry, directory: Directory
+) -> list[dict[str, Any]]:
+    kind = KINDS[module]
+    shown = leaving_out.listed(shared_with(kind, replay.identity, directory), entry.platform)
+    if replay.since is not None:
+        shown = shown.filter(received_at__gte=replay.since)
+    after = replay.after if module == replay.module else 0
+    columns = {"id", "audience", "told_by", *kind.IDENTITY}
+    return list(shown.filter(id__gt=after).order_by("id").values(*columns)[:CHUNK])
 
 
-def _would_get(
-    teller: PartyId, owner: PartyId, module: str, entry: PartyEntry, directory: Directory
-) -> bool:
-    """Whether a broadcast of this owner's objects reaches the party."""
-    if teller not in directory.parties:
-        return False
-    try:
-        return entry in broadcast_receivers(directory, teller, module, owner)
-    except HubError:
-        return False  # It has no opposite role any more.
+def _mark(
+    rows: Sequence[dict[str, Any]], module: str, entry: PartyEntry, directory: Directory
+) -> int:
+    """Of those that a push would tell it."""
+    correlation_id = headers.new_id()
+    changes = []
+    for row in rows:
+        owner = PartyId.parse(row["owner"])
+        teller = PartyId.parse(row["told_by"]) if row["told_by"] else owner
+        if row["audience"] != EVERYBODY or gets_broadcast(
+            directory, teller, module, owner, entry.identity
+        ):
+            changes.append(
+                Change(
+                    module=module,
+                    owner=row["owner"],
+                    object_id=row["object_id"],
+                    spelling="",
+                    correlation_id=correlation_id,
+                    variant=row.get("type", ""),
+                    priority=outbox.URGENT if module == "tokens" else outbox.USUAL,
+                )
+            )
+    return outbox.mark_all(changes, [[addressee(entry)]] * len(changes))

@@ -17,7 +17,8 @@ from charging_profiles.models import CommandState, ProfileCommand
 from commands.models import Reservation
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
-from hub.models import Delivery, DeliveryState, ForwardedUrl, ForwardedUrlKind
+from hub.models import Delivery, DeliveryState, ForwardedUrl, ForwardedUrlKind, StaleCopy
+from hub.stale_copies import CopyState
 from sessions.handed_on import HandedOn
 from sessions.models import Session
 from sessions.objects import SessionStatus
@@ -106,6 +107,11 @@ def _deliveries(limit: datetime) -> Rows:
     return Delivery.objects.filter(created_at__lt=limit).exclude(state=DeliveryState.WAITING)
 
 
+def _refused(limit: datetime) -> Rows:
+    """What its receiver did not take, and what has not changed since."""
+    return StaleCopy.objects.filter(state=CopyState.REFUSED, first_at__lt=limit)
+
+
 def _deviations(limit: datetime) -> Rows:
     """By when it was last met: what goes on stays, however long ago it began."""
     return DeviationCount.objects.filter(last_at__lt=limit)
@@ -125,6 +131,7 @@ RULES: Final = (
     Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
     Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
     Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
+    Rule("refused objects", "DELIVERIES_KEPT_DAYS", _refused),
     Rule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
     Rule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
 )

@@ -131,14 +131,11 @@ DELIVERY_LANES = env.integer("DELIVERY_LANES", 10, least=1)
 # Open calls of one drain; beyond half of them each receiver only has its even part of the rest.
 DELIVERY_OPEN_CALLS = env.integer("DELIVERY_OPEN_CALLS", 1000, least=2)
 DELIVERY_TIMEOUT = env.number("DELIVERY_TIMEOUT", 10)
-# A row that has waited longer is dropped: "OCPI messages SHOULD NOT be queued".
-DELIVERY_MAX_AGE = env.number("DELIVERY_MAX_AGE", 120)
 # The longest pause that a receiver's Retry-After is granted.
 DELIVERY_MAX_PAUSE = env.number("DELIVERY_MAX_PAUSE", 30)
 # Pushes a second to one platform; 0: no limit. A platform may have a limit of its own.
 PUSHES_PER_SECOND = env.integer("PUSHES_PER_SECOND", 0)
-# Broadcasts are refused with 3000 while more rows wait, or while deliveries are this late.
-BACKLOG_MAX_ROWS = env.integer("BACKLOG_MAX_ROWS", 200_000, least=1)
+# Broadcasts are refused with 3000 while nobody has delivered what waits for this long.
 BACKLOG_MAX_SECONDS = env.number("BACKLOG_MAX_SECONDS", 30)
 
 # --- Fetching the lists of parties that do not push -----------------------------------------------
@@ -328,7 +325,6 @@ CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 # What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
 TURNS_BY_THE_CLOCK = {
     "profiles": {"charging_profiles.tasks.sweep": 1.0},
-    "deliveries": {"hub.delivery.sweep": 10.0},
     "upkeep": {
         "hub.pull.sweep": 5.0,
         "flex.tasks.forget_left_behind": 10.0,
@@ -337,7 +333,6 @@ TURNS_BY_THE_CLOCK = {
         "hub.record.drain.drain_messages": 1.0,
         "hub.record.drain.make_partitions": 600.0,
         "hub.conformance.check.sweep": 10.0,
-        "hub.upkeep.forget_bodies": 60.0,
         "hub.upkeep.recount": 900.0,
         "hub.upkeep.clean_up": 3600.0,
     },

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 from django.db import connection, models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import quotas, statements, storing
@@ -287,7 +288,6 @@ class StoredObject(models.Model):
             statements.run(
                 storing.all_statement(cls),
                 [
-                    timezone.now(),
                     told_by,
                     *_columns(changed),
                     [one.last_updated for one in changed],
@@ -406,7 +406,7 @@ class StoredObject(models.Model):
                 cls.named(identity).filter(audience=audience).update(
                     document=merged.document,
                     last_updated=merged.last_updated,
-                    received_at=now,
+                    received_at=Now(),
                     deviates=merged.deviates,
                     clean_until=since if merged.deviates else None,
                     **merged.more,

@@ -13,7 +13,12 @@ _GIVEN: Final = "%({})s"
 
 
 def _given(kind: "type[StoredObject]", name: str) -> str:
-    """A column's value; of one that is compared as well, with its type."""
+    """A column's value; of one that is compared as well, with its type.
+
+    When it came is the database's time: it is compared with that of other hosts' changes.
+    """
+    if name == "received_at":
+        return "clock_timestamp()"
     is_compared = name in {*kind.IDENTITY, "audience", "told_by"}
     return f"%({name})s::text" if is_compared else f"%({name})s"
 
@@ -72,7 +77,7 @@ def insert_statement(kind: "type[StoredObject]", names: tuple[str, ...]) -> str:
     key = ", ".join((*kind.IDENTITY, "audience"))
     return (
         f"INSERT INTO {kind._meta.db_table} ({', '.join(names)}) "  # noqa: S608 - names of ours
-        f"VALUES ({', '.join(f'%({name})s' for name in names)}) "
+        f"VALUES ({', '.join(_given(kind, name) for name in names)}) "
         f"ON CONFLICT ({key}) DO NOTHING RETURNING 1"
     )
 
@@ -112,7 +117,7 @@ def keep_statement(kind: "type[StoredObject]", names: tuple[str, ...]) -> str:
 def all_statement(kind: "type[StoredObject]") -> str:
     """Insert or replace many that are for everybody, unless what is kept is newer.
 
-    Parameters: received_at, told_by, a list for each column of IDENTITY, last_updated, documents,
+    Parameters: told_by, a list for each column of IDENTITY, last_updated, documents,
     deviates, a list for each of MORE, and told_by again.
     """
     table, names = kind._meta.db_table, ", ".join(kind.IDENTITY)
@@ -124,7 +129,8 @@ def all_statement(kind: "type[StoredObject]") -> str:
             INSERT INTO {table} AS old
                 ({names}, audience, last_updated, document, received_at, told_by, has_variants,
                  deviates{more})
-            SELECT {names}, '', last_updated, document, %s, %s, true, deviates{typed}  -- perhaps
+            SELECT {names}, '', last_updated, document, clock_timestamp(), %s, true, deviates{typed}
+                   -- variants perhaps
             FROM unnest({types}, %s::timestamptz[], %s::bytea[], %s::boolean[]
                         {", %s::text[]" * len(kind.MORE)})
                  AS sent ({names}, last_updated, document, deviates{more})

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from celery import shared_task
 from django.core.management import call_command
-from django.db import connection
 from django.utils import timezone
 
 from cdrs.models import Posting
@@ -19,7 +18,6 @@ def clean_up() -> None:
     """Delete what is past its time: stored objects, messages, rewritten URLs, logins, readers."""
     now = timezone.now()
     retention.forget()
-    forget_bodies()
     ForwardedUrl.objects.filter(valid_until__lt=now).delete()
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
     Posting.objects.filter(lease_until__lt=now - timedelta(days=1)).delete()
@@ -33,16 +31,3 @@ def clean_up() -> None:
 def recount() -> None:
     """Count what each party has, against its quotas."""
     quotas.recount()
-
-
-@shared_task
-def forget_bodies() -> None:
-    """Delete the bodies of broadcasts that no delivery refers to any more.
-
-    A body and its deliveries become visible together, so one without any has had them.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM hub_messagebody WHERE NOT EXISTS (SELECT FROM hub_delivery "
-            "WHERE hub_delivery.shared_id = hub_messagebody.id)"
-        )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from hub import pushers, storing
+from hub import outbox, pushers, storing
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.ocpi import heads
@@ -26,9 +26,28 @@ _COLUMNS: Final = (
     *("owner", "object_id", "audience", "last_updated", "document", "received_at", "deviates"),
     *("told_by", "moments"),
 )
+
+
+def _and_cleared(statement: str, more: str = "true") -> str:
+    """The receiver holds the newest: nothing of it is owed any more (`outbox.clear`)."""
+    return f"""
+        WITH kept AS ({statement}), owed AS (
+            SELECT copy.id FROM hub_stalecopy AS copy, kept
+            WHERE copy.receiver_id = %(receiver)s::bigint AND copy.party = %(audience)s::text
+              AND copy.module = 'locations' AND copy.owner = %(owner)s::text
+              AND copy.object_id = %(object_id)s::text AND {more}
+            FOR UPDATE OF copy SKIP LOCKED
+        ), cleared AS (
+            DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM owed)
+        ) SELECT true FROM kept
+    """  # noqa: S608 - texts of ours
+
+
 _PUT: Final = Statement(
     "location_put",
-    storing.variant_statement(Location, _COLUMNS, Location.is_not_newer("kept", "%({})s")),
+    _and_cleared(
+        storing.variant_statement(Location, _COLUMNS, Location.is_not_newer("kept", "%({})s"))
+    ),
     binary={"document"},
     types=storing.TYPES,
 )
@@ -46,7 +65,16 @@ _CHANGE: Final = Statement(
     binary={"document"},
     types=storing.TYPES,
 )
-STATEMENTS: Final = (_PUT, _FIND, _CHANGE)
+_PUT_PART: Final = Statement(
+    "location_put_part",
+    _and_cleared(
+        storing.variant_statement(Location, _COLUMNS, "kept.xmin = %(version)s::xid"),
+        "(copy.part = %(part)s::text OR starts_with(copy.part, %(part)s::text || U&'\\001F'))",
+    ),
+    binary={"document"},
+    types=storing.TYPES,
+)
+STATEMENTS: Final = (_PUT, _FIND, _CHANGE, _PUT_PART)
 
 
 async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
@@ -72,7 +100,7 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     )
     try:
         reading = pushed.read(ESSENTIALS[len(ids) - 1])
-        is_kept = await _kept(writer, pushed, reading)
+        is_kept = await _kept(writer, pushed, reading, receiver.platform.id)
     except OcpiError:
         return False  # The thread tells the log.
     if is_kept:
@@ -80,9 +108,10 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     return is_kept
 
 
-async def _kept(writer: Writer, pushed: Pushed, reading: Reading) -> bool:
+async def _kept(writer: Writer, pushed: Pushed, reading: Reading, receiver: int) -> bool:
     if pushed.method == "PUT" and len(pushed.ids) == 1:
-        return bool(await writer.run(_PUT, Location.as_kept(pushed, reading)))
+        whole = Location.as_kept(pushed, reading) | {"receiver": receiver}
+        return bool(await writer.run(_PUT, whole))
     names = Location.identity(pushed) | {"audience": pushed.audience}
     found = await writer.run(_FIND, names)
     if not found:
@@ -94,7 +123,11 @@ async def _kept(writer: Writer, pushed: Pushed, reading: Reading) -> bool:
     if values is None:
         return False
     # What another one has changed meanwhile is merged on a thread.
-    return bool(await writer.run(_CHANGE, names | values | {"version": version.decode()}))
+    values |= names | {"version": version.decode()}
+    if pushed.method == "PATCH":
+        return bool(await writer.run(_CHANGE, values))
+    part = outbox.PART_OF.join(pushed.ids[1:]).upper()
+    return bool(await writer.run(_PUT_PART, values | {"receiver": receiver, "part": part}))
 
 
 def _changed(

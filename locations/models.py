@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import statements, storing
@@ -207,7 +208,7 @@ class Location(StoredObject):
     def _rewrite(cls, row: "Location", values: dict[str, Any]) -> None:
         clean_until = row.clean_until if row.deviates else values["received_at"]
         cls._default_manager.filter(pk=row.pk).update(
-            **values | {"moments": msgspec.json.decode(values["moments"])},
+            **values | {"moments": msgspec.json.decode(values["moments"]), "received_at": Now()},
             clean_until=clean_until if values["deviates"] else None,
         )
 

@@ -45,7 +45,7 @@ def announce(pair: Iterable[PartyId]) -> None:
             country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
         )
     Party.objects.filter(conditions).update(last_updated=timezone.now())
-    party_status.push(Party.objects.filter(conditions), agreements=True)
+    party_status.push(Party.objects.filter(conditions))
 
 
 class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

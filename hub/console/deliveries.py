@@ -46,7 +46,7 @@ class DeliveryAdmin(ReadOnlyTable):
     ordering = ("-created_at", "-id")
     fieldsets = (
         (None, {"fields": ("push", "receiver", "from_", "to_", "state_", "outcome")}),
-        ("Attempts", {"fields": ("attempts", "created_at", "not_before", "ended_at", "took")}),
+        ("Attempts", {"fields": ("attempts", "created_at", "ended_at", "took")}),
         ("Message", {"fields": ("address_", "correlation_id", "body_")}),
     )
     readonly_fields = ("push", "from_", "to_", "state_", "took", "address_", "body_")
@@ -93,7 +93,7 @@ class DeliveryAdmin(ReadOnlyTable):
     @column("body")
     def body_(self, delivery: Delivery) -> SafeString | None:
         """What identifies a driver is masked."""
-        return pretty(delivery.content)
+        return pretty(bytes(delivery.body))
 
 
 def _named(country_code: str, party_id: str) -> str:

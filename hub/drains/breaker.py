@@ -1,25 +1,28 @@
-"""When a receiver may be called: its breaker and rate (transport_and_format, Offline behaviour)."""
+"""When a lane of a receiver may be called: its breaker and rate (transport_and_format)."""
 
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-# Before the second and the third look at a receiver that does not answer; after the third it is
-# given up. "The client should not queue the message and retry the same message again later."
-PAUSES: Final = (1.0, 3.0)
+# After a call that nobody answered the next one waits so long, then twice as long, and so on.
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+
+
+def pause_after(failures: int) -> float:
+    """Seconds until the next attempt after so many failures in a row."""
+    return min(FIRST_PAUSE * 2.0 ** (min(failures, 10) - 1), LONGEST_PAUSE)
 
 
 @dataclass(slots=True)
 class Breaker:
     """Closed; open for a pause after a failure; then half open, which lets one call through.
 
-    A failure only counts when the receiver has answered nothing since that call began: otherwise
+    A failure only counts when the lane has been answered nothing since that call began: otherwise
     it is about that one object. All times are given by the caller.
     """
 
     strikes: int = 0
-    # The receiver was given up, or was known to be away before: the next failure is the last.
-    is_given_up: bool = False
     closed_from: float = -inf
     _answered_at: float = -inf
     _is_probing: bool = False
@@ -36,34 +39,31 @@ class Breaker:
     def answered(self, now: float) -> None:
         """The receiver is there."""
         self._answered_at = now
-        self.start_anew()
+        self.strikes = 0
         self._is_probing = False
 
-    def failed(self, began: float, now: float, *, is_probe: bool) -> bool:
-        """A call got no answer; returns whether the receiver is to be given up."""
+    def unused(self, *, is_probe: bool) -> None:
+        """What was to be the probe was not sent."""
         if is_probe:
             self._is_probing = False
+
+    def failed(self, began: float, now: float, *, is_probe: bool) -> bool:
+        """A call got no answer; returns whether that says something about the receiver."""
+        self.unused(is_probe=is_probe)
         if self._answered_at >= began or (self.strikes and not is_probe):
             return False
         self.strikes += 1
-        if self.strikes > len(PAUSES):
-            return True
-        self.closed_from = now + PAUSES[self.strikes - 1]
-        return False
+        self.closed_from = now + pause_after(self.strikes)
+        return True
+
+    def forget(self) -> None:
+        """It was OFFLINE: what comes now is tried at once."""
+        self.strikes = 0
+        self.closed_from = -inf
 
     def hold(self, until: float) -> None:
         """The receiver has asked for a pause (Retry-After)."""
         self.closed_from = max(self.closed_from, until)
-
-    def give_up(self) -> None:
-        """One call finds out whether it is still away."""
-        self.is_given_up = True
-        self.strikes = len(PAUSES)
-
-    def start_anew(self) -> None:
-        """Others have found it to be back."""
-        self.is_given_up = False
-        self.strikes = 0
 
 
 @dataclass(slots=True)

@@ -12,17 +12,20 @@ from django.utils import timezone
 
 from hub import token_forms
 from hub.directory import Directory, PlatformEntry
-from hub.drains.merging import Call, Push
+from hub.drains.calls import Call, platform_of
 from hub.ocpi import envelope, headers, masking
-from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
-from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.ocpi.datatypes import ConnectionStatus
+from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
 from hub.ocpi.modules import Match, match
 from hub.ocpi.party import PartyId
-from hub.outbound import AsyncCaller, Response
+from hub.outbound import AsyncCaller, NotArrived, Response
 from hub.record.calls import noted
 from hub.record.note import Kind
 
-_BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+# Nobody has answered, but something before it (transport_and_format, Offline behaviour).
+_NOBODY: Final = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 
 
 class Verdict(Enum):
@@ -30,6 +33,8 @@ class Verdict(Enum):
 
     TAKEN = auto()
     REFUSED = auto()
+    # The receiver does not know of what this is a part.
+    UNKNOWN = auto()
     BUSY = auto()
     NO_ANSWER = auto()
     # Nothing was sent: there is nobody to send it to.
@@ -47,6 +52,8 @@ class Outcome:
     pause: float | None = None
     # A newer directory may know better: another token, an endpoint, a registration.
     is_doubtful: bool = False
+    # It may have arrived all the same.
+    may_be_taken: bool = False
 
 
 class Carrier:
@@ -62,18 +69,19 @@ class Carrier:
 
     async def carry(self, call: Call, directory: Directory) -> Outcome:
         """Send it; whatever the receiver does becomes an Outcome."""
-        platform = directory.platforms.get(call.last.platform_id)
-        if platform is None or not platform.is_registered:
+        platform = platform_of(call, directory)
+        if platform is None:
             return _unwanted("the receiver is not registered any more")
-        if _is_suspended(call.last, directory):
+        if _is_suspended(call, directory):
             return _unwanted("the receiver is SUSPENDED")
-        url = _url(call.last, platform)
+        url = _url(call, platform)
         if url is None:
-            return _unwanted(f"the receiver offers no {call.last.route.module}")
+            return _unwanted(f"the receiver offers no {call.module}")
         try:
             return _read(await self._sent(call, platform, url), call)
         except (ConnectionProblem, ForwardTimeout) as error:
-            return Outcome(Verdict.NO_ANSWER, error.message)
+            is_certain = isinstance(error, NotArrived)
+            return Outcome(Verdict.NO_ANSWER, error.message, may_be_taken=not is_certain)
         except (HubError, ValueError) as error:
             # An answer that is of no use, or what cannot be said in HTTP: always the same.
             return Outcome(Verdict.REFUSED, str(error))
@@ -92,18 +100,17 @@ class Carrier:
     async def _send(
         self, call: Call, platform: PlatformEntry, url: str, authorization: str
     ) -> Response:
-        sent = _headers(call.last, authorization)
-        route = call.last.route
-        role = InterfaceRole(route.interface_role) if route.interface_role else None
+        sent = _headers(call, authorization)
         with noted(
-            Kind.DELIVERY if role else Kind.CALLBACK,
+            Kind.DELIVERY if call.role else Kind.CALLBACK,
             call.method,
             sent,
             platform,
-            module=route.module,
-            role=role,
-            rest=route.path,
+            module=call.module,
+            role=call.role,
+            rest=call.path,
             body=call.body,
+            merged=call.merged,
         ) as note:
             return note.answered(
                 await self._caller.call(
@@ -121,36 +128,34 @@ def _unwanted(reason: str) -> Outcome:
     return Outcome(Verdict.UNWANTED, reason, is_doubtful=True)
 
 
-def _is_suspended(push: Push, directory: Directory) -> bool:
-    if not push.route.receiver[1]:
+def _is_suspended(call: Call, directory: Directory) -> bool:
+    if not call.receiver[1]:
         return False
-    party = directory.parties.get(PartyId.of(*push.route.receiver))
+    party = directory.parties.get(PartyId.of(*call.receiver))
     return party is not None and party.status == ConnectionStatus.SUSPENDED
 
 
-def _url(push: Push, platform: PlatformEntry) -> str | None:
+def _url(call: Call, platform: PlatformEntry) -> str | None:
     """Where it goes; None when the receiver does not offer the interface any more."""
-    route = push.route
-    if not route.interface_role:
-        return route.path
-    endpoint = platform.endpoint(route.module, InterfaceRole(route.interface_role))
-    return None if endpoint is None else f"{endpoint.rstrip('/')}/{route.path}"
+    if call.role is None:
+        return call.path
+    endpoint = platform.endpoint(call.module, call.role)
+    return None if endpoint is None else f"{endpoint.rstrip('/')}/{call.path}"
 
 
-def _headers(push: Push, authorization: str) -> dict[str, str]:
+def _headers(call: Call, authorization: str) -> dict[str, str]:
     sent = {
         "Authorization": authorization,
         "Content-Type": "application/json",
         headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: push.correlation_id,
+        headers.CORRELATION_ID: call.correlation_id,
     }
-    route = push.route
-    if route.receiver[1]:
+    if call.receiver[1]:
         sent |= {
-            headers.FROM_COUNTRY_CODE: route.sender[0],
-            headers.FROM_PARTY_ID: route.sender[1],
-            headers.TO_COUNTRY_CODE: route.receiver[0],
-            headers.TO_PARTY_ID: route.receiver[1],
+            headers.FROM_COUNTRY_CODE: call.sender[0],
+            headers.FROM_PARTY_ID: call.sender[1],
+            headers.TO_COUNTRY_CODE: call.receiver[0],
+            headers.TO_PARTY_ID: call.receiver[1],
         }
     return sent
 
@@ -163,18 +168,21 @@ def _read(response: Response, call: Call) -> Outcome:
         return Outcome(Verdict.TAKEN, text)
     said = masking.without_secrets(answer.status_message or "no message", _place(call), call.body)
     text = f"{text}: {said}"
-    if response.status in _BUSY:
-        return Outcome(Verdict.BUSY, text, _pause(response.headers.get("retry-after", "")))
+    pause = _pause(response.headers.get("retry-after", ""))
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Outcome(Verdict.BUSY, text, pause)
+    if response.status in _NOBODY:
+        return Outcome(Verdict.NO_ANSWER, text, pause, may_be_taken=True)
+    if response.status == HTTPStatus.NOT_FOUND or answer.status_code == UnknownLocation.code:
+        return Outcome(Verdict.UNKNOWN, text)
     return Outcome(Verdict.REFUSED, text, is_doubtful=response.status == HTTPStatus.UNAUTHORIZED)
 
 
 def _place(call: Call) -> Match | None:
     """What the URL of a Token's push names: its uid is a secret."""
-    route = call.last.route
-    if route.module != "tokens":
+    if call.module != "tokens" or call.role is None:
         return None
-    path = route.path.partition("?")[0]
-    return match(route.module, InterfaceRole(route.interface_role), path, call.method)
+    return match(call.module, call.role, call.path.partition("?")[0], call.method)
 
 
 def _pause(retry_after: str) -> float | None:

@@ -1,15 +1,17 @@
-"""The drain of a shard: claims rows, carries hundreds at once, marks them.
+"""The drain of a shard: claims rows, reads what they stand for, carries hundreds at once.
 
-Ordered for each object of a receiver, parallel across objects; each receiver has its own lanes,
-rate and circuit breaker, so that a slow or dead one takes nothing from the others.
-OCPI says not to queue for a party that is away (transport_and_format, Offline behaviour): a push
-is tried a few times within seconds; then the party is OFFLINE and what waits for it is dropped.
+Ordered for each object of a receiver, parallel across objects; each module of a receiver has its
+lane with a circuit breaker, so that what is slow or dead takes nothing from the others. What
+nobody answers is tried again, from a second to a minute apart, for as long as the receiver is
+CONNECTED; it is OFFLINE when it does not answer a still-alive check either, and then nothing waits
+for it any more (transport_and_format, Offline behaviour).
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
@@ -20,20 +22,20 @@ from django.db import connection
 from django.db.utils import Error as DatabaseError
 
 from hub import party_status, still_alive
-from hub.directory import Directory, holder
-from hub.drains.breaker import PAUSES
+from hub.directory import holder
+from hub.drains.breaker import Rate, pause_after
+from hub.drains.calls import Call
 from hub.drains.carrier import Carrier, Outcome, Verdict
-from hub.drains.lanes import Lanes
-from hub.drains.marks import Marks
-from hub.drains.merging import Call, Push
-from hub.drains.shard import Mark, Room, Shard
+from hub.drains.lanes import FEW, Item, Lane
+from hub.drains.rows import STATES, End, Fate
+from hub.drains.shard import Shard
 from hub.leases import RENEW_EVERY
-from hub.models import DeliveryState, DrainLease
+from hub.models import DeliveryState
 from hub.ocpi.datatypes import ConnectionStatus
+from hub.record import counters
 
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
-ATTEMPTS: Final = len(PAUSES) + 1
 # A drain looks for new rows this often; when it has found none for a moment less often, and later
 # only when it is told to, and once a second.
 LOOK_EVERY: Final = 0.02
@@ -44,21 +46,21 @@ LOOK_IDLE_EVERY: Final = 1.0
 # Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
 LOOKING: Final = 0.25
 HOUSE_EVERY: Final = 0.5
-# What a drain holds in memory; and of it, for one receiver, at least and at most: its even part,
-# so that a slow one's rows leave room for all others'.
+# What ended within this time shares a statement.
+GATHER: Final = 0.005
+# The rows that a drain holds; and of them, for one lane, at least and at most: its even part, so
+# that a slow one's rows leave room for all others'.
 ROWS_HELD: Final = 20_000
-BYTES_HELD: Final = 64_000_000
-ROWS_PER_RECEIVER: Final = (20, 500)
-BYTES_PER_RECEIVER: Final = (100_000, 16_000_000)
+ROWS_PER_LANE: Final = (20, 500)
+# Objects that are read at once, and bytes of bodies in open calls beyond which no more are read.
+READ_AT_ONCE: Final = 200
+BYTES_OPEN: Final = 64_000_000
+# After so many failures in a row of a lane the receiver is asked whether it is there at all.
+STRIKES: Final = 3
+# Receivers that are asked so at the same time.
+CHECKS: Final = 4
 # A worker that stops waits this long for open calls; whoever goes on repeats the others.
 STOP_SECONDS: Final = 3.0
-STATES: Final = {
-    Verdict.TAKEN: DeliveryState.DELIVERED,
-    Verdict.REFUSED: DeliveryState.REFUSED,
-    Verdict.BUSY: DeliveryState.REFUSED,
-    Verdict.UNWANTED: DeliveryState.DROPPED,
-    Verdict.BROKEN: DeliveryState.FAILED,
-}
 
 
 class Drain:
@@ -66,40 +68,44 @@ class Drain:
 
     def __init__(self, shard: Shard, is_stopping: Callable[[], bool]) -> None:
         self._shard = shard
-        self._directory: Directory | None = None
         self._is_stopping = is_stopping
-        self._marks = Marks(shard, self._forget)
-        self._receivers: dict[int, Lanes] = {}
-        self._rows = 0
+        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._rates: dict[int, Rate] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._bytes = 0
+        self._to_read: list[tuple[Lane, Item, bool]] = []
+        self._ends: list[tuple[Lane, End]] = []
+        # Of those the marks that are done with: as yet the database says that they wait.
+        self._ending: dict[int, int] = {}
         self._failure: BaseException | None = None
-        self._look = asyncio.Event()
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        # Receivers that wait for others' calls to end.
-        self._crowded: dict[int, None] = {}
+        self._look, self._read, self._write = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._timers: dict[Lane, asyncio.TimerHandle] = {}
+        # Lanes that wait for others' calls to end.
+        self._crowded: dict[Lane, None] = {}
+        self._checking: set[int] = set()
 
-    async def run(self) -> list[int]:
-        """Until it is to stop; returns the shard's receivers."""
+    async def run(self) -> None:
+        """Until it is to stop."""
         self._loop = asyncio.get_running_loop()
-        # Django's own connection, for what is rare.
+        # Django's own connections: one for the directory, and some for what takes seconds.
         self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
-        self._carrier = Carrier(self._in_django)
+        self._checks = ThreadPoolExecutor(CHECKS, thread_name_prefix="drain-checks")
+        self._carrier = Carrier(self._aside)
         try:
             await self._in_django(holder.current)
-            self._know()
             async with asyncio.TaskGroup() as group:
                 helpers = [
                     group.create_task(_repeat(self._renew, RENEW_EVERY)),
                     group.create_task(_repeat(self._keep_house, HOUSE_EVERY)),
-                    group.create_task(self._marks.write_on()),
+                    group.create_task(self._read_on()),
+                    group.create_task(self._write_on()),
                 ]
-                await self._claim_until_idle()
+                await self._claim_on()
                 await self._finish()
                 for helper in helpers:
                     helper.cancel()
             await self._shard.release()
-            # Whoever asks next whether anything waits has to know the newest platforms too.
-            await self._look_at_directory()
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         finally:
@@ -111,44 +117,39 @@ class Drain:
             self._carrier.close()
             await self._in_django(lambda: connection.close())  # this thread's own
             self._django.shutdown()
-        return self._mine
+            self._checks.shutdown(cancel_futures=True)
 
     def look(self) -> None:
         """Something may wait, or it is to stop. In its own event loop."""
         self._look.set()
 
-    async def _in_django(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await self._loop.run_in_executor(self._django, function, *arguments)
+    async def _in_django(self, function: Callable[[], object]) -> None:
+        await self._loop.run_in_executor(self._django, function)
 
-    def _know(self) -> None:
-        """Which receivers are this shard's, by this process's snapshot of the directory."""
-        if self._directory is not holder.snapshot:
-            self._directory = holder.snapshot
-            self._mine = [
-                one
-                for one in self._directory.platforms
-                if DrainLease.shard_of(one, self._shard.shards) == self._shard.number
-            ]
+    async def _aside(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await self._loop.run_in_executor(self._checks, _and_close, function, arguments)
 
     async def _look_at_directory(self) -> None:
         await self._in_django(holder.refresh)
-        self._know()
 
     async def _renew(self) -> None:
         was_held = self._shard.is_held
         await self._shard.renew()
         if not was_held:  # The database was slow, and nothing was begun meanwhile.
-            for platform_id in self._receivers:
-                self._pump(platform_id)
+            for lane in self._lanes.values():
+                self._pump(lane)
 
     async def _keep_house(self) -> None:
         await self._look_at_directory()
-        for platform_id, lanes in self._receivers.items():
-            self._drop_old(platform_id, lanes)
+        for key, lane in list(self._lanes.items()):
+            if self._is_away(lane.platform_id):
+                lane.breaker.forget()
+            if lane.is_empty and not lane.breaker.strikes:
+                del self._lanes[key]
 
     # --- Claims -----------------------------------------------------------------------------------
 
-    async def _claim_until_idle(self) -> None:
+    async def _claim_on(self) -> None:
         busy_at = time.monotonic()
         while not self._is_stopping():
             self._look.clear()
@@ -157,7 +158,7 @@ class Drain:
             if self._failure is not None:
                 raise self._failure
             now = time.monotonic()
-            if self._rows:
+            if any(lane.held for lane in self._lanes.values()):
                 busy_at = now
             # A look that took long because the machine is busy must not make the next one late.
             pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
@@ -170,98 +171,118 @@ class Drain:
                     busy_at = time.monotonic()
 
     async def _claim(self) -> None:
-        """Take the oldest rows of each receiver that has room for half of what it may hold."""
-        self._know()
-        if self._rows >= ROWS_HELD:
+        """Take what waits in each lane that has room for half of what it may hold."""
+        if sum(len(lane.held) for lane in self._lanes.values()) >= ROWS_HELD:
             return
-        whole = Room(
-            _even_part(ROWS_HELD, len(self._mine), *ROWS_PER_RECEIVER),
-            _even_part(BYTES_HELD, len(self._mine), *BYTES_PER_RECEIVER),
-        )
-        rooms: dict[int, Room] = {}
-        held: list[int] = []
-        for platform_id in self._mine:
-            lanes = self._receivers.get(platform_id)
-            if lanes is None:
-                rooms[platform_id] = whole
-            elif 2 * len(lanes.held) <= whole.rows and lanes.bytes < whole.bytes:
-                rooms[platform_id] = Room(whole.rows - len(lanes.held), whole.bytes - lanes.bytes)
-                held += lanes.held
-        if not rooms:
-            return
-        taken: dict[int, int] = {}
-        pushes, version = await self._shard.claim(rooms, held)
+        room = _even_part(ROWS_HELD, len(self._lanes), *ROWS_PER_LANE)
+        rooms = {
+            key: room - len(lane.held) if 2 * len(lane.held) <= room else 0
+            for key, lane in self._lanes.items()
+        }
+        copies: list[int] = []
+        messages: list[int] = []
+        for key, lane in self._lanes.items():
+            if rooms[key]:
+                (messages if lane.has_messages else copies).extend(lane.held)
+        waiting, version = await self._shard.claim(rooms, room, copies, messages)
         if version > holder.snapshot.version:
             await self._look_at_directory()
-        for push in pushes:
-            lanes = self._receivers.get(push.platform_id)
-            if lanes is None:
-                lanes = self._receivers[push.platform_id] = self._lanes(push.platform_id)
-            lanes.add(push)
-            self._rows += 1
-            taken[push.platform_id] = taken.get(push.platform_id, 0) + 1
-        for platform_id, count in taken.items():
-            lanes = self._receivers[platform_id]
-            lanes.has_more = count == rooms[platform_id].rows or lanes.bytes >= whole.bytes
-            self._pump(platform_id)
+        taken: Counter[Lane] = Counter()
+        for row in waiting:
+            lane = self._lane(row.platform_id, row.module)
+            lane.add(row)
+            taken[lane] += 1
+        for lane, count in taken.items():
+            lane.has_more = count >= rooms.get((lane.platform_id, lane.module), room)
+            self._pump(lane)
 
-    def _lanes(self, platform_id: int) -> Lanes:
-        platform = holder.snapshot.platforms.get(platform_id)
-        rate = None if platform is None else platform.pushes_per_second
-        return Lanes(settings.DELIVERY_LANES, settings.PUSHES_PER_SECOND if rate is None else rate)
+    def _lane(self, platform_id: int, module: str) -> Lane:
+        lane = self._lanes.get((platform_id, module))
+        if lane is None:
+            platform = holder.snapshot.platforms.get(platform_id)
+            own = None if platform is None else platform.pushes_per_second
+            per_second = settings.PUSHES_PER_SECOND if own is None else own
+            rate = self._rates.setdefault(platform_id, Rate(per_second))
+            rate.per_second = per_second
+            lane = Lane(platform_id, module, settings.DELIVERY_LANES, rate)
+            self._lanes[platform_id, module] = lane
+        return lane
 
-    # --- Calls ------------------------------------------------------------------------------------
+    # --- Reading ----------------------------------------------------------------------------------
 
-    def _pump(self, platform_id: int) -> None:
-        """Begin what may begin for this receiver."""
-        lanes = self._receivers[platform_id]
-        if (timer := self._timers.pop(platform_id, None)) is not None:
+    def _pump(self, lane: Lane) -> None:
+        """Begin what may begin in this lane."""
+        if (timer := self._timers.pop(lane, None)) is not None:
             timer.cancel()
-        if lanes.breaker.is_given_up != self._is_away(platform_id):
-            if lanes.breaker.is_given_up:
-                lanes.breaker.start_anew()
-            elif not lanes.breaker.strikes:
-                lanes.breaker.give_up()
         while self._shard.is_held and not self._is_stopping():
             now = time.monotonic()
-            found = lanes.next_call(now, self._limit())
-            if isinstance(found, Call):
-                self._begin(platform_id, lanes, found)
+            found = lane.next_item(now, self._limit())
+            if isinstance(found, Item):
+                self._to_read.append((lane, found, lane.breaker.begin()))
+                self._read.set()
                 continue
             if found is not None:
-                self._timers[platform_id] = self._loop.call_later(
-                    found - now, self._pump, platform_id
-                )
-            elif lanes.wants_more:
-                self._crowded[platform_id] = None
+                self._timers[lane] = self._loop.call_later(found - now, self._pump, lane)
+            elif lane.wants_more:
+                self._crowded[lane] = None
             return
 
     def _limit(self) -> int:
-        """How many calls one receiver may have open now.
+        """How many calls one lane may have open now.
 
-        Half of all may go to whoever comes; of the other half each receiver has its even part, so
-        that slow ones cannot leave nothing for the others.
+        Half of all may go to whoever comes; of the other half each lane has its even part, so that
+        slow ones cannot leave nothing for the others.
         """
         half: int = settings.DELIVERY_OPEN_CALLS // 2
-        if len(self._calls) < half:
+        if len(self._calls) + len(self._to_read) < half:
             return half
-        return max(1, half // len(self._receivers))
+        return max(1, half // len(self._lanes))
 
-    def _begin(self, platform_id: int, lanes: Lanes, call: Call) -> None:
-        is_probe = lanes.breaker.begin()
-        task = self._loop.create_task(self._carry(platform_id, lanes, call, is_probe))
+    async def _read_on(self) -> None:
+        """Read what is to be told, many objects at once, and begin the calls."""
+        while await self._read.wait():
+            if not self._to_read or self._bytes >= BYTES_OPEN:
+                self._read.clear()
+                continue
+            batch, self._to_read = self._to_read[:READ_AT_ONCE], self._to_read[READ_AT_ONCE:]
+            asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
+            calls = await self._shard.read(asked, self._ending, holder.snapshot)
+            for (lane, item, is_probe), call in zip(batch, calls, strict=True):
+                if call.void:
+                    lane.breaker.unused(is_probe=is_probe)
+                    self._void(lane, item, call)
+                else:
+                    self._begin(lane, call, is_probe)
+
+    def _void(self, lane: Lane, item: Item, call: Call) -> None:
+        """There is nothing to tell: rows that are there all the same end."""
+        if call.covers:
+            self._end(lane, call, Fate.VOID, call.void)
+        else:
+            done = set(item.ids)
+            lane.ended(item, done)
+            lane.release(done)
+            self._pump(lane)
+
+    # --- Calls ------------------------------------------------------------------------------------
+
+    def _begin(self, lane: Lane, call: Call, is_probe: bool) -> None:
+        self._bytes += len(call.body)
+        task = self._loop.create_task(self._carry(lane, call, is_probe))
         self._calls.add(task)
-        task.add_done_callback(lambda task: self._ended(task, platform_id, lanes))
+        task.add_done_callback(lambda task: self._ended(task, lane, call))
 
-    def _ended(self, task: "asyncio.Task[None]", platform_id: int, lanes: Lanes) -> None:
+    def _ended(self, task: "asyncio.Task[None]", lane: Lane, call: Call) -> None:
         self._calls.discard(task)
+        self._bytes -= len(call.body)
         if task.cancelled():
             return
         if (failure := task.exception()) is not None:
             self._failure = failure
             self._look.set()
             return
-        self._pump(platform_id)
+        self._read.set()
+        self._pump(lane)
         if self._crowded and len(self._calls) < settings.DELIVERY_OPEN_CALLS:
             crowded = next(iter(self._crowded))
             del self._crowded[crowded]
@@ -276,7 +297,7 @@ class Drain:
             for identity in platform.parties
         )
 
-    async def _carry(self, platform_id: int, lanes: Lanes, call: Call, is_probe: bool) -> None:
+    async def _carry(self, lane: Lane, call: Call, is_probe: bool) -> None:
         """One call, and what becomes of its rows."""
         began = time.monotonic()
         try:
@@ -290,121 +311,195 @@ class Drain:
             raise
         except Exception:
             # One row that nobody has foreseen must not end the drain again and again.
-            logger.exception("delivery %s cannot be carried", call.last.id)
+            logger.exception("a push of %s cannot be carried", call.module)
             outcome = Outcome(Verdict.BROKEN, "the hub failed unexpectedly")
         if outcome.verdict is Verdict.NO_ANSWER:
-            await self._no_answer(platform_id, lanes, call, began, is_probe, outcome)
+            await self._no_answer(lane, call, began, is_probe, outcome)
             return
-        if outcome.verdict not in {Verdict.UNWANTED, Verdict.BROKEN}:
-            lanes.breaker.answered(time.monotonic())
-            if is_probe and self._is_away(platform_id):
-                await self._in_django(still_alive.queue_check, platform_id)
-        if outcome.verdict is Verdict.TAKEN:
-            lanes.widen()
-        elif outcome.verdict is Verdict.BUSY:
-            lanes.narrow()
-            # Asked to come later, it comes as often as its age allows; else it is an attempt.
-            if outcome.pause is not None or call.attempts + 1 < ATTEMPTS:
-                pause = PAUSES[call.attempts] if outcome.pause is None else outcome.pause
-                lanes.breaker.hold(time.monotonic() + pause)
-                self._again(lanes, call, outcome, pause, counts=outcome.pause is None)
-                return
-        self._end(lanes, call, STATES[outcome.verdict], outcome.text)
+        if outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+            lane.breaker.unused(is_probe=is_probe)
+        else:
+            lane.breaker.answered(time.monotonic())
+            if self._is_away(lane.platform_id):
+                await self._check(lane)
+        if outcome.verdict is Verdict.BUSY:
+            lane.narrow()
+            self._again(lane, call, outcome)
+        elif outcome.verdict is Verdict.TAKEN or _is_gone(call, outcome):
+            lane.widen()
+            self._end(lane, call, Fate.TOLD, outcome.text)
+        elif call.is_message or outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+            self._end(lane, call, _FATES[outcome.verdict], outcome.text)
+        elif call.method == "PATCH":
+            await self._change(lane, call, Fate.WITHOUT_PATCH, outcome)
+        elif call.is_part and outcome.verdict is Verdict.UNKNOWN:
+            await self._change(lane, call, Fate.AS_A_WHOLE, outcome)
+        else:
+            self._end(lane, call, Fate.REFUSED, outcome.text)
 
     async def _no_answer(
-        self,
-        platform_id: int,
-        lanes: Lanes,
-        call: Call,
-        began: float,
-        is_probe: bool,
-        outcome: Outcome,
+        self, lane: Lane, call: Call, began: float, is_probe: bool, outcome: Outcome
     ) -> None:
-        """Try again soon, unless that was the last attempt of the row or of the receiver."""
-        if began < lanes.given_up_at:
-            self._end(
-                lanes, call, DeliveryState.DROPPED, f"the receiver is OFFLINE: {outcome.text}"
-            )
-        elif lanes.breaker.failed(began, time.monotonic(), is_probe=is_probe):
-            self._end(lanes, call, DeliveryState.FAILED, outcome.text)
-            await self._give_up(platform_id, lanes, outcome.text)
-        elif call.attempts + 1 >= ATTEMPTS:
-            self._end(lanes, call, DeliveryState.FAILED, outcome.text)
+        """Try again; ask the receiver whether it is there when that goes on."""
+        says_something = lane.breaker.failed(began, time.monotonic(), is_probe=is_probe)
+        was_away = self._is_away(lane.platform_id)
+        if was_away or (
+            says_something and lane.breaker.strikes >= STRIKES and not await self._check(lane)
+        ):
+            await self._give_up(lane, call, outcome, was_away=was_away)
+            return
+        if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
+            self._note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
+            await self._flush()
+        self._again(lane, call, outcome)
+
+    async def _give_up(self, lane: Lane, call: Call, outcome: Outcome, *, was_away: bool) -> None:
+        """The receiver is OFFLINE: nothing waits for it any more."""
+        if call.is_message:
+            self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
+            await self._flush()
         else:
-            self._again(lanes, call, outcome, PAUSES[call.attempts], counts=True)
-
-    async def _give_up(self, platform_id: int, lanes: Lanes, problem: str) -> None:
-        """After the last attempt: the receiver is OFFLINE, and what waits for it is dropped."""
-        lanes.breaker.give_up()
-        lanes.given_up_at = time.monotonic()
-        dropped = lanes.drop()
-        # What failed is marked first, so that its row says so.
-        await self._marks.flush()
-        await self._in_django(party_status.is_away, platform_id, problem)
+            ids = frozenset(call.item.ids)
+            lane.ended(call.item, ids)
+            lane.release(ids)
+        if was_away:  # The check has done so otherwise.
+            await self._aside(party_status.is_away, lane.platform_id, outcome.text)
         await self._look_at_directory()
-        self._forget([*dropped, *lanes.drop()])
+        self._drop(lane.platform_id)
 
-    def _again(
-        self, lanes: Lanes, call: Call, outcome: Outcome, pause: float, *, counts: bool
-    ) -> None:
+    async def _check(self, lane: Lane) -> bool:
+        """Whether the receiver answers at all; one check of it at a time."""
+        if lane.platform_id in self._checking:
+            return True
+        self._checking.add(lane.platform_id)
+        try:
+            is_alive: bool = await self._aside(still_alive.check_platform, lane.platform_id)
+        finally:
+            self._checking.discard(lane.platform_id)
+        await self._look_at_directory()
+        return is_alive
+
+    def _again(self, lane: Lane, call: Call, outcome: Outcome) -> None:
         """Let the rows of a call wait for another attempt, before what waits behind them."""
-        for push in call.pushes:
-            push.attempts += counts
-            self._marks.add(Mark(push, DeliveryState.WAITING, outcome.text, push.attempts, pause))
+        item, now = call.item, time.monotonic()
+        item.failures += 1
+        if outcome.pause is not None or outcome.verdict is Verdict.BUSY:
+            pause = pause_after(item.failures) if outcome.pause is None else outcome.pause
+            lane.breaker.hold(now + pause)
         # While the breaker is open, it is the breaker that waits.
-        lanes.ended(call, due=time.monotonic() + (0 if lanes.breaker.strikes else pause))
+        item.due = now if lane.breaker.strikes else now + pause_after(item.failures)
+        counters.delivery_retried(lane.platform_id, 1)
+        if call.is_message:
+            for row_id, _ in call.covers:
+                self._ends.append((lane, _retried(row_id, call, outcome)))
+            self._write.set()
+        lane.ended(item)
 
-    def _end(self, lanes: Lanes, call: Call, state: DeliveryState, outcome: str) -> None:
+    async def _change(self, lane: Lane, call: Call, fate: Fate, outcome: Outcome) -> None:
+        """Tell the same in another way, once that is written down."""
+        self._note(lane, call, fate, outcome.text)
+        await self._flush()
+        call.item.failures = 0
+        lane.ended(call.item)
+
+    def _note(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
+        for row_id, raised in call.covers:
+            if not call.is_message and fate not in _LASTING:
+                self._ending[row_id] = raised
+            attempts = call.attempts + (fate is not Fate.VOID)
+            self._ends.append(
+                (lane, End(row_id, raised, fate, outcome, attempts, is_message=call.is_message))
+            )
+        self._write.set()
+
+    def _end(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
         """The rows of a call are done with."""
-        last = call.last
-        for push in call.pushes:
-            said = outcome if push is last else f"merged into a later update: {outcome}"
-            self._marks.add(
-                Mark(push, state, said, push.attempts + (state != DeliveryState.DROPPED))
-            )
-        lanes.ended(call)
+        self._note(lane, call, fate, outcome)
+        call.item.failures = 0
+        lane.ended(call.item, {row_id for row_id, _ in call.covers})
         logger.info(
-            "%s %s to platform %s: %s (%s), attempt %s, correlation %s",
+            "%s %s to platform %s: %s (%s), correlation %s",
             call.method,
-            last.route.module,
-            last.platform_id,
-            state.value,
+            call.module,
+            lane.platform_id,
+            STATES[fate].value,
             outcome,
-            last.attempts + 1,
-            last.correlation_id,
+            call.correlation_id,
         )
+        if fate is Fate.VOID:
+            self._pump(lane)
 
-    def _drop_old(self, platform_id: int, lanes: Lanes) -> None:
-        """What has waited too long is no news any more."""
-        dropped = lanes.drop(time.monotonic() - settings.DELIVERY_MAX_AGE)
-        for push in dropped:
-            self._marks.add(
-                Mark(push, DeliveryState.DROPPED, "it has waited too long", push.attempts)
-            )
-        if dropped:
-            logger.warning(
-                "platform %s is too slow: %s waiting pushes dropped", platform_id, len(dropped)
-            )
+    def _drop(self, platform_id: int) -> None:
+        """A receiver is OFFLINE: what waited for it has ended in the database."""
+        for lane in self._lanes.values():
+            if lane.platform_id == platform_id:
+                lane.drop()
 
-    def _forget(self, pushes: Iterable[Push]) -> None:
-        """They are in memory no more; a claim would find those that still wait."""
-        for push in pushes:
-            lanes = self._receivers[push.platform_id]
-            if lanes.forget(push):
-                self._rows -= 1
-            if lanes.has_more and len(lanes.held) <= ROWS_PER_RECEIVER[0] // 2:
-                lanes.has_more = False
-                self._look.set()
+    # --- What became of rows ----------------------------------------------------------------------
+
+    async def _write_on(self) -> None:
+        while await self._write.wait():
+            await asyncio.sleep(GATHER)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """All that was noted before is written when this returns."""
+        async with self._writing:
+            self._write.clear()
+            ends, self._ends = self._ends, []
+            if not ends:
+                return
+            await self._shard.end([end for _, end in ends])
+            counted: Counter[tuple[int, DeliveryState]] = Counter()
+            for lane, end in ends:
+                state = STATES[end.fate]
+                if end.fate in _LASTING:
+                    continue
+                if self._ending.get(end.id) == end.raised:
+                    del self._ending[end.id]
+                counted[lane.platform_id, state] += 1
+                lane.release({end.id})
+                if lane.has_more and len(lane.held) <= FEW:
+                    lane.has_more = False
+                    self._look.set()
+            for (platform_id, state), number in counted.items():
+                counters.delivery_ended(platform_id, state, number)
 
     async def _finish(self) -> None:
-        """Let open calls end, for a while, and write the last marks."""
+        """Let open calls end, for a while, and write the last of what became of them."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_SECONDS)
-        await self._marks.flush()
+        await self._flush()
 
 
-def _even_part(held: int, receivers: int, least: int, most: int) -> int:
-    return min(max(least, held // max(1, receivers)), most)
+_FATES: Final = {
+    Verdict.REFUSED: Fate.REFUSED,
+    Verdict.UNKNOWN: Fate.REFUSED,
+    Verdict.UNWANTED: Fate.VOID,
+    Verdict.BROKEN: Fate.FAILED,
+}
+# After these a row goes on to wait.
+_LASTING: Final = frozenset({Fate.WITHOUT_PATCH, Fate.AS_A_WHOLE, Fate.RETRIED})
+
+
+def _retried(row_id: int, call: Call, outcome: Outcome) -> End:
+    return End(row_id, 0, Fate.RETRIED, outcome.text, call.attempts + 1, is_message=True)
+
+
+def _is_gone(call: Call, outcome: Outcome) -> bool:
+    """Whether a DELETE was of something that the receiver does not have."""
+    return call.method == "DELETE" and not call.is_message and outcome.verdict is Verdict.UNKNOWN
+
+
+def _and_close(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    finally:
+        connection.close()  # this thread's own
+
+
+def _even_part(held: int, lanes: int, least: int, most: int) -> int:
+    return min(max(least, held // max(1, lanes)), most)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

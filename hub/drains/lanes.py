@@ -1,140 +1,130 @@
-"""What waits for one receiver: in order for each object, several objects at once."""
+"""What waits for one receiver: a lane for each module, in order for each object."""
 
-from bisect import insort
+from dataclasses import dataclass, field
 from math import inf
-from operator import attrgetter
 from typing import Final
 
 from hub.drains.breaker import Breaker, Rate
-from hub.drains.merging import Call, Push, calls_for
+from hub.drains.rows import Key, Waiting
 
-_by_id = attrgetter("id")
-# Of one object's rows that wait, so many are looked at together.
-MERGED_AT_MOST: Final = 32
+# A lane asks for more when it holds no more than this.
+FEW: Final = 10
 
 
-class Lanes:
-    """The rows of one receiver that a drain holds, by ordering key.
+@dataclass(slots=True, eq=False)
+class Item:
+    """The rows of one object, or the messages of one ordering key, that a lane holds."""
 
-    Each key has at most one open call; `limit` keys may have one at the same time.
-    """
+    key: Key
+    ids: set[int] = field(default_factory=set)
+    is_urgent: bool = False
+    # Of its last call: how often in a row nobody answered, and when it may be tried again.
+    failures: int = 0
+    due: float = -inf
 
-    def __init__(self, limit: int, per_second: float) -> None:
-        self._limit = limit
-        self._width = float(limit)
+
+class Lane:
+    """What of one module waits for one receiver: `limit` objects are on their way at once."""
+
+    def __init__(self, platform_id: int, module: str, limit: int, rate: Rate) -> None:
+        self.platform_id = platform_id
+        self.module = module
         self.breaker = Breaker()
-        self.rate = Rate(per_second)
-        # Rows in memory, also those whose end is not written yet: no claim need find them.
+        # Rows in memory, also those whose end is not written yet: no claim need find them. A module
+        # has marks or messages, never both.
         self.held: set[int] = set()
-        # Of their bodies; a broadcast's counts for each receiver.
-        self.bytes = 0
+        self.has_messages = False
         # More waits in the database than was taken.
         self.has_more = False
-        self.given_up_at = -inf
-        self._waiting: dict[str, list[Push]] = {}
-        self._open: dict[str, Call] = {}
-        # Keys with something to send now, in the order in which they became so.
-        self._ready: dict[str, None] = {}
-
-    @property
-    def open_calls(self) -> int:
-        """How many calls have no answer yet."""
-        return len(self._open)
+        self._limit = limit
+        self._width = float(limit)
+        self._rate = rate
+        self._items: dict[Key, Item] = {}
+        self._open: set[Key] = set()
+        # With something to send now, in the order in which they became so: urgent ones, others.
+        self._ready: tuple[dict[Key, Item], dict[Key, Item]] = ({}, {})
 
     @property
     def wants_more(self) -> bool:
         """Whether only others' calls keep it from another one of its own."""
-        return bool(self._ready) and len(self._open) < int(self._width)
+        return any(self._ready) and len(self._open) < int(self._width)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing at all."""
+        return not self.held and not self._open
 
     def narrow(self) -> None:
-        """The receiver has had too much: half as many lanes."""
+        """The receiver has had too much: half as many at once."""
         self._width = max(1.0, self._width / 2)
 
     def widen(self) -> None:
         """It has taken something: a little more."""
         self._width = min(float(self._limit), self._width + 0.1)
 
-    def add(self, push: Push) -> None:
+    def add(self, row: Waiting) -> None:
         """Take a row over from the database."""
-        self.held.add(push.id)
-        self.bytes += len(push.body)
-        key = push.ordering_key
-        waiting = self._waiting.setdefault(key, [])
-        if not waiting or waiting[-1].id < push.id:
-            waiting.append(push)
-        else:
-            insort(waiting, push, key=_by_id)  # Its transaction took longer than a later one's.
-        if key not in self._open:
-            self._ready[key] = None
+        self.held.add(row.id)
+        self.has_messages = row.key.is_message
+        item = self._items.get(row.key)
+        if item is None:
+            item = self._items[row.key] = Item(row.key)
+        item.ids.add(row.id)
+        item.is_urgent |= row.is_urgent
+        if row.key not in self._open:
+            self._make_ready(item)
 
-    def forget(self, push: Push) -> bool:
-        """Its end is written; False when it was forgotten before."""
-        if push.id not in self.held:
-            return False
-        self.held.discard(push.id)
-        self.bytes -= len(push.body)
-        return True
+    def _make_ready(self, item: Item) -> None:
+        if item.is_urgent:
+            self._ready[1].pop(item.key, None)
+        self._ready[not item.is_urgent].setdefault(item.key, item)
 
-    def next_call(self, now: float, limit: int) -> Call | float | None:
-        """The next call; or when there will be one; or None until something changes."""
-        if not self._ready or len(self._open) >= min(int(self._width), limit):
+    def next_item(self, now: float, limit: int) -> Item | float | None:
+        """What is to be told next; or when there will be something; or None until it changes."""
+        if not any(self._ready) or len(self._open) >= min(int(self._width), limit):
             return None
         if not self.breaker.admits(now):
             # A probe that is open brings the next change itself.
             return self.breaker.closed_from if self.breaker.closed_from > now else None
-        ready_at = self.rate.ready_at(now)
+        ready_at = self._rate.ready_at(now)
         if ready_at > now:
             return ready_at
-        earliest: float | None = None
-        for key in self._ready:
-            waiting = self._waiting[key]
-            if waiting[0].due <= now:
-                return self._begin(key, waiting, now)
-            earliest = waiting[0].due if earliest is None else min(earliest, waiting[0].due)
+        earliest = inf
+        for ready in self._ready:
+            for key, item in ready.items():
+                if item.due <= now:
+                    del ready[key]
+                    self._open.add(key)
+                    self._rate.spend(now)
+                    return item
+                earliest = min(earliest, item.due)
         return earliest
 
-    def _begin(self, key: str, waiting: list[Push], now: float) -> Call:
-        if len(waiting) == 1:
-            call = Call(waiting, waiting[0].method, waiting[0].body)
-            del self._waiting[key]
-        else:
-            call = calls_for(waiting[:MERGED_AT_MOST])[0]
-            taken = {push.id for push in call.pushes}
-            left = [push for push in waiting if push.id not in taken]
-            if left:
-                self._waiting[key] = left
+    def ended(self, item: Item, done: set[int] | frozenset[int] = frozenset()) -> None:
+        """Its call has ended; `done` need not be told any more, whatever is left goes on."""
+        self._open.discard(item.key)
+        item.ids -= done
+        if item.ids:
+            if item.failures:
+                # What has been tried is tried first: a receiver is judged by one, not by many.
+                ready = self._ready[not item.is_urgent]
+                rest = dict(ready)
+                ready.clear()
+                ready[item.key] = item
+                ready.update(rest)
             else:
-                del self._waiting[key]
-        del self._ready[key]
-        self._open[key] = call
-        self.rate.spend(now)
-        return call
-
-    def ended(self, call: Call, due: float | None = None) -> None:
-        """Its rows are done with; or, with `due`, they wait again, before what waits behind."""
-        key = call.last.ordering_key
-        del self._open[key]
-        if due is None:
-            if key in self._waiting:
-                self._ready[key] = None
+                self._make_ready(item)
         else:
-            for push in call.pushes:
-                push.due = due
-            self._waiting[key] = sorted([*call.pushes, *self._waiting.get(key, ())], key=_by_id)
-            # What has been tried is tried first: a receiver is judged by one row, not by many.
-            self._ready = {key: None, **self._ready}
+            self._items.pop(item.key, None)
 
-    def drop(self, created_before: float = inf) -> list[Push]:
-        """Forget what is in no call, or what of it is that old; returns it."""
-        dropped = []
-        for key, waiting in list(self._waiting.items()):
-            left = [push for push in waiting if push.created >= created_before]
-            if len(left) == len(waiting):
-                continue
-            dropped += [push for push in waiting if push.created < created_before]
-            if left:
-                self._waiting[key] = left
-            else:
-                del self._waiting[key]
-                self._ready.pop(key, None)
-        return dropped
+    def release(self, ids: set[int] | frozenset[int]) -> None:
+        """Their end is written: what has been raised meanwhile is found by the next claim."""
+        self.held -= ids
+
+    def drop(self) -> None:
+        """Forget what is in no call: its rows have ended."""
+        for ready in self._ready:
+            for key, item in ready.items():
+                self.held -= item.ids
+                self._items.pop(key, None)
+            ready.clear()

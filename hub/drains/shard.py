@@ -4,23 +4,20 @@ One job at a time holds a shard. What it has claimed is in its memory alone: the
 the claim, and a row stays WAITING until it is marked, so that whoever takes over begins with it.
 """
 
-import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import psycopg
 
 from hub import leases
-from hub.drains.merging import Push, Route
+from hub.directory import Directory
+from hub.drains import calls, rows
+from hub.drains.calls import Asked, Call
+from hub.drains.rows import End, Waiting
 from hub.leases import Lease
-from hub.models import DeliveryState
 from hub.wakeups import connection_parameters
 
-ROWS_AT_ONCE: Final = 2000
-# Of bodies of broadcasts that are kept between two claims.
-BODIES_KEPT: Final = 16_000_000
 # Each statement finds its rows by an index, whatever the planner was last told of their number.
 _SETUP: Final = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
@@ -47,73 +44,10 @@ UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %
 _RELEASE: Final = f"""
 UPDATE hub_drainlease SET {leases.RELEASED} WHERE shard = %(shard)s AND fence = %(fence)s
 """  # noqa: S608 - columns of ours
-_CLAIM: Final = """
-SELECT id, receiver_id, ordering_key, module, interface_role, path, from_country_code,
-       from_party_id, to_country_code, to_party_id, method, body, shared_id, correlation_id,
-       attempts, extract(epoch FROM not_before - now())::float8,
-       extract(epoch FROM now() - created_at)::float8,
-       (SELECT max(version) FROM hub_directoryversion)
-FROM unnest(%(receivers)s::bigint[], %(rooms)s::int[], %(bytes)s::bigint[])
-     AS asked (receiver, rows, bytes)
-CROSS JOIN LATERAL (
-    SELECT row.*, sum(octet_length(coalesce(shared.body, row.body))) OVER (
-        ORDER BY row.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS before
-    FROM (
-        SELECT * FROM hub_delivery
-        WHERE receiver_id = asked.receiver AND state = 'WAITING' AND id <> ALL(%(held)s::bigint[])
-        ORDER BY id LIMIT asked.rows
-    ) AS row
-    LEFT JOIN hub_messagebody AS shared ON shared.id = row.shared_id
-) AS found
-WHERE coalesce(before, 0) < bytes
-  AND EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
-ORDER BY id LIMIT %(rows)s
-"""
-_MARK: Final = """
-WITH lease AS MATERIALIZED (
-    SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
-), done AS (
-    DELETE FROM hub_delivery USING lease WHERE id = ANY(%(done)s::bigint[]) AND state = 'WAITING'
-), changed AS (
-    UPDATE hub_delivery
-    SET state = mark.state, outcome = mark.outcome, attempts = mark.attempts,
-        not_before = CASE WHEN mark.state = 'WAITING' THEN now() + mark.pause ELSE not_before END,
-        ended_at = CASE WHEN mark.state = 'WAITING' THEN NULL ELSE now() END
-    FROM lease, unnest(%(ids)s::bigint[], %(states)s::text[], %(outcomes)s::text[],
-                       %(attempts)s::int[], %(pauses)s::interval[])
-                AS mark (id, state, outcome, attempts, pause)
-    WHERE hub_delivery.id = mark.id AND hub_delivery.state = 'WAITING'
-)
-SELECT fence FROM lease
-"""
-
-
-class Room(NamedTuple):
-    """How much more of one receiver's a drain takes into memory."""
-
-    rows: int
-    bytes: int
 
 
 class LeaseLost(Exception):
     """Another drain has taken the shard over, or may do so at any moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What became of one row. WAITING is another attempt after `pause` seconds."""
-
-    push: Push
-    state: DeliveryState
-    outcome: str
-    attempts: int
-    pause: float = 0.0
-
-    @property
-    def is_forgotten(self) -> bool:
-        """A broadcast that has arrived leaves the table; the record of messages has it."""
-        return self.push.is_broadcast and self.state == DeliveryState.DELIVERED
 
 
 class Shard:
@@ -123,8 +57,6 @@ class Shard:
         self.number = number
         self.shards = shards
         self._held: Lease | None = None
-        # Of broadcasts, since their rows come in several claims; the rows hold them on.
-        self._bodies: dict[int, bytes] = {}
 
     async def __aenter__(self) -> Self:
         self._database = await psycopg.AsyncConnection.connect(
@@ -194,82 +126,26 @@ class Shard:
         }
 
     async def claim(
-        self, rooms: Mapping[int, Room], held: Collection[int]
-    ) -> tuple[list[Push], int]:
-        """The oldest waiting rows of these receivers, each up to its room, without those held.
+        self,
+        rooms: Mapping[tuple[int, str], int],
+        room: int,
+        held: Iterable[int],
+        held_messages: Iterable[int],
+    ) -> tuple[list[Waiting], int]:
+        """What waits for the receivers of this shard, in each lane at most its room.
 
-        The row that exceeds a receiver's bytes is its last one, however large: it has to go some
-        time. And the version of the directory that they go by.
+        `rooms` are those of lanes that hold something already, `room` is all others'. And the
+        version of the directory that the rows go by.
         """
-        asked = time.monotonic()
-        found = await self._database.execute(
-            _CLAIM,
-            {
-                **self._lease(),
-                "receivers": list(rooms),
-                "rooms": [room.rows for room in rooms.values()],
-                "bytes": [room.bytes for room in rooms.values()],
-                "held": list(held),
-                "rows": ROWS_AT_ONCE,
-            },
-            binary=True,
-        )
-        rows = await found.fetchall()
-        bodies = await self._shared({row[12] for row in rows if row[12] is not None})
-        pushes = [
-            Push(
-                id=row[0],
-                platform_id=row[1],
-                ordering_key=row[2],
-                route=Route(row[3], row[4], row[5], (row[6], row[7]), (row[8], row[9])),
-                method=row[10],
-                body=row[11] if row[12] is None else bodies[row[12]],
-                correlation_id=row[13],
-                attempts=row[14],
-                due=asked + row[15],
-                created=asked - row[16],
-                is_broadcast=row[12] is not None,
-            )
-            for row in rows
-        ]
-        return pushes, rows[0][17] if rows else 0
+        return await rows.claim(self._database, self._lease(), rooms, room, held, held_messages)
 
-    async def _shared(self, ids: set[int]) -> dict[int, bytes]:
-        if sum(map(len, self._bodies.values())) > BODIES_KEPT:
-            self._bodies.clear()
-        if missing := list(ids - self._bodies.keys()):
-            found = await self._database.execute(
-                "SELECT id, body FROM hub_messagebody WHERE id = ANY(%s::bigint[])",
-                [missing],
-                binary=True,
-            )
-            self._bodies.update(await found.fetchall())
-        return self._bodies
+    async def read(
+        self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
+    ) -> list[Call]:
+        """What is to be sent for these items now, without the marks that are `ending`."""
+        return await calls.read(self._database, asked, ending, directory)
 
-    async def has_waiting(self, receivers: Sequence[int]) -> bool:
-        """Whether anything waits for these; asked after the lease was given back."""
-        found = await self._database.execute(
-            "SELECT EXISTS (SELECT FROM unnest(%s::bigint[]) AS asked (receiver) WHERE EXISTS ("
-            "SELECT FROM hub_delivery WHERE receiver_id = asked.receiver AND state = 'WAITING'))",
-            [list(receivers)],
-        )
-        row = await found.fetchone()
-        return row is not None and bool(row[0])
-
-    async def mark(self, marks: Sequence[Mark]) -> None:
+    async def end(self, ends: Sequence[End]) -> None:
         """Write what became of rows; LeaseLost, and nothing written, after a take-over."""
-        changed = [mark for mark in marks if not mark.is_forgotten]
-        done = await self._database.execute(
-            _MARK,
-            {
-                **self._lease(),
-                "done": [mark.push.id for mark in marks if mark.is_forgotten],
-                "ids": [mark.push.id for mark in changed],
-                "states": [mark.state.value for mark in changed],
-                "outcomes": [mark.outcome[:300] for mark in changed],
-                "attempts": [mark.attempts for mark in changed],
-                "pauses": [f"{mark.pause} s" for mark in changed],
-            },
-        )
-        if await done.fetchone() is None:
+        if not await rows.end(self._database, self._lease(), ends):
             raise LeaseLost

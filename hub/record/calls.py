@@ -4,7 +4,7 @@ Works around a synchronous call and around one that is awaited alike.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,10 +45,12 @@ def noted(
     role: InterfaceRole | None = None,
     rest: str = "",
     body: bytes = b"",
+    merged: Sequence[str] = (),
 ) -> Iterator[Call]:
     """Note one call when the block ends; an OcpiError in it is noted and goes on.
 
-    `sent` are its headers, which name ids and parties; `rest` is what follows the endpoint's URL.
+    `sent` are its headers, which name ids and parties; `rest` is what follows the endpoint's URL;
+    `merged` are the correlation ids of earlier changes that it tells as well.
     """
     call, began = Call(), time.monotonic()
     try:
@@ -59,7 +61,23 @@ def noted(
     finally:
         if settings.RECORD_MESSAGES and (call.response or call.problem):
             place = _place(module, role, rest, method)
-            recorder.add(_note(kind, method, sent, platform, place, module, body, call, began))
+            note = _note(kind, method, sent, platform, place, module, body, call, began)
+            recorder.add(note)
+            for correlation_id in merged:
+                recorder.add(_merged(note, correlation_id))
+
+
+def _merged(note: Note, correlation_id: str) -> Note:
+    """The same in the exchange of an earlier change, which was told with a later one."""
+    told = f"told together with {note.correlation_id}"
+    return note._replace(
+        kind=Kind.MERGED,
+        correlation_id=correlation_id,
+        request_bytes=0,
+        answer_bytes=0,
+        problem=f"{told}: {note.problem}" if note.problem else told,
+        bodies=None,
+    )
 
 
 def _place(module: str, role: InterfaceRole | None, rest: str, method: str) -> Match | None:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     COMMAND = "command"
     RESULT = "result"
     DELIVERY = "delivery"
+    # A change that was told by a later one's delivery.
+    MERGED = "merged"
     CALLBACK = "callback"
     HANDSHAKE = "handshake"
     STILL_ALIVE = "still-alive"

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from charging_profiles import tasks
 from charging_profiles.models import CommandState, ProfileCommand
-from hub import delivery
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
 from simulators.messages import Received, Reply
@@ -112,7 +111,6 @@ def test_a_result_that_comes_before_the_answer_follows_it(cast):
         answer = pool.submit(cast.emsp.put_profile, "RES-6")
         assert posted.wait(10)
         tasks.sweep()
-        delivery.sweep()
         owed_before = owed("RES-6")
         may_answer.set()
         assert answer.result(10).json()["data"] == ACCEPTED
@@ -294,11 +292,8 @@ def test_a_sender_that_is_away_for_a_moment_gets_its_result(cast):
     away.running.set_faults(gone=0.5)
     cast.cpo.post_result(url_given(cast.cpo.asked("RES-22")[0]), DONE)
 
-    def swept():
-        delivery.sweep()
-        return away.got("RES-22", method="POST")
-
-    assert len(away.running.wait_for(swept)) == 1
+    got = away.running.wait_for(lambda: away.got("RES-22", method="POST"))
+    assert len(got) == 1
 
 
 def test_each_party_of_a_platform_gets_its_own_results(cast):

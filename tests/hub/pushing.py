@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from hub.models import StaleCopy
 from hub.ocpi.party import PartyId
 from simulators.messages import Received
 from simulators.testing import Running
@@ -127,7 +128,9 @@ class Owner:
             heard = self.heard(receiver, object_id)
             return heard if len(heard) >= count else []
 
-        return until(found)
+        told = until(found)
+        settled(receiver, object_id)
+        return told
 
     def heard(self, receiver: Running[Stranger], object_id: str) -> list[Received]:
         """What `receiver` has been sent of an object so far."""
@@ -139,6 +142,16 @@ class Owner:
             )
             if message.module == self.module and wanted in f"{target.partition('?')[0]}/"
         ]
+
+
+def settled(receiver: Running[Stranger] | None = None, object_id: str = "") -> None:
+    """Wait until nothing is owed any more: what changes next is told by itself."""
+    waiting = StaleCopy.objects.filter(state="WAITING")
+    if receiver is not None:
+        waiting = waiting.filter(party=str(receiver.simulator.party))
+    if object_id:
+        waiting = waiting.filter(object_id=object_id.upper())
+    until(lambda: not waiting.exists())
 
 
 def _part(document: Any, ids: tuple[str, ...]) -> Any:

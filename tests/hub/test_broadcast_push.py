@@ -6,7 +6,7 @@ import pytest
 
 from hub.ocpi.datatypes import Role
 from locations.models import Location
-from tests.hub.pushing import HUB, location_of
+from tests.hub.pushing import HUB, location_of, settled
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.running_hub import new_party
 
@@ -52,6 +52,7 @@ def test_a_location_goes_from_the_hub_to_every_opposite_role_and_nobody_else(
 def test_an_update_of_an_evse_is_merged_and_raises_its_parent(hub, cpo, emsp):
     location = location_of(cpo.simulator.party, "merge")
     put(hub, cpo, location)
+    settled()
     party = cpo.simulator.party
     path = f"receiver/locations/{party.country_code}/{party.party_id}/merge/3256"
     body = b'{"status":"CHARGING","last_updated":"2026-01-02T00:00:00Z","x":1.0}'

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdrs.models import Cdr
-from hub.models import Delivery, DeliveryState
 from hub.ocpi.datatypes import Role
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
@@ -22,8 +21,8 @@ from sessions.models import Session
 from simulators.testing import Running
 from tariffs.models import Tariff
 from tests import minimal
-from tests.hub.pushing import HUB, Owner, location_of, tariff_of
-from tests.hub.strangers import RECEIVER, Reply, Stranger, ask, until
+from tests.hub.pushing import HUB, Owner, location_of, settled, tariff_of
+from tests.hub.strangers import RECEIVER, Reply, Stranger, ask
 from tokens.models import Token
 
 pytestmark = pytest.mark.unmeasured
@@ -57,7 +56,7 @@ class Scene:
             assert ask(hub, self.cpo, "PUT", path, to=to, body=body).code == 1000
         self.owners = {"tokens": emsp} | dict.fromkeys(("locations", "tariffs", "sessions"), cpo)
         self.kept = self.rows()
-        until(lambda: not Delivery.objects.filter(state=DeliveryState.WAITING).exists())
+        settled()
 
     def rows(self) -> list[Any]:
         """All that is kept of the owners, to the byte."""

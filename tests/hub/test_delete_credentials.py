@@ -3,7 +3,7 @@
 import pytest
 
 from hub import onboarding
-from hub.models import Delivery, Endpoint, Party
+from hub.models import Delivery, Endpoint, Party, StaleCopy
 from hub.ocpi.datatypes import Role
 from tests.hub.newcomer import Newcomer
 from tests.hub.strangers import Stranger, ask, routing, send
@@ -39,6 +39,7 @@ def test_nothing_is_sent_to_the_party_any_more(hub, registered, other):
     platform = Party.objects.get(party_id=registered.party.party_id).platform
     assert not Endpoint.objects.filter(platform=platform).exists()
     assert not platform.token_b_encrypted
+    assert not StaleCopy.objects.filter(receiver=platform).exists()
     assert not Delivery.objects.filter(receiver=platform, state="WAITING").exists()
 
 

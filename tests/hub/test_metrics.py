@@ -207,7 +207,10 @@ def test_dropped_pushes_are_counted_by_receiver(client, django_capture_on_commit
     recorder.flush()
     drain()
     found = of("flexhub_deliveries_total", scrape(client))
-    assert found == {(f"{receiver.pk} Slimladen", "DROPPED"): 6}
+    assert found == {
+        (f"{receiver.pk} Slimladen", "FAILED"): 2,
+        (f"{receiver.pk} Slimladen", "DROPPED"): 4,
+    }
 
 
 @pytest.mark.usefixtures("_recorded_nothing")

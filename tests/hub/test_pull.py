@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hub import pull
 from hub.foreign_list import Page
-from hub.models import Delivery, Party
+from hub.models import Party, StaleCopy
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from hub.pulls import Pull, PullState
@@ -53,7 +53,7 @@ def test_the_first_pull_stores_all_pages_and_tells_nobody(hub, source, listener)
     lists = Lists(source.simulator, locations=five(source))
     row = run(source)
     assert (row.state, row.pages, row.stored, row.last_error) == (PullState.FINISHED, 3, 5, "")
-    assert not Delivery.objects.filter(path__contains=f"/{source.simulator.party.party_id}/")
+    assert not StaleCopy.objects.filter(owner=str(source.simulator.party))
     assert kept(Location, source) == ["L0", "L1", "L2", "L3", "L4"]
     assert lists.offsets() == [0, 2, 4]
     assert "date_from" not in lists.asked[0].query
@@ -341,15 +341,15 @@ def test_a_silent_party_holds_nobody_up_and_is_not_asked_while_it_is_away(hub, s
 
 @pytest.fixture
 def no_deliveries(hub):
-    """The database takes no delivery of Locations while this is open."""
+    """The database takes no mark of Locations while this is open."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "ALTER TABLE hub_delivery ADD CONSTRAINT none CHECK (module <> 'locations') NOT VALID"
+            "ALTER TABLE hub_stalecopy ADD CONSTRAINT none CHECK (module <> 'locations') NOT VALID"
         )
 
     def take_again() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE hub_delivery DROP CONSTRAINT IF EXISTS none")
+            cursor.execute("ALTER TABLE hub_stalecopy DROP CONSTRAINT IF EXISTS none")
 
     yield take_again
     take_again()

@@ -1,15 +1,21 @@
 """The current state for a party that was away: an operator's action, or a platform's switch."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError
+from django.db import connection, transaction
 
 from hub import party_status, replay
-from hub.models import Delivery, Party, Platform, Replay
+from hub.directory import wait_until_confirmed
+from hub.models import Party, Platform, Replay, StaleCopy
 from hub.ocpi.datatypes import Role
+from hub.store import Pushed
+from locations.models import Location
 from tests.hub.commands.calling import run
-from tests.hub.pushing import HUB, T2, Owner, location_of, tariff_of
+from tests.hub.pushing import HUB, T2, Owner, location_of, settled, tariff_of
 from tests.hub.strangers import Stranger, raw, until
 from tests.minimal import token
 
@@ -45,7 +51,7 @@ def test_a_party_gets_the_current_state_of_what_it_may_see_and_of_nothing_else(
     locations.put("own", body=location_of(cpo.simulator.party, "own"), to=returned)
     locations.put("others", body=location_of(cpo.simulator.party, "others"), to=emsp)
     Owner(hub, emsp, "tokens").put("UID", body=token(emsp.simulator.party, "UID"), to=HUB)
-    until(lambda: not Delivery.objects.filter(state="WAITING").exists())
+    settled()
     returned.simulator.got.clear()
     told = run("replay", *party)
     assert "on its way" in told
@@ -62,12 +68,12 @@ def test_a_party_gets_the_current_state_of_what_it_may_see_and_of_nothing_else(
     assert own.from_party == cpo.simulator.party
 
 
-def test_a_cpo_gets_tokens_and_what_comes_waits_for_what_it_has_not_taken_yet(hub, cpo, emsp):
+def test_a_cpo_gets_tokens(hub, cpo, emsp):
     tokens = Owner(hub, emsp, "tokens")
-    uids = [f"UID{number}" for number in range(replay.CHUNK + 5)]
+    uids = [f"UID{number}" for number in range(205)]
     for uid in uids:
         tokens.put(uid, body=token(emsp.simulator.party, uid))
-    until(lambda: not Delivery.objects.filter(state="WAITING").exists())
+    settled()
     cpo.simulator.got.clear()
     run("replay", *cpo.simulator.party)
     _run_to_the_end(cpo.simulator.party)
@@ -75,20 +81,77 @@ def test_a_cpo_gets_tokens_and_what_comes_waits_for_what_it_has_not_taken_yet(hu
     assert "type=RFID" in cpo.simulator.targets[-1]
 
 
-def test_it_begins_by_itself_where_the_operator_has_switched_it_on(hub, cpo, returned):
-    Owner(hub, cpo, "locations").put("BACK", body=location_of(cpo.simulator.party, "BACK"))
-    party = returned.simulator.party
-    parties = Party.objects.filter(party_id=party.party_id)
-    platform = Platform.objects.get(parties__in=parties)
+def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants_that(
+    hub, cpo, returned
+):
+    locations, party = Owner(hub, cpo, "locations"), returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+    locations.put("BEFORE", body=location_of(cpo.simulator.party, "BEFORE"))
+    settled()
     for is_on in ("no", "yes"):
         run("replay", *party, "--on-return", is_on)
-        parties.update(status="OFFLINE")
-        assert not Replay.objects.exists()
+        returned.simulator.got.clear()
+        party_status.is_away(platform.pk, "gone")
+        assert wait_until_confirmed()
+        for name in ("AWAY", "LATER"):
+            body = location_of(cpo.simulator.party, name, city=is_on, last_updated=T2)
+            locations.put(f"{name}-{is_on}", body=body | {"id": f"{name}-{is_on}"})
+        assert not StaleCopy.objects.filter(receiver=platform.pk)
         party_status.is_back(platform.pk)
-    assert Replay.objects.get().identity == party
-    returned.simulator.got.clear()
+        _run_to_the_end(party)
+        settled(returned)
+        told = [one for one in _told(returned) if one[1] == "locations"]
+        names = [f"{name}-{is_on}" for name in ("AWAY", "LATER")] if is_on == "yes" else []
+        assert told == [("PUT", "locations", name) for name in names]
+
+
+def test_what_waited_when_it_went_is_among_it(hub, cpo, returned):
+    """Its mark was dropped with OFFLINE: since then the receiver lacks that."""
+    locations, party = Owner(hub, cpo, "locations"), returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+    run("replay", *party, "--on-return", "yes")
+    answers = iter([raw(b"", 429, Retry_After="2")])
+    returned.simulator.says = lambda message: next(answers, raw())
+    locations.put("WAITED", body=location_of(cpo.simulator.party, "WAITED"))
+    returned.wait_for(lambda: returned.simulator.got)
+    party_status.is_away(platform.pk, "gone")
+    assert not StaleCopy.objects.filter(receiver=platform.pk)
+    party_status.is_back(platform.pk)
     _run_to_the_end(party)
-    returned.wait_for(lambda: ("PUT", "locations", "BACK") in _told(returned))
+    returned.wait_for(lambda: _told(returned).count(("PUT", "locations", "WAITED")) == 2)
+
+
+def test_a_push_that_is_under_way_when_a_party_comes_is_told_to_it(hub, cpo, returned):
+    """Its transaction began when the party was away: the party's own GET would not show it."""
+    party = returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+    party_status.is_away(platform.pk, "gone")
+    returned.simulator.got.clear()
+    has_written, may_commit = threading.Event(), threading.Event()
+    name = "HELD"
+
+    def push() -> None:
+        """As a web process that does not know yet that the party has come."""
+        with transaction.atomic():
+            body = json.dumps(location_of(cpo.simulator.party, name)).encode()
+            owner = cpo.simulator.party
+            Location.push(Pushed("PUT", owner, (name,), {}, body))
+            has_written.set()
+            assert may_commit.wait(20)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(push)
+        assert has_written.wait(10)
+        party_status.is_back(platform.pk)
+        until(lambda: replay.advance() or Replay.objects.filter(horizon__isnull=False).exists())
+        replay.advance()
+        assert Replay.objects.filter(party_id=party.party_id).exists()
+        assert not _told(returned)
+        may_commit.set()
+        pushing.result()
+    _run_to_the_end(party)
+    returned.wait_for(lambda: ("PUT", "locations", name) in _told(returned))
 
 
 def test_a_party_that_goes_away_meanwhile_gets_no_more(hub, returned):

@@ -12,9 +12,9 @@ from hub.models import Delivery
 from hub.ocpi.datatypes import Role
 from tests.hub.commands.calling import run
 from tests.hub.console.rows import platform
-from tests.hub.pushing import HUB, location_of
+from tests.hub.pushing import HUB, location_of, settled
 from tests.hub.recording import at, message, recorded
-from tests.hub.strangers import Stranger, ask, raw, until
+from tests.hub.strangers import Stranger, ask, raw
 from tests.minimal import owned
 from tests.scripted import Cast, url_given
 
@@ -81,9 +81,7 @@ def test_a_broadcast_is_traced_with_what_became_of_each_push(hub, cpo, correlati
         headers={"X-Correlation-ID": correlation_id},
     )
     assert answer.code == 1000, answer
-    until(
-        lambda: not Delivery.objects.filter(correlation_id=correlation_id, state="WAITING").exists()
-    )
+    settled()
     recorded(3, correlation_id=correlation_id)
     told = traced(correlation_id)
     assert f"{party} ──▶ hub" in told
@@ -91,8 +89,9 @@ def test_a_broadcast_is_traced_with_what_became_of_each_push(hub, cpo, correlati
     for receiver in (taker, refuser):
         assert f"hub ──▶ {receiver.simulator.party}" in told
     assert (
-        f"✗ PUT locations to {refuser.simulator.party}: refused by the receiver: HTTP 500" in told
-    )
+        f"✗ locations {party} TRACED to {refuser.simulator.party}: refused by the receiver, "
+        "until it changes again: HTTP 500"
+    ) in told
 
 
 def test_a_profile_command_is_traced_to_its_result(hub):
@@ -143,7 +142,7 @@ def test_a_push_that_waits_or_was_dropped_has_a_fate_and_no_steps(correlation_id
     assert len(found.steps) == 2
     assert [(fate.state, fate.failed) for fate in found.fates] == [
         ("waiting", False),
-        ("dropped: receiver offline", True),
+        ("dropped: there is nobody to send it to", True),
     ]
 
 

@@ -67,11 +67,14 @@ def test_patches_of_different_evses_at_once_are_all_kept(owner, emsp, at_once, n
     uids = [str(one) for one in range(THREADS)]
     evses = [evse_of(uid) for uid in uids]
     owner.put(location_id, body=location_of(owner.party, location_id, evses=evses))
+    owner.told(emsp, location_id, 1)
     body = {"status": "CHARGING", "last_updated": T2}
     answers = at_once(*(lambda uid=uid: owner.patch(location_id, uid, body=body) for uid in uids))
     assert {one.said for one in answers} == {(200, 1000)}
     assert {one["status"] for one in owner.kept(location_id)["evses"]} == {"CHARGING"}
-    assert len(owner.told(emsp, location_id, 1 + THREADS))
+    # Each EVSE's by itself.
+    told = owner.told(emsp, location_id, 1 + THREADS)[1:]
+    assert sorted(message.parts[-1] for message in told) == uids
 
 
 @pytest.mark.parametrize("number", range(3))

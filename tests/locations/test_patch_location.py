@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from hub.models import Delivery
+from hub.models import StaleCopy
 from locations.models import Location
 from tests.hub.pushing import T1, T2, T3, connector_of, evse_of, location_of
 from tests.object_cases import EXAMPLES
@@ -75,7 +75,7 @@ def test_last_updated_is_required(owner, emsp, location, ids):
     assert "last_updated" in answer.envelope["status_message"]
     assert owner.kept(location) == before
     owner.told(emsp, location, 1)
-    assert not Delivery.objects.filter(method="PATCH", path__contains=location).exists()
+    assert not StaleCopy.objects.filter(object_id=location.upper()).exists()
 
 
 def test_nested_arrays_are_replaced_not_merged(owner, location):
@@ -147,14 +147,14 @@ def test_an_unknown_part_is_2003_and_nothing_is_sent_on(owner, location, ids, na
     assert answer.said == (200, 2003)
     assert named in answer.envelope["status_message"]
     assert owner.kept(location)["last_updated"] == T1
-    assert not Delivery.objects.filter(method="PATCH", path__contains=location).exists()
+    assert not StaleCopy.objects.filter(object_id=location.upper()).exists()
 
 
 def test_an_unknown_location_is_2003_and_nothing_is_sent_on(owner):
     for ids in ((), ("1",), ("1", "1")):
         assert owner.patch("never", *ids, body={"last_updated": T2}).said == (200, 2003)
     assert owner.kept("never") is None
-    assert not Delivery.objects.filter(path__endswith="/never").exists()
+    assert not StaleCopy.objects.filter(object_id="NEVER").exists()
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,4 @@ def test_what_the_hub_cannot_answer_for_is_neither_stored_nor_sent(
     assert answer.said == (200, 2001)
     assert path in answer.envelope["status_message"]
     assert owner.kept(location) == before
-    assert not Delivery.objects.filter(method="PATCH", path__contains=location).exists()
+    assert not StaleCopy.objects.filter(object_id=location.upper()).exists()

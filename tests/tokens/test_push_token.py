@@ -7,7 +7,7 @@ import pytest
 
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from tests.hub.pushing import Owner
+from tests.hub.pushing import Owner, settled
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.minimal import as_json, owned, token
 from tests.running_hub import new_party
@@ -129,6 +129,7 @@ def test_uid_and_type_are_the_identity_and_rfid_is_the_default(hub, cpo, emsp):
     party = emsp.simulator.party
     for query, kind in (("", "RFID"), ("?type=app_user", "APP_USER"), ("?type=Other", "OTHER")):
         assert put(hub, emsp, token(party, "Two", type=kind), query=query).said == (201, 1000)
+    settled()
     put(hub, emsp, token(party, "tWO", issuer="Again"), query="?type=RFID")
     found = {row.type: json.loads(bytes(row.document)) for row in kept("TWO")}
     assert sorted(found) == ["APP_USER", "OTHER", "RFID"]

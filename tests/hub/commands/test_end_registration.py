@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError
 
 from hub.directory import load
-from hub.models import Delivery, Party, Platform
+from hub.models import Party, Platform, StaleCopy
 from hub.secret_box import token_hash
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
@@ -28,8 +28,8 @@ def test_a_registration_whose_token_was_lost_ends_and_the_party_can_be_invited_a
     assert not volt.token_b_encrypted
     assert not volt.endpoints.exists()
     assert token_hash("token c of Volt") not in load().tokens
-    (push,) = Delivery.objects.filter(module="hubclientinfo")
-    assert (push.receiver.name, b"SUSPENDED" in bytes(push.body)) == ("Witness", True)
+    (copy,) = StaleCopy.objects.filter(module="hubclientinfo")
+    assert (copy.receiver.name, copy.owner, copy.object_id) == ("Witness", "NL-CPO", "CPO")
     invitation = json.loads(run("invite_party", "NL", "CPO", "--role", "CPO", "--json"))
     assert load().tokens[token_hash(invitation["token"])].platform.id == volt.pk
 

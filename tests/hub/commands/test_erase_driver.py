@@ -16,7 +16,7 @@ from cdrs.models import Cdr
 from cdrs.objects import CDR
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
-from hub.models import Delivery, Erasure, MessageBody
+from hub.models import Delivery, Erasure, StaleCopy
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.masking import hint
@@ -108,6 +108,7 @@ def test_nothing_that_names_the_driver_is_left(driver, caplog):
             "sessions": 1,
             "CDRs": 1,
             "flexibility agreements": 1,
+            "marks": 0,
             "tokens": 2,
         },
         "left": {},
@@ -240,11 +241,21 @@ def test_what_is_going_on_is_left_and_said(scsp):
     assert not PreferenceCopy.objects.exists()
 
 
-def test_broadcasts_of_the_token_go_with_their_shared_body(scsp):
-    body = MessageBody.objects.create(body=bytes(token().document))
+def test_what_is_owed_of_the_token_is_owed_no_more(scsp):
+    token().save()
+    marked = {"receiver": scsp, "module": "tokens", "correlation_id": "c", "owner": "DE-MSP"}
+    for variant, uid in (("RFID", TOKEN_UID), ("APP_USER", TOKEN_UID), ("RFID", f"{TOKEN_UID}0")):
+        StaleCopy.objects.create(object_id=uid.upper(), variant=variant, **marked)
+    assert erase("--yes", "--type", "rfid")["erased"]["marks"] == 1
+    left = set(StaleCopy.objects.values_list("variant", "object_id"))
+    assert left == {("APP_USER", TOKEN_UID.upper()), ("RFID", f"{TOKEN_UID}0".upper())}
+
+
+def test_messages_that_name_the_token_go(scsp):
+    body = bytes(token().document)
     base = {"module": "tokens", "correlation_id": "c", "state": "DELIVERED", "receiver": scsp}
     path = f"DE/MSP/{TOKEN_UID}"
-    Delivery.objects.create(method="PUT", path=path, shared=body, **base)
+    Delivery.objects.create(method="PUT", path=path, body=body, **base)
     Delivery.objects.create(method="PATCH", path=f"{path.lower()}?type=RFID", body=b"{}", **base)
     app_user = Delivery.objects.create(
         method="PATCH", path=f"{path}?type=APP_USER", body=b"{}", **base

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
-import msgspec
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
 from flex.models import FlexAgreement
-from hub.models import Agreement, Delivery, Party
+from hub.directory import load
+from hub.models import Agreement, Party, StaleCopy
+from hub.party_status import client_info
 from tests.hub.console import rows
 
 ADD = "admin:hub_agreement_add"
@@ -23,10 +24,12 @@ def _parties(db) -> None:
 
 def told() -> set[tuple[str, str, str]]:
     """(receiver, whom it is about, status)."""
+    directory = load()
     found = set()
-    for delivery in Delivery.objects.select_related("receiver"):
-        info = msgspec.json.decode(bytes(delivery.body))
-        found.add((delivery.receiver.name, info["party_id"], info["status"]))
+    for copy in StaleCopy.objects.select_related("receiver"):
+        party = Party.objects.get(party_id=copy.owner[3:], role=copy.object_id)
+        info = client_info(party, directory.platforms[copy.receiver_id], directory)
+        found.add((copy.receiver.name, info.party_id, info.status.value))
     return found
 
 
@@ -47,7 +50,7 @@ def test_closing_a_pair_makes_each_planned_to_the_other(console):
 
 def test_opening_it_again(console):
     close(console)
-    Delivery.objects.all().delete()
+    StaleCopy.objects.all().delete()
     change = reverse("admin:hub_agreement_change", args=[Agreement.objects.get().pk])
     assert console.post(change, {"is_open": "on", "note": ""}).status_code == 302
     assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}
@@ -56,7 +59,7 @@ def test_opening_it_again(console):
 
 def test_deleting_goes_back_to_the_default(console):
     close(console)
-    Delivery.objects.all().delete()
+    StaleCopy.objects.all().delete()
     delete = reverse("admin:hub_agreement_delete", args=[Agreement.objects.get().pk])
     assert console.post(delete, {"post": "yes"}).status_code == 302
     assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}

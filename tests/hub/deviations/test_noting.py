@@ -153,7 +153,7 @@ def test_they_are_counted_for_prometheus_by_platform_and_rule(platform):
 def test_a_workers_job_writes_what_it_noted_at_its_end(platform):
     noting.note(platform.pk, [Deviation("length", "Location.name")])
     app.loader.import_default_modules()
-    upkeep.forget_bodies.apply(throw=True)
+    upkeep.recount.apply(throw=True)
     assert counts(platform) == {("length", "Location.name"): 1}
 
 

@@ -1,0 +1,330 @@
+"""The rows of the outbox as a drain sees them: what waits, and what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from hub.models import DeliveryState
+
+Database = psycopg.AsyncConnection[Any]
+
+
+class Key(NamedTuple):
+    """What is told in order: an object for one party of a receiver, or an ordering key.
+
+    The fields of a message are empty but for the first.
+    """
+
+    name: str
+    party: str = ""
+    owner: str = ""
+    variant: str = ""
+    is_message: bool = False
+
+
+class Waiting(NamedTuple):
+    """A row that waits: a mark or a message, and in which lane."""
+
+    id: int
+    platform_id: int
+    module: str
+    key: Key
+    is_urgent: bool
+
+
+class Fate(StrEnum):
+    """What becomes of rows."""
+
+    TOLD = "TOLD"
+    # There is nobody, or nothing, to tell any more.
+    VOID = "VOID"
+    REFUSED = "REFUSED"
+    FAILED = "FAILED"
+    # Once more, the same message.
+    RETRIED = "RETRIED"
+    # Once more, of a part as it is now: its PATCH may not have arrived, or was refused.
+    WITHOUT_PATCH = "WITHOUT_PATCH"
+    # Once more, as the whole object: the receiver does not know of what it is a part.
+    AS_A_WHOLE = "AS_A_WHOLE"
+
+
+class End(NamedTuple):
+    """What has become of one row; `raised` is the number that a mark had when it was read."""
+
+    id: int
+    raised: int
+    fate: Fate
+    outcome: str = ""
+    attempts: int = 0
+    is_message: bool = False
+
+
+# A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
+def _claim(table: str, order: str, columns: str) -> str:
+    return f"""
+        WITH RECURSIVE lane AS (
+            (SELECT receiver_id, module FROM {table} WHERE state = 'WAITING'
+             ORDER BY receiver_id, module LIMIT 1)
+            UNION ALL
+            SELECT following.* FROM lane CROSS JOIN LATERAL (
+                SELECT receiver_id, module FROM {table}
+                WHERE state = 'WAITING' AND (receiver_id, module) > (lane.receiver_id, lane.module)
+                ORDER BY receiver_id, module LIMIT 1
+            ) AS following
+        )
+        SELECT found.id, found.receiver_id, found.module, {columns},
+               (SELECT max(version) FROM hub_directoryversion)
+        FROM lane
+        LEFT JOIN unnest(%(receivers)s::bigint[], %(modules)s::text[], %(rooms)s::int[])
+                  AS known (receiver_id, module, room) USING (receiver_id, module)
+        CROSS JOIN LATERAL (
+            SELECT * FROM {table} AS row
+            WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
+              AND row.state = 'WAITING' AND row.id <> ALL(%(held)s::bigint[])
+            ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
+        ) AS found
+        WHERE lane.receiver_id %% %(shards)s = %(shard)s
+          AND EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
+    """  # noqa: S608 - names of ours
+
+
+_CLAIM_COPIES: Final = _claim(
+    "hub_stalecopy", "row.priority, row.id", "party, owner, object_id, variant, priority"
+)
+_CLAIM_MESSAGES: Final = _claim("hub_delivery", "row.id", "ordering_key")
+
+
+async def claim(
+    database: Database,
+    lease: Mapping[str, Any],
+    rooms: Mapping[tuple[int, str], int],
+    room: int,
+    held: Iterable[int],
+    held_messages: Iterable[int],
+) -> tuple[list[Waiting], int]:
+    """What waits in each lane, at most `rooms` of it, or `room`; and the directory's version."""
+    asked = {
+        **lease,
+        "receivers": [receiver for receiver, _ in rooms],
+        "modules": [module for _, module in rooms],
+        "rooms": list(rooms.values()),
+        "room": room,
+    }
+    copies = await database.execute(_CLAIM_COPIES, {**asked, "held": list(held)}, binary=True)
+    messages = await database.execute(
+        _CLAIM_MESSAGES, {**asked, "held": list(held_messages)}, binary=True
+    )
+    version = 0
+    found = []
+    for row in await copies.fetchall():
+        key = Key(row[5], row[3], row[4], row[6])
+        found.append(Waiting(row[0], row[1], row[2], key, row[7] == 0))
+        version = row[8]
+    for row in await messages.fetchall():
+        found.append(Waiting(row[0], row[1], row[2], Key(row[3], is_message=True), False))
+        version = row[4]
+    return found, version
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark as it is now."""
+
+    id: int
+    part: str
+    spelling: str
+    patch: bytes | None
+    is_deleted: bool
+    held: str
+    raised: int
+    correlation_id: str
+    merged: tuple[str, ...]
+
+
+_MARKS: Final = """
+SELECT receiver_id, party, module, owner, object_id, variant, id, part, spelling, patch, is_deleted,
+       held, raised, correlation_id, merged
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+     AS asked (receiver_id, party, module, owner, object_id, variant)
+JOIN hub_stalecopy USING (receiver_id, party, module, owner, object_id, variant)
+WHERE state = 'WAITING' ORDER BY id
+"""
+
+
+async def marks(
+    database: Database, asked: Sequence[tuple[int, str, Key]]
+) -> dict[tuple[int, str, Key], list[Mark]]:
+    """All marks of these objects at these receivers, also those that have just come."""
+    if not asked:
+        return {}
+    rows = await database.execute(
+        _MARKS,
+        [
+            [receiver for receiver, *_ in asked],
+            [key.party for *_, key in asked],
+            [module for _, module, _ in asked],
+            [key.owner for *_, key in asked],
+            [key.name for *_, key in asked],
+            [key.variant for *_, key in asked],
+        ],
+        binary=True,
+    )
+    found: dict[tuple[int, str, Key], list[Mark]] = {}
+    for row in await rows.fetchall():
+        of = (row[0], row[2], Key(row[4], row[1], row[3], row[5]))
+        mark = Mark(
+            id=row[6],
+            part=row[7],
+            spelling=row[8],
+            patch=row[9],
+            is_deleted=row[10],
+            held=row[11],
+            raised=row[12],
+            correlation_id=row[13],
+            merged=tuple(row[14]),
+        )
+        found.setdefault(of, []).append(mark)
+    return found
+
+
+async def forget_held(database: Database, ids: Sequence[int]) -> None:
+    """The receivers of these are about to be told something: what they hold is unknown then."""
+    if ids:
+        await database.execute(
+            "UPDATE hub_stalecopy SET held = '' WHERE id = ANY(%s::bigint[]) AND held <> ''",
+            [list(ids)],
+        )
+
+
+class Message(NamedTuple):
+    """A message as it was written."""
+
+    id: int
+    method: str
+    interface_role: str
+    path: str
+    body: bytes
+    sender: tuple[str, str]
+    receiver: tuple[str, str]
+    correlation_id: str
+    attempts: int
+
+
+async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]:
+    """Those of these that still wait."""
+    if not ids:
+        return {}
+    rows = await database.execute(
+        "SELECT id, method, interface_role, path, body, from_country_code, from_party_id, "
+        "to_country_code, to_party_id, correlation_id, attempts FROM hub_delivery "
+        "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
+        [list(ids)],
+        binary=True,
+    )
+    return {
+        row[0]: Message(
+            id=row[0],
+            method=row[1],
+            interface_role=row[2],
+            path=row[3],
+            body=row[4],
+            sender=(row[5], row[6]),
+            receiver=(row[7], row[8]),
+            correlation_id=row[9],
+            attempts=row[10],
+        )
+        for row in await rows.fetchall()
+    }
+
+
+# --- What became of them --------------------------------------------------------------------------
+
+_HELD: Final = """
+WITH lease AS MATERIALIZED (
+    SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
+)"""
+# What somebody is changing just now will be told again: nobody waits for that here.
+_SAME: Final = """
+    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
+        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+        AS sent (id, raised, outcome)
+    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.raised = sent.raised
+    FOR UPDATE OF copy SKIP LOCKED"""
+_GONE: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
+    DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM same)
+) SELECT fence FROM lease"""  # noqa: S608 - texts of ours  # noqa: S608 - texts of ours
+_REFUSED: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
+    UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
+    FROM same WHERE hub_stalecopy.id = same.id
+) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+_WITHOUT_PATCH: Final = f"""{_HELD}, done AS (
+    UPDATE hub_stalecopy SET patch = NULL, outcome = sent.outcome
+    FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+         AS sent (id, raised, outcome)
+    WHERE hub_stalecopy.id = sent.id AND state = 'WAITING'
+) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+_AS_A_WHOLE: Final = f"""{_HELD}, done AS (
+    INSERT INTO hub_stalecopy AS whole (
+        receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted, held,
+        priority, raised, correlation_id, merged, first_at, state, outcome)
+    SELECT DISTINCT ON (receiver_id, party, module, owner, object_id, variant)
+           receiver_id, party, module, owner, object_id, variant, '',
+           array_to_string((string_to_array(spelling, '/'))[1:3], '/'), false, '', priority, 1,
+           correlation_id, merged, first_at, 'WAITING', sent.outcome
+    FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+         AS sent (id, raised, outcome)
+    JOIN hub_stalecopy USING (id)
+    ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
+    SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
+) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+_MESSAGES: Final = f"""{_HELD}, done AS (
+    UPDATE hub_delivery
+    SET state = sent.state, outcome = sent.outcome, attempts = sent.attempts,
+        ended_at = CASE WHEN sent.state = 'WAITING' THEN NULL ELSE now() END
+    FROM lease, unnest(%(ids)s::bigint[], %(states)s::text[], %(outcomes)s::text[],
+                       %(attempts)s::int[]) AS sent (id, state, outcome, attempts)
+    WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
+) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+_STATEMENTS: Final = {
+    Fate.TOLD: _GONE,
+    Fate.VOID: _GONE,
+    Fate.REFUSED: _REFUSED,
+    Fate.FAILED: _REFUSED,
+    Fate.WITHOUT_PATCH: _WITHOUT_PATCH,
+    Fate.AS_A_WHOLE: _AS_A_WHOLE,
+}
+STATES: Final = {
+    Fate.TOLD: DeliveryState.DELIVERED,
+    Fate.VOID: DeliveryState.DROPPED,
+    Fate.REFUSED: DeliveryState.REFUSED,
+    Fate.FAILED: DeliveryState.FAILED,
+    Fate.RETRIED: DeliveryState.WAITING,
+    Fate.WITHOUT_PATCH: DeliveryState.WAITING,
+    Fate.AS_A_WHOLE: DeliveryState.WAITING,
+}
+
+
+async def end(database: Database, lease: Mapping[str, Any], ends: Sequence[End]) -> bool:
+    """Write what became of rows; False, and nothing written, when the lease has a newer fence."""
+    by_statement: dict[str, list[End]] = {}
+    for one in ends:
+        statement = _MESSAGES if one.is_message else _STATEMENTS[one.fate]
+        by_statement.setdefault(statement, []).append(one)
+    for statement, those in by_statement.items():
+        done = await database.execute(
+            statement,
+            {
+                **lease,
+                "ids": [one.id for one in those],
+                "raised": [one.raised for one in those],
+                "outcomes": [one.outcome[:300] for one in those],
+                "states": [STATES[one.fate].value for one in those],
+                "attempts": [one.attempts for one in those],
+            },
+        )
+        if await done.fetchone() is None:
+            return False
+    return True

@@ -1,0 +1,83 @@
+"""Who is to be marked for what changed meanwhile (transport_and_format, Offline behaviour)."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from hub import statements
+from hub.ocpi.party import PartyId
+
+
+class Replay(models.Model):
+    """What changed since a party went, or while it came, on its way to becoming marks.
+
+    A web process that did not know of it yet, or a push that was under way then, has not told it:
+    so the objects are looked at when all processes have confirmed `version`, and when all
+    transactions before `horizon` have ended.
+    """
+
+    platform = models.ForeignKey("hub.Platform", on_delete=models.CASCADE, related_name="replays")
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    # None: everything that it may see.
+    since = models.DateTimeField(null=True, blank=True)
+    # Of the directory, once the change is committed that began this.
+    version = models.BigIntegerField(null=True)
+    horizon = models.BigIntegerField(null=True)
+    # What was marked last: `after` is a row of this module.
+    module = models.CharField(max_length=9, blank=True)
+    after = models.BigIntegerField(default=0)
+    objects_marked = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["country_code", "party_id"], name="replay_once_a_party")
+        ]
+
+    def __str__(self) -> str:
+        return f"replay to {self.identity}"
+
+    @property
+    def identity(self) -> PartyId:
+        """To whom."""
+        return PartyId(self.country_code, self.party_id)
+
+    @classmethod
+    def begin(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
+        """From the beginning, also where one is under way; without `since`, of everything."""
+        named: dict[str, Any] = {
+            "country_code": identity.country_code,
+            "party_id": identity.party_id,
+        }
+        with transaction.atomic():
+            before = cls.objects.select_for_update().filter(**named).first()
+            if before is not None and since is not None:
+                since = None if before.since is None else min(since, before.since)
+            cls.objects.update_or_create(
+                **named,
+                defaults={
+                    "platform_id": platform_id,
+                    "since": since,
+                    "version": None,
+                    "horizon": None,
+                    "module": "",
+                    "after": 0,
+                    "objects_marked": 0,
+                    "started_at": timezone.now(),
+                },
+            )
+
+    @classmethod
+    def catch_up(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
+        """Of whoever comes now: what is pushed at this moment, or has been since it went.
+
+        What is under way began no earlier than the oldest transaction that is open.
+        """
+        [(oldest,)] = statements.run(
+            "SELECT least(now(), min(xact_start)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_xid IS NOT NULL"
+        )
+        cls.begin(platform_id, identity, oldest if since is None else min(oldest, since))
