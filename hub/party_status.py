@@ -1,7 +1,7 @@
 """The connection status of parties, and telling the others (mod_hub_client_info, Push model)."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -154,7 +154,21 @@ def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> N
             [MODULE, InterfaceRole.RECEIVER.value, ConnectionStatus.CONNECTED.value],
         )
     ]
-    outbox.mark_all(
+    _owe(parties, viewers, before or {})
+
+
+def push_changed(platform_id: int, since: datetime) -> int:
+    """Owe a platform the ClientInfo of all parties that have changed since then; how many."""
+    changed = Party.objects.filter(last_updated__gte=since)
+    return _owe(
+        [party for party in changed if party.is_agreed], [outbox.Addressee(platform_id, "")], {}
+    )
+
+
+def _owe(
+    parties: Sequence[Party], viewers: Sequence[outbox.Addressee], before: Mapping[int, str]
+) -> int:
+    return outbox.mark_all(
         [
             Change(
                 module=MODULE,
@@ -162,7 +176,7 @@ def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> N
                 object_id=party.role,
                 spelling=f"{party.country_code}/{party.party_id}",
                 correlation_id=headers.new_id(),
-                held=(before or {}).get(party.pk, ""),
+                held=before.get(party.pk, ""),
             )
             for party in parties
         ],

@@ -15,7 +15,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from hub import leaving_out, outbox, statements
+from hub import leaving_out, outbox, party_status, statements
 from hub.broadcasts import addressee
 from hub.directory import Directory, PartyEntry, current_version, holder, is_confirmed
 from hub.kinds import KINDS as KINDS
@@ -81,6 +81,9 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
         logger.warning("%s ends: the party is not CONNECTED", replay)
         replay.delete()
         return False
+    offers = entry.platform.endpoint(party_status.MODULE, InterfaceRole.RECEIVER) is not None
+    if not replay.module and replay.since is not None and offers:
+        party_status.push_changed(entry.platform.id, replay.since)
     for module in KINDS:
         if (
             module < replay.module

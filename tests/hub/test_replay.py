@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError
 from django.db import connection, transaction
 
-from hub import party_status, replay
+from hub import onboarding, party_status, replay
 from hub.directory import wait_until_confirmed
 from hub.models import Party, Platform, Replay, StaleCopy
 from hub.ocpi.datatypes import Role
@@ -93,6 +93,8 @@ def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants
         returned.simulator.got.clear()
         party_status.is_away(platform.pk, "gone")
         assert wait_until_confirmed()
+        gone = hub.join(Stranger(Role.CPO)).simulator.party
+        assert onboarding.suspend(gone)
         for name in ("AWAY", "LATER"):
             body = location_of(cpo.simulator.party, name, city=is_on, last_updated=T2)
             locations.put(f"{name}-{is_on}", body=body | {"id": f"{name}-{is_on}"})
@@ -101,6 +103,10 @@ def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants
         _run_to_the_end(party)
         settled(returned)
         told = [one for one in _told(returned) if one[1] == "locations"]
+        statuses = [
+            m.json()["status"] for m in returned.received(module="hubclientinfo") if m.parts == gone
+        ]
+        assert statuses == (["SUSPENDED"] if is_on == "yes" else []), is_on
         names = [f"{name}-{is_on}" for name in ("AWAY", "LATER")] if is_on == "yes" else []
         assert told == [("PUT", "locations", name) for name in names]
 
