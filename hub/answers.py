@@ -15,8 +15,13 @@ from typing import Any, ClassVar, Final, cast
 
 import httptools
 from django.conf import settings
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from hub import whole
 from hub.ocpi.envelope import failure
 from hub.ocpi.errors import ClientError
 
@@ -67,6 +72,11 @@ class _Joining:
             self._head = data
             self._loop.call_soon(self._flush)
             return
+        self._write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """An answer that needs no other part."""
+        self._flush()
         self._write(data)
 
     def unread(self) -> int:
@@ -203,6 +213,10 @@ class Protocol(HttpToolsProtocol):
         self.headers = []
         if len(self.pipeline) > _MOST_PIPELINED:
             self._give_up(self._too_large())
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        transport = cast(_Joining, self.transport)
+        super()._start_asgi_task(cycle, whole.application(app, cycle, transport))  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
         """A part of it."""

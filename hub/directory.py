@@ -120,7 +120,7 @@ class Directory:
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
     _spellings: dict[int, int] = field(default_factory=dict, repr=False)
     # What others have worked out of this snapshot, for as long as it lasts.
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
 
     def authenticate(self, authorization_header: str) -> Presented | None:
         """Whose token this is; the Base64 and the plain form are both tried."""
@@ -151,11 +151,11 @@ class Directory:
 
     def has_module(self, identifier: str) -> bool:
         """Whether any platform offers a module of this name."""
-        return any(
-            (identifier, role) in platform.endpoints
-            for platform in self.platforms.values()
-            for role in InterfaceRole
-        )
+        if "modules" not in self.memo:
+            self.memo["modules"] = {
+                module for platform in self.platforms.values() for module, _ in platform.endpoints
+            }
+        return identifier in self.memo["modules"]
 
     def records_bodies(self, *parties: PartyId | str | None) -> bool:
         """Whether the bodies of a message between them are kept now."""

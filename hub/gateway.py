@@ -19,7 +19,7 @@ from typing import Final
 from django.conf import settings
 from django.http.response import HttpResponse
 
-from hub import callbacks, hop, kept, own_urls, routing
+from hub import callbacks, hop, kept, log, own_urls, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import Presented
@@ -79,6 +79,7 @@ from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
 from hub.wakeups import LOOK_AGAIN
+from hub.whole import body_at_once
 from hub.worker import WebWorker
 from tokens import authorization
 
@@ -86,6 +87,7 @@ logger = logging.getLogger("hub.messages")
 
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1
+_MAY_BE_CALLED: Final = b'"response_url"'
 _LOOK_AT_LEAST: Final = 5.0
 
 
@@ -189,14 +191,17 @@ class Gateway:
                 "POST your credentials to get the token for everything else."
             )
         incoming.place = place_of(incoming)
-        room = incoming.room(self._worker.under_way)
-        incoming.body = await read_body(receive, settings.MAX_BODY_BYTES, room)
+        body = body_at_once(incoming.scope, settings.MAX_BODY_BYTES)
+        if body is None:
+            room = incoming.room(self._worker.under_way)
+            body = await read_body(receive, settings.MAX_BODY_BYTES, room)
+        incoming.body = body
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
         # GET or DELETE means nothing, unless a response_url is to be replaced in it.
-        is_read = method == "POST" or b'"response_url"' in incoming.body
-        if method in {"PUT", "PATCH"} or (incoming.body and is_read):
-            check_json(incoming.body)
+        body = incoming.body
+        if method in {"PUT", "PATCH"} or (body and (method == "POST" or _MAY_BE_CALLED in body)):
+            check_json(body)
 
     async def _authenticate(self, incoming: Incoming) -> Presented:
         check_authorization_once(incoming)
@@ -219,7 +224,7 @@ class Gateway:
         # Known before anything else is refused: a refusal too is addressed to the sender.
         incoming.sender = routing.sending_party(message, self._worker.directory)
         try:
-            decision = routing.decide(message, self._worker.directory)
+            decision = routing.decide(message, self._worker.directory, sender=incoming.sender)
         except UnknownReceiver:
             directory = await self._worker.newer_directory()
             decision = routing.decide(message, directory)
@@ -429,7 +434,8 @@ class Gateway:
         if incoming.presented is None and not record.stranger(incoming, outgoing.status):
             return
         place = incoming.place
-        logger.info(
+        log.tell(
+            logger,
             "%s %s from %s to %s: HTTP %s OCPI %s, %.0f ms, request %s correlation %s",
             incoming.scope["method"],
             place.module if place else quiet_path(incoming.scope["path"]),

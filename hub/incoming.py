@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from itertools import takewhile
 from typing import Any, Final
@@ -91,6 +91,8 @@ class Incoming:
     kind: Kind = Kind.HUB
     problem: str = ""
     related_id: str = ""
+    # FROM and TO, once they are read.
+    addresses: tuple[routing.Address | None, routing.Address | None] | None = None
     # What its large bodies have of the memory for such.
     rooms: list[Room] = field(default_factory=list)
 
@@ -257,18 +259,31 @@ def message_of(incoming: Incoming) -> routing.Message:
 
 
 def from_address(incoming: Incoming) -> routing.Address | None:
-    return _address(incoming, b"ocpi-from-country-code", b"ocpi-from-party-id")
+    return _addresses(incoming)[0]
 
 
 def to_address(incoming: Incoming) -> routing.Address | None:
-    return _address(incoming, b"ocpi-to-country-code", b"ocpi-to-party-id")
+    return _addresses(incoming)[1]
+
+
+def _addresses(incoming: Incoming) -> tuple[routing.Address | None, routing.Address | None]:
+    if incoming.addresses is None:
+        incoming.addresses = (
+            _address(incoming, b"ocpi-from-country-code", b"ocpi-from-party-id"),
+            _address(incoming, b"ocpi-to-country-code", b"ocpi-to-party-id"),
+        )
+    return incoming.addresses
 
 
 def _address(incoming: Incoming, country_code: bytes, party_id: bytes) -> routing.Address | None:
     found = incoming.headers
     if country_code not in found and party_id not in found:
         return None
-    code, party = found.get(country_code, b""), found.get(party_id, b"")
+    return _read_address(found.get(country_code, b""), found.get(party_id, b""))
+
+
+@lru_cache(maxsize=4096)
+def _read_address(code: bytes, party: bytes) -> routing.Address | None:
     address = routing.Address(code.decode("latin-1").strip(), party.decode("latin-1").strip())
     return address if address.country_code or address.party_id else None
 

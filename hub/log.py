@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from typing import Any
+import time
+from typing import Any, Final
 
 SECONDS = 0.2
 # What a message says; a stranger's may be as long as an answer can be.
@@ -35,6 +36,22 @@ class Line(logging.Formatter):
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """Likewise."""
         return _indented(super().formatStack(stack_info))
+
+
+# What no line of ours shows of it.
+_NOTHING_MORE: Final = logging.makeLogRecord(
+    {"levelno": logging.INFO, "levelname": "INFO"}
+).__dict__
+
+
+def tell(logger: logging.Logger, message: str, *arguments: object) -> None:
+    """`logger.info`, for what is told of each message: for a record's bare bones."""
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        created = time.time()
+        more = {"name": logger.name, "msg": message, "args": arguments, "created": created}
+        record.__dict__ = {**_NOTHING_MORE, **more, "msecs": created % 1 * 1000}
+        logger.handle(record)
 
 
 def _indented(text: str) -> str:

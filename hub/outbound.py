@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -30,6 +30,7 @@ from hub.ocpi.errors import (
     TooManyRequests,
 )
 from hub.under_way import Room
+from hub.within import Within
 
 logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
@@ -222,7 +223,7 @@ def _background() -> _Background:
 async def _sent(http: http_client.Client, request: _Request) -> Response:
     """One request and its answer; what goes wrong becomes a hub error in words."""
     try:
-        async with asyncio.timeout(request.seconds):
+        with Within(request.seconds):
             return await _exchanged(http, request)
     except TimeoutError as error:
         raise ForwardTimeout(
@@ -259,16 +260,13 @@ def _told(request: _Request, error: OSError) -> str | None:
 
 
 async def _exchanged(http: http_client.Client, request: _Request) -> Response:
-    target = _url(request.url)
-    limit = request.limit
+    url, limit = request.url, request.limit
     for _ in range(3):
-        origin = http_client.Origin(
-            target.raw_host or "", target.port or 80, target.scheme == "https"
-        )
+        origin, target = _place(url)
         answer = await http.request(
             request.method,
             origin,
-            target.raw_path_qs,
+            target,
             request.headers,
             request.body,
             limit,
@@ -279,7 +277,7 @@ async def _exchanged(http: http_client.Client, request: _Request) -> Response:
             room=request.room,
         )
         if request.follow and 300 <= answer.status < 400:
-            target = _moved(target, answer)
+            url = str(_moved(_url(url), answer))
             continue
         return await _response(answer, limit, request.room)
     raise HubError("The receiver redirects in a circle.")
@@ -315,6 +313,28 @@ def _moved(target: URL, answer: http_client.Answer) -> URL:
     except ValueError as error:
         raise HubError("The receiver redirects to what is no URL.") from error
     raise HubError("The receiver redirects to another host.")
+
+
+def _place(url: str) -> tuple[http_client.Origin, str]:
+    """Where a URL leads, and what is asked for there; NotTaken (4003) where it is none."""
+    start = url.find("/", 8)
+    rest = url[start:] if start > 0 else ""
+    if rest and url.isascii() and url.isprintable() and "#" not in url and url[-1] != "?":
+        whose = url[:start]
+        if "?" not in whose:
+            # Whatever follows the host is sent as it stands: an endpoint's URL and ids.
+            return _origin(whose), rest
+    parsed = _url(url)
+    return _origin_of(parsed), parsed.raw_path_qs
+
+
+@lru_cache(maxsize=4096)
+def _origin(url: str) -> http_client.Origin:
+    return _origin_of(_url(url))
+
+
+def _origin_of(url: URL) -> http_client.Origin:
+    return http_client.Origin(url.raw_host or "", url.port or 80, url.scheme == "https")
 
 
 def _url(url: str) -> URL:

@@ -28,6 +28,7 @@ OBJECTS: Final = {
     "cdrs": "CDR",
 }
 _NAMES: Final = PartyId._fields
+_KNOWN: Final = frozenset(_NAMES)
 _LENGTHS: Final = frozenset(map(len, _NAMES))
 # ASCII letters, digits or signs that somebody writes as escapes, in a name too.
 _HIDDEN: Final = re.compile(rb"\\u00[2-7]").search
@@ -109,7 +110,7 @@ def _top_level(body: bytes) -> list[tuple[str, Any]]:
     except msgspec.DecodeError:
         return _all_pairs(body) if body.lstrip()[:1] == b"[" else []
     found = [name for name in fields if len(name) in _LENGTHS and name.lower() in _NAMES]
-    if _HIDDEN(body) or any(_may_stand_twice(name, body, fields) for name in found):
+    if _HIDDEN(body) or (found and _may_stand_twice(found, body, fields)):
         return _all_pairs(body)
     return [(name, _read(fields[name])) for name in found]
 
@@ -121,16 +122,20 @@ def _read(raw: msgspec.Raw) -> Any:
         return None  # A number that is out of any range: nobody has such an id.
 
 
-def _may_stand_twice(name: str, body: bytes, fields: dict[str, msgspec.Raw]) -> bool:
+def _may_stand_twice(names: list[str], body: bytes, fields: dict[str, msgspec.Raw]) -> bool:
     """Whether there may be more of a name at the top than the one in `fields`, which is the last.
 
     Those further down, as in a Session's cdr_token, are counted there.
     """
-    quoted = b'"%s"' % name.encode()
-    count = body.count(quoted)
-    is_odd = name not in _NAMES  # Some read names without case.
-    return is_odd or (
-        count > 1 and count > 1 + sum(bytes(raw).count(quoted) for raw in fields.values())
+    if not _KNOWN.issuperset(names):  # Some read names without case.
+        return True
+    counts = {name: body.count(b'"%s"' % name.encode()) for name in names}
+    if max(counts.values()) < 2:
+        return False
+    below = b"\0".join(fields.values())
+    return any(
+        count > 1 and count > 1 + below.count(b'"%s"' % name.encode())
+        for name, count in counts.items()
     )
 
 

@@ -112,6 +112,8 @@ Decision = Forward | Hub | Lookup | Ask
 BROADCAST: Final = frozenset({"locations", "tariffs", "tokens"})
 # GET All: what the hub combines "from different connected parties".
 LISTED: Final = BROADCAST | {"sessions", "cdrs"}
+# Of the ways that a snapshot of the directory has been asked for.
+_MOST_KNOWN: Final = 10_000
 _SENDER: Final = InterfaceRole.SENDER
 _RECEIVER: Final = InterfaceRole.RECEIVER
 
@@ -125,13 +127,21 @@ class _WithCdrToken(msgspec.Struct):
     cdr_token: _TokenOf
 
 
-def decide(message: Message, directory: Directory, found: Found | None = None) -> Decision:
+def decide(
+    message: Message,
+    directory: Directory,
+    found: Found | None = None,
+    *,
+    sender: PartyId | None = None,
+) -> Decision:
     """Route a message of a Functional Module, or raise the OcpiError that refuses it.
 
     A decision's `sender` is in whose name it goes: who FROM names, or the owner of the object where
-    that is another party of the same platform.
+    that is another party of the same platform. `sender`: who FROM names, as `sending_party` says.
     """
-    sender, place = sending_party(message, directory), message.match
+    if sender is None:
+        sender = sending_party(message, directory)
+    place = message.match
     own = message.platform.parties
     owner = owners.owner_of(place, message.method, message.body, sender, own)
     if owner is None or owner == sender:
@@ -455,11 +465,18 @@ def _only(found: Found) -> PartyId:
 
 def _forward(message: Message, directory: Directory, sender: PartyId, receiver: PartyId) -> Forward:
     place = message.match
-    entry = reachable(directory, sender, receiver, place.module)
-    endpoint = entry.platform.endpoint(place.module, place.role)
-    if endpoint is None:
-        raise HubError(f"{receiver} does not offer {place.module} as {place.role}.")
-    return Forward(sender, entry, endpoint)
+    known: dict[tuple[str, ...], Forward] = directory.memo.setdefault(Forward, {})
+    key = (*sender, *receiver, place.module, place.role)
+    forward = known.get(key)
+    if forward is None:
+        entry = reachable(directory, sender, receiver, place.module)
+        endpoint = entry.platform.endpoint(place.module, place.role)
+        if endpoint is None:
+            raise HubError(f"{receiver} does not offer {place.module} as {place.role}.")
+        if len(known) >= _MOST_KNOWN:
+            known.clear()
+        forward = known[key] = Forward(sender, entry, endpoint)
+    return forward
 
 
 def reachable(directory: Directory, sender: PartyId, receiver: PartyId, module: str) -> PartyEntry:

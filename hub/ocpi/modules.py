@@ -4,6 +4,7 @@ It makes the version details and decides which URLs exist, so the two cannot dri
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -26,7 +27,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A request's place in the table; `route` is None for custom modules."""
+    """A request's place in the table; `route` is None for custom modules. Shared: not to change."""
 
     module: str
     role: InterfaceRole
@@ -111,6 +112,12 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     A trailing slash means nothing. Raises NoSuchUrl or WrongMethod for OCPI's own modules; a custom
     module that two parties agreed on has no shapes here and always matches.
     """
+    # The same Session, EVSE or Token is told again and again; what is long is not worth its place.
+    look = _match if len(rest) > _LONGEST_KNOWN else _known_match
+    return look(module, role, rest, method)
+
+
+def _match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     if "." in (plain := unquote(rest)) and {".", ".."} & _steps(plain):
         # The receiver would resolve them to another of its endpoints, with the hub's token.
         raise NoSuchUrl("segments of dots lead nowhere")
@@ -136,6 +143,8 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     raise NoSuchUrl(f"{module} {role} has no URL of this shape")
 
 
+_LONGEST_KNOWN: Final = 120
+_known_match: Final = lru_cache(maxsize=4096)(_match)
 # What servers, and proxies before them, take for the end of a path or for another one.
 _ASTRAY: Final = frozenset(";?#%/\\")
 

@@ -47,7 +47,7 @@ def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> 
         parts[1:3] == ["ocpi", _VERSION]
         and len(parts) > 4
         and parts[3] in _ROLES
-        and parts[4] in _MODULES
+        and (parts[4] in _MODULES or _is_custom(parts[4].lower(), is_custom))
         and "//" not in path
     ):
         return path, ""
@@ -68,6 +68,11 @@ def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> 
         return path, ""
     end = "/" if path.endswith("/") and not (rest and rest[-1] == "") else ""
     return f"/{'/'.join([*lowered, *rest])}{end}", rule
+
+
+def _is_custom(name: str, is_custom: Callable[[str], bool]) -> bool:
+    """Whether two parties have agreed on it, and it is not the text's."""
+    return name not in _MODULES and is_custom(name)
 
 
 def _lowered(name: str, place: int) -> str:

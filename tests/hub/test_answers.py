@@ -9,20 +9,53 @@ import pytest
 import uvicorn
 
 from hub.answers import Protocol
+from hub.whole import body_at_once
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 BODY = b'{"status_code":1000}'
 
 
+LENGTH = (b"content-length", str(len(BODY)).encode())
+HEADERS = {
+    "/closes": [LENGTH, (b"connection", b"close")],
+    "/chunked": [],
+    "/short": [(b"content-length", b"99")],
+    "/break": [LENGTH, (b"x-id", b"1\r\nmore: 1")],
+    "/control": [LENGTH, (b"x-id", b"1\x00more")],
+    "/name": [LENGTH, (b"x-id:more", b"1")],
+}
+
+
 async def application(scope, receive, send) -> None:
-    length = str(len(BODY)).encode()
-    start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]}
+    if scope["path"] == "/body":
+        await tell_size(scope, receive, send)
+        return
+    start = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": HEADERS.get(scope["path"], [LENGTH]),
+    }
     await receive()
     await send(start)
     if scope["path"] == "/slow":
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": BODY})
+
+
+async def tell_size(scope, receive, send) -> None:
+    found = body_at_once(scope, 100)
+    if found is None:
+        found = b""
+        more = True
+        while more:
+            event = await receive()
+            found += event["body"]
+            more = event["more_body"]
+    said = b"%d bytes" % len(found)
+    headers = [(b"content-length", b"%d" % len(said))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": said})
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +127,49 @@ def test_who_asks_whether_to_go_on_is_told(connection):
     assert connection.recv(65_536).startswith(b"HTTP/1.1 100 Continue")
     connection.sendall(b"{}")
     assert whole(connection, BODY).startswith(HEAD)
+
+
+def test_an_answer_that_says_more_of_its_sending_is_left_to_the_server(port):
+    """One that closes, one without a length, one that is shorter than it says."""
+    for path, ends in (("/closes", BODY), ("/chunked", b"0\r\n\r\n")):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as made:
+            ask(made, "GET", path)
+            assert whole(made, ends).startswith(HEAD)
+            assert path == "/chunked" or made.recv(10) == b""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as made:
+        ask(made, "GET", "/short")
+        found = b""
+        while part := made.recv(65_536):
+            found += part
+        assert b"length: 99\r\n" in found  # And the connection has ended.
+
+
+def test_a_header_cannot_bring_another_one_along(port):
+    for path in ("/break", "/control", "/name"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as made:
+            ask(made, "GET", path)
+            found = b""
+            while part := made.recv(65_536):
+                found += part
+        assert found == b""
+
+
+def test_requests_that_come_together_are_answered_in_their_order(connection):
+    connection.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(5)))
+    found = b""
+    while found.count(BODY) < 5:
+        found += connection.recv(65_536)
+    assert found.count(HEAD) == 5
+
+
+def test_a_body_is_there_at_once_or_awaited_and_never_longer_than_it_may_be(port):
+    for size, sent_in in ((0, 1), (5, 1), (5, 2), (20_000, 1), (101, 1)):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as made:
+            body = b"x" * size
+            head = b"PUT /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+            if sent_in == 1:
+                made.sendall(head + body)
+            else:
+                made.sendall(head)
+                made.sendall(body)
+            assert whole(made, b"%d bytes" % size).startswith(HEAD)
