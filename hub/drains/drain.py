@@ -26,11 +26,11 @@ from hub.directory import holder
 from hub.drains.breaker import Rate, pause_after
 from hub.drains.calls import Call
 from hub.drains.carrier import Carrier, Outcome, Verdict
-from hub.drains.lanes import FEW, Item, Lane
-from hub.drains.rows import STATES, End, Fate
+from hub.drains.ends import Ends
+from hub.drains.lanes import Item, Lane
+from hub.drains.rows import STATES, Fate
 from hub.drains.shard import Shard
 from hub.leases import RENEW_EVERY
-from hub.models import DeliveryState
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.record import counters
 
@@ -46,8 +46,6 @@ LOOK_IDLE_EVERY: Final = 1.0
 # Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
 LOOKING: Final = 0.25
 HOUSE_EVERY: Final = 0.5
-# What ended within this time shares a statement.
-GATHER: Final = 0.005
 # The rows that a drain holds; and of them, for one lane, at least and at most: its even part, so
 # that a slow one's rows leave room for all others'.
 ROWS_HELD: Final = 20_000
@@ -74,12 +72,9 @@ class Drain:
         self._calls: set[asyncio.Task[None]] = set()
         self._bytes = 0
         self._to_read: list[tuple[Lane, Item, bool]] = []
-        self._ends: list[tuple[Lane, End]] = []
-        # Of those the marks that are done with: as yet the database says that they wait.
-        self._ending: dict[int, int] = {}
         self._failure: BaseException | None = None
-        self._look, self._read, self._write = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._writing = asyncio.Lock()
+        self._look, self._read = asyncio.Event(), asyncio.Event()
+        self._ends = Ends(shard, self._look.set)
         self._timers: dict[Lane, asyncio.TimerHandle] = {}
         # Lanes that wait for others' calls to end.
         self._crowded: dict[Lane, None] = {}
@@ -99,7 +94,7 @@ class Drain:
                     group.create_task(_repeat(self._renew, RENEW_EVERY)),
                     group.create_task(_repeat(self._keep_house, HOUSE_EVERY)),
                     group.create_task(self._read_on()),
-                    group.create_task(self._write_on()),
+                    group.create_task(self._ends.write_on()),
                 ]
                 await self._claim_on()
                 await self._finish()
@@ -246,7 +241,7 @@ class Drain:
                 continue
             batch, self._to_read = self._to_read[:READ_AT_ONCE], self._to_read[READ_AT_ONCE:]
             asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
-            calls = await self._shard.read(asked, self._ending, holder.snapshot)
+            calls = await self._shard.read(asked, self._ends.ending, holder.snapshot)
             for (lane, item, is_probe), call in zip(batch, calls, strict=True):
                 if call.void:
                     lane.breaker.unused(is_probe=is_probe)
@@ -349,15 +344,15 @@ class Drain:
             await self._give_up(lane, call, outcome, was_away=was_away)
             return
         if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
-            self._note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
-            await self._flush()
+            self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
+            await self._ends.flush()
         self._again(lane, call, outcome)
 
     async def _give_up(self, lane: Lane, call: Call, outcome: Outcome, *, was_away: bool) -> None:
         """The receiver is OFFLINE: nothing waits for it any more."""
         if call.is_message:
             self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
-            await self._flush()
+            await self._ends.flush()
         else:
             ids = frozenset(call.item.ids)
             lane.ended(call.item, ids)
@@ -390,31 +385,19 @@ class Drain:
         item.due = now if lane.breaker.strikes else now + pause_after(item.failures)
         counters.delivery_retried(lane.platform_id, 1)
         if call.is_message:
-            for row_id, _ in call.covers:
-                self._ends.append((lane, _retried(row_id, call, outcome)))
-            self._write.set()
+            self._ends.note(lane, call, Fate.RETRIED, outcome.text)
         lane.ended(item)
 
     async def _change(self, lane: Lane, call: Call, fate: Fate, outcome: Outcome) -> None:
         """Tell the same in another way, once that is written down."""
-        self._note(lane, call, fate, outcome.text)
-        await self._flush()
+        self._ends.note(lane, call, fate, outcome.text)
+        await self._ends.flush()
         call.item.failures = 0
         lane.ended(call.item)
 
-    def _note(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
-        for row_id, raised in call.covers:
-            if not call.is_message and fate not in _LASTING:
-                self._ending[row_id] = raised
-            attempts = call.attempts + (fate is not Fate.VOID)
-            self._ends.append(
-                (lane, End(row_id, raised, fate, outcome, attempts, is_message=call.is_message))
-            )
-        self._write.set()
-
     def _end(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
         """The rows of a call are done with."""
-        self._note(lane, call, fate, outcome)
+        self._ends.note(lane, call, fate, outcome)
         call.item.failures = 0
         lane.ended(call.item, {row_id for row_id, _ in call.covers})
         logger.info(
@@ -435,41 +418,11 @@ class Drain:
             if lane.platform_id == platform_id:
                 lane.drop()
 
-    # --- What became of rows ----------------------------------------------------------------------
-
-    async def _write_on(self) -> None:
-        while await self._write.wait():
-            await asyncio.sleep(GATHER)
-            await self._flush()
-
-    async def _flush(self) -> None:
-        """All that was noted before is written when this returns."""
-        async with self._writing:
-            self._write.clear()
-            ends, self._ends = self._ends, []
-            if not ends:
-                return
-            await self._shard.end([end for _, end in ends])
-            counted: Counter[tuple[int, DeliveryState]] = Counter()
-            for lane, end in ends:
-                state = STATES[end.fate]
-                if end.fate in _LASTING:
-                    continue
-                if self._ending.get(end.id) == end.raised:
-                    del self._ending[end.id]
-                counted[lane.platform_id, state] += 1
-                lane.release({end.id})
-                if lane.has_more and len(lane.held) <= FEW:
-                    lane.has_more = False
-                    self._look.set()
-            for (platform_id, state), number in counted.items():
-                counters.delivery_ended(platform_id, state, number)
-
     async def _finish(self) -> None:
         """Let open calls end, for a while, and write the last of what became of them."""
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_SECONDS)
-        await self._flush()
+        await self._ends.flush()
 
 
 _FATES: Final = {
@@ -478,12 +431,6 @@ _FATES: Final = {
     Verdict.UNWANTED: Fate.VOID,
     Verdict.BROKEN: Fate.FAILED,
 }
-# After these a row goes on to wait.
-_LASTING: Final = frozenset({Fate.WITHOUT_PATCH, Fate.AS_A_WHOLE, Fate.RETRIED})
-
-
-def _retried(row_id: int, call: Call, outcome: Outcome) -> End:
-    return End(row_id, 0, Fate.RETRIED, outcome.text, call.attempts + 1, is_message=True)
 
 
 def _is_gone(call: Call, outcome: Outcome) -> bool:
