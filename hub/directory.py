@@ -19,7 +19,7 @@ from django.db import close_old_connections, connection
 
 from hub import directory_rows, secret_box, statements
 from hub.directory_rows import Rows
-from hub.models import DirectoryReader, DirectoryVersion, Party, Platform
+from hub.models import DirectoryReader, Party, Platform
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
@@ -69,8 +69,9 @@ class PlatformEntry:
     leaves_out_since: datetime | None = None
     is_aggregator: bool = False
     claims: tuple[PartyId, ...] = ()
-    # Some party of it is here and not suspended.
+    # Some party of it is here and not suspended; some is OFFLINE.
     is_open: bool = True
+    is_away: bool = False
     # Until then (time.time()) its token is written in no other form (hub/token_forms.py).
     other_form_not_before: float = 0.0
     token_hashes: tuple[bytes, ...] = field(default=(), repr=False)
@@ -186,19 +187,6 @@ def load() -> Directory:
     return _built(None, directory_rows.read_all())
 
 
-def apart(platforms: Collection[int] = (), *, agreements: bool = False) -> Directory:
-    """The directory as this transaction sees it, for nobody else.
-
-    `platforms` are those that it has changed itself, `agreements` says whether it has changed any:
-    that may still be rolled back, so the shared snapshot must not know it.
-    """
-    if (known := holder.snapshot_if_loaded) is None:
-        return load()
-    return _built(
-        known, directory_rows.read_changed(known.version, platforms, agreements=agreements)
-    )
-
-
 def _built(former: Directory | None, rows: Rows) -> Directory:
     """A snapshot out of the former one and what has changed since, or out of all rows."""
     if rows.is_whole:
@@ -278,6 +266,7 @@ def _entry(
         is_aggregator=platform.is_aggregator,
         claims=tuple(claims.keys() - parties.keys()),
         is_open=any(party.status in _OPEN for party in own),
+        is_away=any(party.status == ConnectionStatus.OFFLINE for party in own),
         other_form_not_before=_other_form_not_before(platform),
         token_hashes=tuple(
             bytes(digest)
@@ -310,11 +299,10 @@ def _parties_of(rows: Rows, platforms: dict[int, PlatformEntry]) -> dict[PartyId
 def _agreements(
     former: Directory | None, rows: Rows
 ) -> tuple[dict[_AgreementKey, tuple[bool, str]], dict[int, _AgreementKey]]:
-    if former is not None and not (rows.has_all_agreements or rows.agreement_ids):
+    if former is not None and not rows.agreement_ids:
         return former.agreements, former.agreement_keys
-    is_new = former is None or rows.has_all_agreements
-    words = {} if is_new or former is None else dict(former.agreements)
-    keys = {} if is_new or former is None else dict(former.agreement_keys)
+    words = {} if former is None else dict(former.agreements)
+    keys = {} if former is None else dict(former.agreement_keys)
     for agreement_id in rows.agreement_ids & keys.keys():
         words.pop(keys.pop(agreement_id), None)
     for agreement in rows.agreements:
@@ -365,7 +353,8 @@ def _other_form_not_before(platform: Platform) -> float:
 
 def current_version() -> int:
     """What the database says now."""
-    return DirectoryVersion.objects.values_list("version", flat=True).first() or 0
+    found = statements.run("SELECT version FROM hub_directoryversion")
+    return int(found[0][0]) if found else 0
 
 
 class DirectoryHolder:
@@ -418,10 +407,10 @@ class DirectoryHolder:
         known, began = self._snapshot, time.monotonic()
         if known is None:
             self._snapshot = load()
-        else:
+        # Asked alone: while a table of the directory is locked, nothing waits that has not changed.
+        elif current_version() != known.version:
             rows = directory_rows.read_changed(known.version)
-            if rows.version != known.version:
-                self._snapshot = _built(known, rows)
+            self._snapshot = _built(known, rows)
         self._looked_at = began
         assert self._snapshot is not None  # noqa: S101 - narrows for mypy
         return self._snapshot

@@ -76,9 +76,8 @@ class Rows:
     """What was read at a version; of something that is gone there is the id, and no row."""
 
     version: int
-    # Everything, whatever was known before; all agreements.
+    # Everything, whatever was known before.
     is_whole: bool
-    has_all_agreements: bool
     platform_ids: frozenset[int]
     platforms: list[Platform]
     endpoints: list[Endpoint]
@@ -119,9 +118,7 @@ _RECORDINGS: Final = "EXISTS (SELECT FROM changed WHERE kind = 'recording')"
 _CHANGED: Final = _statement(
     """
     WITH changed AS MATERIALIZED (
-        SELECT kind, key FROM hub_directorychange WHERE version > %(known)s
-        UNION SELECT 'platform', unnest(%(platforms)s::bigint[])
-        UNION SELECT 'agreement', id FROM hub_agreement WHERE %(agreements)s
+        SELECT DISTINCT kind, key FROM hub_directorychange WHERE version > %(known)s
     )
     """,
     """
@@ -141,29 +138,21 @@ _CHANGED: Final = _statement(
 
 def read_all() -> Rows:
     """Everything."""
-    return _rows(statements.run(_ALL)[0], is_whole=True, has_all_agreements=True)
+    return _rows(statements.run(_ALL)[0], is_whole=True)
 
 
-def read_changed(known: int, platforms: Collection[int] = (), *, agreements: bool = False) -> Rows:
-    """What has changed since version `known`; everything where that cannot be told.
-
-    Read in any case: these platforms, and all agreements where asked for. That is what the caller
-    has changed and not committed yet, of which nothing is written down.
-    """
-    asked = {"known": known, "platforms": list(platforms), "agreements": agreements}
-    row = statements.run(_CHANGED, asked)[0]
-    if not row[1]:
-        return read_all()
-    return _rows(row, is_whole=False, has_all_agreements=agreements)
+def read_changed(known: int) -> Rows:
+    """What has changed since version `known`; everything where that cannot be told."""
+    row = statements.run(_CHANGED, {"known": known})[0]
+    return _rows(row, is_whole=False) if row[1] else read_all()
 
 
-def _rows(row: tuple[Any, ...], *, is_whole: bool, has_all_agreements: bool) -> Rows:
+def _rows(row: tuple[Any, ...], *, is_whole: bool) -> Rows:
     version, _, platform_ids, agreement_ids, has_recordings, *found = row
     platforms, endpoints, parties, agreements, recordings = found
     return Rows(
         version=version,
         is_whole=is_whole,
-        has_all_agreements=has_all_agreements,
         platform_ids=frozenset(platform_ids or ()),
         platforms=_objects(Platform, _PLATFORM, platforms),
         endpoints=_objects(Endpoint, _ENDPOINT, endpoints),

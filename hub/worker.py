@@ -20,7 +20,6 @@ from hub.heartbeat import Heartbeat
 from hub.in_hand import InHand, Rates, Refused
 from hub.lanes import Lane
 from hub.leases import process_name
-from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbound import AsyncCaller
 from hub.under_way import UnderWay
 from hub.wakeups import Listener
@@ -143,16 +142,10 @@ class WebWorker:
         self._looked_at = began
 
     def heard(self, platform: PlatformEntry) -> None:
-        """A platform has sent something: it is alive."""
+        """A platform has sent something: one that is OFFLINE is checked at once."""
         self._heard[platform.id] = time.monotonic()
-        for identity in platform.parties:
-            entry = self.directory.parties.get(identity)
-            if (
-                entry is not None
-                and entry.status == ConnectionStatus.OFFLINE
-                and self._is_due(("back", platform.id), 1.0)
-            ):
-                self._start(self.bridge.run(still_alive.queue_check, platform.id))
+        if platform.is_away and self._is_due(("back", platform.id), 1.0):
+            self._start(self.bridge.run(still_alive.queue_check, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now."""

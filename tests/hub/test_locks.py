@@ -10,6 +10,7 @@ import requests
 from django.db import connection
 
 from hub import locking, onboarding, party_status
+from hub.directory import holder
 from hub.models import Party, Platform, PlatformHealth
 from hub.ocpi.datatypes import Role
 from hub.wakeups import connection_parameters
@@ -128,6 +129,8 @@ def test_versions_and_health_answer_while_a_table_is_locked(hub, other, threads)
     for path in ("/ocpi/versions", "/ocpi/2.2.1"):
         assert ask(hub, cpos[0], "GET", path).said == (200, 1000)
     assert requests.get(f"{hub.url}/health", timeout=5).text == "ok\n"
+    # The directory has not changed, so nothing of it is read.
+    threads.submit(_closing, holder.refresh).result(timeout=5)
     # What waits too long is ended by its timeouts, here by us.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_cancel_backend(%s)", [_waiting("SELECT.*hub_party")[0]])
