@@ -4,15 +4,13 @@ transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import unquote
 
-from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import leaving_out, outbox, pushers
+from hub import leaving_out, locking, outbox, pushers
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
 from hub.leaving_out import Choice
@@ -60,18 +58,23 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
     module = exchange.place.module
     directory = holder.snapshot
     receivers = broadcast_receivers(directory, exchange.caller, module, pushed.owner)
-    # With nobody to tell there is one write, which is a transaction by itself.
-    with transaction.atomic() if receivers else nullcontext():
-        before = leaving_out.standing(kind, pushed, receivers)
+
+    def keep() -> Kept:
+        known = receivers
+        before = leaving_out.standing(kind, pushed, known)
         kept, body = kind.push(pushed)
         if directory is not holder.snapshot:
             # Whoever comes meanwhile waits for those that have written before they knew of it
             # (hub/replay.py), not for those that write now.
-            receivers = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
-        if kept and receivers:
-            choice = leaving_out.choose(kind, pushed, receivers, before)
+            known = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
+        if kept and known:
+            choice = leaving_out.choose(kind, pushed, known, before)
             told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
             tell(module, told, ids, exchange.correlation_id, choice)
+        return kept
+
+    # With nobody to tell there is one write, which is a transaction by itself.
+    kept = locking.whole(keep)() if receivers else keep()
     pushers.note(exchange.caller, module)
     noting.note(exchange.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
