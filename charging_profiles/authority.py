@@ -30,8 +30,8 @@ class Authority(Protocol):
     def may_see(self, session: Session, caller: PartyId) -> bool:
         """Whether `caller` may GET the active profile."""
 
-    def put_accepted(self, session: Session, caller: PartyId) -> None:
-        """The CPO has accepted a PUT of `caller`."""
+    def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
+        """The CPO has accepted a PUT of `caller`; who is the session's FSP now."""
 
 
 _installed: list[Authority] = []

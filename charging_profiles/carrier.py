@@ -11,22 +11,22 @@ from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import psycopg
 import uvloop
 from django.conf import settings
 
-from charging_profiles import authority
+from charging_profiles import authority, order
 from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
-from charging_profiles.objects import ChargingProfileResponseType
+from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
 from hub import leases, outbound, statements, still_alive, token_forms
 from hub.bridge import Bridge
 from hub.directory import Directory, PlatformEntry, holder
 from hub.leases import Lease
 from hub.ocpi import envelope, headers
-from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
 from hub.ocpi.results import Answered, answer_of
@@ -44,6 +44,25 @@ ASK_AGAIN = 0.1
 LOOK_EVERY = 1.0
 
 
+_REJECTED: Final = ChargingProfileResponse(ChargingProfileResponseType.REJECTED, timeout=0)
+
+
+class _Replaced(Exception):
+    """Another command of its session has ended it before it left; its sender has been told."""
+
+
+class _NotTaken(ConnectionProblem):
+    """The CPO has certainly not acted on it."""
+
+
+class _Turn(NamedTuple):
+    """Under which lease, and until when (leases.clock()); whether its FSP may have changed."""
+
+    lease: Lease
+    until: float
+    is_to_ask: bool
+
+
 class Carrier:
     """One event loop's work."""
 
@@ -54,9 +73,6 @@ class Carrier:
         # What is claimed, and how much of it is at each CPO: one that hangs must not take all.
         self._claimed: dict[int, tuple[Lease, asyncio.Task[None]]] = {}
         self._at_cpo: dict[int, int] = defaultdict(int)
-        self._places: dict[int, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(settings.PROFILE_CALLS_PER_RECEIVER)
-        )
 
     def look(self) -> None:
         """From any thread: there may be commands that nobody has notified."""
@@ -118,70 +134,89 @@ class Carrier:
                     await self._to_look.wait()
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
-        """Lease what waits, save for CPOs that have enough, and begin to carry it in its order."""
+        """Lease what may leave, as much as each CPO has places, and begin to carry it."""
         most = settings.PROFILE_CALLS_PER_RECEIVER
-        full = [cpo for cpo, open_calls in self._at_cpo.items() if open_calls >= most]
         asked = leases.clock()
-        found = await self._run(_CLAIM, {"full": full})
+        busy = {"cpos": list(self._at_cpo), "open": list(self._at_cpo.values()), "most": most}
+        try:
+            found = await self._run(_CLAIM, busy)
+        except psycopg.errors.UniqueViolation:
+            # Another carrier has just sent a command of the same session: look again, and see it.
+            self._to_look.set()
+            return
         if not found:
             return
         names = [field.attname for field in ProfileCommand._meta.concrete_fields]
         directory = await self._django.run(holder.current)
-        for *row, left in sorted(found):
+        for *row, left, is_to_ask in sorted(found):
             command = ProfileCommand.from_db(None, names, row)
             if command.pk in self._claimed:
                 # Still at work on it, though its lease could not be renewed in time.
                 self._claimed[command.pk][0].taken_again(command.fence, asked)
                 continue
             lease = Lease(command.fence, asked)
-            carrying = self._carry(command, lease, asked + left, directory)
+            turn = _Turn(lease, asked + left, is_to_ask)
+            carrying = self._carry(command, turn, directory)
             self._at_cpo[command.cpo_platform_id] += 1
             self._claimed[command.pk] = lease, group.create_task(carrying)
 
-    async def _carry(
-        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
-    ) -> None:
-        """Send it, and record what came of it, at `until` (leases.clock()) at the latest."""
+    async def _carry(self, command: ProfileCommand, turn: "_Turn", directory: Directory) -> None:
+        """Send it, and record what came of it."""
         cpo = command.cpo_platform_id
         try:
-            async with self._places[cpo]:
-                recorded = await self._recorded(command, lease, until, directory)
-            command.count_ended(await self._run(*recorded))
+            recorded = await self._recorded(command, turn, directory)
+            ended = await self._run(*recorded)
+            command.count_ended(ended)
+            if any(is_waited_for for *_, is_waited_for in ended):
+                self._to_look.set()
+        except _Replaced:
+            logger.info("profile command %s was replaced before it left", command.pk)
         except outbound.LeaseEnded as error:
             logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
+            await self._run(_GIVE_BACK, (command.pk, turn.lease.fence))
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:
             # This command alone: whoever looks next tries again.
             logger.exception("profile command %s could not be carried", command.pk)
-            await self._run(_RELEASE, (command.pk, lease.fence))
+            await self._run(_RELEASE, (command.pk, turn.lease.fence))
         finally:
             del self._claimed[command.pk]
             if self._at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
                 self._to_look.set()  # Others may wait for this place.
             self._at_cpo[cpo] -= 1
             if not self._at_cpo[cpo]:
-                del self._at_cpo[cpo], self._places[cpo]
+                del self._at_cpo[cpo]
 
     async def _recorded(
-        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
+        self, command: ProfileCommand, turn: "_Turn", directory: Directory
     ) -> tuple[str, dict[str, Any]]:
         """Send the command; the statement that records what came of it."""
+        lease = turn.lease
+        if turn.is_to_ask:
+            refusal = await self._django.run(_refusal, command, directory)
+            if refusal is not None:
+                body = envelope.success(_REJECTED, refusal)
+                ended = CommandState.SUPERSEDED
+                return command.answered(ended, 200, body, None, refusal, lease, is_unsent=True)
         try:
-            response = await self._call(command, lease, until, directory)
+            response = await self._call(command, turn, directory)
         except ForwardTimeout as error:
             return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told, lease)
         except outbound.LeaseEnded:
             raise
         except HubError as error:
-            return command.answered(CommandState.UNREACHABLE, None, b"", None, error.told, lease)
+            is_unsent = isinstance(error, (outbound.NotArrived, _NotTaken))
+            return command.answered(
+                CommandState.UNREACHABLE, None, b"", None, error.told, lease, is_unsent=is_unsent
+            )
         answer = _read(response)
         state = CommandState.REFUSED
         if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
             state = CommandState.ACCEPTED
             session_id = command.session_id
             if command.method == "PUT" and not command.epoch and session_id is not None:
-                await self._django.run(_put_accepted, session_id, command.fsp)
+                command.count_ended(await self._django.run(_put_accepted, session_id, command.fsp))
         body, problem = response.body, ""
         if not envelope.is_object(body):
             problem = (
@@ -192,28 +227,27 @@ class Carrier:
         return command.answered(state, response.status, body, timeout, problem, lease)
 
     async def _call(
-        self, command: ProfileCommand, lease: Lease, until: float, directory: Directory
+        self, command: ProfileCommand, turn: "_Turn", directory: Directory
     ) -> outbound.Response:
         """One call, and once more where the CPO takes the token in its other form alone."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
-            raise ConnectionProblem(f"{command.cpo} is not connected.")
+            raise _NotTaken(f"{command.cpo} is not connected.")
 
         async def send(authorization: str) -> outbound.Response:
-            return await self._send(command, lease, until, platform, authorization)
+            return await self._send(command, turn, platform, authorization)
 
         response = await send(platform.authorization)
         if response.status in token_forms.REFUSALS:
             response = await token_forms.sent_again(platform, response, send, self._django.run)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            raise ConnectionProblem(f"{command.cpo} refuses the hub's credentials.")
+            raise _NotTaken(f"{command.cpo} refuses the hub's credentials.")
         return response
 
     async def _send(
         self,
         command: ProfileCommand,
-        lease: Lease,
-        until: float,
+        turn: "_Turn",
         platform: PlatformEntry,
         authorization: str,
     ) -> outbound.Response:
@@ -233,9 +267,9 @@ class Carrier:
         # Refused connections are tried again for at most as long as a new one would take.
         give_up = leases.clock() + settings.CONNECT_TIMEOUT
         while True:
-            if leases.clock() - lease.asked > ASK_AGAIN:
-                await self._renew({command.pk: lease})
-            left = until - leases.clock()
+            if leases.clock() - turn.lease.asked > ASK_AGAIN:
+                await self._renew({command.pk: turn.lease})
+            left = turn.until - leases.clock()
             if left <= 0:
                 raise ForwardTimeout(f"{command.cpo} did not answer in time.")
             try:
@@ -258,15 +292,41 @@ class Carrier:
                             body,
                             seconds=left,
                             only_once=True,
-                            lease=lease,
+                            lease=turn.lease,
                             known=platform.versions_url,
                         )
                     )
             except outbound.NotArrived:
+                await self._has_not_left(command, turn.lease)
                 if leases.clock() + PAUSE > give_up:
                     await self._django.run(still_alive.queue_check, platform.id)
                     raise
                 await asyncio.sleep(PAUSE)
+                await self._leaves(command, turn.lease)
+
+    async def _has_not_left(self, command: ProfileCommand, lease: Lease) -> None:
+        """It certainly did not arrive: a newer one goes before it, and ends it (_Replaced)."""
+        if command.method == "GET":
+            return
+        found = await self._run(_NOT_LEFT, (command.pk, lease.fence))
+        if found and found[0][0]:
+            command.count_ended(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+            self._to_look.set()
+            raise _Replaced
+        if not found:
+            raise _Replaced
+
+    async def _leaves(self, command: ProfileCommand, lease: Lease) -> None:
+        """Once more it may be at the CPO from now on; _Replaced where it is not to be any more."""
+        if command.method == "GET":
+            return
+        try:
+            found = await self._run(_LEAVES, (command.pk, lease.fence))
+        except psycopg.errors.UniqueViolation:
+            found = []
+            command.count_ended(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+        if not found:
+            raise _Replaced
 
     async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         async with self._database.cursor(binary=True) as cursor:
@@ -274,25 +334,63 @@ class Carrier:
             return await cursor.fetchall() if cursor.description else []
 
 
-# A row is free when nobody has it, or who had it is dead. No ORDER BY: that would tempt PostgreSQL
-# to walk through all commands there ever were.
+# A row is free when nobody has it, or who had it is dead; but what may have left is never sent
+# again by another (order.py). Who claims one sends it at once: as many as the CPO has places here.
 _CLAIM = f"""
-    UPDATE ocpi_charging_profiles_profilecommand
-    SET state = 'SENDING', {leases.TAKEN}, attempts = attempts + 1
-    WHERE id IN (
-        SELECT id FROM ocpi_charging_profiles_profilecommand
-        WHERE state IN ('WAITING', 'SENDING') AND {leases.free()}
-          AND answer_by > {leases.NOW} AND cpo_platform_id <> ALL(%(full)s::bigint[])
-        FOR UPDATE SKIP LOCKED
+    WITH candidate AS MATERIALIZED (
+        SELECT id, cpo_platform_id,
+               row_number() OVER (PARTITION BY cpo_platform_id ORDER BY id) AS place
+        FROM ocpi_charging_profiles_profilecommand AS command
+        WHERE state IN ('WAITING', 'SENDING') AND {leases.free()} AND answer_by > {leases.NOW}
+          AND {order.MAY_LEAVE}
     )
-    RETURNING {statements.columns(ProfileCommand)},
-              extract(epoch FROM answer_by - {leases.NOW})::float8
+    UPDATE ocpi_charging_profiles_profilecommand AS command
+    SET state = 'SENDING', {leases.TAKEN}, sent_at = {leases.NOW}, attempts = attempts + 1,
+        follows_id = before.id,
+        in_force = CASE WHEN before.id IS NULL THEN '' ELSE 'DUE' END
+    FROM (
+        SELECT command.id AS claimed, before.* FROM ocpi_charging_profiles_profilecommand AS command
+        JOIN candidate USING (id)
+        LEFT JOIN unnest(%(cpos)s::bigint[], %(open)s::int[]) AS busy (cpo, open)
+             ON busy.cpo = candidate.cpo_platform_id
+        LEFT JOIN LATERAL (
+            SELECT CASE WHEN is_doubtful THEN id END AS id, true AS was_there
+            FROM ({order.BEFORE}) AS before WHERE command.method <> 'GET'
+        ) AS before ON true
+        WHERE place + coalesce(busy.open, 0) <= %(most)s AND {leases.free("command")}
+          AND command.state IN ('WAITING', 'SENDING')
+          AND (command.method = 'GET' OR command.sent_at IS NULL)
+        FOR UPDATE OF command SKIP LOCKED
+    ) AS before
+    WHERE command.id = before.claimed
+    RETURNING {statements.columns(ProfileCommand, "command")},
+              extract(epoch FROM answer_by - {leases.NOW})::float8,
+              command.method <> 'GET' AND command.session_id IS NOT NULL AND (
+                  command.created_at < {leases.NOW} - interval '1 s'
+                  OR command.epoch = 0 AND coalesce(before.was_there, false))
 """  # noqa: S608 - names of ours
 _RENEW = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET {leases.RENEWED}
     FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, fence)
     WHERE command.id = held.id AND command.fence = held.fence
     RETURNING command.id
+"""  # noqa: S608 - names of ours
+_NOT_LEFT = """
+    UPDATE ocpi_charging_profiles_profilecommand AS command SET sent_at = NULL
+    WHERE id = %s AND fence = %s AND state = 'SENDING'
+    RETURNING EXISTS (
+        SELECT FROM ocpi_charging_profiles_profilecommand AS newer
+        WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id > command.id)
+"""
+_LEAVES = f"""
+    UPDATE ocpi_charging_profiles_profilecommand SET sent_at = {leases.NOW}
+    WHERE id = %s AND fence = %s AND state = 'SENDING' RETURNING id
+"""  # noqa: S608 - names of ours
+# Its lease has ended before a byte of it has left.
+_GIVE_BACK = f"""
+    UPDATE ocpi_charging_profiles_profilecommand
+    SET state = 'WAITING', sent_at = NULL, {leases.RELEASED}
+    WHERE id = %s AND fence = %s AND state = 'SENDING'
 """  # noqa: S608 - names of ours
 _RELEASE = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET {leases.RELEASED}
@@ -350,11 +448,23 @@ async def _connection() -> psycopg.AsyncConnection[Any]:
     return await psycopg.AsyncConnection.connect(autocommit=True, **connection_parameters())
 
 
-def _put_accepted(session_id: int, fsp: PartyId) -> None:
-    """Only for who was not the session's FSP yet when the command came (epoch 0)."""
+def _put_accepted(session_id: int, fsp: PartyId) -> list[tuple[Any, ...]]:
+    """Only for who was not the session's FSP yet when the command came (epoch 0).
+
+    What others have asked for and has not left is ended: one of them has become FSP.
+    """
     session = Session.objects.filter(pk=session_id).first()
-    if session is not None:
-        authority.current().put_accepted(session, fsp)
+    chosen = None if session is None else authority.current().put_accepted(session, fsp)
+    return [] if chosen is None else order.end_of_others(session_id, chosen)
+
+
+def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
+    """Why its sender may not set profiles any more; it might when the command came."""
+    if command.session is None:
+        return None
+    sender = directory.parties.get(command.fsp)
+    is_scsp = sender is not None and Role.SCSP in sender.roles
+    return authority.current().verdict(command.session, command.fsp, is_scsp=is_scsp).refusal
 
 
 def _read(response: outbound.Response) -> Answered | None:

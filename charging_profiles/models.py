@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from charging_profiles import order
 from hub import outbox, statements, wakeups
 from hub.leases import NOW, Lease, Leased, free
 from hub.models import Delivery, Platform
@@ -35,9 +36,20 @@ class CommandState(models.TextChoices):
     RESULT_UNKNOWN = "RESULT_UNKNOWN", "done: the EVSE knows no profile"
     RESULT_OTHER = "RESULT_OTHER", "done: with a result that OCPI does not know"
     EXPIRED = "EXPIRED", "no result within the CPO's timeout"
-    SUPERSEDED = "SUPERSEDED", "another FSP took over before it left"
+    SUPERSEDED = "SUPERSEDED", "replaced before it left"
 
 
+class InForce(models.TextChoices):
+    """What is known of a command that followed one of unknown outcome (verification.py)."""
+
+    DUE = "DUE", "to be verified"
+    ASKED = "ASKED", "the CPO is asked"
+    AS_SENT = "AS_SENT", "in force"
+    OVERTAKEN = "OVERTAKEN", "overtaken by one that had no answer, and sent again"
+    UNCLEAR = "UNCLEAR", "another profile is active, or none was told"
+
+
+# Not ended, and not accepted.
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
 # Where those who carry commands listen.
 CHANNEL = "flexhub_commands"
@@ -63,6 +75,17 @@ class ProfileCommand(Leased):
     cpo_platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
     cpo_country_code = models.CharField("to country code", max_length=2)
     cpo_party_id = models.CharField("to party id", max_length=3)
+    # The session at this CPO, in upper case: its PUTs and DELETEs keep their order (order.py).
+    lane = models.CharField(max_length=LONGEST_ID + 7, default="")
+    # Since when it may be at the CPO; None while it certainly is not.
+    sent_at = models.DateTimeField(null=True, blank=True)
+    follows = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    in_force = models.CharField(max_length=9, choices=InForce, blank=True)
+    verifies = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     epoch = models.PositiveIntegerField(default=0)
     path = models.CharField(max_length=2048)
     body = models.BinaryField(default=b"")
@@ -95,6 +118,24 @@ class ProfileCommand(Leased):
             ),
             models.Index(fields=["session", "-created_at"], name="command_by_session"),
             models.Index(fields=["-created_at"], name="command_latest"),
+            models.Index(
+                fields=["lane", "-id"],
+                name="command_by_lane",
+                condition=~models.Q(method="GET"),
+            ),
+            models.Index(
+                fields=["in_force"],
+                name="command_to_verify",
+                condition=models.Q(in_force__in=["DUE", "ASKED"]),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane"],
+                name="one_change_on_its_way",
+                condition=models.Q(state="SENDING", sent_at__isnull=False)
+                & ~models.Q(method="GET"),
+            )
         ]
 
     def __str__(self) -> str:
@@ -110,10 +151,17 @@ class ProfileCommand(Leased):
         """Who is asked."""
         return PartyId(self.cpo_country_code.upper(), self.cpo_party_id.upper())
 
+    @property
+    def result_url(self) -> str:
+        """The response_url that the CPO is given; the key is bound to the CPO's platform."""
+        return f"{settings.BASE_URL}/ocpi/2.2.1/profile-result/{self.key}"
+
     def add(self) -> None:
-        """Write the new row and tell who carries commands."""
-        values = [settings.FORWARD_TIMEOUT, *statements.values(self, *_ADD_SAYS)]
-        [(self.pk, _)] = statements.run(_ADD, values)
+        """Write the new row, tell who carries commands, and end what it replaces (order.py)."""
+        values = [settings.FORWARD_TIMEOUT, *statements.values(self, *_ADD_SAYS), self.lane]
+        [(self.pk, _, replaces)] = statements.run(_ADD, values)
+        if replaces and self.method != "GET":
+            self.count_ended(order.end_older(self.lane))
 
     def answered(
         self,
@@ -123,12 +171,15 @@ class ProfileCommand(Leased):
         timeout: float | None,
         problem: str,
         lease: Lease,
+        *,
+        is_unsent: bool = False,
     ) -> tuple[str, dict[str, Any]]:
         """The statement that keeps the CPO's own answer (or why there is none).
 
         It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
         as long as any is. An answer to a carrier that was taken over changes nothing: the answer
-        to the one that sends it now is to come. What it returns is for `count_ended`.
+        to the one that sends it now is to come. `is_unsent`: nothing of it has left. What it
+        returns is for `count_ended`, and says last whether another of the session waits for this.
         """
         longest = settings.PROFILE_RESULT_MAX_WAIT
         wait = longest if timeout is None else min(max(timeout, 1), longest)
@@ -136,6 +187,7 @@ class ProfileCommand(Leased):
             "id": self.pk,
             "fence": lease.fence,
             "state": state,
+            "is_unsent": is_unsent,
             "http_status": http_status,
             "body": body,
             "problem": problem[:300],
@@ -194,7 +246,9 @@ class ProfileCommand(Leased):
                 found[0]._enqueue_result()
 
     def _enqueue_result(self) -> None:
-        """For the original `response_url`."""
+        """For the original `response_url`; what the hub has asked itself is told to nobody."""
+        if not self.response_url:
+            return
         outbox.enqueue(
             [
                 Delivery(
@@ -217,6 +271,7 @@ class ProfileCommand(Leased):
     def end_overdue(cls) -> int:
         """End what can wait no longer; returns how many. Run by the sweep."""
         ended = [*statements.run(_OVERDUE), *statements.run(_EXPIRED)]
+        ended += statements.run(order.REPLACED_ANYWHERE)
         cls.count_ended(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(
@@ -234,8 +289,11 @@ _ADD_SAYS = {
 _ADD = f"""
     WITH given AS (SELECT %s::float8 AS seconds)
     {statements.insert_into(ProfileCommand, **_ADD_SAYS)}
-    RETURNING id, pg_notify('{CHANNEL}', '')
-"""
+    RETURNING id, pg_notify('{CHANNEL}', ''), EXISTS (
+        SELECT FROM ocpi_charging_profiles_profilecommand
+        WHERE lane = %s AND method <> 'GET' AND state IN ('WAITING', 'SENDING')
+          AND sent_at IS NULL)
+"""  # noqa: S608 - names of ours
 _ANSWERED = f"""
     WITH answered AS (
         UPDATE ocpi_charging_profiles_profilecommand SET
@@ -243,12 +301,16 @@ _ANSWERED = f"""
                          THEN 'RESULT_' || result ELSE %(state)s::text END,
             answered_at = {NOW}, answer_http_status = %(http_status)s, answer_body = %(body)s,
             problem = %(problem)s, lease_until = NULL,
+            sent_at = CASE WHEN %(is_unsent)s THEN NULL ELSE sent_at END,
             result_by = CASE WHEN %(state)s::text = 'ACCEPTED'
                              THEN {NOW} + %(wait)s * interval '1 second' END
         WHERE id = %(id)s AND fence = %(fence)s AND state IN ('WAITING', 'SENDING')
-        RETURNING method, state
+        RETURNING method, state, lane
     )
-    SELECT method, state, pg_notify('{wakeups.CHANNEL}', %(payload)s) FROM answered
+    SELECT method, state, pg_notify('{wakeups.CHANNEL}', %(payload)s), method <> 'GET' AND EXISTS (
+        SELECT FROM ocpi_charging_profiles_profilecommand AS other
+        WHERE other.lane = answered.lane AND other.method <> 'GET' AND other.state = 'WAITING')
+    FROM answered
 """  # noqa: S608 - names of ours
 # Whoever carries one ends it itself, in its own time.
 _OVERDUE = f"""
@@ -257,7 +319,8 @@ _OVERDUE = f"""
         problem = upper(cpo_country_code) || '-' || upper(cpo_party_id)
                   || ' did not answer in time.'
     WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
-    RETURNING method, state, pg_notify('{wakeups.CHANNEL}', 'command:' || id)
+    RETURNING method, state, pg_notify('{wakeups.CHANNEL}', 'command:' || id),
+              pg_notify('{CHANNEL}', '')
 """  # noqa: S608 - names of ours
 _EXPIRED = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET state = 'EXPIRED'

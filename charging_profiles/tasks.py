@@ -2,10 +2,12 @@
 
 from celery import shared_task
 
+from charging_profiles import verification
 from charging_profiles.models import ProfileCommand
 
 
 @shared_task
 def sweep() -> None:
-    """End what waited long enough. Safe to run twice."""
+    """End what waited long enough, verify what followed it. Safe to run twice."""
     ProfileCommand.end_overdue()
+    verification.advance()

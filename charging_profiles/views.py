@@ -8,14 +8,13 @@ import logging
 from functools import partial
 from urllib.parse import quote, unquote
 
-from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from charging_profiles import authority
+from charging_profiles import authority, order
 from charging_profiles.models import CommandState, ProfileCommand
 from charging_profiles.objects import (
     ChargingProfileResponse,
@@ -129,11 +128,12 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         cpo_platform_id=cpo.platform.id,
         cpo_country_code=cpo.country_code,
         cpo_party_id=cpo.party_id,
+        lane=order.lane_of(cpo.identity, session_id),
         epoch=verdict.epoch,
         response_url=url,
         correlation_id=exchange.correlation_id,
     )
-    own_url = result_url(command.key)
+    own_url = command.result_url
     command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
     if in_body is not None:
         command.body = in_body.replaced(own_url)
@@ -156,11 +156,6 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         resume=partial(_answer_of, command.pk),
         sent=partial(ProfileCommand.passed_on, command.pk),
     )
-
-
-def result_url(key: str) -> str:
-    """The response_url that the CPO is given; the key is bound to the CPO's platform."""
-    return f"{settings.BASE_URL}/ocpi/2.2.1/profile-result/{key}"
 
 
 def _addressed(exchange: Exchange) -> tuple[PartyId, str]:

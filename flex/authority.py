@@ -57,7 +57,10 @@ class FlexAuthority:
         assignment = FspAssignment.of(session)
         return assignment is not None and assignment.fsp == caller
 
-    def put_accepted(self, session: Session, caller: PartyId) -> None:
+    def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
         """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""
-        if FspAssignment.of(session) is None and not session.is_over:
-            FspAssignment.open(session, caller, reason="first profile that the CPO accepted")
+        assignment = FspAssignment.of(session)
+        if assignment is None and not session.is_over:
+            reason = "first profile that the CPO accepted"
+            assignment = FspAssignment.open(session, caller, reason=reason)
+        return None if assignment is None else assignment.fsp

@@ -134,6 +134,7 @@ class ProfileCommandAdmin(ReadOnlyTable):
                     "epoch",
                     "correlation_id",
                     "attempts",
+                    "sent_at",
                     "sent_to",
                     "body_",
                 )
@@ -160,6 +161,8 @@ class ProfileCommandAdmin(ReadOnlyTable):
                     "result_by",
                     "result_at",
                     "result_took",
+                    "follows",
+                    "in_force",
                     "goes_to",
                     "is_result_handed_over",
                     "result_body_",

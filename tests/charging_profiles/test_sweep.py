@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from charging_profiles import tasks
+from charging_profiles import order, tasks
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.directory import holder
 from hub.leases import LEASE
@@ -27,6 +27,7 @@ def left(cast, session_id: str, **changes: Any) -> ProfileCommand:
     fields = {
         "method": "DELETE",
         "session_id_sent": session_id,
+        "lane": order.lane_of(cast.cpo.party, session_id),
         "fsp_platform_id": directory.parties[cast.emsp.party].platform.id,
         "fsp_country_code": cast.emsp.party.country_code,
         "fsp_party_id": cast.emsp.party.party_id,

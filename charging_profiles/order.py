@@ -1,0 +1,90 @@
+"""The order of a session's commands (mod_charging_profiles, Receiver): in SQL, for all who ask.
+
+A PUT or DELETE is on its way from its first byte (`sent_at`) until the CPO's own answer, its time
+limit, or until it certainly did not arrive. One of a session is at a time, which the database sees
+to; a newer one ends an older one that has not left (docs/decisions/0028). A GET blocks nothing.
+"""
+
+from typing import Any, Final
+
+from hub import statements, wakeups
+from hub.leases import NOW
+from hub.ocpi.party import PartyId
+
+_TABLE: Final = "ocpi_charging_profiles_profilecommand"
+_UNSENT: Final = (
+    "{0}.method <> 'GET' AND {0}.state IN ('WAITING', 'SENDING') AND {0}.sent_at IS NULL"
+)
+
+# Of `command`: nothing of its session is on its way, and nothing newer has come.
+MAY_LEAVE: Final = f"""
+    (command.method = 'GET' OR command.sent_at IS NULL AND NOT EXISTS (
+        SELECT FROM {_TABLE} AS other
+        WHERE other.lane = command.lane AND other.method <> 'GET' AND other.id <> command.id AND (
+            other.state = 'SENDING' AND other.sent_at IS NOT NULL OR other.id > command.id)
+    ))
+"""
+# The command of the session that left before `command`; of what nobody knows the outcome.
+BEFORE: Final = f"""
+    SELECT before.id, before.state IN ('TIMED_OUT', 'UNREACHABLE') AS is_doubtful
+    FROM {_TABLE} AS before
+    WHERE before.lane = command.lane AND before.method <> 'GET' AND before.id < command.id
+      AND before.sent_at IS NOT NULL
+    ORDER BY before.id DESC LIMIT 1
+"""  # noqa: S608 - names of ours
+
+# "result: REJECTED" by the hub itself, in the words of `said.why`: what waits for it is told.
+_END: Final = f"""
+    UPDATE {_TABLE} AS command SET
+        state = 'SUPERSEDED', answered_at = {NOW}, answer_http_status = 200, lease_until = NULL,
+        problem = said.why, answer_body = convert_to(said.body, 'UTF8')
+    FROM (
+        SELECT id, why, json_build_object(
+            'status_code', 1000, 'status_message', why,
+            'data', json_build_object('result', 'REJECTED', 'timeout', 0),
+            'timestamp', to_char({NOW} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        )::text AS body
+        FROM ({{found}}) AS found
+    ) AS said
+    WHERE command.id = said.id AND {_UNSENT.format("command")}
+    RETURNING command.method, command.state, pg_notify('{wakeups.CHANNEL}',
+              'command:' || command.id || E'\\n200\\n' || said.body)
+"""  # noqa: S608 - names of ours
+_REPLACED: Final = _END.format(
+    found=f"""
+    SELECT DISTINCT ON (old.id) old.id, left(
+        'Replaced by the ' || newer.method || ' of ' || upper(newer.fsp_country_code) || '-'
+        || upper(newer.fsp_party_id) || ' that followed it, correlation id '
+        || newer.correlation_id || '.', 300) AS why
+    FROM {_TABLE} AS old JOIN {_TABLE} AS newer ON newer.lane = old.lane
+    WHERE {_UNSENT.format("old")} AND newer.method <> 'GET' AND newer.id > old.id
+      AND {{where}}
+    ORDER BY old.id, newer.id DESC
+    """  # noqa: S608 - names of ours
+)
+REPLACED_OF_LANE: Final = _REPLACED.format(where="old.lane = %s")
+REPLACED_ANYWHERE: Final = _REPLACED.format(where="old.lane <> ''")
+_OF_OTHERS: Final = _END.format(
+    found=f"""
+    SELECT id, %(why)s::text AS why FROM {_TABLE} AS old
+    WHERE session_id = %(session)s AND {_UNSENT.format("old")}
+      AND (upper(fsp_country_code), upper(fsp_party_id)) <> (%(country_code)s, %(party_id)s)
+    """  # noqa: S608 - names of ours
+)
+
+
+def lane_of(cpo: PartyId, session_id: str) -> str:
+    """What the commands of one session have in common, however its id is spelled."""
+    return f"{cpo}/{session_id}".upper()
+
+
+def end_older(lane: str) -> list[tuple[Any, ...]]:
+    """End what has not left and was followed by another; rows for `ProfileCommand.count_ended`."""
+    return statements.run(REPLACED_OF_LANE, [lane])
+
+
+def end_of_others(session: int, fsp: PartyId) -> list[tuple[Any, ...]]:
+    """End what has not left of a session's commands, but for those of its FSP; rows as above."""
+    why = f"{fsp} has become the flexibility provider of this session meanwhile."
+    parameters = {"why": why, "session": session, **fsp._asdict()}
+    return statements.run(_OF_OTHERS, parameters)

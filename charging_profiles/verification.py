@@ -1,0 +1,116 @@
+"""What followed a command of unknown outcome is verified by a GET (docs/decisions/0028).
+
+The CPO may carry out what it did not answer after what was sent next. So when the EVSE has said
+what became of that, or too late to say it, the hub asks for the active profile; should it be one
+that had not been answered, what followed it is sent once more. Nobody waits for any of this: the
+sweep of each second takes one step after the other.
+"""
+
+import logging
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from django.db import models, transaction
+
+from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand
+from hub.ocpi import lenient
+
+logger = logging.getLogger(__name__)
+# Seconds of profile that are asked for.
+DURATION: Final = 3600
+DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE)
+# Of these nothing has come into force.
+_WITHOUT_EFFECT: Final = (*DOUBTFUL, CommandState.REFUSED, CommandState.SUPERSEDED)
+_decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
+Profile = tuple[str, tuple[tuple[Decimal, Decimal], ...]]
+
+
+def advance() -> None:
+    """Ask what is to be asked, and judge what has been answered."""
+    due = ProfileCommand.objects.filter(in_force=InForce.DUE)
+    due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
+    for follower in due.filter(_has_ended()):
+        with transaction.atomic():
+            mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.DUE)
+            if mine.update(in_force=InForce.ASKED):
+                _ask(follower)
+    for asked in ProfileCommand.objects.filter(_has_ended(), verifies__in_force=InForce.ASKED):
+        _judge(asked)
+
+
+def _has_ended() -> models.Q:
+    return models.Q(result_at__isnull=False) | ~models.Q(state__in=(*UNSENT, CommandState.ACCEPTED))
+
+
+def _ask(follower: ProfileCommand) -> None:
+    """A GET of the active profile on behalf of the FSP; its result is for the hub alone."""
+    asking = _copy(follower, method="GET", verifies=follower)
+    base = follower.path.partition("?")[0]
+    asking.path = f"{base}?duration={DURATION}&response_url={quote(asking.result_url)}"
+    asking.add()
+
+
+def _judge(asked: ProfileCommand) -> None:
+    follower = asked.verifies
+    if follower is None:
+        return
+    sent = ProfileCommand.objects.filter(lane=follower.lane).exclude(method="GET")
+    doubtful = sent.filter(pk__lt=follower.pk, sent_at__isnull=False, state__in=DOUBTFUL)
+    bodies = [bytes(body) for body in doubtful.order_by("-pk").values_list("body", flat=True)[:10]]
+    found = outcome(bytes(asked.result_body), bytes(follower.body), bodies)
+    with transaction.atomic():
+        mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.ASKED)
+        if not mine.update(in_force=found) or found != InForce.OVERTAKEN:
+            return
+        logger.warning(
+            "at %s a profile is in force that had not been answered, correlation %s",
+            follower.cpo,
+            follower.correlation_id,
+        )
+        if not sent.filter(pk__gt=follower.pk).exists():
+            _send_again(follower)
+
+
+def _send_again(follower: ProfileCommand) -> None:
+    again = _copy(follower, method=follower.method)
+    old, new = follower.key, again.key
+    again.path = follower.path.replace(old, new)
+    again.body = bytes(follower.body).replace(old.encode(), new.encode())
+    again.add()
+
+
+def _copy(command: ProfileCommand, **changes: Any) -> ProfileCommand:
+    """For the same session, on behalf of the same FSP; nobody is told of its result."""
+    same = (
+        *("session_id", "session_id_sent", "lane", "fsp_platform_id", "fsp_country_code"),
+        *("fsp_party_id", "cpo_platform_id", "cpo_country_code", "cpo_party_id", "epoch"),
+        "correlation_id",
+    )
+    return ProfileCommand(**{name: getattr(command, name) for name in same}, **changes)
+
+
+def outcome(result: bytes, sent: bytes, doubtful: list[bytes]) -> InForce:
+    """By the result of the GET, the body of what was sent, and those that had no answer."""
+    active = profile_in(result, "profile", "charging_profile")
+    if active is None:
+        return InForce.UNCLEAR
+    if active == profile_in(sent, "charging_profile"):
+        return InForce.AS_SENT
+    if active in [profile_in(body, "charging_profile") for body in doubtful]:
+        return InForce.OVERTAKEN
+    return InForce.UNCLEAR
+
+
+def profile_in(body: bytes, *path: str) -> Profile | None:
+    """The unit and limits of a profile, in whatever spelling; None when there are none."""
+    try:
+        found: Any = _decode(body)
+        for name in path:
+            found = found[name]
+        periods = found["charging_profile_period"]
+        limits = tuple((Decimal(str(p["start_period"])), Decimal(str(p["limit"]))) for p in periods)
+        return str(found["charging_rate_unit"]).upper(), limits
+    except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError):
+        return None
