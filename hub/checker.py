@@ -34,7 +34,7 @@ _THREADS: Final = 3
 # How long the loop waits for another check before it ends.
 _LINGER: Final = 1.0
 # The platform's proxy says that it is not there; any other status is its own word.
-_NOT_ITS_OWN: Final = frozenset(
+NOT_ITS_OWN: Final = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
 
@@ -197,7 +197,7 @@ async def _problem(
     except HubError as error:
         logger.warning("platform %s answers the still-alive check: %s", platform.id, error.message)
         return ""
-    if response.status in _NOT_ITS_OWN:
+    if response.status in NOT_ITS_OWN:
         return f"GET versions was answered with HTTP {response.status}"
     if response.status != HTTPStatus.OK:
         logger.warning(

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from hub import token_forms
+from hub.checker import NOT_ITS_OWN
 from hub.incoming import Incoming, routing_headers
 from hub.ocpi import headers
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, NotTaken, OcpiError
@@ -59,6 +60,8 @@ async def call(
             worker.suspect(platform)
         raise
     record.sent_on(incoming, decision, request_id, began, response, worker.directory)
+    if response.status not in NOT_ITS_OWN:
+        worker.heard(platform)
     if response.status in token_forms.REFUSALS and not authorization:
         return await _once_more(worker, incoming, decision, url, response, began)
     return response

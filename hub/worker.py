@@ -142,14 +142,17 @@ class WebWorker:
         self._looked_at = began
 
     def heard(self, platform: PlatformEntry) -> None:
-        """A platform has sent something: one that is OFFLINE is checked at once."""
+        """A platform has sent or answered something: one that is OFFLINE is checked at once."""
         self._heard[platform.id] = time.monotonic()
         if platform.is_away and self._is_due(("back", platform.id), 1.0):
             self._start(self.bridge.run(still_alive.queue_check, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
-        """A message did not get through: let the still-alive check look now."""
-        if self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
+        """A message did not get through: let the still-alive check look now.
+
+        Of one that is OFFLINE that is no news.
+        """
+        if not platform.is_away and self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
             self._start(self.bridge.run(still_alive.queue_check, platform.id))
 
     def _is_due(self, what: tuple[str, int], seconds: float) -> bool:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hub import onboarding, party_status, still_alive
 from hub.checker import checker
+from hub.directory import holder
 from hub.models import Party, Platform, PlatformHealth
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
@@ -211,12 +212,19 @@ def test_hundreds_that_hang_are_checked_side_by_side(hub, emsp):
     assert all(check.result() for check in checks)
 
 
-def test_a_message_to_an_offline_party_is_tried_and_4003_when_it_fails(hub, cpo, emsp):
+def test_a_message_to_an_offline_party_is_tried_and_its_answer_brings_it_back(hub, cpo, emsp):
     emsp.set_faults(gone=True)
     still_alive.check_platform(_platform(emsp.simulator.party))
+    later = timezone.now() + timedelta(minutes=1)
+    health = PlatformHealth.objects.filter(platform=_platform(emsp.simulator.party))
+    health.update(next_check_at=later)
+    until(lambda: holder.snapshot.platforms[_platform(emsp.simulator.party)].is_away)
     assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 4003)
+    # That was known.
+    assert health.get().next_check_at == later
     emsp.clear_faults()
     assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
+    until(lambda: _status(emsp.simulator.party) == "CONNECTED")
 
 
 def test_a_forwarded_message_that_does_not_arrive_has_the_receiver_checked_at_once(hub, cpo, emsp):
