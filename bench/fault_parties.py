@@ -27,23 +27,29 @@ PAUSE = 0.05
 
 
 class Witness(Platform):
-    """An eMSP that writes down every update of an EVSE and every CDR in the order of arrival."""
+    """An eMSP that writes down the numbers that EVSEs are told with, and all CDRs, as they come.
+
+    Of several changes the hub tells the newest, as a PUT of the EVSE or of the whole Location.
+    """
 
     def __init__(self, party: PartyId) -> None:
         super().__init__([(party, Role.EMSP)], name=str(party))
         self.party = party
         self.updates: dict[str, list[int]] = defaultdict(list)
         self.cdrs: dict[str, int] = defaultdict(int)
-        self.serve("locations", RECEIVER, {"PUT": self._put, "PATCH": self._patch})
+        self.serve("locations", RECEIVER, {"PUT": self._tell, "PATCH": self._tell})
         self.serve("cdrs", RECEIVER, {"POST": self._post_cdr})
 
-    async def _put(self, message: Received) -> Reply:
+    async def _tell(self, message: Received) -> Reply:
+        told = decode(message.body, dict[str, Any])
+        self._note("/".join(message.parts[2:]), told)
+        for evse in told.get("evses", []):
+            self._note(f"{message.parts[2]}/{evse['uid']}", evse)
         return Reply()
 
-    async def _patch(self, message: Received) -> Reply:
-        number = decode(message.body, dict[str, Any])["number"]
-        self.updates["/".join(message.parts[2:])].append(number)
-        return Reply()
+    def _note(self, path: str, told: dict[str, Any]) -> None:
+        if "number" in told:
+            self.updates[path].append(told["number"])
 
     async def _post_cdr(self, message: Received) -> Reply:
         self.cdrs[decode(message.body, dict[str, Any])["id"]] += 1
