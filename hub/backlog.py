@@ -12,17 +12,20 @@ from typing import Final
 from django.conf import settings
 
 from hub import statements
-from hub.leases import free
+from hub.leases import NOW, free
 from hub.models import Sharding
 from hub.ocpi.errors import ServerError
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 1.0
 RETRY_AFTER: Final = 5
-# Shards that nobody has.
+# Shards that nobody has, nor had within the last seconds: one that was killed is followed soon.
 _IDLE: Final = f"""
 SELECT number FROM generate_series(0, %s - 1) AS number
-WHERE NOT EXISTS (SELECT FROM hub_drainlease WHERE shard = number AND NOT {free()})
+WHERE NOT EXISTS (
+    SELECT FROM hub_drainlease WHERE shard = number
+    AND (NOT {free()} OR lease_until > {NOW} - make_interval(secs => %s))
+)
 """  # noqa: S608 - columns of ours
 _LATE: Final = """
 SELECT EXISTS (SELECT FROM hub_stalecopy WHERE state = 'WAITING'
@@ -56,7 +59,7 @@ class Backlog:
 
     def _look(self) -> None:
         shards, seconds = Sharding.number(), settings.BACKLOG_MAX_SECONDS
-        idle = [number for (number,) in statements.run(_IDLE, [shards])]
+        idle = [number for (number,) in statements.run(_IDLE, [shards, seconds])]
         is_late = False
         if idle:
             [(is_late,)] = statements.run(_LATE, [shards, idle, seconds] * 2)

@@ -46,6 +46,8 @@ class Change:
     is_deleted: bool = False
     held: str = ""
     priority: int = USUAL
+    # When it came, where that was not now.
+    first_at: datetime | None = None
 
 
 # One order of rows for all: two writers wait for each other, and never in a circle.
@@ -55,12 +57,13 @@ _MARK: Final = f"""
         patch, is_deleted, held, priority, raised, merged, first_at, state, outcome)
     SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
            change.spelling, change.correlation_id, change.variant, change.part, change.patch,
-           change.is_deleted, change.held, change.priority, 1, '{{}}', now(), 'WAITING', ''
+           change.is_deleted, change.held, change.priority, 1, '{{}}',
+           coalesce(change.first_at, now()), 'WAITING', ''
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::bytea[], %s::boolean[], %s::text[], %s::int[])
+                %s::bytea[], %s::boolean[], %s::text[], %s::int[], %s::timestamptz[])
          WITH ORDINALITY AS change (
              module, owner, object_id, spelling, correlation_id, variant, part, patch, is_deleted,
-             held, priority, number)
+             held, priority, first_at, number)
     JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
          AS receiver (platform, party, number) USING (number)
     ORDER BY 1, 2, 3, 4, 5, variant, part
@@ -71,7 +74,8 @@ _MARK: Final = f"""
         correlation_id = excluded.correlation_id, state = 'WAITING', outcome = '',
         merged = CASE WHEN old.state = 'WAITING' THEN (old.correlation_id || old.merged)
                  [1:{MERGED_AT_MOST}] ELSE '{{}}' END,
-        first_at = CASE WHEN old.state = 'WAITING' THEN old.first_at ELSE excluded.first_at END,
+        first_at = CASE WHEN old.state = 'WAITING' THEN least(old.first_at, excluded.first_at)
+                   ELSE excluded.first_at END,
         held = CASE WHEN old.state = 'WAITING' THEN old.held ELSE '' END
 """  # noqa: S608 - a number of ours
 
@@ -129,13 +133,17 @@ def clear(change: Change, receiver: Addressee) -> None:
 def forget(platform_id: int, party: str | None = None) -> tuple[int, datetime | None]:
     """Nothing is owed to a platform any more, or to one party of it.
 
-    How many marks that were, and when the first of them came.
+    How many marks that were, and when the first of them came. A mark that somebody writes at this
+    moment stays: two platforms that go at once, and are told of each other, would wait in a circle.
+    Its turn comes, and tells what has become of its receiver.
     """
     [(number, oldest)] = statements.run(
         """
-        WITH gone AS (
-            DELETE FROM hub_stalecopy
-            WHERE receiver_id = %s AND (%s::text IS NULL OR party = %s) RETURNING state, first_at
+        WITH free AS (
+            SELECT id FROM hub_stalecopy
+            WHERE receiver_id = %s AND (%s::text IS NULL OR party = %s) FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM free) RETURNING state, first_at
         ) SELECT count(*), min(first_at) FROM gone WHERE state = 'WAITING'
         """,
         [platform_id, party, party],

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import models, transaction
@@ -19,10 +19,13 @@ from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
 from hub.outbox import Change
 from hub.record import counters
+from hub.replays import under_way_since
 
 logger = logging.getLogger(__name__)
 MODULE = "hubclientinfo"
 _MOMENT = models.DateTimeField()
+# By so much the clocks of hosts may differ, which say when a party has changed.
+_CLOCKS = timedelta(minutes=1)
 # Of a party that is here: its platform may know of the others.
 OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
@@ -69,10 +72,14 @@ def is_away(platform_id: int, problem: str, ago: float | None = None) -> bool:
             return False
     statements.run(_FAILED, {"platform": platform_id, "problem": problem[:300]})
     changed = _become(found[1], ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
+    # Whoever pushes at this moment may still mark it, and one that has just come back and goes
+    # again lacks what was not marked for it yet.
+    lacking = [under_way_since(), Replay.unmarked_since(platform_id)]
     dropped, oldest = outbox.forget(platform_id)
     if changed or dropped:
+        since = (Value(one, _MOMENT) for one in (oldest, *lacking))
         PlatformHealth.objects.filter(pk=platform_id).update(
-            lacks_since=Least("lacks_since", Value(oldest, _MOMENT), Now())
+            lacks_since=Least("lacks_since", *since, Now())
         )
     failed = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
         state=DeliveryState.FAILED,
@@ -159,14 +166,21 @@ def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> N
 
 def push_changed(platform_id: int, since: datetime) -> int:
     """Owe a platform the ClientInfo of all parties that have changed since then; how many."""
-    changed = Party.objects.filter(last_updated__gte=since)
+    changed = Party.objects.filter(last_updated__gte=since - _CLOCKS)
     return _owe(
-        [party for party in changed if party.is_agreed], [outbox.Addressee(platform_id, "")], {}
+        [party for party in changed if party.is_agreed],
+        [outbox.Addressee(platform_id, "")],
+        {},
+        is_late=True,
     )
 
 
 def _owe(
-    parties: Sequence[Party], viewers: Sequence[outbox.Addressee], before: Mapping[int, str]
+    parties: Sequence[Party],
+    viewers: Sequence[outbox.Addressee],
+    before: Mapping[int, str],
+    *,
+    is_late: bool = False,
 ) -> int:
     return outbox.mark_all(
         [
@@ -177,6 +191,7 @@ def _owe(
                 spelling=f"{party.country_code}/{party.party_id}",
                 correlation_id=headers.new_id(),
                 held=before.get(party.pk, ""),
+                first_at=party.last_updated if is_late else None,
             )
             for party in parties
         ],

@@ -109,7 +109,7 @@ def _rows(
     if replay.since is not None:
         shown = shown.filter(received_at__gte=replay.since)
     after = replay.after if module == replay.module else 0
-    columns = {"id", "audience", "told_by", *kind.IDENTITY}
+    columns = {"id", "audience", "told_by", "received_at", *kind.IDENTITY}
     return list(shown.filter(id__gt=after).order_by("id").values(*columns)[:CHUNK])
 
 
@@ -134,6 +134,8 @@ def _mark(
                     correlation_id=correlation_id,
                     variant=row.get("type", ""),
                     priority=outbox.URGENT if module == "tokens" else outbox.USUAL,
+                    # Should it go again before it is told, it lacks what changed since then.
+                    first_at=row["received_at"],
                 )
             )
     return outbox.mark_all(changes, [[addressee(entry)]] * len(changes))

@@ -1,6 +1,6 @@
 """Who is to be marked for what changed meanwhile (transport_and_format, Offline behaviour)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -8,6 +8,16 @@ from django.utils import timezone
 
 from hub import statements
 from hub.ocpi.party import PartyId
+
+
+def under_way_since() -> datetime:
+    """What is pushed at this moment began no earlier: when the oldest open transaction did."""
+    [(oldest,)] = statements.run(
+        "SELECT least(now(), min(xact_start)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND backend_xid IS NOT NULL"
+    )
+    assert isinstance(oldest, datetime)  # noqa: S101 - narrows for mypy
+    return oldest
 
 
 class Replay(models.Model):
@@ -71,13 +81,13 @@ class Replay(models.Model):
             )
 
     @classmethod
-    def catch_up(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
-        """Of whoever comes now: what is pushed at this moment, or has been since it went.
+    def unmarked_since(cls, platform_id: int) -> datetime | None:
+        """Since when a platform lacks what replays to it have still to mark; None without any."""
+        sinces = cls.objects.filter(platform=platform_id).values_list("since", flat=True)
+        return min((since or datetime.min.replace(tzinfo=UTC) for since in sinces), default=None)
 
-        What is under way began no earlier than the oldest transaction that is open.
-        """
-        [(oldest,)] = statements.run(
-            "SELECT least(now(), min(xact_start)) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND backend_xid IS NOT NULL"
-        )
+    @classmethod
+    def catch_up(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
+        """Of whoever comes now: what is pushed at this moment, or has been since it went."""
+        oldest = under_way_since()
         cls.begin(platform_id, identity, oldest if since is None else min(oldest, since))

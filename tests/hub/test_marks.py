@@ -4,12 +4,14 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
-from hub import onboarding
+from hub import onboarding, outbox
 from hub.backlog import backlog
 from hub.models import DrainLease, Party, StaleCopy
 from hub.ocpi.datatypes import Role
@@ -370,6 +372,25 @@ def test_a_status_that_is_taken_back_before_it_left_is_told_to_nobody(hub, emsp)
             == "CONNECTED"
         )
     )
+
+
+def test_nobody_waits_for_a_mark_that_somebody_writes_to_forget_it(hub, emsp, locations):
+    """Two platforms that go at once mark each other, and would wait in a circle."""
+    emsp.simulator.says = lambda message: raw(b"", 429, Retry_After="5")
+    locations.put("BOTH", body=location_of(locations.party, "BOTH"))
+    platform = _platform(emsp)
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert StaleCopy.objects.select_for_update().filter(receiver=platform).count()
+        list(StaleCopy.objects.select_for_update().filter(receiver=platform))
+        assert pool.submit(_and_close, outbox.forget, platform).result(5)[0] == 0
+    assert outbox.forget(platform)[0] == 1
+
+
+def _and_close(function, *arguments):
+    try:
+        return function(*arguments)
+    finally:
+        connection.close()
 
 
 def test_marks_of_a_party_are_kept_once_each_and_counted(hub, emsp, locations):

@@ -127,6 +127,57 @@ def test_what_waited_when_it_went_is_among_it(hub, cpo, returned):
     returned.wait_for(lambda: _told(returned).count(("PUT", "locations", "WAITED")) == 2)
 
 
+def test_one_that_goes_again_before_it_was_told_all_is_told_that_when_it_is_back(
+    hub, cpo, returned
+):
+    """What changed in its first absence was not marked yet the first time, nor told the second."""
+    locations, party = Owner(hub, cpo, "locations"), returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+    run("replay", *party, "--on-return", "yes")
+    party_status.is_away(platform.pk, "gone")
+    assert wait_until_confirmed()
+    locations.put("LONG", body=location_of(cpo.simulator.party, "LONG"))
+    answers = iter([raw(b"", 429, Retry_After="2")])
+    returned.simulator.says = lambda message: next(answers, raw())
+    returned.simulator.got.clear()
+    party_status.is_back(platform.pk)
+    party_status.is_away(platform.pk, "gone again")
+    party_status.is_back(platform.pk)
+    _run_to_the_end(party)
+    returned.wait_for(lambda: ("PUT", "locations", "LONG") in _told(returned))
+    party_status.is_away(platform.pk, "and again")
+    assert not StaleCopy.objects.filter(receiver=platform.pk)
+    party_status.is_back(platform.pk)
+    _run_to_the_end(party)
+    returned.wait_for(lambda: _told(returned).count(("PUT", "locations", "LONG")) == 2)
+
+
+def test_what_is_pushed_while_a_party_goes_is_told_when_it_is_back(hub, cpo, returned):
+    """Its pusher did not know yet; its mark comes to one that is OFFLINE, and goes with that."""
+    party = returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+    run("replay", *party, "--on-return", "yes")
+    has_written, may_commit = threading.Event(), threading.Event()
+
+    def push() -> None:
+        with transaction.atomic():
+            body = json.dumps(location_of(cpo.simulator.party, "MEANWHILE")).encode()
+            Location.push(Pushed("PUT", cpo.simulator.party, ("MEANWHILE",), {}, body))
+            has_written.set()
+            assert may_commit.wait(20)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(push)
+        assert has_written.wait(10)
+        party_status.is_away(platform.pk, "gone")
+        may_commit.set()
+        pushing.result()
+    party_status.is_back(platform.pk)
+    _run_to_the_end(party)
+    returned.wait_for(lambda: ("PUT", "locations", "MEANWHILE") in _told(returned))
+
+
 def test_a_push_that_is_under_way_when_a_party_comes_is_told_to_it(hub, cpo, returned):
     """Its transaction began when the party was away: the party's own GET would not show it."""
     party = returned.simulator.party
