@@ -7,6 +7,9 @@ from typing import Final
 # After a call that nobody answered the next one waits so long, then twice as long, and so on.
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
+# After so many failures in a row the receiver is asked whether it is there at all, and what has
+# failed so often lets others go first.
+STRIKES: Final = 3
 
 
 def pause_after(failures: int) -> float:

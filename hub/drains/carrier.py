@@ -13,12 +13,13 @@ from django.utils import timezone
 from hub import token_forms
 from hub.directory import Directory, PlatformEntry
 from hub.drains.calls import Call, platform_of
+from hub.drains.shard import Shard
 from hub.ocpi import envelope, headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
 from hub.ocpi.modules import Match, match
 from hub.ocpi.party import PartyId
-from hub.outbound import AsyncCaller, NotArrived, Response
+from hub.outbound import AsyncCaller, LeaseEnded, NotArrived, Response
 from hub.record.calls import noted
 from hub.record.note import Kind
 
@@ -36,6 +37,8 @@ class Verdict(Enum):
     # The receiver does not know of what this is a part.
     UNKNOWN = auto()
     BUSY = auto()
+    # The lease had ended: not a byte has left.
+    UNSENT = auto()
     NO_ANSWER = auto()
     # Nothing was sent: there is nobody to send it to.
     UNWANTED = auto()
@@ -59,9 +62,10 @@ class Outcome:
 class Carrier:
     """The calls of one drain, over connections that are kept alive."""
 
-    def __init__(self, in_django: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, in_django: Callable[..., Awaitable[Any]], shard: Shard) -> None:
         self._caller = AsyncCaller()
         self._in_django = in_django
+        self._shard = shard
 
     def close(self) -> None:
         """Close all connections."""
@@ -79,6 +83,8 @@ class Carrier:
             return _unwanted(f"the receiver offers no {call.module}")
         try:
             return _read(await self._sent(call, platform, url), call)
+        except LeaseEnded as error:
+            return Outcome(Verdict.UNSENT, error.message)
         except (ConnectionProblem, ForwardTimeout) as error:
             is_certain = isinstance(error, NotArrived)
             return Outcome(Verdict.NO_ANSWER, error.message, may_be_taken=not is_certain)
@@ -120,6 +126,7 @@ class Carrier:
                     sent,
                     call.body,
                     seconds=settings.DELIVERY_TIMEOUT,
+                    lease=self._shard.lease,
                 )
             )
 

@@ -21,14 +21,15 @@ from django.conf import settings
 from django.db import connection
 from django.db.utils import Error as DatabaseError
 
-from hub import party_status, still_alive
+from hub import outbox, party_status
+from hub.checker import checker
 from hub.directory import holder
-from hub.drains.breaker import Rate, pause_after
+from hub.drains.breaker import STRIKES, Rate, pause_after
 from hub.drains.calls import Call
 from hub.drains.carrier import Carrier, Outcome, Verdict
 from hub.drains.ends import Ends
 from hub.drains.lanes import Item, Lane
-from hub.drains.rows import STATES, Fate
+from hub.drains.rows import STATES, Fate, Room
 from hub.drains.shard import Shard
 from hub.leases import RENEW_EVERY
 from hub.ocpi.datatypes import ConnectionStatus
@@ -53,10 +54,8 @@ ROWS_PER_LANE: Final = (20, 500)
 # Objects that are read at once, and bytes of bodies in open calls beyond which no more are read.
 READ_AT_ONCE: Final = 200
 BYTES_OPEN: Final = 64_000_000
-# After so many failures in a row of a lane the receiver is asked whether it is there at all.
-STRIKES: Final = 3
-# Receivers that are asked so at the same time.
-CHECKS: Final = 4
+# Threads for what takes the database seconds.
+ASIDE: Final = 4
 # A worker that stops waits this long for open calls; whoever goes on repeats the others.
 STOP_SECONDS: Final = 3.0
 
@@ -85,8 +84,8 @@ class Drain:
         self._loop = asyncio.get_running_loop()
         # Django's own connections: one for the directory, and some for what takes seconds.
         self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
-        self._checks = ThreadPoolExecutor(CHECKS, thread_name_prefix="drain-checks")
-        self._carrier = Carrier(self._aside)
+        self._checks = ThreadPoolExecutor(ASIDE, thread_name_prefix="drain-aside")
+        self._carrier = Carrier(self._aside, self._shard)
         try:
             await self._in_django(holder.current)
             async with asyncio.TaskGroup() as group:
@@ -166,19 +165,17 @@ class Drain:
                     busy_at = time.monotonic()
 
     async def _claim(self) -> None:
-        """Take what waits in each lane that has room for half of what it may hold."""
+        """Take what waits in each lane that has room for it."""
         if sum(len(lane.held) for lane in self._lanes.values()) >= ROWS_HELD:
             return
         room = _even_part(ROWS_HELD, len(self._lanes), *ROWS_PER_LANE)
-        rooms = {
-            key: room - len(lane.held) if 2 * len(lane.held) <= room else 0
-            for key, lane in self._lanes.items()
-        }
+        rooms: dict[tuple[int, str], Room] = {}
         copies: list[int] = []
         messages: list[int] = []
         for key, lane in self._lanes.items():
-            if rooms[key]:
-                (messages if lane.has_messages else copies).extend(lane.held)
+            rooms[key], held = lane.room(room)
+            if rooms[key].rows:
+                (messages if lane.has_messages else copies).extend(held)
         waiting, version = await self._shard.claim(rooms, room, copies, messages)
         if version > holder.snapshot.version:
             await self._look_at_directory()
@@ -188,7 +185,8 @@ class Drain:
             lane.add(row)
             taken[lane] += 1
         for lane, count in taken.items():
-            lane.has_more = count >= rooms.get((lane.platform_id, lane.module), room)
+            asked = rooms.get((lane.platform_id, lane.module), Room(room))
+            lane.has_more = count >= asked.rows or asked.priority == outbox.URGENT
             self._pump(lane)
 
     def _lane(self, platform_id: int, module: str) -> Lane:
@@ -308,6 +306,10 @@ class Drain:
             # One row that nobody has foreseen must not end the drain again and again.
             logger.exception("a push of %s cannot be carried", call.module)
             outcome = Outcome(Verdict.BROKEN, "the hub failed unexpectedly")
+        if outcome.verdict is Verdict.UNSENT:
+            lane.breaker.unused(is_probe=is_probe)
+            lane.ended(call.item)
+            return
         if outcome.verdict is Verdict.NO_ANSWER:
             await self._no_answer(lane, call, began, is_probe, outcome)
             return
@@ -341,14 +343,19 @@ class Drain:
         if was_away or (
             says_something and lane.breaker.strikes >= STRIKES and not await self._check(lane)
         ):
-            await self._give_up(lane, call, outcome, was_away=was_away)
+            await self._give_up(lane, call, outcome)
+            if was_away:  # The check has done so otherwise.
+                ago = time.monotonic() - began
+                await self._aside(party_status.is_away, lane.platform_id, outcome.text, ago)
+            await self._look_at_directory()
+            self._drop(lane.platform_id)
             return
         if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
             self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
             await self._ends.flush()
         self._again(lane, call, outcome)
 
-    async def _give_up(self, lane: Lane, call: Call, outcome: Outcome, *, was_away: bool) -> None:
+    async def _give_up(self, lane: Lane, call: Call, outcome: Outcome) -> None:
         """The receiver is OFFLINE: nothing waits for it any more."""
         if call.is_message:
             self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
@@ -357,10 +364,6 @@ class Drain:
             ids = frozenset(call.item.ids)
             lane.ended(call.item, ids)
             lane.release(ids)
-        if was_away:  # The check has done so otherwise.
-            await self._aside(party_status.is_away, lane.platform_id, outcome.text)
-        await self._look_at_directory()
-        self._drop(lane.platform_id)
 
     async def _check(self, lane: Lane) -> bool:
         """Whether the receiver answers at all; one check of it at a time."""
@@ -368,7 +371,9 @@ class Drain:
             return True
         self._checking.add(lane.platform_id)
         try:
-            is_alive: bool = await self._aside(still_alive.check_platform, lane.platform_id)
+            # Many that went together are asked together. A drain that ends leaves the check to end.
+            check = asyncio.wrap_future(checker.check(lane.platform_id))
+            is_alive = await asyncio.shield(check)
         finally:
             self._checking.discard(lane.platform_id)
         await self._look_at_directory()

@@ -1,11 +1,12 @@
 """What waits for one receiver: a lane for each module, in order for each object."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
-from hub.drains.breaker import Breaker, Rate
-from hub.drains.rows import Key, Waiting
+from hub.drains.breaker import STRIKES, Breaker, Rate
+from hub.drains.rows import Key, Room, Waiting
 
 # A lane asks for more when it holds no more than this.
 FEW: Final = 10
@@ -41,8 +42,9 @@ class Lane:
         self._rate = rate
         self._items: dict[Key, Item] = {}
         self._open: set[Key] = set()
-        # With something to send now, in the order in which they became so: urgent ones, others.
-        self._ready: tuple[dict[Key, Item], dict[Key, Item]] = ({}, {})
+        # With something to send now, in the order in which they became so: urgent ones, others,
+        # and those that failed again and again.
+        self._ready: tuple[dict[Key, Item], ...] = ({}, {}, {})
 
     @property
     def wants_more(self) -> bool:
@@ -53,6 +55,17 @@ class Lane:
     def is_empty(self) -> bool:
         """Whether it holds nothing at all."""
         return not self.held and not self._open
+
+    def room(self, most: int) -> tuple[Room, Collection[int]]:
+        """What it takes of what waits, where it may hold so many; and which rows it has of that.
+
+        More of everything when it holds no more than half. Else a few of what is urgent: that is
+        not to wait until a slow receiver has been told half of the rest.
+        """
+        if 2 * len(self.held) <= most:
+            return Room(most - len(self.held)), self.held
+        urgent = [one for item in self._items.values() if item.is_urgent for one in item.ids]
+        return Room(0 if self.has_messages else max(0, FEW - len(urgent)), priority=0), urgent
 
     def narrow(self) -> None:
         """The receiver has had too much: half as many at once."""
@@ -75,9 +88,15 @@ class Lane:
             self._make_ready(item)
 
     def _make_ready(self, item: Item) -> None:
-        if item.is_urgent:
-            self._ready[1].pop(item.key, None)
-        self._ready[not item.is_urgent].setdefault(item.key, item)
+        place = self._place(item)
+        for ready in self._ready:
+            if ready is not place:
+                ready.pop(item.key, None)
+        place.setdefault(item.key, item)
+
+    def _place(self, item: Item) -> dict[Key, Item]:
+        """Behind all others goes what the receiver may be unable to take whenever it comes."""
+        return self._ready[2 if item.failures >= STRIKES else int(not item.is_urgent)]
 
     def next_item(self, now: float, limit: int) -> Item | float | None:
         """What is to be told next; or when there will be something; or None until it changes."""
@@ -105,9 +124,9 @@ class Lane:
         self._open.discard(item.key)
         item.ids -= done
         if item.ids:
-            if item.failures:
+            if 0 < item.failures < STRIKES:
                 # What has been tried is tried first: a receiver is judged by one, not by many.
-                ready = self._ready[not item.is_urgent]
+                ready = self._place(item)
                 rest = dict(ready)
                 ready.clear()
                 ready[item.key] = item

@@ -62,8 +62,15 @@ class End(NamedTuple):
     is_message: bool = False
 
 
+class Room(NamedTuple):
+    """How many more rows a lane takes, of which priority at most."""
+
+    rows: int
+    priority: int = 1
+
+
 # A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
-def _claim(table: str, order: str, columns: str) -> str:
+def _claim(table: str, order: str, columns: str, more: str = "") -> str:
     return f"""
         WITH RECURSIVE lane AS (
             (SELECT receiver_id, module FROM {table} WHERE state = 'WAITING'
@@ -78,12 +85,13 @@ def _claim(table: str, order: str, columns: str) -> str:
         SELECT found.id, found.receiver_id, found.module, {columns},
                (SELECT max(version) FROM hub_directoryversion)
         FROM lane
-        LEFT JOIN unnest(%(receivers)s::bigint[], %(modules)s::text[], %(rooms)s::int[])
-                  AS known (receiver_id, module, room) USING (receiver_id, module)
+        LEFT JOIN unnest(%(receivers)s::bigint[], %(modules)s::text[], %(rooms)s::int[],
+                         %(priorities)s::int[])
+                  AS known (receiver_id, module, room, priority) USING (receiver_id, module)
         CROSS JOIN LATERAL (
             SELECT * FROM {table} AS row
             WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
-              AND row.state = 'WAITING' AND row.id <> ALL(%(held)s::bigint[])
+              AND row.state = 'WAITING' AND row.id <> ALL(%(held)s::bigint[]) {more}
             ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
         ) AS found
         WHERE lane.receiver_id %% %(shards)s = %(shard)s
@@ -92,7 +100,10 @@ def _claim(table: str, order: str, columns: str) -> str:
 
 
 _CLAIM_COPIES: Final = _claim(
-    "hub_stalecopy", "row.priority, row.id", "party, owner, object_id, variant, priority"
+    "hub_stalecopy",
+    "row.priority, row.id",
+    "party, owner, object_id, variant, found.priority",
+    "AND row.priority <= coalesce(known.priority, 1)",
 )
 _CLAIM_MESSAGES: Final = _claim("hub_delivery", "row.id", "ordering_key")
 
@@ -100,7 +111,7 @@ _CLAIM_MESSAGES: Final = _claim("hub_delivery", "row.id", "ordering_key")
 async def claim(
     database: Database,
     lease: Mapping[str, Any],
-    rooms: Mapping[tuple[int, str], int],
+    rooms: Mapping[tuple[int, str], Room],
     room: int,
     held: Iterable[int],
     held_messages: Iterable[int],
@@ -110,7 +121,8 @@ async def claim(
         **lease,
         "receivers": [receiver for receiver, _ in rooms],
         "modules": [module for _, module in rooms],
-        "rooms": list(rooms.values()),
+        "rooms": [one.rows for one in rooms.values()],
+        "priorities": [one.priority for one in rooms.values()],
         "room": room,
     }
     copies = await database.execute(_CLAIM_COPIES, {**asked, "held": list(held)}, binary=True)
@@ -260,11 +272,16 @@ _REFUSED: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
     UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
 ) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
-_WITHOUT_PATCH: Final = f"""{_HELD}, done AS (
-    UPDATE hub_stalecopy SET patch = NULL, outcome = sent.outcome
-    FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
-         AS sent (id, raised, outcome)
-    WHERE hub_stalecopy.id = sent.id AND state = 'WAITING'
+# In the order of all who write several (hub/outbox.py).
+_WITHOUT_PATCH: Final = f"""{_HELD}, same AS (
+    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
+        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+        AS sent (id, raised, outcome)
+    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.state = 'WAITING'
+    ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE OF copy
+), done AS (
+    UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
+    FROM same WHERE hub_stalecopy.id = same.id
 ) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
 _AS_A_WHOLE: Final = f"""{_HELD}, done AS (
     INSERT INTO hub_stalecopy AS whole (

@@ -14,7 +14,7 @@ from hub import leases
 from hub.directory import Directory
 from hub.drains import calls, rows
 from hub.drains.calls import Asked, Call
-from hub.drains.rows import End, Waiting
+from hub.drains.rows import End, Room, Waiting
 from hub.leases import Lease
 from hub.wakeups import connection_parameters
 
@@ -83,6 +83,11 @@ class Shard:
         return self._held is not None and self._held.is_held
 
     @property
+    def lease(self) -> Lease | None:
+        """What every call leaves under; None before it was taken."""
+        return self._held
+
+    @property
     def fence(self) -> int:
         """Of the lease that was taken last; 0 before."""
         return 0 if self._held is None else self._held.fence
@@ -127,7 +132,7 @@ class Shard:
 
     async def claim(
         self,
-        rooms: Mapping[tuple[int, str], int],
+        rooms: Mapping[tuple[int, str], Room],
         room: int,
         held: Iterable[int],
         held_messages: Iterable[int],

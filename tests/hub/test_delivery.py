@@ -14,12 +14,16 @@ from django.utils import timezone
 
 from hub import onboarding, outbox
 from hub.backlog import backlog
+from hub.directory import holder
 from hub.drains import rows
-from hub.drains.rows import End, Fate
+from hub.drains.calls import Call
+from hub.drains.carrier import Carrier, Verdict
+from hub.drains.lanes import Item
+from hub.drains.rows import End, Fate, Key, Room
 from hub.drains.shard import LeaseLost, Shard
 from hub.leases import LEASE
 from hub.models import Delivery, DrainLease, Party, Platform, Sharding
-from hub.ocpi.datatypes import Role
+from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ServerError
 from hub.wakeups import connection_parameters
 from simulators.testing import Running
@@ -362,6 +366,40 @@ def test_a_shard_has_one_holder_and_a_newer_fence_for_the_next(hub):
     asyncio.run(take_over())
 
 
+def test_not_a_byte_leaves_once_the_lease_has_ended(hub, emsp):
+    """What was read for a call may be older by then than what another drain has sent."""
+    party, number = emsp.simulator.party, next(_shards)
+    call = Call(
+        Item(Key("key", is_message=True)),
+        _platform(emsp),
+        CUSTOM,
+        InterfaceRole.RECEIVER,
+        "PUT",
+        "late",
+        b"{}",
+        ("NL", "HUB"),
+        (party.country_code, party.party_id),
+        str(uuid4()),
+    )
+
+    async def in_django(function, *arguments):
+        return await asyncio.to_thread(function, *arguments)
+
+    async def carried() -> list[Verdict]:
+        async with Shard(number, await in_django(Sharding.number)) as shard:
+            assert await shard.take()
+            carrier = Carrier(in_django, shard)
+            directory = await in_django(holder.refresh)
+            found = [(await carrier.carry(call, directory)).verdict]
+            await shard.release()
+            found.append((await carrier.carry(call, directory)).verdict)
+            carrier.close()
+            return found
+
+    assert asyncio.run(carried()) == [Verdict.TAKEN, Verdict.UNSENT]
+    assert len(emsp.simulator.got) == 1
+
+
 def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
     """In a transaction that is rolled back: the hub's own drains see nothing of it."""
     number = next(_shards)
@@ -385,6 +423,13 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
             (waiting,), _ = await rows.claim(database, mine, {}, 5, [], [])
             assert (waiting.platform_id, waiting.key.owner) == (number, "NL-CPO")
             assert (await rows.claim(database, mine, {}, 5, [waiting.id], []))[0] == []
+            # A lane that is full takes what is urgent alone.
+            full = {(number, "tariffs"): Room(5, outbox.URGENT)}
+            assert (await rows.claim(database, mine, full, 5, [], []))[0] == []
+            await database.execute(
+                "UPDATE hub_stalecopy SET priority = 0 WHERE id = %s", [waiting.id]
+            )
+            assert len((await rows.claim(database, mine, full, 5, [], []))[0]) == 1
             told = [End(waiting.id, 3, Fate.TOLD)]
             assert not await rows.end(database, taken_over, told)
             # It has changed meanwhile: what was sent is not the newest.

@@ -2,8 +2,8 @@
 
 from itertools import count
 
-from hub.drains.breaker import FIRST_PAUSE, LONGEST_PAUSE, Rate
-from hub.drains.lanes import Item, Lane
+from hub.drains.breaker import FIRST_PAUSE, LONGEST_PAUSE, STRIKES, Rate
+from hub.drains.lanes import FEW, Item, Lane
 from hub.drains.rows import Key, Waiting
 
 _ids = count(1)
@@ -130,6 +130,36 @@ def test_one_object_that_hangs_does_not_count_against_a_receiver_that_answers_ot
     lane.ended(hanging)
     lane.add(row("another"))
     assert names(begin(lane, 10.0)) == ["another"]
+
+
+def test_what_fails_whenever_it_comes_lets_the_others_go_first():
+    """The receiver answers checks and dies of this one: it would be the probe for ever."""
+    lane, now = holding(row("A", is_urgent=True), limit=1), 0.0
+    for _ in range(STRIKES):
+        ((item, is_probe),) = begin(lane, now)
+        assert item.key.name == "A"
+        assert lane.breaker.failed(now, now, is_probe=is_probe)
+        item.failures, item.due = item.failures + 1, now
+        lane.ended(item)
+        now = lane.breaker.closed_from
+    lane.add(row("B"))
+    lane.add(row("A", is_urgent=True))
+    ((other, _),) = begin(lane, now)
+    assert other.key.name == "B"
+    lane.breaker.answered(now)
+    lane.ended(other, frozenset(other.ids))
+    assert names(begin(lane, now)) == ["A"]
+
+
+def test_a_full_lane_has_room_for_what_is_urgent():
+    lane = holding(*(row(str(n)) for n in range(8)))
+    room, held = lane.room(20)
+    assert (room.rows, room.priority, len(held)) == (12, 1, 8)
+    assert lane.room(10) == ((FEW, 0), [])
+    lane.add(urgent := row("E", is_urgent=True))
+    assert lane.room(10) == ((FEW - 1, 0), [urgent.id])
+    messages = holding(*(row(str(n), is_message=True) for n in range(8)))
+    assert messages.room(10) == ((0, 0), [])
 
 
 def test_a_pause_that_the_receiver_asks_for_is_kept():
