@@ -1,11 +1,12 @@
 """Log lines: whatever others wrote stays within its line; and one system call for many of them."""
 
 import logging
+import re
 import threading
-import time
-from typing import Any, Final
+from typing import Any
 
 SECONDS = 0.2
+_SHOWN = re.compile(r"%\((\w+)\)").findall
 # What a message says; a stranger's may be as long as an answer can be.
 LONGEST = 4_000
 
@@ -20,7 +21,15 @@ def escaped(text: str) -> str:
 
 
 class Line(logging.Formatter):
-    """One line for each record; those of a traceback cannot be taken for another record's."""
+    """One line for each record; those of a traceback cannot be taken for another record's.
+
+    One `is_brief` where level, name and message are all that it shows.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        shown = set(_SHOWN(self._fmt or "%(message)s"))
+        self.is_brief = shown <= {"levelname", "name", "message"}
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line itself."""
@@ -29,6 +38,13 @@ class Line(logging.Formatter):
             text = f"{text[:LONGEST]}… ({len(text)} characters)"
         return escaped(text)
 
+    def brief(self, level: str, name: str, text: str) -> str:
+        """The same line of what is no record."""
+        told = (self._fmt or "%(message)s") % {"levelname": level, "name": name, "message": text}
+        if len(told) > LONGEST:
+            told = f"{told[:LONGEST]}… ({len(told)} characters)"
+        return escaped(told)
+
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Its text may quote what others wrote, line breaks and all."""
         return _indented(super().formatException(ei))
@@ -36,22 +52,6 @@ class Line(logging.Formatter):
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """Likewise."""
         return _indented(super().formatStack(stack_info))
-
-
-# What no line of ours shows of it.
-_NOTHING_MORE: Final = logging.makeLogRecord(
-    {"levelno": logging.INFO, "levelname": "INFO"}
-).__dict__
-
-
-def tell(logger: logging.Logger, message: str, *arguments: object) -> None:
-    """`logger.info`, for what is told of each message: for a record's bare bones."""
-    if logger.isEnabledFor(logging.INFO):
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        created = time.time()
-        more = {"name": logger.name, "msg": message, "args": arguments, "created": created}
-        record.__dict__ = {**_NOTHING_MORE, **more, "msecs": created % 1 * 1000}
-        logger.handle(record)
 
 
 def _indented(text: str) -> str:
@@ -82,6 +82,13 @@ class Batches(logging.StreamHandler):  # type: ignore[type-arg]
         except Exception:
             self.handleError(record)
 
+    def tell(self, line: str) -> None:
+        """A line as it is written."""
+        with self.lock or threading.RLock():
+            self._lines.append(line)
+            if len(self._lines) == 1:
+                self._has_lines.set()
+
     def flush(self) -> None:
         """Also at exit (logging.shutdown)."""
         with self.lock or threading.RLock():
@@ -100,3 +107,32 @@ class Batches(logging.StreamHandler):  # type: ignore[type-arg]
             except (OSError, ValueError):
                 # A full disk, a closed pipe: these lines are lost, as there is nowhere to say so.
                 continue
+
+
+def tell(logger: logging.Logger, message: str, *arguments: object) -> None:
+    """`logger.info`, for what is told of each message: it makes no record where nobody wants one.
+
+    Whoever else listens, by a handler or a filter of its own, gets one.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    only = _only_handler(logger)
+    if only is not None and isinstance(only.formatter, Line) and only.formatter.is_brief:
+        only.tell(only.formatter.brief("INFO", logger.name, message % arguments))
+    else:
+        logger.info(message, *arguments)
+
+
+def _only_handler(logger: logging.Logger) -> Batches | None:
+    """The one that writes all lines, unless anybody else wants to see them."""
+    found: logging.Handler | None = None
+    asked: logging.Logger | None = None if logger.filters else logger
+    while asked is not None:
+        if asked.handlers:
+            if found is not None or len(asked.handlers) > 1:
+                return None
+            found = asked.handlers[0]
+        asked = asked.parent if asked.propagate else None
+    if isinstance(found, Batches) and not found.filters and found.level <= logging.INFO:
+        return found
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from hub import log
 from hub.log import LONGEST, Batches, Line, escaped
 from tests.hub.strangers import until
 
@@ -128,3 +129,33 @@ logging.getLogger("uvicorn.error").error("odd\\nforged")
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr == "ERROR   uvicorn.error odd\\nforged\n"
+
+
+def test_what_is_told_of_each_message_is_the_line_that_a_record_makes():
+    stream = io.StringIO()
+    logger = _logging_to(stream)
+    handler = logger.handlers[0]
+    handler.setFormatter(Line("%(levelname)-7s %(name)s %(message)s"))
+    heard: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    for arguments in (("a\nb", 1), ("\u202e" + "x" * LONGEST, 2)):
+        log.tell(logger, "%s and %d", *arguments)
+        logger.info("%s and %d", *arguments)
+    handler.flush()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == lines[1] == "INFO    tests.log a\\nb and 1"
+    assert lines[2] == lines[3]
+    logger.addHandler(Listening())
+    log.tell(logger, "%s", "seen")
+    assert heard == ["seen"]
+    handler.flush()
+    assert stream.getvalue().splitlines()[4:] == ["INFO    tests.log seen"]
+    quiet = _logging_to(stream)
+    quiet.setLevel(logging.WARNING)
+    log.tell(quiet, "%s", "not seen")
+    quiet.handlers[0].flush()
+    assert "not seen" not in stream.getvalue()
