@@ -46,7 +46,15 @@ class Cdr(StoredObject):
             models.UniqueConstraint(fields=["owner", "object_id", "audience"], name="cdr_once")
         ]
         indexes = [
-            models.Index(fields=["audience", "id"], name="cdr_by_emsp"),
+            # Lists and counts of a party, out of these alone: no column of a CDR ever changes.
+            models.Index(
+                fields=["owner", "id"], include=["last_updated"], name="cdr_list_of_owner"
+            ),
+            models.Index(
+                fields=["audience", "id"],
+                include=["owner", "last_updated"],
+                name="cdr_list_of_emsp",
+            ),
             models.Index(fields=["last_updated"], name="cdr_by_last_updated"),
             models.Index(fields=["received_at"], name="cdr_by_age"),
         ]
@@ -55,6 +63,12 @@ class Cdr(StoredObject):
     def visible_to(cls, viewer: PartyId) -> "models.QuerySet[Cdr]":
         """The CDRs of a CPO, and those of an eMSP's drivers."""
         return cls.objects.filter(models.Q(owner=str(viewer)) | models.Q(audience=str(viewer)))
+
+    @classmethod
+    def lists_of(cls, viewer: PartyId) -> "list[models.QuerySet[Cdr]]":
+        """The same as lists that share no row, each with an index of its own."""
+        taken = cls.objects.filter(audience=str(viewer)).exclude(owner=str(viewer))
+        return [cls.objects.filter(owner=str(viewer)), taken]
 
     @classmethod
     def at(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> "Cdr | None":

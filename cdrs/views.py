@@ -21,7 +21,7 @@ class CdrsSender(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """GET All: the CDRs of the asking CPO, or those that an eMSP was sent through the hub."""
-        return list_page(Cdr.visible_to(exchange_of(request).caller), request)
+        return list_page(Cdr.lists_of(exchange_of(request).caller), request)
 
 
 class KeptCdr(OcpiView):

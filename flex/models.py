@@ -1,6 +1,7 @@
 """Who is flexibility provider (FSP), for which session, since when (SCALE D2.3, 8.4 and 11)."""
 
 from django.db import models
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hub import statements
@@ -132,6 +133,15 @@ class FspAssignment(models.Model):
                 name="one_open_fsp_per_session",
             ),
             models.UniqueConstraint(fields=["session", "epoch"], name="fsp_epoch_once"),
+        ]
+        indexes = [
+            models.Index(
+                Upper("fsp_country_code"),
+                Upper("fsp_party_id"),
+                "session",
+                condition=models.Q(ended_at__isnull=True),
+                name="open_fsp_sessions",
+            )
         ]
 
     def __str__(self) -> str:

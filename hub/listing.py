@@ -8,20 +8,23 @@ client has reckoned itself is counted from the first row on, as the text says.
 
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
 from django.conf import settings
-from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub import leaving_out, statements
+from hub.lately import by_row
 from hub.ocpi import envelope
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.pagination import Page, page_headers, read_page
 from hub.views import JSON, Exchange, exchange_of
 
+Rows = QuerySet[Any]
 _MARK: Final = "after"
 
 
@@ -49,22 +52,23 @@ class _Mark:
         return f"{self.offset}.{self.row}.{self.of}"
 
 
-def list_page(rows: "models.QuerySet[Any]", request: Request) -> HttpResponse:
-    """One page of a GET List: stored documents joined as they are, oldest objects first."""
+def list_page(rows: "Rows | Sequence[Rows]", request: Request) -> HttpResponse:
+    """One page of a GET List: stored documents joined as they are, oldest objects first.
+
+    `rows` may be several lists of one table that share no row.
+    """
     exchange, query = exchange_of(request), request.query_params
     page = read_page(query)
-    if page.date_from is not None:
-        rows = rows.filter(last_updated__gte=page.date_from)
-    if page.date_to is not None:
-        rows = rows.filter(last_updated__lt=page.date_to)
+    lists = [_within(one, page) for one in ([rows] if isinstance(rows, QuerySet) else rows)]
     of = _list_id(exchange, page)
     mark = _Mark.read(query.get(_MARK, ""), page, of)
     if mark is None and not page.offset:
-        leaving_out.count_in_list(rows, exchange.platform)
-    rows = leaving_out.listed(rows, exchange.platform)
-    joined, last_row, count = _documents(rows, page, mark)
+        for one in lists:
+            leaving_out.count_in_list(one, exchange.platform)
+    lists = [leaving_out.listed(one, exchange.platform) for one in lists]
+    joined, last_row, count = _documents(lists, page, mark)
     has_next = count > page.limit
-    total = max(_total(rows, of, is_exact=mark is None), page.offset + count if count else 0)
+    total = max(_total(lists, of, is_exact=mark is None), page.offset + count if count else 0)
     response = HttpResponse(envelope.success_of_list(joined), content_type=JSON)
     url = (
         f"{settings.BASE_URL}/ocpi/{VERSION}/{exchange.place.role.lower()}/{exchange.place.module}"
@@ -77,38 +81,59 @@ def list_page(rows: "models.QuerySet[Any]", request: Request) -> HttpResponse:
     return response
 
 
+def _within(rows: Rows, page: Page) -> Rows:
+    """What was last updated between the page's times."""
+    if page.date_from is not None:
+        # A kind without an index of `last_updated` knows another way.
+        since = getattr(rows.model, "updated_since", None)
+        if since is None:
+            rows = rows.filter(last_updated__gte=page.date_from)
+        else:
+            rows = since(rows, page.date_from)
+    if page.date_to is not None:
+        rows = rows.filter(last_updated__lt=page.date_to)
+    return rows
+
+
 def _list_id(exchange: Exchange, page: Page) -> int:
     said = f"{exchange.place.module} {exchange.caller} {page.date_from} {page.date_to}"
     return zlib.crc32(said.encode())
 
 
-def _documents(
-    rows: "models.QuerySet[Any]", page: Page, mark: _Mark | None
-) -> tuple[bytes, int, int]:
+def _documents(lists: Sequence[Rows], page: Page, mark: _Mark | None) -> tuple[bytes, int, int]:
     """The documents of a page, the row of the last one, and how many there are, up to one more.
 
-    PostgreSQL joins them: half of the time of a page, when a hundred rows came one by one.
+    PostgreSQL joins them: half of the time of a page, when a hundred rows came one by one. The
+    numbers are found first: a document is only read for what is sent.
     """
     skipped = page.offset
     if mark is not None:
-        rows, skipped = rows.filter(id__gt=mark.row), page.offset - mark.offset
-    rows = rows.order_by("id")
-    keys = rows.values("id")[skipped : skipped + page.limit + 1]
-    found = rows[: page.limit]
-    if skipped:
-        # The keys are found first: a document is only read for what is sent.
-        shown = rows.values("id")[skipped : skipped + page.limit]
-        found = rows.model._default_manager.filter(pk__in=shown).order_by("id")
-    documents, own = found.values("id", "document").query.sql_with_params()
-    ids, theirs = keys.query.sql_with_params()
-    # The order is that of the rows: to ask for it again would sort the documents.
+        lists, skipped = [one.filter(id__gt=mark.row) for one in lists], page.offset - mark.offset
+    most = skipped + page.limit + 1
+    queries = [
+        by_row(one, page.date_from, is_begun=mark is not None).values("id")[:most] for one in lists
+    ]
+    told = [one.query.sql_with_params() for one in queries]
+    numbers = " UNION ALL ".join(f"({query})" for query, _ in told)
+    table = lists[0].model._meta.db_table
+    # Their order is that of the index: to ask for it again would sort the documents.
     statement = f"""
+        WITH numbers AS MATERIALIZED (
+            SELECT id FROM ({numbers}) AS one ORDER BY id OFFSET %s LIMIT %s
+        )
         SELECT coalesce(string_agg(document, ','::bytea), ''), coalesce(max(id), 0),
-               (SELECT count(*) FROM ({ids}) AS keys)
-        FROM ({documents}) AS found (id, document)
+               (SELECT count(*) FROM numbers)
+        FROM (
+            SELECT id, document FROM {table}
+            WHERE id = ANY (ARRAY (SELECT id FROM numbers ORDER BY id LIMIT %s)) ORDER BY id
+        ) AS found
     """  # noqa: S608 - made by Django
-    # Not prepared with an offset: a plan for any of them is a bad one.
-    [answer] = statements.run(statement, (*theirs, *own), prepare=not skipped)
+    given = [value for _, parameters in told for value in parameters]
+    # Not prepared with an offset or a time: a plan for any of them is a bad one.
+    is_plain = not skipped and page.date_from is None and page.date_to is None
+    [answer] = statements.run(
+        statement, [*given, skipped, page.limit + 1, page.limit], prepare=is_plain
+    )
     return cast("tuple[bytes, int, int]", answer)
 
 
@@ -121,13 +146,13 @@ _MOST_TOTALS: Final = 1000
 _totals: dict[int, tuple[int, float]] = {}
 
 
-def _total(rows: "models.QuerySet[Any]", of: int, *, is_exact: bool) -> int:
+def _total(lists: Sequence[Rows], of: int, *, is_exact: bool) -> int:
     """How many objects a list has; exactly where a client reckons with it (Pagination, NOTE)."""
     begun = time.monotonic()
     total, valid_until = _totals.get(of, (0, 0.0))
     if not is_exact and valid_until > begun:
         return total
-    total = rows.order_by().count()
+    total = sum(one.order_by().count() for one in lists)
     if len(_totals) >= _MOST_TOTALS:
         _totals.clear()  # In one step: other threads are at it too.
     ended = time.monotonic()

@@ -19,6 +19,7 @@ from hub import leaving_out, outbox, party_status, statements
 from hub.broadcasts import addressee
 from hub.directory import Directory, PartyEntry, current_version, holder, is_confirmed
 from hub.kinds import KINDS as KINDS
+from hub.lately import by_row
 from hub.models import Replay
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
@@ -110,7 +111,8 @@ def _rows(
         shown = shown.filter(received_at__gte=replay.since)
     after = replay.after if module == replay.module else 0
     columns = {"id", "audience", "told_by", "received_at", *kind.IDENTITY}
-    return list(shown.filter(id__gt=after).order_by("id").values(*columns)[:CHUNK])
+    shown = by_row(shown.filter(id__gt=after), replay.since, is_begun=after > 0)
+    return list(shown.values(*columns)[:CHUNK])
 
 
 def _mark(

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import msgspec
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -71,6 +72,13 @@ class Location(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="location_by_id"),
             models.Index(fields=["last_updated"], name="location_by_last_updated"),
+            # What came since a time (hub/replay.py).
+            BrinIndex(
+                fields=["received_at"],
+                name="location_by_arrival",
+                autosummarize=True,
+                pages_per_range=8,
+            ),
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="location_variants"
             ),

@@ -6,9 +6,10 @@ Pushes and preferences go to one party, through the gateway; flex/relay.py keeps
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from hub.directory import holder
 from hub.listing import list_page
 from hub.views import OcpiView, exchange_of
-from sessions.audience import sessions_for
+from sessions.audience import lists_for
 
 
 class SessionsSender(OcpiView):
@@ -16,4 +17,4 @@ class SessionsSender(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """GET All: the Sessions that the caller may see."""
-        return list_page(sessions_for(exchange_of(request).caller), request)
+        return list_page(lists_for(exchange_of(request).caller, holder.snapshot), request)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models, transaction
 
 from hub import quotas
@@ -34,6 +35,13 @@ class Tariff(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="tariff_by_id"),
             models.Index(fields=["last_updated"], name="tariff_by_last_updated"),
+            # What came since a time (hub/replay.py).
+            BrinIndex(
+                fields=["received_at"],
+                name="tariff_by_arrival",
+                autosummarize=True,
+                pages_per_range=8,
+            ),
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="tariff_variants"
             ),

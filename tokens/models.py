@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import msgspec
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from hub.ocpi.errors import InvalidParameters, UnknownToken
@@ -41,6 +42,13 @@ class Token(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="token_by_uid"),
             models.Index(fields=["last_updated"], name="token_by_last_updated"),
+            # What came since a time (hub/replay.py).
+            BrinIndex(
+                fields=["received_at"],
+                name="token_by_arrival",
+                autosummarize=True,
+                pages_per_range=8,
+            ),
             models.Index(
                 fields=["audience"], condition=~models.Q(audience=""), name="token_variants"
             ),

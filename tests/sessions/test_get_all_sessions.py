@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from flex.models import FspAssignment
+from hub.models import Agreement
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 from simulators.messages import Reply
 from tests.flex.agreements import agree
+from tests.hub.strangers import until
 from tests.scripted import Actor, code
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "ocpi"
@@ -121,3 +123,25 @@ def test_what_the_emsp_has_refused_is_in_nobodys_list(listed):
     listed.emsp.answers("REFUSED-1", Reply(status_code=2001))
     assert code(listed.cpo.put_session("REFUSED-1", listed.emsp)) == 2001
     assert "REFUSED-1" not in seen(listed.cpo) + seen(listed.emsp)
+
+
+def test_of_a_pair_that_was_closed_only_the_owner_sees_its_sessions(listed, hub):
+    scsp, emsp = Actor(hub, Role.SCSP), Actor(hub, Role.EMSP)
+    agreement = agree(scsp, cpo=listed.cpo, emsp=emsp)
+    listed.cpo.put_session("CLOSED-1", emsp)
+    assert seen(scsp) == seen(emsp) == ["CLOSED-1"]
+    cpo = listed.cpo.party
+    for viewer in (scsp, emsp):
+        row = Agreement.objects.create(
+            country_code_a=cpo.country_code,
+            party_id_a=cpo.party_id,
+            country_code_b=viewer.party.country_code,
+            party_id_b=viewer.party.party_id,
+            module="sessions",
+            is_open=False,
+        )
+        until(lambda viewer=viewer: seen(viewer) == [])
+        assert "CLOSED-1" in seen(listed.cpo)
+        row.delete()
+        until(lambda viewer=viewer: seen(viewer) == ["CLOSED-1"])
+    agreement.delete()
