@@ -12,7 +12,6 @@ from typing import Final
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from prometheus_client import Metric
@@ -24,6 +23,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from hub import owed
 from hub.deviations import noting
 from hub.models import Party, Platform
 from hub.quotas import Usage, What
@@ -144,28 +144,34 @@ def _counted(
 
 
 def _queues(platform: Callable[[str], str]) -> Iterator[Metric]:
-    """What waits for each receiver now, and for how long: one query of the waiting rows alone."""
+    """What waits for each receiver now, and for how long, and what it has not taken.
+
+    By platform alone: with modules there were thousands of numbers, which the console has.
+    """
     waiting = GaugeMetricFamily(
-        "flexhub_deliveries_waiting", "Pushes that wait for a receiver.", labels=("platform",)
+        "flexhub_deliveries_waiting",
+        "Objects and messages that wait for a receiver.",
+        labels=("platform",),
     )
     age = GaugeMetricFamily(
         "flexhub_delivery_queue_age_seconds",
-        "How long the oldest push has waited.",
+        "How long the oldest of them has waited.",
+        labels=("platform",),
+    )
+    refused = GaugeMetricFamily(
+        "flexhub_objects_refused",
+        "Objects that a receiver does not take as they are now.",
         labels=("platform",),
     )
     now = timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT receiver_id, count(*), min(since) FROM ("
-            "SELECT receiver_id, created_at AS since FROM hub_delivery WHERE state = 'WAITING' "
-            "UNION ALL SELECT receiver_id, first_at FROM hub_stalecopy WHERE state = 'WAITING'"
-            ") AS waiting GROUP BY receiver_id ORDER BY receiver_id"
-        )
-        for receiver, number, oldest in cursor.fetchall():
-            waiting.add_metric([platform(str(receiver))], number)
-            age.add_metric([platform(str(receiver))], max((now - oldest).total_seconds(), 0.0))
+    for receiver, number, oldest in owed.by_receiver():
+        waiting.add_metric([platform(str(receiver))], number)
+        age.add_metric([platform(str(receiver))], max((now - oldest).total_seconds(), 0.0))
+    for receiver, number in owed.refused_by_receiver():
+        refused.add_metric([platform(str(receiver))], number)
     yield waiting
     yield age
+    yield refused
 
 
 def _quotas() -> Iterator[Metric]:

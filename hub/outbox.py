@@ -14,11 +14,10 @@ from django.db import transaction
 from hub import statements
 from hub.backlog import backlog
 from hub.models import Delivery
+from hub.stale_copies import PART_OF as PART_OF
 from hub.workers.wake import nudge as nudge
 from hub.workers.wake import wake as wake
 
-# Between the names of a part; stands in no id.
-PART_OF: Final = "\x1f"
 # So many correlation ids of earlier changes are remembered of a mark.
 MERGED_AT_MOST: Final = 30
 URGENT, USUAL = 0, 1
@@ -149,6 +148,28 @@ def forget(platform_id: int, party: str | None = None) -> tuple[int, datetime | 
         [platform_id, party, party],
     )
     return number, oldest
+
+
+# In the order in which marks are written: two writers never wait in a circle.
+_AGAIN: Final = """
+    WITH same AS (
+        SELECT id FROM hub_stalecopy WHERE id = ANY(%s::bigint[]) AND state = 'REFUSED'
+        ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE
+    )
+    UPDATE hub_stalecopy AS copy
+    SET state = 'WAITING', raised = raised + 1, patch = NULL, held = '', merged = '{}',
+        outcome = '', first_at = now()
+    FROM same WHERE copy.id = same.id RETURNING copy.id
+"""
+
+
+def try_again(ids: Iterable[int]) -> int:
+    """Tell once more what its receiver has refused, by the ids of marks; how many those were."""
+    with transaction.atomic():
+        found = statements.run(_AGAIN, [list(ids)])
+        if found:
+            wake_at_commit()
+    return len(found)
 
 
 def enqueue(deliveries: Sequence[Delivery]) -> None:

@@ -1,8 +1,15 @@
 """The state that the hub owes its receivers (transport_and_format, Broadcast Push)."""
 
+from typing import Final
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+
+from hub.ocpi import masking
+
+# Between the names of a part; stands in no id.
+PART_OF: Final = "\x1f"
 
 
 class CopyState(models.TextChoices):
@@ -67,8 +74,23 @@ class StaleCopy(models.Model):
                 fields=["receiver", "module", "priority", "id"],
                 name="stale_copy_waiting",
                 condition=models.Q(state="WAITING"),
-            )
+            ),
+            models.Index(
+                fields=["receiver", "module", "first_at"],
+                name="stale_copy_refused",
+                condition=models.Q(state="REFUSED"),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.module} {self.owner} {self.object_id} at {self.receiver_id}"
+        return f"{self.module} {self.owner} {self.shown_id} at {self.receiver_id}"
+
+    @property
+    def shown_id(self) -> str:
+        """The object's id as people may see it: a Token's uid is a secret."""
+        return masking.hint(self.object_id) if self.module == "tokens" else self.object_id
+
+    @property
+    def shown_part(self) -> str:
+        """`EVSE`, or `EVSE/Connector`; empty for the whole object."""
+        return self.part.replace(PART_OF, "/")

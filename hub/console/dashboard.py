@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from charging_profiles.models import CommandState, ProfileCommand
+from hub import owed
 from hub.console import deliveries, profile_commands
 from hub.console.charging import STATUS_COLOURS as SESSION_COLOURS
+from hub.console.owed import state_badge
 from hub.console.statuses import status_badge
-from hub.console.tables import badge
+from hub.console.tables import ago, badge
 from hub.models import Delivery, DeliveryState, Party
 from hub.ocpi.datatypes import ConnectionStatus
+from hub.stale_copies import CopyState
 from sessions.models import Session
 from sessions.objects import SessionStatus
 
@@ -30,7 +34,7 @@ class Line:
     """One number and where it leads."""
 
     badge: SafeString
-    count: int
+    count: str
     url: str
 
 
@@ -39,9 +43,10 @@ class Tile:
     """A heading, a number, and what it is made of."""
 
     title: str
-    count: int
+    count: str
     lines: list[Line]
     nothing: str
+    note: SafeString | str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def _lines(
     field: str,
 ) -> list[Line]:
     return [
-        Line(draw(key), counts[key], f"{reverse(url)}?{field}__exact={key}")
+        Line(draw(key), owed.as_text(counts[key]), f"{reverse(url)}?{field}__exact={key}")
         for key in order
         if counts.get(key)
     ]
@@ -90,7 +95,8 @@ def _parties() -> Tile:
     counts = _counts(Party.objects.all(), "status")
     lines = _lines(counts, ConnectionStatus, status_badge, "admin:hub_party_changelist", "status")
     total = sum(counts.values())
-    return Tile("Parties connected", counts.get("CONNECTED", 0), lines, _none(total, "Invite one."))
+    connected = str(counts.get("CONNECTED", 0))
+    return Tile("Parties connected", connected, lines, _none(total, "Invite one."))
 
 
 def _none(total: int, text: str) -> str:
@@ -106,7 +112,7 @@ def _sessions() -> Tile:
 
     url = "admin:ocpi_sessions_session_changelist"
     lines = _lines(counts, SessionStatus, draw, url, "status")
-    return Tile("Sessions active", counts.get("ACTIVE", 0), lines, "None goes on now.")
+    return Tile("Sessions active", str(counts.get("ACTIVE", 0)), lines, "None goes on now.")
 
 
 def _commands(since: datetime) -> Tile:
@@ -120,22 +126,42 @@ def _commands(since: datetime) -> Tile:
     url = "admin:ocpi_charging_profiles_profilecommand_changelist"
     lines = _lines(counts, CommandState, draw, url, "state")
     title = "Profile commands in the last hour"
-    return Tile(title, sum(counts.values()), lines, "No FSP asked for anything.")
+    return Tile(title, str(sum(counts.values())), lines, "No FSP asked for anything.")
 
 
 def _deliveries(since: datetime) -> Tile:
-    """What waits, however old; the rest of the last hour."""
+    """What waits, however old: objects and messages; of messages also what ended in the hour."""
     ended = Delivery.objects.exclude(state=DeliveryState.WAITING)
     counts = _counts(ended.filter(created_at__gte=since), "state")
-    counts["WAITING"] = Delivery.objects.filter(state=DeliveryState.WAITING).count()
+    waiting = Delivery.objects.filter(state=DeliveryState.WAITING)
+    found = waiting.aggregate(number=Count("pk"), oldest=Min("created_at"))
+    counts["WAITING"] = found["number"]
 
     def draw(state: str) -> SafeString:
         known = DeliveryState(state)
         return badge(known.value, deliveries.STATE_COLOURS[known], str(known.label))
 
     lines = _lines(counts, DeliveryState, draw, "admin:hub_delivery_changelist", "state")
-    title = "Deliveries in the last hour"
-    return Tile(title, sum(counts.values()), lines, "There was nothing to push.")
+    objects = {CopyState.WAITING: owed.waiting(), CopyState.REFUSED: owed.refused()}
+    lines += [
+        Line(state_badge(state, "objects "), owed.as_text(number), reverse("owed"))
+        for state, number in objects.items()
+        if number
+    ]
+    oldest = min((*owed.oldest().values(), found["oldest"] or timezone.now()))
+    total = sum(counts.values()) + objects[CopyState.WAITING]
+    is_more = objects[CopyState.WAITING] > owed.MOST_COUNTED
+    return Tile(
+        "Deliveries in the last hour",
+        owed.as_text(owed.MOST_COUNTED + 1) if is_more else f"{total:,}",
+        lines,
+        "There was nothing to push.",
+        _came(oldest) if found["number"] or objects[CopyState.WAITING] else "",
+    )
+
+
+def _came(moment: datetime) -> SafeString:
+    return format_html("The oldest came {}.", ago(moment) or "")
 
 
 def _failures(since: datetime) -> list[Failure]:

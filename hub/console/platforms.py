@@ -14,7 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub import outbox, registration
-from hub.console import conformance, connecting, deviations, invitation, quotas
+from hub.console import conformance, connecting, deviations, invitation, owed, quotas
 from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
@@ -84,6 +84,7 @@ class PlatformAdmin(ReadOnlyTable):
                     "beyond",
                     "remarks_",
                     "checks_",
+                    "owed_",
                     "usage_",
                 )
             },
@@ -125,6 +126,7 @@ class PlatformAdmin(ReadOnlyTable):
         "beyond",
         "remarks_",
         "checks_",
+        "owed_",
         "usage_",
         "versions_url",
         "token_form_",
@@ -206,6 +208,11 @@ class PlatformAdmin(ReadOnlyTable):
     def left_out_for_others(self, platform: Platform) -> SafeString | None:
         """Who does not see what of it."""
         return deviations.left_out_of(platform)
+
+    @column("owed to it")
+    def owed_(self, platform: Platform) -> SafeString | None:
+        """What waits for it or was refused, by module."""
+        return owed.of_platform(platform)
 
     @column("quotas")
     def usage_(self, platform: Platform) -> SafeString | None:

@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.urls import path
 
-from hub.console import messages
+from hub.console import messages, owed
 
 urlpatterns = [
     path("messages/", admin.site.admin_view(messages.page), name="messages"),
     path("messages/exchange/", admin.site.admin_view(messages.exchange), name="exchange"),
+    path("owed/", admin.site.admin_view(owed.page), name="owed"),
     path("api/messages", messages.api, name="api-messages"),
 ]

@@ -19,6 +19,7 @@ from hub.models import (
     Party,
     Platform,
     PlatformHealth,
+    StaleCopy,
 )
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
@@ -266,6 +267,31 @@ def stored(number: int = 0) -> None:
         Cdr.taken(cpo, emsp, minimal.as_json(bill), answer)
 
 
+def marks(receiver: Platform) -> None:
+    """What waits for its party and what it has refused; a Token's uid among it."""
+    now = timezone.now()
+    refused: dict[str, object] = {"state": "REFUSED", "outcome": "HTTP 200, OCPI 2001: Invalid"}
+    marked: tuple[tuple[str, str, str, dict[str, object]], ...] = (
+        ("tokens", "DE-MSP", TOKEN_UID, {"variant": "RFID", "priority": 0}),
+        ("locations", "NL-CPO", "LOC0", {"part": "3256\x1f1", "raised": 4, "merged": ["m1"]}),
+        ("locations", "NL-CPO", "LOC1", refused),
+        ("tokens", "DE-MSP", f"{TOKEN_UID}R", {"variant": "RFID", **refused}),
+        ("tariffs", "NL-CPO", "T1", {"is_deleted": True}),
+    )
+    for number, (module, owner, name, values) in enumerate(marked):
+        StaleCopy.objects.create(
+            receiver=receiver,
+            party="NL-SCS",
+            module=module,
+            owner=owner,
+            object_id=name,
+            spelling=f"{owner[:2]}/{owner[3:]}/{name}",
+            correlation_id=f"mark-{number}",
+            first_at=now - timedelta(minutes=7 + number),
+            **values,
+        )
+
+
 def _named(owner: PartyId, object_id: str) -> dict[str, str]:
     return {"owner": str(owner), "object_id": object_id}
 
@@ -317,3 +343,4 @@ def fill() -> None:
     first = Session.objects.get(session_id="S-00000")
     commands(first, scsp, cpo)
     deliveries(first, scsp)
+    marks(scsp)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
-from hub.models import Agreement, Delivery, Erasure, Party, Platform
+from hub.models import Agreement, Delivery, Erasure, Party, Platform, StaleCopy
 from locations.models import Location
 from sessions.models import Session
 from tariffs.models import Tariff
@@ -22,6 +22,7 @@ READ_ONLY = (
     Platform,
     Party,
     Delivery,
+    StaleCopy,
     Session,
     ProfileCommand,
     PreferenceCopy,
@@ -83,6 +84,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
     before = queries_of_lists(console)
     cpo = rows.platform("Second", ("NL", "SEC", "CPO"), ("NL", "SEC", "EMSP"))
     scsp = rows.platform("Third", ("NL", "THI", "SCSP"))
+    rows.marks(scsp)
     for number in range(20, 25):
         kept = rows.session(number)
         rows.preferences(kept, 3)
