@@ -189,8 +189,8 @@ def _instead(response: Response) -> str:
     kind = response.headers.get("content-type", "").lower()
     if b"<html" in head or head.startswith(b"<!doctype html") or "html" in kind:
         return (
-            "and an HTML page, where JSON is due: is this the URL of an OCPI endpoint, open "
-            "without a login?"
+            "and an HTML page, where JSON is due (is this the URL of an OCPI endpoint, open "
+            "without a login?)"
         )
     if head.startswith(b"<"):
         return "and XML, where JSON is due"

@@ -303,9 +303,8 @@ def _moved(target: URL, answer: http_client.Answer) -> URL:
     """Where a redirect on the same origin leads; HubError for all others."""
     location = answer.headers.get("location", "")
     if answer.status not in REDIRECTS or not location:
-        raise HubError(
-            f"The receiver answered with HTTP {answer.status}, which is no answer to a message."
-        )
+        why = "a redirect that is not followed" if location else "which is not an answer"
+        raise HubError(f"The receiver answered with HTTP {answer.status}, {why}.")
     try:
         moved = target.join(URL(location, encoded=True))
         if moved.origin() == target.origin():

@@ -76,7 +76,10 @@ def _of_cdr(body: bytes, sender: PartyId, own: Sequence[PartyId]) -> PartyId | N
     told: dict[str, str] = {}
     for name, value in _named(body):
         if told.setdefault(name, value.upper()) != value.upper():
-            raise InvalidParameters(f"{name} stands in the CDR more than once.")
+            raise InvalidParameters(
+                f"{name} stands in the body more than once, with different values: POST one CDR in "
+                "a message, with one owner."
+            )
     if not told:
         return None
     fitting = [party for party in own if told.items() <= party._asdict().items()]

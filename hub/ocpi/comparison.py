@@ -20,6 +20,7 @@ from hub.ocpi import lenient, spelling
 from hub.ocpi.datatypes import building, decode, is_json_number
 from hub.ocpi.errors import InvalidParameters, NotJson
 from hub.ocpi.lenient import Deviation
+from hub.ocpi.not_json import mistake
 from hub.ocpi.spelling import Spelling
 
 _LONGEST_EXAMPLE: Final = 60
@@ -111,7 +112,7 @@ def plain(body: "bytes | msgspec.Raw") -> Any:
             return json.loads(bytes(body), parse_float=lenient.decimal, parse_int=_integer)
     # Either reader tells of bytes that are not UTF-8 by a ValueError of Python's own.
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise NotJson(f"The body is not valid JSON: {error}") from error
+        raise NotJson(f"The body is not valid JSON: {mistake(body) or error}") from error
 
 
 _decode_plain: Final = msgspec.json.Decoder(float_hook=lenient.decimal).decode

@@ -11,6 +11,7 @@ import msgspec
 
 from hub.ocpi import lenient, spelling
 from hub.ocpi.errors import InvalidParameters, NotJson
+from hub.ocpi.not_json import mistake
 from hub.ocpi.spelling import Spelling
 
 # transport_and_format, No data available: a required string may have this value.
@@ -252,7 +253,7 @@ def check_json(body: bytes) -> None:
     except RecursionError as error:
         raise NotJson("The JSON is nested too deep.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJson(f"The body is not valid JSON: {error}") from error
+        raise NotJson(f"The body is not valid JSON: {mistake(body) or error}") from error
 
 
 def as_document(value: Any) -> bytes:

@@ -22,6 +22,7 @@ MODULES: Final = frozenset({"commands", "chargingprofiles"})
 _MEANT: Final = "responseurl"
 # No spelling of the name is longer: NFKC shortens, and what is left out of it is a few characters.
 _LONGEST_NAME: Final = 64
+_MOST_DECODED: Final = 4
 
 
 def is_meant(name: str) -> bool:
@@ -171,7 +172,7 @@ def _with_plain_name(query: str) -> str:
         (place, depth)
         for place, part in enumerate(parts)
         for depth, piece in enumerate(part.split(";"))
-        if is_meant(unquote_plus(piece.partition("=")[0]))
+        if is_meant(_decoded(piece.partition("=")[0]))
     ]
     if not found:
         return query
@@ -185,7 +186,17 @@ def _with_plain_name(query: str) -> str:
     return "&".join(parts)
 
 
+def _decoded(name: str) -> str:
+    """A name in a query or path as anybody may read it: behind a proxy it may be decoded twice."""
+    for _ in range(_MOST_DECODED):
+        decoded = unquote_plus(name)
+        if decoded == name:
+            break
+        name = decoded
+    return name
+
+
 def check_path(rest: str, module: str) -> None:
     """Refuse (2001) a path of MODULES in which a server may find a response_url."""
-    if module in MODULES and _MEANT in "".join(filter(str.isalnum, unquote(rest).casefold())):
+    if module in MODULES and _MEANT in "".join(filter(str.isalnum, _decoded(rest).casefold())):
         raise InvalidParameters("response_url belongs into the body, or into the query.")

@@ -41,7 +41,7 @@ def test_a_list_that_would_bill_something_twice_is_refused_whole(hub, cpo, emsp)
         "some already (OLD)": [old, new],
         "Credit CDR": [old | {"total_energy": 99}, new],
         "have the id 'NEW'": [new, new | {"total_energy": 99}],
-        "stands in the CDR more than once": [new, of(stranger, emsp, "FOREIGN")],
+        "stands in the body more than once": [new, of(stranger, emsp, "FOREIGN")],
     }
     for reason, documents in refused.items():
         answer = post(hub, cpo, as_json(documents), to=emsp)

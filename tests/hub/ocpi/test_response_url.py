@@ -241,3 +241,12 @@ def test_a_path_that_a_server_may_find_one_in_is_refused(rest):
         check_path(rest, "commands")
     check_path(rest, "locations")
     check_path("START_SESSION", "commands")
+
+
+def test_a_name_that_is_encoded_twice_is_found_as_well():
+    for name in ("%2572esponse_url", "response%25255Furl"):
+        assert in_query(f"a=1&{name}=http%3A%2F%2Fa", "chargingprofiles") == ("http://a", "a=1")
+        with pytest.raises(InvalidParameters, match="more than once"):
+            in_query(f"{name}=http%3A%2F%2Fb&response_url=http%3A%2F%2Fa", "chargingprofiles")
+        with pytest.raises(InvalidParameters, match="into the body"):
+            check_path(f"S1/{name}=x", "chargingprofiles")
