@@ -124,6 +124,12 @@ class ProfileCommand(Leased):
                 condition=~models.Q(method="GET"),
             ),
             models.Index(
+                fields=["answer_by"],
+                name="command_to_hand_over",
+                condition=models.Q(passed_on_at__isnull=True, is_result_handed_over=False)
+                & ~models.Q(result=""),
+            ),
+            models.Index(
                 fields=["in_force"],
                 name="command_to_verify",
                 condition=models.Q(in_force__in=["DUE", "ASKED"]),

@@ -29,6 +29,8 @@ Profile = tuple[str, tuple[tuple[Decimal, Decimal], ...]]
 
 def advance() -> None:
     """Ask what is to be asked, and judge what has been answered."""
+    if not ProfileCommand.objects.filter(in_force__in=[InForce.DUE, InForce.ASKED]).exists():
+        return
     due = ProfileCommand.objects.filter(in_force=InForce.DUE)
     due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
     for follower in due.filter(_has_ended()):
