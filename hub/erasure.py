@@ -16,7 +16,7 @@ from django.db.models.expressions import RawSQL
 from cdrs.models import Cdr
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
-from hub import secret_box
+from hub import locking, secret_box
 from hub.models import Delivery, DeliveryState, Erasure, StaleCopy
 from hub.ocpi import heads
 from hub.ocpi.datatypes import check_json
@@ -73,6 +73,7 @@ class Eraser:
     delete_cdrs: bool = False
     with_running: bool = False
 
+    @locking.taking_long()
     def run(self, by: str) -> Outcome:
         """Erase everything that can be reached; safe to repeat. Writes who did it, not to whom."""
         outcome = Outcome()

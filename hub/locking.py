@@ -6,7 +6,8 @@ itself: its triggers run at the commit.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -43,6 +44,20 @@ def whole(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def taking_long() -> Iterator[None]:
+    """Without STATEMENT_TIMEOUT: what looks through whole tables. Also as a decorator."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        # A transaction that is rolled back takes the setting back itself.
+        if not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET statement_timeout")
 
 
 def lock_platform(platform_id: int) -> tuple[Platform, list[Party]] | None:

@@ -7,13 +7,14 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from cdrs.models import Posting
-from hub import quotas, retention
+from hub import locking, quotas, retention
 from hub.models import DirectoryReader, ForwardedUrl
 from hub.record import partitions
 from hub.record.models import BodyRecording
 
 
 @shared_task
+@locking.taking_long()
 def clean_up() -> None:
     """Delete what is past its time: stored objects, messages, rewritten URLs, logins, readers."""
     now = timezone.now()
@@ -28,6 +29,7 @@ def clean_up() -> None:
 
 
 @shared_task
+@locking.taking_long()
 def recount() -> None:
     """Count what each party has, against its quotas."""
     quotas.recount()

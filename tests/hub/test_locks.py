@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import requests
-from django.db import connection
+from django.db import DataError, connection, transaction
 
 from hub import locking, onboarding, party_status
 from hub.directory import holder
@@ -152,6 +152,12 @@ def test_no_connection_waits_for_ever(hub, threads):
             ]
 
     assert threads.submit(_closing, asked).result() == ["10s", "1min"]
+    with locking.taking_long():
+        assert asked() == ["10s", "0"]
+    assert asked() == ["10s", "1min"]
+    with pytest.raises(DataError), locking.taking_long(), transaction.atomic():
+        connection.cursor().execute("SELECT 1 / 0")
+    assert asked() == ["10s", "1min"]
     with psycopg.connect(**connection_parameters()) as database:
         assert database.execute("SHOW statement_timeout").fetchone() == ("1min",)
         assert database.info.get_parameters()["keepalives_idle"] == "10"
