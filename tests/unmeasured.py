@@ -1,7 +1,8 @@
-"""Coverage looks away while a module marked `unmeasured` runs.
+"""Coverage looks away while a module marked `unmeasured` runs: its tracer doubles what it costs.
 
-Its tracer doubles what such a module costs, and those that are marked prove what the whole does, by
-the thousand or in processes of their own; what each line does is proved, and measured, elsewhere.
+Marked are the modules that send requests by the thousand or start processes, and those that cost
+much and whose lines others run too. Nothing that such a module alone runs may be lost: look at the
+report with and without the mark.
 """
 
 import os

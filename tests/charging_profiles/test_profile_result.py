@@ -16,6 +16,7 @@ from simulators.messages import Received, Reply
 from tests.running_hub import changed_setting, new_party
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
 
+pytestmark = pytest.mark.unmeasured
 DONE = {"result": "ACCEPTED"}
 
 

@@ -15,6 +15,7 @@ from hub.ocpi.party import PartyId
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.minimal import as_json, location, owned, session, token
 
+pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 
 

@@ -14,6 +14,7 @@ from locations.models import Location
 from tests.hub.pushing import T1, T2, evse_of, location_of
 from tests.hub.strangers import until
 
+pytestmark = pytest.mark.unmeasured
 THREADS = 8
 
 
