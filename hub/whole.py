@@ -6,6 +6,7 @@ a body that has come already. What is not as simple is left to it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
@@ -92,13 +93,16 @@ class Whole:
 def _head(status: int, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes | None:
     """None where something is not as simple, or wrong: then uvicorn says so."""
     lengths = [value for name, value in headers if name == b"content-length"]
-    if lengths != [b"%d" % length] or not all(_is_plain(name) for name, _ in headers):
+    if lengths != [b"%d" % length] or not all(map(_is_plain, map(_name, headers))):
         return None
     head = b"\r\n".join(map(b": ".join, headers))
     breaks = len(headers) - 1
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or head.translate(None, _ALLOWED):
         return None
     return b"".join((STATUS_LINE[status], head, b"\r\n\r\n"))
+
+
+_name: Final = itemgetter(0)
 
 
 @lru_cache(maxsize=256)
