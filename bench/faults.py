@@ -2,9 +2,10 @@
 
 A steady stream of numbered updates and CDRs goes through a whole hub, as `script/server` starts it.
 Meanwhile its processes are ended by SIGKILL, one after the other at random moments: web processes,
-Celery workers, Valkey (what it holds is wiped) and PostgreSQL. At the end every receiver must
-hold exactly the state that was acknowledged, no update of an object may have come after a newer
-one, and every acknowledged CDR must be at its eMSP and in the hub's store once.
+Celery workers, Valkey (which also hangs for a minute, and whose content is wiped) and PostgreSQL.
+At the end every receiver must hold exactly the state that was acknowledged, no update of an object
+may have come after a newer one, and every acknowledged CDR must be at its eMSP and in the hub's
+store once.
 """
 
 import argparse
@@ -31,10 +32,13 @@ TARGETS = {
     "profiles": ("celery", "profiles@"),
     "deliveries": ("celery", "deliveries@"),
     "upkeep": ("celery", "upkeep@"),
+    "Valkey, hung": ("valkey-server",),
     "Valkey, wiped": ("valkey-server",),
     "PostgreSQL": ("postgres", "-D"),
 }
 CALM = (0.3, 2.0)
+# So long Valkey is stopped, while others go on being killed; one that is killed meanwhile is new.
+HANGS_SECONDS = 60.0
 RETURN_SECONDS = 60.0
 SETTLE_SECONDS = 90.0
 
@@ -83,18 +87,38 @@ async def drive(
                 await platform.start()
                 await join_hub(env, platform)
             await teller.begin(witnesses, cdrs_per_second=5)
-            for number in range(kills):
-                await asyncio.sleep(chance.uniform(*CALM))
-                name = list(TARGETS)[number % len(TARGETS)]
-                await _kill(hub, name, data, chance)
-                report.kills[name] += 1
-            await teller.end()
+            async with asyncio.TaskGroup() as hanging:
+                for number in range(kills):
+                    await asyncio.sleep(chance.uniform(*CALM))
+                    name = list(TARGETS)[number % len(TARGETS)]
+                    if name == "Valkey, hung":
+                        hanging.create_task(_hang(hub, name))
+                    else:
+                        await _kill(hub, name, data, chance)
+                    report.kills[name] += 1
+                await teller.end()
             await _settle(teller, witnesses)
             await _compare(teller, witnesses, report)
         finally:
             for platform in (teller, *witnesses):
                 await platform.stop()
     return report
+
+
+async def _hang(hub: Program, name: str) -> None:
+    """SIGSTOP for a while: it takes connections and answers nothing."""
+    stopped = _pids(hub, name)
+    for pid in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    deadline = asyncio.get_running_loop().time() + HANGS_SECONDS
+    while (  # noqa: ASYNC110 - nothing tells of another process's end
+        _pids(hub, name) & stopped and asyncio.get_running_loop().time() < deadline
+    ):
+        await asyncio.sleep(0.2)
+    for pid in _pids(hub, name) & stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 async def _kill(hub: Program, name: str, data: Path, chance: random.Random) -> None:
