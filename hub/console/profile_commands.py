@@ -63,6 +63,8 @@ def why(command: ProfileCommand) -> str:
     said = answer_of(bytes(answer.data))
     known = said.result if said and said.result in ChargingProfileResponseType.__members__ else ""
     code = f"OCPI {answer.status_code}" if answer.status_code is not None else ""
+    if answer.is_success and not known:
+        known = f"result {said.result[:30]!r}" if said else "no result in its answer"
     told = [part for part in (known, code, answer.status_message) if part]
     return ", ".join(told) or f"HTTP {command.answer_http_status}"
 

@@ -7,7 +7,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from charging_profiles.models import ProfileCommand
+from charging_profiles.models import CommandState, ProfileCommand
+from hub.console import profile_commands
 from hub.models import Delivery
 
 
@@ -47,3 +48,15 @@ def test_what_is_old_is_left_out_but_what_waits_is_not(console):
     assert tiles(html)["Deliveries in the last hour"] == 4
     assert "TOO_OFTEN" not in html
     assert ">2 h ago<" in html
+
+
+def test_a_refusal_that_came_as_a_success_is_told_by_what_is_missing():
+    told = {
+        b'{"status_code":1000,"data":[]}': "no result in its answer, OCPI 1000",
+        b'{"status_code":1000,"data":{"result":"perhaps"}}': "result 'PERHAPS', OCPI 1000",
+        b'{"status_code":1000,"data":{"result":"REJECTED"}}': "REJECTED, OCPI 1000",
+        b'{"status_code":2001,"status_message":"no"}': "OCPI 2001, no",
+    }
+    for body, text in told.items():
+        command = ProfileCommand(state=CommandState.REFUSED, answer_body=body)
+        assert profile_commands.why(command) == text
