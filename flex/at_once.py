@@ -29,12 +29,12 @@ def _may_fit(name: str, *values: str) -> str:
     return f"(agreed.{name} = '' OR {fits})"
 
 
-# An FSP that does not have it from the CPO itself; or an agreement that may make one its FSP: by
-# what is kept or by what is told now, whichever of them counts.
+# An FSP, but for one that is the only party to which the CPO sends it; or an agreement that may
+# make one its FSP: by what is kept or by what is told now, whichever of them counts.
 _HAS_FSP: Final = f"""
     EXISTS ({_OPEN} AND one.kind = 'PARTY'
-        AND NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
-            = ANY (kept.sent_to || %(sent_to)s::varchar[]))
+        AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
+             = ALL (kept.sent_to || %(sent_to)s::varchar[])))
     OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
         AND {_may_fit("cpo_country_code", "kept.country_code")}
         AND {_may_fit("cpo_party_id", "kept.party_id")}

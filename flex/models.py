@@ -1,5 +1,7 @@
 """Who is flexibility provider (FSP), for which session, since when (SCALE D2.3, 8.4 and 11)."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
@@ -123,6 +125,10 @@ class FspAssignment(models.Model):
     reason = models.CharField(max_length=200)
     started_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # The `last_updated` of the Session as the CPO itself sent it to this FSP last; and whether the
+    # hub has given it the Session since the CPO's last PUT.
+    sent_last_updated = models.DateTimeField(null=True, blank=True)
+    is_relayed = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name = "FSP assignment"
@@ -174,6 +180,18 @@ class FspAssignment(models.Model):
         if agreement is None or session.is_over:
             return None
         return cls.open(session, agreement.fsp, reason=f"agreement {agreement.pk}: {agreement}")
+
+    def sent(self, last_updated: datetime, *, is_whole: bool) -> None:
+        """The CPO itself has sent this FSP the Session, or a PATCH of it."""
+        self.sent_last_updated = last_updated
+        self.is_relayed = self.is_relayed and not is_whole
+        self.save(update_fields=["sent_last_updated", "is_relayed"])
+
+    def relayed(self) -> None:
+        """The hub gives this FSP the Session."""
+        if not self.is_relayed:
+            self.is_relayed = True
+            self.save(update_fields=["is_relayed"])
 
     @classmethod
     def current(cls, session: Session) -> "FspAssignment | None":

@@ -6,19 +6,21 @@ itself, and preferences FROM the eMSP on the FSP's Sessions Sender interface.
 
 import logging
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
 import msgspec
 from django.db import transaction
+from django.utils import timezone
 
 from flex.models import FspAssignment, PreferenceCopy
 from hub import outbox, statements
-from hub.directory import holder
+from hub.directory import PartyEntry, holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
-from hub.models import Delivery
-from hub.ocpi import envelope, heads, lenient
+from hub.models import Delivery, DeliveryState
+from hub.ocpi import envelope, headers, heads, lenient
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match, leads_astray
@@ -27,12 +29,17 @@ from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
 from hub.routing import Found, Message
 from sessions import underway
+from sessions.audience import MODULE
 from sessions.handed_on import HandedOn
 from sessions.models import Session, Told
 from sessions.objects import ChargingPreferences
 from sessions.objects import Session as SessionObject
 
 logger = logging.getLogger(__name__)
+# Nobody has answered, but something before the receiver.
+_NOBODY: Final = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
 _MOST_KWH = Decimal(999_999)
 SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
     "PUT": SessionObject,
@@ -51,12 +58,44 @@ def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes
 
 
 def session_lost(
-    sender: PartyId, receiver: PartyId, match: Match, _body: bytes, _lease: Lease | None
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
 ) -> None:
-    """Nobody knows whether its receiver has got it, so nobody has accepted it."""
+    """Nobody knows whether its receiver has got it: nobody has accepted it, but for its FSP."""
+    owner, session_id = session_named(match)
+    if owner == sender and not _unanswered(owner, session_id, receiver, "PUT", body):
+        _forget(owner, session_id, receiver)
+
+
+def patch_lost(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
+) -> None:
+    """The same of a PATCH, which its receiver may lack: its FSP is not to lack it."""
     owner, session_id = session_named(match)
     if owner == sender:
-        _forget(owner, session_id, receiver)
+        _unanswered(owner, session_id, receiver, "PATCH", body)
+
+
+def _unanswered(
+    owner: PartyId, session_id: str, receiver: PartyId, method: str, body: bytes
+) -> bool:
+    """Keep what an eMSP did not answer, and give it to the FSP; whether there is one."""
+    keep = Session.put_unanswered if method == "PUT" else Session.patch_unanswered
+    with transaction.atomic():
+        known = Session.find(owner, session_id, for_update=True)
+        if known is None or receiver != known.emsp:
+            return False
+        assignment = FspAssignment.of(known)
+        if (
+            assignment is None
+            or assignment.fsp in {None, receiver}
+            or _open_entry(assignment.fsp, InterfaceRole.RECEIVER, known, owner) is None
+        ):
+            return False
+        session = keep(owner, session_id, body, receiver)
+        if session is not None:
+            _relay(session, assignment, headers.new_id())
+            _give_waiting(session)
+        return True
 
 
 def session_pushed(forwarded: Forwarded) -> None:
@@ -69,6 +108,10 @@ def session_pushed(forwarded: Forwarded) -> None:
             HandedOn.keep(owner, session_id, forwarded.sender, forwarded.receiver)
         return
     if not is_accepted:
+        if forwarded.response.status in _NOBODY and _unanswered(
+            owner, session_id, forwarded.receiver, forwarded.method, forwarded.body
+        ):
+            return
         if forwarded.method == "PUT" and not underway.is_known(
             owner, session_id, forwarded.receiver
         ):
@@ -76,8 +119,8 @@ def session_pushed(forwarded: Forwarded) -> None:
         return
     with transaction.atomic():
         told = _keep(forwarded, owner, session_id)
+        _give_session(told, owner, session_id, forwarded)
         if told.session is not None:
-            _give_session(told.session, forwarded.correlation_id)
             _give_waiting(told.session)
     shape = SHAPES[forwarded.method]
     forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
@@ -138,12 +181,42 @@ def end_left_behind() -> int:
     return ended
 
 
-def _give_session(session: Session, correlation_id: str) -> None:
-    assignment = FspAssignment.of(session)
-    if assignment is None or assignment.fsp is None or str(assignment.fsp) in session.sent_to:
+def _give_session(told: Told, owner: PartyId, session_id: str, forwarded: Forwarded) -> None:
+    """Give it to its FSP, if what the CPO itself sent that one last is older."""
+    session = told.session
+    if session is None and not told.deviations:
+        session = Session.find(owner, session_id)
+    assignment = None if session is None else FspAssignment.of(session)
+    if session is None or assignment is None or assignment.fsp is None:
         return
+    if assignment.fsp == forwarded.receiver:
+        if _is_up_to_date(told, assignment, forwarded):
+            if assignment.is_relayed:
+                _end_waiting(session, assignment.fsp)
+            assignment.sent(session.last_updated, is_whole=forwarded.method == "PUT")
+            return
+    elif told.session is None or (
+        assignment.sent_last_updated is not None
+        and assignment.sent_last_updated >= session.last_updated
+    ):
+        return
+    _relay(session, assignment, forwarded.correlation_id)
+
+
+def _is_up_to_date(told: Told, assignment: FspAssignment, forwarded: Forwarded) -> bool:
+    """Whether the FSP has what the hub has, after what the CPO itself has just sent it.
+
+    Not after a PUT that is older than what the hub has; nor after a PATCH, where the hub has sent
+    the whole Session before: its charging_periods may have been in there, and stand in it twice.
+    """
+    if forwarded.method == "PUT":
+        return told.session is not None
+    return not assignment.is_relayed
+
+
+def _relay(session: Session, assignment: FspAssignment, correlation_id: str) -> None:
     path = "/".join((session.country_code, session.party_id, quote(session.session_id, safe="")))
-    _give(
+    given = _give(
         assignment.fsp,
         InterfaceRole.RECEIVER,
         path,
@@ -152,6 +225,25 @@ def _give_session(session: Session, correlation_id: str) -> None:
         session.owner,
         correlation_id,
     )
+    if given:
+        assignment.relayed()
+
+
+def _end_waiting(session: Session, fsp: PartyId) -> None:
+    """The CPO itself has sent the FSP a newer one than those that still wait."""
+    entry = holder.current().parties.get(fsp)
+    if entry is not None:
+        Delivery.objects.filter(
+            receiver=entry.platform.id,
+            module=MODULE,
+            state=DeliveryState.WAITING,
+            ordering_key=_ordering_key(session),
+            interface_role=InterfaceRole.RECEIVER,
+        ).update(
+            state=DeliveryState.DROPPED,
+            outcome="the CPO itself has sent a newer one",
+            ended_at=timezone.now(),
+        )
 
 
 # --- Preferences --------------------------------------------------------------------------------
@@ -286,24 +378,18 @@ def _give(
     session: Session,
     sender: PartyId,
     correlation_id: str,
-) -> None:
-    """Queue one message to the FSP, in order with the others of this session."""
-    directory = holder.current()
-    entry = directory.parties.get(fsp) if fsp is not None else None
-    if (
-        entry is None
-        or not entry.is_agreed
-        or entry.platform.endpoint("sessions", role) is None
-        or directory.closed_because(session.owner, entry.identity, "sessions") is not None
-    ):
-        return
+) -> bool:
+    """Queue one message to the FSP, in order with the others of this session; whether it may go."""
+    entry = _open_entry(fsp, role, session, sender)
+    if entry is None:
+        return False
     outbox.enqueue(
         [
             Delivery(
                 receiver_id=entry.platform.id,
                 # Both interfaces: preferences of a Session that it does not know are of no use.
-                ordering_key=f"session:{session.pk}",
-                module="sessions",
+                ordering_key=_ordering_key(session),
+                module=MODULE,
                 method="PUT",
                 interface_role=role,
                 path=path,
@@ -313,9 +399,35 @@ def _give(
                 to_country_code=entry.country_code,
                 to_party_id=entry.party_id,
                 correlation_id=correlation_id,
+                unanswered_by=session.unanswered_by if role == InterfaceRole.RECEIVER else "",
             )
         ]
     )
+    return True
+
+
+def _ordering_key(session: Session) -> str:
+    """With the Session's owner, whose agreement with the FSP counts (hub/drains/calls.py)."""
+    return f"session:{session.pk} {session.owner}"
+
+
+def _open_entry(
+    fsp: PartyId | None, role: InterfaceRole, session: Session, sender: PartyId
+) -> PartyEntry | None:
+    """The FSP, where it offers the interface and may get what this sender says of the Session."""
+    directory = holder.current()
+    entry = directory.parties.get(fsp) if fsp is not None else None
+    if (
+        entry is None
+        or not entry.is_agreed
+        or entry.platform.endpoint(MODULE, role) is None
+        or any(
+            directory.closed_because(party, entry.identity, MODULE) is not None
+            for party in {session.owner, sender}
+        )
+    ):
+        return None
+    return entry
 
 
 def _column_kwh(value: Decimal | None) -> Decimal | None:

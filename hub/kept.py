@@ -244,6 +244,7 @@ _NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match],
 _UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
     ("cdrs", RECEIVER, "POST"): _end_cdr,
     ("sessions", RECEIVER, "PUT"): relay.session_lost,
+    ("sessions", RECEIVER, "PATCH"): relay.patch_lost,
 }
 LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,

@@ -369,6 +369,8 @@ class Delivery(models.Model):
     to_country_code = models.CharField(max_length=2, blank=True)
     to_party_id = models.CharField(max_length=3, blank=True)
     correlation_id = models.CharField(max_length=255)
+    # Of a Session: the eMSP ("NL-MSP") that did not answer it (docs/decisions/0032).
+    unanswered_by = models.CharField(max_length=6, blank=True, default="", db_default="")
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     outcome = models.CharField(max_length=300, blank=True)

@@ -89,7 +89,10 @@ class Session(models.Model):
     sent_to = ArrayField(models.CharField(max_length=6), default=list)
     received_at = models.DateTimeField(auto_now=True)
     created_at = models.DateTimeField(default=timezone.now)
-    # A receiver has accepted it.
+    # The eMSP ("NL-MSP") that did not answer the last change, which was kept, and given to the
+    # flexibility provider, all the same (docs/decisions/0032).
+    unanswered_by = models.CharField(max_length=6, blank=True, default="", db_default="")
+    # A receiver has accepted it, or its flexibility provider has it in spite of a silent eMSP.
     is_accepted = models.BooleanField(default=True, db_default=True)
     # The parties to which it is on its way for the first time; after a process that died, until ..
     underway_to = ArrayField(models.CharField(max_length=6), default=list, blank=True)
@@ -244,6 +247,28 @@ class Session(models.Model):
         return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
 
     @classmethod
+    def put_unanswered(
+        cls, owner: PartyId, session_id: str, body: bytes, emsp: PartyId
+    ) -> "Session | None":
+        """Keep a whole Session that its eMSP did not answer; None when it tells nothing new."""
+        values = cls.as_kept(owner, session_id, body, emsp, emsp)
+        if isinstance(values, Told):
+            return None
+        kept = statements.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(emsp)})
+        return cls.find(owner, session_id) if kept else None
+
+    @classmethod
+    def patch_unanswered(
+        cls, owner: PartyId, session_id: str, body: bytes, emsp: PartyId
+    ) -> "Session | None":
+        """Merge a PATCH that the eMSP did not answer; None when it tells nothing new."""
+        patch = cls.as_patch(owner, session_id, body)
+        found = cls.find(owner, session_id, for_update=True)
+        if isinstance(patch, Told) or found is None:
+            return None
+        return found._patched(patch, emsp, is_answered=False).session
+
+    @classmethod
     def as_kept(
         cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
     ) -> dict[str, Any] | Told:
@@ -289,10 +314,12 @@ class Session(models.Model):
             return Told(None, contradicting)
         return Patch(changes, lenient.moment(head.last_updated))
 
-    def _patched(self, patch: "Patch", receiver: PartyId) -> Told:
+    def _patched(self, patch: "Patch", receiver: PartyId, *, is_answered: bool = True) -> Told:
         was_accepted, was_document = self.is_accepted, bytes(self.document)
         change = patch.into(was_document, self.last_updated, self.put_last_updated)
-        self.sent_to = [*self.sent_to, *({str(receiver)} - set(self.sent_to))]
+        if is_answered:
+            self.sent_to = [*self.sent_to, *({str(receiver)} - set(self.sent_to))]
+        self.unanswered_by = "" if is_answered else str(receiver)
         self.is_accepted = True  # Who takes a PATCH has the Session.
         self.document = change.document
         self.last_updated = change.last_updated
@@ -430,6 +457,7 @@ class _Head(msgspec.Struct):
             "document": document,
             "received_at": now,
             "created_at": now,
+            "unanswered_by": "",
             "has_waiting": False,
         }
 

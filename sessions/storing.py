@@ -6,14 +6,14 @@ Names in them are those of our own table and columns.
 IDENTITY = ("country_code", "party_id", "session_id")
 EMSP = ("emsp_country_code", "emsp_party_id")
 LOOKED_UP = ("token_uid", "token_type", "location_id", "evse_uid", "status")
-TOLD = ("last_updated", "put_last_updated", "document", "received_at")
+TOLD = ("last_updated", "put_last_updated", "document", "received_at", "unanswered_by")
 UNDERWAY = ("is_accepted", "underway_to", "underway_until", "has_waiting")
 STORED = (*IDENTITY, *EMSP, *LOOKED_UP, *TOLD, "sent_to", "created_at", *UNDERWAY)
 RETURNED = ("id", *EMSP, *LOOKED_UP, "sent_to", "has_waiting")
 CHANGED = (
     *EMSP,
     *LOOKED_UP,
-    *("last_updated", "document", "received_at", "sent_to", "is_accepted"),
+    *("last_updated", "document", "received_at", "sent_to", "is_accepted", "unanswered_by"),
 )
 _INSERT = f"""
     INSERT INTO ocpi_sessions_session AS kept ({", ".join(STORED)})
@@ -124,7 +124,7 @@ def change_known(unless: str) -> str:
             last_updated = %(last_updated)s, document = %(document)s, received_at = %(received_at)s,
             {", ".join(map(_unless_empty, (*EMSP, *LOOKED_UP)))},
             {_SENT_TO},
-            is_accepted = true
+            unanswered_by = '', is_accepted = true
         WHERE kept.id = {_FREE} AND kept.xmin = %(version)s::xid
           AND NOT kept.has_waiting AND NOT ({unless})
         RETURNING true

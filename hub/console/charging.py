@@ -89,7 +89,12 @@ class SessionAdmin(ReadOnlyTable):
         ("Where", {"fields": ("location_id", "evse_uid")}),
         (
             "How it came",
-            {"fields": ("last_updated", "received_at", "created_at", "sent_to", "token_type")},
+            {
+                "fields": (
+                    *("last_updated", "received_at", "created_at"),
+                    *("sent_to", "unanswered_by", "token_type"),
+                )
+            },
         ),
         ("Document", {"fields": ("document_",)}),
     )

@@ -50,6 +50,8 @@ class Call:
     covers: Sequence[tuple[int, int]] = ()
     is_part: bool = False
     attempts: int = 0
+    # The eMSP that did not answer this Session.
+    unanswered_by: str = ""
     void: str = ""
 
     @property
@@ -93,7 +95,8 @@ async def read(
     for platform_id, module, item in asked:
         if item.key.is_message:
             head = min(item.ids)
-            calls.append(_message(item, platform_id, module, head, messages.get(head)))
+            message = messages.get(head)
+            calls.append(_message(item, platform_id, module, head, message, directory))
         else:
             waiting = marks.get((platform_id, module, item.key), [])
             calls.append(reading.call(item, platform_id, module, waiting))
@@ -104,7 +107,12 @@ async def read(
 
 
 def _message(
-    item: Item, platform_id: int, module: str, row_id: int, message: rows.Message | None
+    item: Item,
+    platform_id: int,
+    module: str,
+    row_id: int,
+    message: rows.Message | None,
+    directory: Directory,
 ) -> Call:
     if message is None:
         return Call(item, platform_id, module, None, covers=[(row_id, 0)], void="it has ended")
@@ -121,7 +129,26 @@ def _message(
         message.correlation_id,
         covers=[(row_id, 0)],
         attempts=message.attempts,
+        unanswered_by=message.unanswered_by,
+        void=_closed(item.key.name, module, message, directory),
     )
+
+
+def _closed(ordering_key: str, module: str, message: rows.Message, directory: Directory) -> str:
+    """Why a Session, or preferences of one, may not leave any more; empty when it may.
+
+    Its ordering key ends with the Session's owner: with both the receiver must be open.
+    """
+    if module != "sessions" or not message.interface_role:
+        return ""
+    receiver = PartyId.of(*message.receiver)
+    owner = ordering_key.rpartition(" ")[2]
+    for party in dict.fromkeys((str(PartyId.of(*message.sender)), owner)):
+        if "-" in party:
+            reason = directory.closed_because(PartyId.parse(party), receiver, module)
+            if reason is not None:
+                return f"the parties may not exchange it any more: {reason}"
+    return ""
 
 
 _PARTIES: Final = party_status.MODULE

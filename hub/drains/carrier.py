@@ -157,6 +157,8 @@ def _headers(call: Call, authorization: str) -> dict[str, str]:
         headers.REQUEST_ID: headers.new_id(),
         headers.CORRELATION_ID: call.correlation_id,
     }
+    if call.unanswered_by:
+        sent[headers.UNANSWERED_BY] = call.unanswered_by
     if call.receiver[1]:
         sent |= {
             headers.FROM_COUNTRY_CODE: call.sender[0],

@@ -223,6 +223,7 @@ class Message(NamedTuple):
     receiver: tuple[str, str]
     correlation_id: str
     attempts: int
+    unanswered_by: str
 
 
 async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]:
@@ -231,7 +232,7 @@ async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]
         return {}
     rows = await database.execute(
         "SELECT id, method, interface_role, path, body, from_country_code, from_party_id, "
-        "to_country_code, to_party_id, correlation_id, attempts FROM hub_delivery "
+        "to_country_code, to_party_id, correlation_id, attempts, unanswered_by FROM hub_delivery "
         "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
         [list(ids)],
         binary=True,
@@ -247,6 +248,7 @@ async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]
             receiver=(row[7], row[8]),
             correlation_id=row[9],
             attempts=row[10],
+            unanswered_by=row[11],
         )
         for row in await rows.fetchall()
     }

@@ -10,6 +10,8 @@ FROM_PARTY_ID: Final = "OCPI-from-party-id"
 FROM_COUNTRY_CODE: Final = "OCPI-from-country-code"
 REQUEST_ID: Final = "X-Request-ID"
 CORRELATION_ID: Final = "X-Correlation-ID"
+# This hub's own, on a Session that is given to a flexibility provider: the eMSP did not answer it.
+UNANSWERED_BY: Final = "X-Flexhub-Unanswered-By"
 TOTAL_COUNT: Final = "X-Total-Count"
 LIMIT: Final = "X-Limit"
 ROUTING: Final = (TO_PARTY_ID, TO_COUNTRY_CODE, FROM_PARTY_ID, FROM_COUNTRY_CODE)

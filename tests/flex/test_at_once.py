@@ -123,12 +123,16 @@ def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(cast):
     assert all(map(is_kept_at_once, newer))
 
 
-def test_an_fsp_that_has_it_from_the_cpo_itself_is_given_nothing_so_it_is_kept_at_once(cast):
+def test_one_whose_fsp_alone_gets_it_is_kept_at_once(cast):
+    """Else it is to be known what the CPO itself has sent the FSP last."""
     cast.cpo.put_session("ONCE-4", cast.emsp)
-    FspAssignment.open(Session.objects.named("ONCE-4").get(), cast.scsp.party, reason="a test")
+    session = Session.objects.named("ONCE-4").get()
+    one = FspAssignment.open(session, cast.emsp.party, reason="a test")
+    assert is_kept_at_once(put(cast, "ONCE-4", kwh=1))
+    one.delete()
+    FspAssignment.open(session, cast.scsp.party, reason="a test")
     assert not is_kept_at_once(put(cast, "ONCE-4", kwh=1))
-    assert is_kept_at_once(put(cast, "ONCE-4", cast.scsp, kwh=1))
-    assert is_kept_at_once(put(cast, "ONCE-4", kwh=2))
+    assert not is_kept_at_once(put(cast, "ONCE-4", cast.scsp, kwh=1))
 
 
 def test_one_that_somebody_holds_waits_alone_and_is_answered_when_it_is_kept(cast):

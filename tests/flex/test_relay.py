@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from flex import relay
 from flex.models import PreferenceCopy
 from hub.models import Agreement, Delivery
 from hub.ocpi.datatypes import Role
+from sessions.models import Session
 from simulators.messages import Reply
 from tests.flex.agreements import agree
 from tests.hub.strangers import until
@@ -76,9 +78,100 @@ def test_what_the_cpo_sends_itself_is_not_sent_twice(cast):
     cast.cpo.put_session("REL-4", cast.emsp, to=cast.scsp)
     cast.cpo.put_session("REL-4", cast.emsp)
     patch = {"kwh": 1, "last_updated": LATER}
-    cast.cpo.send("PATCH", cast.cpo.session_path("REL-4"), patch, to=cast.emsp)
-    assert len(cast.scsp.got("REL-4")) == 1
+    for receiver in (cast.scsp, cast.emsp):
+        cast.cpo.send("PATCH", cast.cpo.session_path("REL-4"), patch, to=receiver)
+    assert len(cast.scsp.got("REL-4")) == 2
     assert owed("REL-4") == 0
+
+
+def test_what_the_cpo_sends_the_emsp_alone_is_given_though_it_sent_an_older_one_itself(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("REL-20", cast.emsp, to=cast.scsp)
+    patch = {"kwh": 1, "last_updated": LATER}
+    cast.cpo.send("PATCH", cast.cpo.session_path("REL-20"), patch, to=cast.emsp)
+    [_, given] = cast.scsp.wait_for("REL-20", count=2)
+    assert (given.method, given.json()["kwh"]) == ("PUT", 1)
+    # An older one of the CPO's own is followed by what the FSP lacks then.
+    cast.cpo.put_session("REL-20", cast.emsp, to=cast.scsp)
+    assert cast.scsp.wait_for("REL-20", count=4)[3].json() == given.json()
+
+
+def test_charging_periods_stand_at_the_fsp_once(cast):
+    """The CPO's own PATCH would add to those that the hub has given it already."""
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("REL-21", cast.emsp)
+    cast.scsp.wait_for("REL-21")
+    period = {
+        "start_date_time": "2026-03-01T10:30:00Z",
+        "dimensions": [{"type": "ENERGY", "volume": 1.0}],
+    }
+    patch = {"charging_periods": [period], "last_updated": LATER}
+    for receiver in (cast.emsp, cast.scsp):
+        cast.cpo.send("PATCH", cast.cpo.session_path("REL-21"), patch, to=receiver)
+    cast.scsp.wait_for("REL-21", count=4)
+    held: list = []
+    for message in cast.scsp.got("REL-21"):
+        periods = message.json().get("charging_periods", [])
+        held = periods if message.method == "PUT" else [*held, *periods]
+    assert held == [period]
+
+
+def test_what_waits_is_sent_neither_after_a_newer_one_nor_after_its_pair_was_closed(cast):
+    slow = Actor(cast.hub, Role.SCSP)
+    agree(slow, cpo=cast.cpo)
+    slow.running.set_faults(gone=True)
+    waiting = Delivery.objects.filter(state="WAITING")
+    for session_id in ("REL-22", "REL-23"):
+        cast.cpo.put_session(session_id, cast.emsp)
+        wish(cast, session_id)
+    assert waiting.filter(path__contains="REL-2").count() == 4
+    session = Session.objects.named("REL-22").get()
+    relay._end_waiting(session, slow.party)
+    row = closed(cast.cpo, slow)
+    until(lambda: not waiting.filter(path__contains="REL-2").exists())
+    slow.running.clear_faults()
+    row.delete()
+    ended = Delivery.objects.filter(path__contains="REL-2", to_party_id=slow.party.party_id)
+    told = dict(ended.values_list("path", "outcome"))
+    assert {text.partition(":")[0] for path, text in told.items() if "REL-23" in path} == {
+        "the parties may not exchange it any more"
+    }
+    assert "newer" in told["/".join((*cast.cpo.party, "REL-22"))]
+    assert set(ended.values_list("state", flat=True)) == {"DROPPED"}
+    assert slow.got("REL-2") == []
+
+
+def closed(one: Actor, other: Actor) -> Agreement:
+    """These two may exchange no Sessions."""
+    return Agreement.objects.create(
+        country_code_a=one.party.country_code,
+        party_id_a=one.party.party_id,
+        country_code_b=other.party.country_code,
+        party_id_b=other.party.party_id,
+        module="sessions",
+        is_open=False,
+    )
+
+
+def test_what_the_emsp_did_not_answer_is_given_and_says_so(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    silent = Actor(cast.hub, Role.EMSP)
+    silent.running.set_faults(gone=True)
+    assert code(cast.cpo.put_session("REL-24", silent)) == 4003
+    [first] = cast.scsp.wait_for("REL-24")
+    assert first.headers["X-Flexhub-Unanswered-By"] == str(silent.party)
+    assert first.json() == cast.cpo.session("REL-24", silent)
+    patch = {"kwh": 4, "last_updated": LATER}
+    path = cast.cpo.session_path("REL-24")
+    assert code(cast.cpo.send("PATCH", path, patch, to=silent)) == 4003
+    assert cast.scsp.wait_for("REL-24", count=2)[1].json()["kwh"] == 4
+    session = Session.objects.named("REL-24").get()
+    assert (session.unanswered_by, session.sent_to) == (str(silent.party), [])
+    silent.running.clear_faults()
+    until(lambda: code(cast.cpo.put_session("REL-24", silent, kwh=5, last_updated=LATER)) == 1000)
+    last = cast.scsp.wait_for("REL-24", count=3)[2]
+    assert "X-Flexhub-Unanswered-By" not in last.headers
+    assert Session.objects.named("REL-24").get().unanswered_by == ""
 
 
 def test_once_the_cpo_sends_itself_the_hub_stops(cast):
@@ -182,17 +275,10 @@ def test_an_id_that_needs_encoding_is_encoded(cast):
 
 
 def test_a_pair_that_the_operator_has_closed_exchanges_nothing(cast):
-    closed = Actor(cast.hub, Role.SCSP)
-    agree(closed, cpo=cast.cpo)
-    Agreement.objects.create(
-        country_code_a=cast.cpo.party.country_code,
-        party_id_a=cast.cpo.party.party_id,
-        country_code_b=closed.party.country_code,
-        party_id_b=closed.party.party_id,
-        module="sessions",
-        is_open=False,
-    )
-    until(lambda: code(cast.cpo.put_session("OUT", cast.emsp, to=closed)) == 4003)
+    out = Actor(cast.hub, Role.SCSP)
+    agree(out, cpo=cast.cpo)
+    closed(cast.cpo, out)
+    until(lambda: code(cast.cpo.put_session("OUT", cast.emsp, to=out)) == 4003)
     cast.cpo.put_session("REL-16", cast.emsp)
     wish(cast, "REL-16")
     assert owed("REL-16") == 0
