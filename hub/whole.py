@@ -31,7 +31,7 @@ class Transport(Protocol):
 
 def body_at_once(scope: Event, limit: int) -> bytes | None:
     """The body of a request that has come whole, and is small; None where it has to be awaited."""
-    at_once: Callable[[int], bytes | None] | None = scope.get(BODY)
+    at_once: Callable[[int], bytes | None] | None = scope.pop(BODY, None)
     return None if at_once is None else at_once(limit)
 
 
@@ -56,6 +56,8 @@ class Whole:
     async def send(self, message: Event) -> None:
         """The start is kept until the body comes: they leave together."""
         cycle = self._cycle
+        # What nobody has asked for would tie request and scope into a circle.
+        cycle.scope.pop(BODY, None)  # type: ignore[misc]
         start, self._start = self._start, None
         if start is None:
             if message["type"] == "http.response.start" and not cycle.response_started:

@@ -1,12 +1,14 @@
 """How answers leave a web process (hub/answers.py), over a real connection."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hub.answers import Protocol
 from hub.whole import body_at_once
@@ -173,3 +175,23 @@ def test_a_body_is_there_at_once_or_awaited_and_never_longer_than_it_may_be(port
                 made.sendall(head)
                 made.sendall(body)
             assert whole(made, b"%d bytes" % size).startswith(HEAD)
+
+
+def test_an_answered_request_is_gone_without_the_collector(connection):
+    """Thousands a second that only the collector finds would cost more than they are."""
+
+    def number() -> int:
+        return sum(isinstance(one, RequestResponseCycle) for one in gc.get_objects())
+
+    gc.collect()
+    before = number()
+    gc.disable()
+    try:
+        for _ in range(20):
+            ask(connection, "GET", "/")
+            whole(connection, BODY)
+            ask(connection, "PUT", "/body", b"Content-Length: 0\r\n")
+            whole(connection, b"0 bytes")
+        assert number() <= before + 3
+    finally:
+        gc.enable()
