@@ -7,7 +7,7 @@ a body that has come already. What is not as simple is left to it.
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
@@ -57,7 +57,7 @@ class Whole:
         """The start is kept until the body comes: they leave together."""
         cycle = self._cycle
         # What nobody has asked for would tie request and scope into a circle.
-        cycle.scope.pop(BODY, None)  # type: ignore[misc]
+        cast(Event, cycle.scope).pop(BODY, None)
         start, self._start = self._start, None
         if start is None:
             if message["type"] == "http.response.start" and not cycle.response_started:
