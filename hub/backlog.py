@@ -31,7 +31,8 @@ _LATE: Final = """
 SELECT EXISTS (SELECT FROM hub_stalecopy WHERE state = 'WAITING'
                AND receiver_id %% %s = ANY(%s) AND first_at < now() - make_interval(secs => %s))
     OR EXISTS (SELECT FROM hub_delivery WHERE state = 'WAITING'
-               AND receiver_id %% %s = ANY(%s) AND created_at < now() - make_interval(secs => %s))
+               AND receiver_id %% %s = ANY(%s)
+               AND coalesce(resent_at, created_at) < now() - make_interval(secs => %s))
 """
 
 

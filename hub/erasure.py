@@ -156,10 +156,12 @@ class Eraser:
         Those that wait are on their way, seconds long: taking one from its worker gains nothing,
         and a Token that is being blocked should reach the CPOs.
         """
-        sessions = [one.pk for one in self._found_sessions()]
+        found = self._found_sessions()
+        sessions = [one.pk for one in found]
         commands = ProfileCommand.objects.filter(session__in=sessions).values_list("pk", flat=True)
-        # The roles stood there until both interfaces came to have one order.
-        keys = [f"session:{pk}{role}" for pk in sessions for role in ("", ":SENDER", ":RECEIVER")]
+        keys = [f"session:{one.pk} {one.owner}" for one in found]
+        # So they were until both interfaces came to have one order.
+        keys += [f"session:{pk}{role}" for pk in sessions for role in ("", ":SENDER", ":RECEIVER")]
         keys += [f"profile-command:{pk}" for pk in commands]
         hanging = set(Delivery.objects.filter(ordering_key__in=keys).values_list("pk", flat=True))
         named = {

@@ -163,15 +163,23 @@ def _queues(platform: Callable[[str], str]) -> Iterator[Metric]:
         "Objects that a receiver does not take as they are now.",
         labels=("platform",),
     )
+    given_up = GaugeMetricFamily(
+        "flexhub_messages_given_up",
+        "Messages that a receiver did not get, and that can be sent again.",
+        labels=("platform",),
+    )
     now = timezone.now()
     for receiver, number, oldest in owed.by_receiver():
         waiting.add_metric([platform(str(receiver))], number)
         age.add_metric([platform(str(receiver))], max((now - oldest).total_seconds(), 0.0))
     for receiver, number in owed.refused_by_receiver():
         refused.add_metric([platform(str(receiver))], number)
+    for receiver, number in owed.given_up_by_receiver():
+        given_up.add_metric([platform(str(receiver))], number)
     yield waiting
     yield age
     yield refused
+    yield given_up
 
 
 def _quotas() -> Iterator[Metric]:

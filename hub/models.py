@@ -342,6 +342,10 @@ class DeliveryState(models.TextChoices):
     DROPPED = "DROPPED", "dropped: there is nobody to send it to"
 
 
+# Until somebody has them sent again (hub/resend.py).
+GIVEN_UP = (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DROPPED)
+
+
 class Delivery(models.Model):
     """A message that the hub owes to a party, written in the transaction of its cause.
 
@@ -376,6 +380,9 @@ class Delivery(models.Model):
     outcome = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # The body is there: what was given up can be sent again for as long.
+    is_kept = models.BooleanField("its body is kept", default=True, db_default=True)
+    resent_at = models.DateTimeField("sent again", null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
@@ -389,6 +396,12 @@ class Delivery(models.Model):
             models.Index(
                 fields=["created_at"], name="delivery_ended", condition=~models.Q(state="WAITING")
             ),
+            models.Index(
+                fields=["receiver", "module", "id"],
+                name="delivery_given_up",
+                condition=models.Q(is_kept=True, state__in=GIVEN_UP),
+            ),
+            models.Index(fields=["ordering_key", "id"], name="delivery_by_key"),
         ]
 
     def __str__(self) -> str:

@@ -29,13 +29,18 @@ _BY_INDEX: Final = (
 )
 
 
+_WAITS: Final = "state = 'WAITING'"
+_IS_REFUSED: Final = "state = 'REFUSED'"
+_IS_GIVEN_UP: Final = "is_kept AND state IN ('REFUSED', 'FAILED', 'DROPPED')"
+
+
 def _rows(columns: str, table: str, state: str, order: str, most: int, more: str = "") -> str:
     """The first rows of a lane. A range, for an equality would make the primary key an order."""
     return f"""(
         SELECT {columns} FROM {table} AS row
         WHERE row.receiver_id = lane.receiver_id
           AND row.module BETWEEN lane.module AND lane.module
-          AND row.state = '{state}' {more} ORDER BY row.module, {order} LIMIT {most}
+          AND {state} {more} ORDER BY row.module, {order} LIMIT {most}
     ) AS those"""  # noqa: S608 - names of ours
 
 
@@ -44,12 +49,12 @@ def _lanes(table: str, state: str, since: str) -> str:
     return f"""
     WITH RECURSIVE every AS (
         (SELECT receiver_id, module FROM {table}
-         WHERE state = '{state}' AND receiver_id BETWEEN %(first)s AND %(last)s
+         WHERE {state} AND receiver_id BETWEEN %(first)s AND %(last)s
          ORDER BY receiver_id, module LIMIT 1)
         UNION ALL
         SELECT following.* FROM every CROSS JOIN LATERAL (
             SELECT receiver_id, module FROM {table}
-            WHERE state = '{state}' AND (receiver_id, module) > (every.receiver_id, every.module)
+            WHERE {state} AND (receiver_id, module) > (every.receiver_id, every.module)
               AND receiver_id <= %(last)s
             ORDER BY receiver_id, module LIMIT 1
         ) AS following
@@ -60,7 +65,7 @@ def _lanes(table: str, state: str, since: str) -> str:
 
 
 def _first(columns: str, table: str, more: str = "", order: str = "row.id") -> str:
-    return _rows(columns, table, "WAITING", order, _FIRST, more)
+    return _rows(columns, table, _WAITS, order, _FIRST, more)
 
 
 _COPIES_SINCE: Final = " ".join(
@@ -72,31 +77,44 @@ _COPIES_SINCE: Final = " ".join(
         ") AS heads",
     )
 )
-_COPIES_LANES: Final = _lanes("hub_stalecopy", "WAITING", _COPIES_SINCE)
+_COPIES_LANES: Final = _lanes("hub_stalecopy", _WAITS, _COPIES_SINCE)
 _COPIES: Final = f"""
     {_COPIES_LANES}
     SELECT receiver_id, module, since, (SELECT count(*) FROM {
-    _rows("", "hub_stalecopy", "WAITING", "row.priority, row.id", MOST_COUNTED + 1)
+    _rows("", "hub_stalecopy", _WAITS, "row.priority, row.id", MOST_COUNTED + 1)
 }), '' FROM lane
 """  # noqa: S608 - names of ours
 _OLDEST: Final = f"""
     {_COPIES_LANES} SELECT receiver_id, min(since) FROM lane GROUP BY receiver_id
 """  # noqa: S608 - names of ours
-_MESSAGES_SINCE: Final = f"SELECT min(created_at) FROM {_first('created_at', 'hub_delivery')}"  # noqa: S608
+_SINCE: Final = "coalesce(resent_at, created_at)"
+_MESSAGES_SINCE: Final = (
+    f"SELECT min({_SINCE}) FROM {_first('created_at, resent_at', 'hub_delivery')}"  # noqa: S608
+)
 _MESSAGES: Final = f"""
-    {_lanes("hub_delivery", "WAITING", _MESSAGES_SINCE)}
+    {_lanes("hub_delivery", _WAITS, _MESSAGES_SINCE)}
     SELECT receiver_id, module, since, (SELECT count(*) FROM {
-    _rows("", "hub_delivery", "WAITING", "row.id", MOST_COUNTED + 1)
+    _rows("", "hub_delivery", _WAITS, "row.id", MOST_COUNTED + 1)
 }), '' FROM lane
 """  # noqa: S608 - names of ours
-_NOT_TAKEN_FIRST: Final = _rows("first_at", "hub_stalecopy", "REFUSED", "row.first_at", 1)
+_NOT_TAKEN_FIRST: Final = _rows("first_at", "hub_stalecopy", _IS_REFUSED, "row.first_at", 1)
 _REFUSED_SINCE: Final = f"SELECT first_at FROM {_NOT_TAKEN_FIRST}"  # noqa: S608 - names of ours
 _REFUSED: Final = f"""
-    {_lanes("hub_stalecopy", "REFUSED", _REFUSED_SINCE)}
+    {_lanes("hub_stalecopy", _IS_REFUSED, _REFUSED_SINCE)}
     SELECT receiver_id, module, since, number, reason FROM lane CROSS JOIN LATERAL (
         SELECT count(*) AS number, mode() WITHIN GROUP (ORDER BY outcome) AS reason
-        FROM {_rows("outcome", "hub_stalecopy", "REFUSED", "row.first_at", MOST_REFUSED + 1)}
+        FROM {_rows("outcome", "hub_stalecopy", _IS_REFUSED, "row.first_at", MOST_REFUSED + 1)}
     ) AS counted
+"""  # noqa: S608 - names of ours
+
+
+_GIVEN_UP_FIRST: Final = _rows("created_at", "hub_delivery", _IS_GIVEN_UP, "row.id", 1)
+_GIVEN_UP_SINCE: Final = f"SELECT created_at FROM {_GIVEN_UP_FIRST}"  # noqa: S608 - names of ours
+_GIVEN_UP: Final = f"""
+    {_lanes("hub_delivery", _IS_GIVEN_UP, _GIVEN_UP_SINCE)}
+    SELECT receiver_id, module, since, (SELECT count(*) FROM {
+    _rows("", "hub_delivery", _IS_GIVEN_UP, "row.id", MOST_COUNTED + 1)
+}), '' FROM lane
 """  # noqa: S608 - names of ours
 
 
@@ -113,6 +131,8 @@ class Lane:
     refused: int = 0
     refused_since: datetime | None = None
     reason: str = ""
+    # Messages that were given up and can be sent again.
+    given_up: int = 0
 
 
 def lanes(receiver_id: int | None = None) -> list[Lane]:
@@ -138,12 +158,15 @@ def lanes(receiver_id: int | None = None) -> list[Lane]:
             lane.messages = number
         for lane, since, number, reason in rows(_REFUSED):
             lane.refused_since, lane.refused, lane.reason = since, number, reason
+        for lane, _, number, _ in rows(_GIVEN_UP):
+            lane.given_up = number
     return sorted(found.values(), key=_by_age)[:MOST_LANES]
 
 
 def _by_age(lane: Lane) -> tuple[Any, ...]:
     since = lane.oldest or lane.refused_since
-    return (lane.oldest is None, since, lane.receiver_id, lane.module)
+    at = 0.0 if since is None else since.timestamp()
+    return (lane.oldest is None, since is None, at, lane.receiver_id, lane.module)
 
 
 def oldest() -> dict[int, datetime]:
@@ -160,10 +183,13 @@ _NUMBER_OF: Final = """
 _REFUSED_OF: Final = """
     SELECT receiver_id, count(*) FROM hub_stalecopy WHERE state = 'REFUSED' GROUP BY receiver_id
 """
-_MESSAGES_OF: Final = """
-    SELECT receiver_id, count(*), min(created_at) FROM hub_delivery WHERE state = 'WAITING'
+_GIVEN_UP_OF: Final = f"""
+    SELECT receiver_id, count(*) FROM hub_delivery WHERE {_IS_GIVEN_UP} GROUP BY receiver_id
+"""  # noqa: S608 - a condition of ours
+_MESSAGES_OF: Final = f"""
+    SELECT receiver_id, count(*), min({_SINCE}) FROM hub_delivery WHERE state = 'WAITING'
     GROUP BY receiver_id
-"""
+"""  # noqa: S608 - names of ours
 
 
 def by_receiver() -> list[tuple[int, int, datetime]]:
@@ -183,6 +209,11 @@ def by_receiver() -> list[tuple[int, int, datetime]]:
 def refused_by_receiver() -> list[tuple[Any, ...]]:
     """How many objects each receiver has not taken."""
     return sorted(statements.run(_REFUSED_OF))
+
+
+def given_up_by_receiver() -> list[tuple[Any, ...]]:
+    """How many messages were given up and can be sent again."""
+    return sorted(statements.run(_GIVEN_UP_OF))
 
 
 def waiting(most: int = MOST_COUNTED) -> int:

@@ -135,6 +135,8 @@ DELIVERY_TIMEOUT = env.number("DELIVERY_TIMEOUT", 10)
 DELIVERY_MAX_PAUSE = env.number("DELIVERY_MAX_PAUSE", 30)
 # Pushes a second to one platform; 0: no limit. A platform may have a limit of its own.
 PUSHES_PER_SECOND = env.integer("PUSHES_PER_SECOND", 0)
+# Bodies of messages that were given up, kept for one receiver; the oldest go first.
+RESEND_BYTES_PER_RECEIVER = env.integer("RESEND_BYTES_PER_RECEIVER", 50_000_000)
 # Broadcasts are refused with 3000 while nobody has delivered what waits for this long.
 BACKLOG_MAX_SECONDS = env.number("BACKLOG_MAX_SECONDS", 30)
 
@@ -334,6 +336,7 @@ TURNS_BY_THE_CLOCK = {
         "hub.record.drain.make_partitions": 600.0,
         "hub.conformance.check.sweep": 10.0,
         "hub.upkeep.recount": 900.0,
+        "hub.upkeep.keep_within_quota": 60.0,
         "hub.upkeep.clean_up": 3600.0,
     },
 }

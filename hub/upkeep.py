@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from cdrs.models import Posting
-from hub import locking, quotas, retention
+from hub import locking, quotas, resend, retention
 from hub.models import DirectoryReader, ForwardedUrl
 from hub.record import partitions
 from hub.record.models import BodyRecording
@@ -26,6 +26,12 @@ def clean_up() -> None:
     partitions.make_ahead()
     partitions.drop_old()
     call_command("clearsessions")
+
+
+@shared_task
+def keep_within_quota() -> None:
+    """Of messages that were given up no more bodies than each receiver may have."""
+    resend.keep_within_quota()
 
 
 @shared_task

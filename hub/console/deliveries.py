@@ -1,12 +1,19 @@
 """Deliveries: the pushes that the hub owes, and what became of them."""
 
-from django.contrib import admin
+from typing import Any, Final
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from hub import resend
+from hub.console.dialogs import back, dialog
 from hub.console.documents import address, pretty
-from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, ago, badge, column
+from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, ago, badge, column
 from hub.console.tables import span as time_between
-from hub.models import Delivery, DeliveryState
+from hub.models import GIVEN_UP, Delivery, DeliveryState
 
 STATE_COLOURS = {
     DeliveryState.WAITING: BLUE,
@@ -15,13 +22,37 @@ STATE_COLOURS = {
     DeliveryState.FAILED: RED,
     DeliveryState.DROPPED: AMBER,
 }
-FAILED = (DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DROPPED)
+FAILED = GIVEN_UP
 
 
 def state_badge(delivery: Delivery) -> SafeString:
     """Green is delivered, blue waits, amber was dropped, red failed."""
     state = DeliveryState(delivery.state)
     return badge(state.value, STATE_COLOURS[state], str(state.label))
+
+
+class AgainFilter(admin.SimpleListFilter):
+    """What was given up, and is there to be sent again."""
+
+    title = "can be sent again"
+    parameter_name = "again"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """One of them: what else there is has a state."""
+        return [("yes", "Yes")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that can."""
+        if self.value() != "yes":
+            return queryset
+        return queryset.filter(is_kept=True, state__in=GIVEN_UP)
+
+
+_AGAIN_DIALOG: Final = dialog(
+    "Send this message again?",
+    "It goes as it was written, in its order, unless something newer was sent since.",
+    "Send again",
+)
 
 
 @admin.register(Delivery)
@@ -36,20 +67,24 @@ class DeliveryAdmin(ReadOnlyTable):
         "state_",
         "attempts",
         "outcome",
+        "again",
         "took",
         "age",
     )
-    list_filter = ("state", "module", "receiver", "created_at")
+    list_filter = ("state", AgainFilter, "module", "receiver", "created_at")
+    actions = ("send_selected_again",)
+    actions_row = ("send_again",)
+    actions_detail = ("send_again",)
     list_select_related = ("receiver",)
     search_fields = ("receiver__name", "to_party_id", "from_party_id", "correlation_id", "outcome")
     search_help_text = "Receiver, party id, correlation id or outcome"
     ordering = ("-created_at", "-id")
     fieldsets = (
-        (None, {"fields": ("push", "receiver", "from_", "to_", "state_", "outcome")}),
-        ("Attempts", {"fields": ("attempts", "created_at", "ended_at", "took")}),
+        (None, {"fields": ("push", "receiver", "from_", "to_", "state_", "outcome", "again")}),
+        ("Attempts", {"fields": ("attempts", "created_at", "ended_at", "resent_at", "took")}),
         ("Message", {"fields": ("address_", "correlation_id", "body_")}),
     )
-    readonly_fields = ("push", "from_", "to_", "state_", "took", "address_", "body_")
+    readonly_fields = ("push", "from_", "to_", "state_", "again", "took", "address_", "body_")
 
     @column("push", ordering="module")
     def push(self, delivery: Delivery) -> str:
@@ -70,6 +105,13 @@ class DeliveryAdmin(ReadOnlyTable):
     def state_(self, delivery: Delivery) -> SafeString:
         """As a badge."""
         return state_badge(delivery)
+
+    @column("can be sent again")
+    def again(self, delivery: Delivery) -> str:
+        """Of what was given up: whether its body is still there."""
+        if delivery.state not in GIVEN_UP:
+            return ""
+        return "yes" if delivery.is_kept else "no, its body is kept no more"
 
     @column("took")
     def took(self, delivery: Delivery) -> str | None:
@@ -94,6 +136,32 @@ class DeliveryAdmin(ReadOnlyTable):
     def body_(self, delivery: Delivery) -> SafeString | None:
         """What identifies a driver is masked."""
         return pretty(bytes(delivery.body))
+
+    # --- Sending again ----------------------------------------------------------------------------
+
+    def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Of what was given up and is still there."""
+        return request.user.has_perm("hub.change_platform") and (
+            object_id is None or resend.kept().filter(pk=object_id).exists()
+        )
+
+    @action("Send again", permissions=["again"], icon="forward_to_inbox", dialog=_AGAIN_DIALOG)
+    def send_again(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """One of them."""
+        self._send(request, list(resend.kept().filter(pk=object_id).defer("body")))
+        return back(request, reverse("admin:hub_delivery_changelist"))
+
+    @admin.action(description="Send again what was given up", permissions=["again"])
+    def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Those that were selected."""
+        self._send(request, list(queryset.defer("body").order_by("pk")))
+
+    def _send(self, request: HttpRequest, chosen: list[Delivery]) -> None:
+        resent = resend.again((one.pk for one in chosen), by=request.user.get_username())
+        for one in chosen:
+            self.log_change(request, one, "Sent again, as far as it could be.")
+        say = messages.success if resent.number else messages.warning
+        say(request, f"{resent}.")
 
 
 def _named(country_code: str, party_id: str) -> str:

@@ -79,6 +79,10 @@ def _row(lane: owed.Lane, platform: Platform | None) -> dict[str, Any]:
         "refused_url": _listed(copies, of, state="REFUSED", module=lane.module),
         "refused_since": ago(lane.refused_since),
         "reason": lane.reason,
+        "given_up": owed.as_text(lane.given_up),
+        "given_up_url": _listed(
+            "admin:hub_delivery_changelist", of, again="yes", module=lane.module
+        ),
         "lane": lane,
     }
 
@@ -106,6 +110,8 @@ def _told(lane: owed.Lane) -> Iterator[str]:
         yield f"{owed.as_text(lane.messages)} messages wait"
     if lane.refused:
         yield f"{owed.as_text(lane.refused, owed.MOST_REFUSED)} objects refused"
+    if lane.given_up:
+        yield f"{owed.as_text(lane.given_up)} messages given up"
 
 
 # --- Object by object -----------------------------------------------------------------------------

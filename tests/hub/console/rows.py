@@ -226,7 +226,7 @@ def deliveries(of: Session, receiver: Platform) -> None:
     for number, state in enumerate(DeliveryState.values):
         Delivery.objects.create(
             receiver=receiver,
-            ordering_key=f"session:{of.pk}:RECEIVER",
+            ordering_key=f"session:{of.pk} {of.owner}",
             module="sessions",
             method="PUT",
             interface_role="RECEIVER",

@@ -8,7 +8,7 @@ from django.db import connection
 from django.urls import reverse
 
 from hub import owed
-from hub.models import Platform, StaleCopy
+from hub.models import Delivery, Platform, StaleCopy
 from tests.hub.console import rows
 
 pytestmark = pytest.mark.usefixtures("filled")
@@ -30,14 +30,15 @@ def test_it_is_told_by_receiver_and_module_where_the_oldest_waits_first(console)
     lines = [text_of(line) for line in re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)]
     told = [re.sub(r"\d+(\.\d)? (s|min)( \d+ s)? ago", "T", line).split() for line in lines[1:]]
     assert [line[2:] for line in told] == [
-        ["tariffs", "1", "-", "T", "-", "-", "-"],
-        ["locations", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid"]],
-        ["tokens", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid"]],
-        ["sessions", "-", "1", "T", "-", "-", "-"],
+        ["tariffs", "1", "-", "T", "-", "-", "-", "-"],
+        ["locations", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid", "-"]],
+        ["tokens", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid", "-"]],
+        ["sessions", "-", "1", "T", "-", "-", "-", "3"],
     ]
     scsp = Platform.objects.get(name="Slimladen")
     for link in re.findall(r'href="([^"]+receiver__id__exact[^"]+)"', html):
-        assert shown(console, link.replace("&amp;", "&")).count("field-state_") == 1, link
+        number = 3 if "again=yes" in link else 1
+        assert shown(console, link.replace("&amp;", "&")).count("field-state_") == number, link
     assert "locations: 1 objects wait, 1 objects refused" in text_of(
         shown(console, reverse("admin:hub_platform_change", args=[scsp.pk]))
     )
@@ -80,6 +81,24 @@ def test_what_was_refused_waits_once_more(console, operator):
     assert dict(waiting) == before
     other.refresh_from_db()
     assert (other.state, other.raised) == ("WAITING", 2)
+
+
+def test_a_message_that_was_given_up_is_sent_again(console, operator, caplog):
+    [one, *others] = Delivery.objects.filter(state__in=["REFUSED", "FAILED", "DROPPED"])
+    listed = "admin:hub_delivery_changelist"
+    assert shown(console, f"{reverse(listed)}?again=yes").count("field-state_") == 3
+    address = reverse("admin:hub_delivery_send_again", args=[one.pk])
+    assert console.get(address).status_code == 200
+    console.post(address, {"_form_submitted": "True"})
+    chosen = [row.pk for row in Delivery.objects.all()]
+    choice = {"action": "send_selected_again", "_selected_action": chosen}
+    html = text_of(console.post(reverse(listed), choice, follow=True).content.decode())
+    assert "2 wait once more; 3 not: it waits, has arrived, or its body is kept no more." in html
+    for row in Delivery.objects.exclude(state="DELIVERED"):
+        assert (row.state, row.ended_at) == ("WAITING", None)
+        assert (row.resent_at is not None) == (row in [one, *others])
+    assert "sent again by operator: 2 wait once more" in caplog.text
+    assert LogEntry.objects.filter(user=operator, object_id=str(one.pk)).exists()
 
 
 def test_a_long_backlog_is_counted_up_to_a_limit(console):
