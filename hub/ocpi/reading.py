@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hub.ocpi import portable
 from hub.ocpi.comparison import Difference, compared
 from hub.ocpi.comparison import deviations_of as deviations_of
 from hub.ocpi.datatypes import building, decode, utc
@@ -114,6 +115,8 @@ def read(body: bytes, essentials: Essentials, *, is_patch: bool = False) -> Read
     answer for the object.
     """
     sent, last_updated, differences = _look(body, essentials, is_patch)
+    if reason := portable.problem(body):
+        raise InvalidParameters(f"The hub cannot tell this to all: {reason}.")
     for one in differences:
         rules = essentials.refused.get(one.deviation.path)
         if rules is not None and (not rules or one.deviation.rule in rules):
