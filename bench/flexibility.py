@@ -61,7 +61,7 @@ async def _measure(
         await asyncio.gather(*(join_hub(env, platform) for platform in platforms))
         cpo, scsp = parties.cpo.party, parties.scsp.party
         await asyncio.to_thread(
-            _manage, env, "grant_mandate", "--scsp", str(scsp), "--cpo", str(cpo)
+            manage, env, "grant_mandate", "--scsp", str(scsp), "--cpo", str(cpo)
         )
         await parties.step(steps[0] / 2, 3)  # connections, caches: not counted
 
@@ -88,13 +88,14 @@ async def join_hub(env: dict[str, str], platform: Platform) -> None:
     """Invitation and handshake, as for everybody."""
     party, role = platform.roles[0]
     told = await asyncio.to_thread(
-        _manage, env, "invite_party", *party, "--role", role, "--name", platform.name, "--json"
+        manage, env, "invite_party", *party, "--role", role, "--name", platform.name, "--json"
     )
     invitation = json.loads(told)
     await platform.register(invitation["versions_url"], invitation["token"])
 
 
-def _manage(env: dict[str, str], *arguments: str) -> str:
+def manage(env: dict[str, str], *arguments: str) -> str:
+    """What one of the hub's own commands prints; RuntimeError where it fails."""
     done = subprocess.run(  # noqa: S603 - the hub's own commands, no shell
         [sys.executable, "manage.py", *arguments],
         env={**os.environ, **env},

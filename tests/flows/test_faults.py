@@ -13,9 +13,13 @@ pytestmark = pytest.mark.unmeasured
 def test_each_kind_of_process_may_be_killed_and_nothing_is_lost_or_out_of_order(
     tmp_path, record_property
 ):
-    report = asyncio.run(drive(tmp_path, kills=len(TARGETS), receivers=3, evses=6))
+    kills = len(TARGETS)
+    report = asyncio.run(drive(tmp_path, kills=kills, receivers=2, evses=6, hangs=4, rounds=1))
     record_property("counts", str(report))
     assert not report.problems, report
     assert set(report.kills) == set(TARGETS)
     assert report.updates > 20
     assert report.cdrs > 5
+    assert report.tariffs > 5
+    assert report.commands > 5
+    assert (len(report.hung), report.absences, report.registrations) == (1, 1, 1)
