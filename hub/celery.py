@@ -20,6 +20,7 @@ app = Celery(
         "hub.pull",
         "hub.record.drain",
         "hub.replay",
+        "hub.telling",
         "hub.still_alive",
         "hub.upkeep",
         "hub.workers.process",

@@ -16,6 +16,7 @@ from hub.parties import Admission as Admission
 from hub.parties import Party as Party
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
+from hub.pulls import Untold as Untold
 from hub.quotas import Usage as Usage
 from hub.replays import Replay as Replay
 from hub.stale_copies import StaleCopy as StaleCopy

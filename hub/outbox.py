@@ -49,6 +49,8 @@ class Change:
     first_at: datetime | None = None
 
 
+# What was deleted once stays a mark of that: it is told where the object is no more, whatever has
+# come between (a replay, a pulled list), and is nothing where it is there.
 # One order of rows for all: two writers wait for each other, and never in a circle.
 _MARK: Final = f"""
     INSERT INTO hub_stalecopy AS old (
@@ -69,7 +71,8 @@ _MARK: Final = f"""
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = old.raised + 1, patch = NULL,
         spelling = coalesce(nullif(excluded.spelling, ''), old.spelling),
-        is_deleted = excluded.is_deleted, priority = least(old.priority, excluded.priority),
+        is_deleted = excluded.is_deleted OR old.is_deleted,
+        priority = least(old.priority, excluded.priority),
         correlation_id = excluded.correlation_id, state = 'WAITING', outcome = '',
         merged = CASE WHEN old.state = 'WAITING' THEN (old.correlation_id || old.merged)
                  [1:{MERGED_AT_MOST}] ELSE '{{}}' END,

@@ -19,25 +19,25 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from hub import foreign_list, leases, outbox, pulled, still_alive
+from hub import foreign_list, leases, outbox, pulled, still_alive, telling
 from hub.directory import Directory, PartyEntry, holder
 from hub.foreign_list import Page, PageFailed, PageRefused
 from hub.leases import Lease, lock_name
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
-from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.owners import AGGREGATED
-from hub.pulls import Pull, PullState
+from hub.pulls import Pull, PullState, Untold
 
 logger = logging.getLogger(__name__)
 # A turn ends after the page that is read then; the platform queues up again behind the others.
 TURN_SECONDS: Final = 10.0
+# So many objects are kept in one transaction.
+CHUNK: Final = 200
 # Pauses after failures in a row; after the last one the run is given up until it is due again.
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
 _AWAY: Final = timedelta(minutes=1)
 _WOKEN_AGAIN: Final = timedelta(seconds=15)
 _LONGEST_WAIT: Final = 86_400.0
-_BUSY_SECONDS: Final = 30.0
 _pause = threading.Event()
 
 
@@ -188,10 +188,6 @@ def _read_on(pull: Pull, lease: Lease, until: float) -> None:
         except PageFailed as error:
             _fail(pull, lease, str(error), error.seconds)
             return
-        except OcpiError as error:
-            # Not the party, but the hub: it owes others too much already to take more.
-            _fail(pull, lease, error.message, _BUSY_SECONDS)
-            return
         except DatabaseError as error:
             # Its own words may quote a Token.
             said = f"the database refuses the page ({type(error).__name__})"
@@ -224,18 +220,23 @@ def _commit(
     *,
     repeats: bool,
 ) -> bool:
-    """Keep a page's objects and go on to the next, in one transaction; True when it was the last.
+    """Keep a page's objects, some in each transaction, and then tell of them; True for the last.
 
-    A process that dies before the commit leaves nothing, and its page is read again.
+    The last of its transactions goes on to the next page: a process that dies before reads this
+    page again. What it has kept by then is told of all the same (hub/telling.py).
     """
+    objects = [] if repeats else pulled.objects_of(pull, page, directory)
+    untold: list[Untold | None] = []
+    while len(objects) > CHUNK:
+        with transaction.atomic():
+            _locked(pull, lease)
+            untold.append(pulled.keep(pull, objects[:CHUNK], page.correlation_id))
+        del objects[:CHUNK]
     with transaction.atomic():
-        before = Pull.objects.select_for_update().get(pk=pull.pk)
-        if before.fence != lease.fence:
-            raise PageFailed("another worker has taken over")
+        before = _locked(pull, lease)
         # What an operator may have asked for meanwhile.
         pull.is_requested, pull.is_full_wanted = before.is_requested, before.is_full_wanted
-        if not repeats:
-            pulled.keep(pull, page, directory)
+        untold.append(pulled.keep(pull, objects, page.correlation_id))
         pull.pages += 1
         pull.failures, pull.last_error = 0, ""
         read = pull.stored + pull.unchanged + pull.bad + pull.foreign + pull.over_quota
@@ -244,21 +245,44 @@ def _commit(
         if following is not None:
             pull.next_url = following
         else:
-            _finish(pull, page, directory, read, is_looping=repeats or bool(followers))
+            untold.append(_finish(pull, page, read, is_looping=repeats or bool(followers)))
         _save(pull)
+    for one in untold:
+        if one is not None:
+            _tell(one.pk)
     return following is None
 
 
-def _finish(pull: Pull, page: Page, directory: Directory, read: int, *, is_looping: bool) -> None:
-    """The list has ended: whole, or in a circle, or before its X-Total-Count."""
+def _locked(pull: Pull, lease: Lease) -> Pull:
+    """The row as it is; PageFailed when another worker has it."""
+    before = Pull.objects.select_for_update().get(pk=pull.pk)
+    if before.fence != lease.fence:
+        raise PageFailed("another worker has taken over")
+    return before
+
+
+def _tell(pk: int) -> None:
+    """What this does not tell, the clock does."""
+    try:
+        while telling.tell(pk):
+            pass
+    except DatabaseError as error:
+        logger.warning("what was pulled is told later: %s", type(error).__name__)
+
+
+def _finish(pull: Pull, page: Page, read: int, *, is_looping: bool) -> Untold | None:
+    """The list has ended: whole, or in a circle, or before its X-Total-Count.
+
+    What is to be told of objects that it has no more.
+    """
     now = timezone.now()
     problem = ""
     if page.is_short(read) and (page.items or pull.date_from is None):
         problem = f"the list ended after {read} of {page.total} objects"
     elif is_looping and page.total is None:
         problem = f"the list leads back to a page that was read, after {read} objects"
-    if not problem and pull.date_from is None:
-        pulled.remove_gone(pull, directory)
+    is_whole = not problem and pull.date_from is None
+    gone = pulled.remove_gone(pull) if is_whole else None
     pull.finish(now, _due_again(now), problem)
     logger.info(
         "%s: %s pages, %s stored, %s unchanged, %s not valid, %s of others, %s over quota, "
@@ -273,6 +297,7 @@ def _finish(pull: Pull, page: Page, directory: Directory, read: int, *, is_loopi
         pull.removed,
         f"; {problem}" if problem else "",
     )
+    return gone
 
 
 # --- What goes wrong -----------------------------------------------------------------------------

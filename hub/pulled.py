@@ -1,19 +1,19 @@
-"""What a pulled page's objects are to the hub: kept, and told to others like a push.
+"""What a pulled page's objects are to the hub: kept, and to be told to others like a push.
 
 transport_and_format, Client Owned Object Pull, GET List: "all the pages together is the new truth".
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 from django.db.models import Q
+from django.utils import timezone
 
-from hub import broadcasts, leaving_out, quotas
+from hub import quotas, statements
 from hub.broadcasts import LONGEST_ID
 from hub.deviations import noting
 from hub.directory import Directory
@@ -24,9 +24,8 @@ from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import Essentials, Refused, read
 from hub.owners import AGGREGATED
-from hub.pulls import Pull
-from hub.receivers import broadcast_receivers
-from hub.store import EVERYBODY, ITS_OWNER, Pushed, StoredObject, Whole
+from hub.pulls import Pull, Untold
+from hub.store import EVERYBODY, ITS_OWNER, StoredObject, Whole
 from locations.models import ESSENTIALS as LOCATION
 from locations.models import Location
 from tariffs.models import ESSENTIALS as TARIFF
@@ -66,12 +65,14 @@ class _Object:
     last_updated: datetime
     told_by: str = ITS_OWNER
 
+    def told(self, method: str) -> list[Any]:
+        """As `Untold` remembers it."""
+        variant = self.query.get("type", "")
+        return [method, str(self.owner), list(self.segments), variant, self.told_by]
 
-def keep(pull: Pull, page: Page, directory: Directory) -> None:
-    """Keep what is news and owe it to others, in the caller's transaction; counts in `pull`.
 
-    The first run tells nobody: what was there before the party came is no change.
-    """
+def objects_of(pull: Pull, page: Page, directory: Directory) -> list[_Object]:
+    """The page's objects, each once; what is not kept of it is counted in `pull`."""
     kind = KINDS[pull.module]
     platform = directory.platforms[pull.platform_id]
     is_aggregated = platform.is_aggregator and pull.module in AGGREGATED
@@ -90,28 +91,52 @@ def keep(pull: Pull, page: Page, directory: Directory) -> None:
             found[one.whole.identity] = replace(one, told_by=told_by)
         else:
             pull.unchanged += 1
-    if not found:
-        return
+    return list(found.values())
+
+
+def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold | None:
+    """Keep what is news, in the caller's transaction; counts in `pull`. What is to be told of it.
+
+    The first run tells nobody: what was there before the party came is no change.
+    """
+    if not objects:
+        return None
+    kind, since = KINDS[pull.module], _begun()
     left_out: list[Whole] = []
     news = [
-        whole
+        whole.identity
         for told_by in (ITS_OWNER, str(pull.identity))
         for whole in kind.model.keep_changed(
-            [one.whole for one in found.values() if one.told_by == told_by], told_by, left_out
+            [one.whole for one in objects if one.told_by == told_by], told_by, left_out
         )
     ]
     pull.stored += len(news)
     pull.over_quota += len(left_out)
-    pull.unchanged += len(found) - len(news) - len(left_out)
+    pull.unchanged += len(objects) - len(news) - len(left_out)
     # Of the objects themselves, as the party's filter sees them.
-    latest = max(one.last_updated for one in found.values())
+    latest = max(one.last_updated for one in objects)
     pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
     if pull.date_from is None and pull.module == "tariffs":
-        _mark_as_seen(kind, [one.whole for one in found.values()], pull)
-    if not pull.is_first:
-        for whole in news:
-            one = replace(found[whole.identity], whole=whole)
-            _tell(pull.module, "PUT", one, page.correlation_id, directory)
+        _mark_as_seen(kind, [one.whole for one in objects], pull)
+    named = set(news)
+    told = [one.told("PUT") for one in objects if one.whole.identity in named]
+    return _untold(pull, told, since, correlation_id)
+
+
+def _begun() -> datetime:
+    """When the transaction began, by either clock: nothing in it is older."""
+    [(begun,)] = statements.run("SELECT now()")
+    return min(timezone.now(), begun)
+
+
+def _untold(
+    pull: Pull, told: list[list[Any]], since: datetime, correlation_id: str
+) -> Untold | None:
+    if pull.is_first or not told:
+        return None
+    return Untold.objects.create(
+        module=pull.module, correlation_id=correlation_id, since=since, objects_told=told
+    )
 
 
 def _read(
@@ -164,25 +189,6 @@ def _name(document: bytes, module: str, place: int) -> str:
     return f"object {place} of a page"
 
 
-def _tell(
-    module: str, method: str, one: _Object, correlation_id: str, directory: Directory
-) -> None:
-    """Owe it to everybody of the opposite role, as if its owner had pushed it."""
-    pushed = Pushed(
-        method=method,
-        owner=one.owner,
-        ids=(one.segments[2],),
-        query=one.query,
-        body=one.whole.document if method == "PUT" else b"",
-        told_by=one.told_by,
-    )
-    segments = [quote(segment, safe="") for segment in one.segments]
-    teller = PartyId.parse(one.told_by) if one.told_by else one.owner
-    receivers = broadcast_receivers(directory, teller, module, one.owner)
-    choice = leaving_out.choose(KINDS[module].model, pushed, receivers)
-    broadcasts.tell(module, pushed, segments, correlation_id, choice)
-
-
 # --- What is gone --------------------------------------------------------------------------------
 
 
@@ -196,7 +202,7 @@ def _mark_as_seen(kind: Kind, objects: list[Whole], pull: Pull) -> None:
     ).update(received_at=pull.begun_at)
 
 
-def remove_gone(pull: Pull, directory: Directory) -> None:
+def remove_gone(pull: Pull) -> Untold | None:
     """At the end of a whole full run: forget the party's Tariffs that its list has no more.
 
     Tariffs alone can be deleted in OCPI. Not where an object of the list could not be read, which
@@ -207,20 +213,17 @@ def remove_gone(pull: Pull, directory: Directory) -> None:
         audience=EVERYBODY,
     )
     if pull.module != "tariffs" or pull.bad or not own.filter(received_at__gte=pull.begun_at):
-        return
+        return None
     gone = own.filter(received_at__lt=pull.begun_at)
-    correlation_id = headers.new_id()
+    told, since = [], _begun()
     for tariff in gone.select_for_update().order_by("id"):
         sent = _owned(bytes(tariff.document))
-        segments = (heads.text(sent.country_code), heads.text(sent.party_id), heads.text(sent.id))
-        whole = Whole((tariff.owner, tariff.object_id), b"", tariff.last_updated)
+        segments = [heads.text(sent.country_code), heads.text(sent.party_id), heads.text(sent.id)]
+        told.append(["DELETE", tariff.owner, segments, "", tariff.told_by])
         tariff.delete()
         quotas.add(tariff.told_by or tariff.owner, Tariff.QUOTA, -1)
         pull.removed += 1
-        if not pull.is_first:
-            owner = PartyId.parse(tariff.owner)
-            one = _Object(whole, owner, segments, {}, tariff.last_updated, tariff.told_by)
-            _tell(pull.module, "DELETE", one, correlation_id, directory)
+    return _untold(pull, told, since, headers.new_id())
 
 
 class _Owned(msgspec.Struct):

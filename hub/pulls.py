@@ -142,3 +142,24 @@ class Pull(Leased):
         self.is_requested = self.is_full_wanted and self.is_requested
         if self.is_requested:  # for a full run, which this one was not
             self.due_at = now
+
+
+class Untold(models.Model):
+    """Objects of pulled lists that are kept, or gone, and that others have still to be told of.
+
+    Written with the objects, and ended with the marks that it becomes (hub/telling.py): whatever
+    dies between the two, nothing is lost.
+    """
+
+    module = models.CharField(max_length=16)
+    correlation_id = models.CharField(max_length=255)
+    # Not after the `received_at` of any of them.
+    since = models.DateTimeField()
+    # [[method, owner, names in the URL, TokenType or "", who told it]]
+    objects_told = models.JSONField()
+
+    class Meta:
+        verbose_name_plural = "untold"
+
+    def __str__(self) -> str:
+        return f"{len(self.objects_told)} {self.module}"

@@ -11,9 +11,13 @@ from hub.ocpi.party import PartyId
 
 
 def under_way_since() -> datetime:
-    """What is pushed at this moment began no earlier: when the oldest open transaction did."""
+    """What is told at this moment began no earlier.
+
+    That is when the oldest open transaction began, or what was pulled and is not told yet.
+    """
     [(oldest,)] = statements.run(
-        "SELECT least(now(), min(xact_start)) FROM pg_stat_activity "
+        "SELECT least(now(), min(xact_start), (SELECT min(since) FROM hub_untold)) "
+        "FROM pg_stat_activity "
         "WHERE datname = current_database() AND backend_xid IS NOT NULL"
     )
     assert isinstance(oldest, datetime)  # noqa: S101 - narrows for mypy

@@ -321,6 +321,7 @@ CELERY_TASK_ROUTES = {
     "hub.record.*": {"queue": "upkeep"},
     "hub.still_alive.*": {"queue": "upkeep"},
     "hub.replay.*": {"queue": "upkeep"},
+    "hub.telling.*": {"queue": "upkeep"},
     "hub.upkeep.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
@@ -332,6 +333,7 @@ TURNS_BY_THE_CLOCK = {
         "flex.tasks.forget_left_behind": 10.0,
         "hub.still_alive.check_quiet_platforms": 1.0,
         "hub.replay.advance": 1.0,
+        "hub.telling.advance": 1.0,
         "hub.record.drain.drain_messages": 1.0,
         "hub.record.drain.make_partitions": 600.0,
         "hub.conformance.check.sweep": 10.0,

@@ -6,15 +6,17 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
-from hub import pull
+from hub import pull, pulled, telling
+from hub.directory import holder
 from hub.foreign_list import Page
 from hub.models import Party, StaleCopy
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from hub.pulls import Pull, PullState
+from hub.pulls import Pull, PullState, Untold
+from hub.replays import under_way_since
 from locations.models import Location
 from simulators.testing import Running
 from tests.hub.lists import Lists, location, page_of, token
@@ -276,6 +278,31 @@ def test_a_page_read_twice_changes_nothing(hub, source, listener):
     assert not told(listener, source)
 
 
+def test_what_was_kept_is_told_though_its_worker_died_and_to_who_came_meanwhile(
+    hub, source, listener
+):
+    documents = [location(source.simulator.party, f"L{n}", city="Gent") for n in range(205)]
+    lists = Lists(source.simulator, locations=documents)
+    lists.size = 500
+    assert run(source).stored == 205  # In two transactions.
+    for one in documents:
+        one |= {"city": "Brugge", "last_updated": LATER}
+    row = row_of(source)
+    asked = holder.refresh()
+    page = Page("", [msgspec.Raw(json.dumps(one).encode()) for one in documents], b"", None, 1, "c")
+    objects = pulled.objects_of(row, page, asked)
+    with transaction.atomic():
+        untold = pulled.keep(row, objects, "died")
+    since = Location.objects.filter(owner=str(source.simulator.party)).earliest("received_at")
+    assert under_way_since() <= untold.since <= since.received_at
+    late = hub.join(Stranger(Role.EMSP, listens=False))
+    telling.advance()
+    assert not Untold.objects.exists()
+    for receiver in (listener, late):
+        until(lambda receiver=receiver: len({m.parts for m in told(receiver, source)}) == 205)
+        assert told(receiver, source)[-1].json()["city"] == "Brugge"
+
+
 def test_a_page_whose_url_has_run_out_begins_the_list_anew(hub, source):
     lists = Lists(source.simulator, locations=five(source))
     refuses = [True]
@@ -355,16 +382,18 @@ def no_deliveries(hub):
     take_again()
 
 
-def test_what_is_kept_and_what_is_owed_are_written_together(hub, source, listener, no_deliveries):
+def test_a_page_is_kept_while_the_outbox_takes_nothing_and_told_by_the_clock(
+    hub, source, listener, no_deliveries
+):
     documents = five(source)[:1]
     Lists(source.simulator, locations=documents)
     run(source)
     documents[0] |= {"city": "Brugge", "last_updated": LATER}
-    (row,) = pull.request(source.simulator.party, ["locations"])
-    until(lambda: Pull.objects.filter(pk=row.pk, failures=1).exists())
+    assert run(source).failures == 0
     found = Location.objects.get(owner=str(source.simulator.party))
-    assert json.loads(bytes(found.document))["city"] == "Gent"
+    assert json.loads(bytes(found.document))["city"] == "Brugge"
+    assert not told(listener, source)
     no_deliveries()
-    run(source)
+    telling.advance()
     until(lambda: told(listener, source))
     assert len(told(listener, source)) == 1
