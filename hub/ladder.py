@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.models import Delivery, DeliveryState, StaleCopy
 from hub.record.models import Message
@@ -173,15 +175,19 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
 
 def _marks(correlation_id: str) -> Iterator[Fate]:
     """What of it is still to be told, or was refused; a Token's uid is a secret."""
-    found = StaleCopy.objects.filter(correlation_id=correlation_id).select_related("receiver")
+    told = Q(correlation_id=correlation_id) | Q(merged__contains=[correlation_id])
+    found = StaleCopy.objects.filter(told).select_related("receiver")
     for copy in found.order_by("id")[:MOST_MESSAGES]:
         state = CopyState(copy.state)
-        name = "" if copy.module == "tokens" else f" {copy.owner} {copy.object_id}"
+        part = f" ({copy.shown_part})" if copy.part else ""
+        again = f"changed again by {copy.correlation_id}"
+        why = [again] if copy.correlation_id != correlation_id else []
         yield Fate(
-            f"{copy.module}{name} to {copy.party or copy.receiver.name}",
+            f"{copy.module} {copy.owner} {copy.shown_id}{part} to "
+            f"{copy.party or copy.receiver.name}",
             str(state.label),
             state is CopyState.REFUSED,
-            copy.outcome,
+            "; ".join([*why, *filter(None, [copy.outcome])]),
         )
 
 

@@ -161,7 +161,7 @@ def _deliveries(since: datetime) -> Tile:
 
 
 def _came(moment: datetime) -> SafeString:
-    return format_html("The oldest came {}.", ago(moment) or "")
+    return format_html("The oldest came {}", ago(moment) or "")
 
 
 def _failures(since: datetime) -> list[Failure]:

@@ -106,7 +106,7 @@ class DeliveryAdmin(ReadOnlyTable):
         """As a badge."""
         return state_badge(delivery)
 
-    @column("can be sent again")
+    @column("again?")
     def again(self, delivery: Delivery) -> str:
         """Of what was given up: whether its body is still there."""
         if delivery.state not in GIVEN_UP:

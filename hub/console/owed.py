@@ -99,19 +99,19 @@ def of_platform(platform: Platform) -> SafeString | None:
     link = format_html(
         '<a href="{}?receiver={}">{}</a>', reverse("owed"), platform.pk, "What is owed"
     )
-    lines = [(f"{lane.module}: {', '.join(_told(lane))}",) for lane in lanes]
+    lines = [(f"{lane.module}, {', '.join(_told(lane))}",) for lane in lanes]
     return format_html_join(mark_safe("<br>"), "{}", [*lines, (link,)])
 
 
 def _told(lane: owed.Lane) -> Iterator[str]:
     if lane.objects:
-        yield f"{owed.as_text(lane.objects)} objects wait"
+        yield f"objects waiting: {owed.as_text(lane.objects)}"
     if lane.messages:
-        yield f"{owed.as_text(lane.messages)} messages wait"
+        yield f"messages waiting: {owed.as_text(lane.messages)}"
     if lane.refused:
-        yield f"{owed.as_text(lane.refused, owed.MOST_REFUSED)} objects refused"
+        yield f"objects refused: {owed.as_text(lane.refused, owed.MOST_REFUSED)}"
     if lane.given_up:
-        yield f"{owed.as_text(lane.given_up)} messages given up"
+        yield f"messages given up: {owed.as_text(lane.given_up)}"
 
 
 # --- Object by object -----------------------------------------------------------------------------

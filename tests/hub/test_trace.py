@@ -8,7 +8,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from hub import ladder
-from hub.models import Delivery
+from hub.models import Delivery, StaleCopy
 from hub.ocpi.datatypes import Role
 from tests.hub.commands.calling import run
 from tests.hub.console.rows import platform
@@ -143,6 +143,27 @@ def test_a_push_that_waits_or_was_dropped_has_a_fate_and_no_steps(correlation_id
     assert [(fate.state, fate.failed) for fate in found.fates] == [
         ("waiting", False),
         ("dropped: there is nobody to send it to", True),
+    ]
+
+
+@pytest.mark.django_db
+def test_an_object_that_waits_or_was_refused_says_so_also_to_earlier_changes(correlation_id):
+    message(correlation_id=correlation_id)
+    mark = {"receiver": platform("Receiver", ("DE", "MSP", "EMSP")), "party": "DE-MSP"}
+    of = {"module": "locations", "owner": "NL-CPO", "object_id": "L1", "part": "E1\x1f1"}
+    later = {"correlation_id": "later", "merged": ["x", correlation_id], "outcome": "HTTP 429"}
+    StaleCopy.objects.create(**mark, **of, **later)
+    of = {"module": "tokens", "owner": "DE-MSP", "object_id": "04A2B3C4D5", "variant": "RFID"}
+    refused = {"state": "REFUSED", "outcome": "HTTP 200, OCPI 2001: Invalid"}
+    StaleCopy.objects.create(**mark, **of, **refused, correlation_id=correlation_id)
+    found = ladder.of(correlation_id)
+    assert found is not None
+    assert [line for line in ladder.lines(found) if line[0] in "·✗"] == [
+        "· locations NL-CPO L1 (E1/1) to DE-MSP: waiting: changed again by later; HTTP 429",
+        (
+            "✗ tokens DE-MSP •••4D5 to DE-MSP: refused by the receiver, until it changes again: "
+            "HTTP 200, OCPI 2001: Invalid"
+        ),
     ]
 
 

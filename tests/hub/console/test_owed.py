@@ -31,15 +31,15 @@ def test_it_is_told_by_receiver_and_module_where_the_oldest_waits_first(console)
     told = [re.sub(r"\d+(\.\d)? (s|min)( \d+ s)? ago", "T", line).split() for line in lines[1:]]
     assert [line[2:] for line in told] == [
         ["tariffs", "1", "-", "T", "-", "-", "-", "-"],
-        ["locations", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid", "-"]],
-        ["tokens", "1", "-", "T", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid", "-"]],
-        ["sessions", "-", "1", "T", "-", "-", "-", "3"],
+        ["locations", "1", "-", "T", "-", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid"]],
+        ["tokens", "1", "-", "T", "-", "1", "T", *["HTTP", "200,", "OCPI", "2001:", "Invalid"]],
+        ["sessions", "-", "1", "T", "3", "-", "-", "-"],
     ]
     scsp = Platform.objects.get(name="Slimladen")
     for link in re.findall(r'href="([^"]+receiver__id__exact[^"]+)"', html):
         number = 3 if "again=yes" in link else 1
         assert shown(console, link.replace("&amp;", "&")).count("field-state_") == number, link
-    assert "locations: 1 objects wait, 1 objects refused" in text_of(
+    assert "locations, objects waiting: 1, objects refused: 1" in text_of(
         shown(console, reverse("admin:hub_platform_change", args=[scsp.pk]))
     )
     others = Platform.objects.exclude(pk=scsp.pk).first()
