@@ -55,6 +55,7 @@ class _Joining:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._head = b""
+        self._is_ended = False
         self._written = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -96,6 +97,7 @@ class _Joining:
                 self._watch()
         elif self._transport.can_write_eof():
             self._transport.write_eof()
+            self._is_ended = True
 
     def _flush(self) -> None:
         if self._head:
@@ -103,6 +105,10 @@ class _Joining:
             self._head = b""
 
     def _write(self, data: bytes) -> None:
+        if self._is_ended or self._transport.is_closing():
+            # Nobody reads it any more. uvicorn learns so one request behind, where several came at
+            # once; uvloop's transport would raise, and each be a traceback in the log.
+            return
         self._written += len(data)
         self._transport.write(data)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import uvicorn
+import uvloop
 
 from hub.answers import MAX_HEAD_BYTES, MAX_HEADERS, Protocol
 
@@ -27,6 +28,8 @@ class Hurried(Protocol):
 
 async def application(scope, receive, send) -> None:
     """Answers with the headers that came, as JSON: /early before the body, all others after it."""
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.05)
     more = scope["path"] != "/early"
     body = b""
     while more:
@@ -50,7 +53,12 @@ def serving(protocol: type[Protocol]) -> Iterator[int]:
         application, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=1
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # As stack/serve.py.
+            runner.run(server.serve(sockets=[listening]))
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield listening.getsockname()[1]
@@ -392,3 +400,12 @@ def test_a_few_requests_at_once_are_answered_in_order_and_very_many_are_not(port
         connection.sendall(GET * 1000)
         with suppress(ConnectionResetError):  # What was not read is not waited for.
             assert rest(connection).count(OK) < 100
+
+
+def test_who_asks_for_more_at_once_and_leaves_fills_no_log(port, caplog):
+    for _ in range(3):
+        with connect(port) as connection:
+            connection.sendall(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    exchange(port, b"GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    exchange(port, b"GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
