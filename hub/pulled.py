@@ -126,6 +126,7 @@ def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold 
 def _begun() -> datetime:
     """When the transaction began, by either clock: nothing in it is older."""
     [(begun,)] = statements.run("SELECT now()")
+    assert isinstance(begun, datetime)  # noqa: S101 - narrows for mypy
     return min(timezone.now(), begun)
 
 
