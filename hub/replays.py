@@ -18,7 +18,8 @@ def under_way_since() -> datetime:
     [(oldest,)] = statements.run(
         "SELECT least(now(), min(xact_start), (SELECT min(since) FROM hub_untold)) "
         "FROM pg_stat_activity "
-        "WHERE datname = current_database() AND backend_xid IS NOT NULL"
+        "WHERE datname = current_database() AND backend_xid IS NOT NULL "
+        "AND backend_type = 'client backend'"
     )
     assert isinstance(oldest, datetime)  # noqa: S101 - narrows for mypy
     return oldest

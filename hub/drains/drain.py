@@ -339,16 +339,14 @@ class Drain:
     ) -> None:
         """Try again; ask the receiver whether it is there when that goes on."""
         says_something = lane.breaker.failed(began, time.monotonic(), is_probe=is_probe)
-        was_away = self._is_away(lane.platform_id)
-        if was_away or (
-            says_something and lane.breaker.strikes >= STRIKES and not await self._check(lane)
-        ):
+        if self._is_away(lane.platform_id):
+            ago = time.monotonic() - began
+            is_gone = await self._aside(party_status.is_away, lane.platform_id, outcome.text, ago)
+        else:
+            may_be_gone = says_something and lane.breaker.strikes >= STRIKES
+            is_gone = may_be_gone and not await self._check(lane)
+        if is_gone:
             await self._give_up(lane, call, outcome)
-            if was_away:  # The check has done so otherwise.
-                ago = time.monotonic() - began
-                await self._aside(party_status.is_away, lane.platform_id, outcome.text, ago)
-            await self._look_at_directory()
-            self._drop(lane.platform_id)
             return
         if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
             self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
@@ -364,6 +362,8 @@ class Drain:
             ids = frozenset(call.item.ids)
             lane.ended(call.item, ids)
             lane.release(ids)
+        await self._look_at_directory()
+        self._drop(lane.platform_id)
 
     async def _check(self, lane: Lane) -> bool:
         """Whether the receiver answers at all; one check of it at a time."""
