@@ -45,6 +45,7 @@ TARGETS = {
 BEGUN_WITHOUT = ("web", "profiles", "deliveries")
 CALM = (0.3, 2.0)
 RETURN_SECONDS = 60.0
+WELL_SECONDS = 120.0
 SETTLE_SECONDS = 90.0
 SLOW_SECONDS = 2.0
 # With a hanging Valkey, where other programs have the processors too.
@@ -261,14 +262,15 @@ class Faults:
 
     async def _until_well(self) -> None:
         """What was killed is there again: each EVSE has been told of, and arrived."""
-        before = dict(self._parties.teller.told.updates)
-        deadline = asyncio.get_running_loop().time() + RETURN_SECONDS
-        while any(
-            self._parties.steady[0].state().get(path, 0) <= number
+        witness, before = self._parties.steady[0], dict(self._parties.teller.told.updates)
+        deadline = asyncio.get_running_loop().time() + WELL_SECONDS
+        while late := {
+            path: (number, witness.state().get(path, 0))
             for path, number in before.items()
-        ):
+            if witness.state().get(path, 0) <= number
+        }:
             if asyncio.get_running_loop().time() > deadline:
-                raise RuntimeError(f"the hub does not get well: {self._hub.last_line()}")
+                raise RuntimeError(f"the hub does not get well, (told then, held now): {late}")
             await asyncio.sleep(0.1)
 
 
