@@ -88,6 +88,7 @@ def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants
     platform = Platform.objects.get(parties__party_id=party.party_id)
     locations.put("BEFORE", body=location_of(cpo.simulator.party, "BEFORE"))
     settled()
+    _run_to_the_end(party)  # It has just come.
     for is_on in ("no", "yes"):
         run("replay", *party, "--on-return", is_on)
         returned.simulator.got.clear()
@@ -108,7 +109,9 @@ def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants
         ]
         assert statuses == (["SUSPENDED"] if is_on == "yes" else []), is_on
         names = [f"{name}-{is_on}" for name in ("AWAY", "LATER")] if is_on == "yes" else []
-        assert told == [("PUT", "locations", name) for name in names]
+        # What was told before may come again: it begins with the oldest push that is under way.
+        assert [name for _, _, name in told if name in names] == names
+        assert names or not told
 
 
 def test_what_waited_when_it_went_is_among_it(hub, cpo, returned):
