@@ -35,7 +35,7 @@ def test_it_waits_and_says_what_was_found(source):
     Lists(source.simulator, locations=[location(party, "L1"), {"id": "L2"}])
     locations, tariffs = run("pull", *party, "--wait").splitlines()
     assert locations.startswith(f"locations of {party}: FINISHED, 1 pages, 1 stored, 0 unchanged, ")
-    assert locations.endswith("1 not valid, 0 of others, 0 removed")
+    assert locations.endswith("1 not valid, 0 of others, 0 over quota, 0 removed")
     assert tariffs.startswith(f"tariffs of {party}: FINISHED, 1 pages, 0 stored")
 
 
