@@ -30,7 +30,17 @@ class ForbiddenAddress(OSError):
 
 def is_allowed(address: str) -> bool:
     """Whether the hub may connect to this IP address."""
-    return settings.ALLOW_PRIVATE_URLS or is_public(address)
+    if settings.ALLOW_PRIVATE_URLS:
+        return not _is_link_local(address)
+    return is_public(address)
+
+
+@lru_cache(maxsize=4096)
+def _is_link_local(address: str) -> bool:
+    """Of no party ever: where clouds tell their machines' secrets (RFC 3927; RFC 4291, 2.5.6)."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    wrapped = None if isinstance(ip, ipaddress.IPv4Address) else ip.ipv4_mapped
+    return (wrapped or ip).is_link_local
 
 
 @lru_cache(maxsize=4096)  # Asked for each message, also over kept-alive connections.

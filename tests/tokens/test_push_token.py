@@ -75,7 +75,7 @@ def test_a_type_that_is_left_out_is_said_so_that_all_pushes_of_a_token_go_in_one
     hub, cpo, emsp
 ):
     put(hub, emsp, token(emsp.simulator.party, "IN-ORDER"))
-    until(lambda: pushes(cpo, "IN-ORDER"))
+    settled(cpo)
     patch(hub, emsp, "IN-ORDER", {"valid": False, "last_updated": LATER}, query="?type=rfid")
     until(lambda: any(m.method == "PATCH" for m in pushes(cpo, "IN-ORDER")))
     assert [dict(m.query) for m in pushes(cpo, "IN-ORDER")] == [{"type": "RFID"}] * 2
@@ -84,7 +84,7 @@ def test_a_type_that_is_left_out_is_said_so_that_all_pushes_of_a_token_go_in_one
 def test_an_emsp_invalidates_a_token_as_in_the_text(hub, cpo, emsp):
     changes = json.loads((EXAMPLES / "token_patch_example.json").read_text())
     put(hub, emsp, token(emsp.simulator.party, "INVALID", last_updated="2018-01-01T00:00:00Z"))
-    until(lambda: pushes(cpo, "INVALID"))
+    settled(cpo)
     assert patch(hub, emsp, "INVALID", changes).said == (200, 1000)
     messages = until(lambda: len(m := pushes(cpo, "INVALID")) == 2 and m)
     assert (messages[1].method, messages[1].json()) == ("PATCH", changes)
