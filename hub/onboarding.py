@@ -195,7 +195,7 @@ def _remove(parties: list[Party]) -> None:
     """Their rows go. Who was told of them is told that they are SUSPENDED: there is no "gone"."""
     for party in parties:
         party.status, party.last_updated = ConnectionStatus.SUSPENDED, timezone.now()
-    party_status.push(parties)
+    party_status.push(parties, gone=True)
     for platform_id, identity in {(party.platform_id, party.identity) for party in parties}:
         _drop_deliveries(platform_id, identity, "the receiver has left this platform")
     Party.objects.filter(pk__in=[party.pk for party in parties]).delete()

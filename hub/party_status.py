@@ -139,11 +139,14 @@ def _become(parties: Iterable[Party], former: ConnectionStatus, status: Connecti
     return len(changed)
 
 
-def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> None:
+def push(
+    parties: Iterable[Party], before: Mapping[int, str] | None = None, *, gone: bool = False
+) -> None:
     """Owe each party's ClientInfo to every connected platform that has the interface.
 
     Not of those that wait for the operator. `before` are the statuses that were told until now, by
-    primary key: one that comes back to what it was before it left is told to nobody.
+    primary key: one that comes back to what it was before it left is told to nobody. `gone`: their
+    rows go; whoever has heard of them is told that they are SUSPENDED.
     """
     parties = [party for party in parties if party.is_agreed]
     if not parties:
@@ -161,7 +164,7 @@ def push(parties: Iterable[Party], before: Mapping[int, str] | None = None) -> N
             [MODULE, InterfaceRole.RECEIVER.value, ConnectionStatus.CONNECTED.value],
         )
     ]
-    _owe(parties, viewers, before or {})
+    _owe(parties, viewers, before or {}, gone=gone)
 
 
 def push_changed(platform_id: int, since: datetime) -> int:
@@ -181,6 +184,7 @@ def _owe(
     before: Mapping[int, str],
     *,
     is_late: bool = False,
+    gone: bool = False,
 ) -> int:
     return outbox.mark_all(
         [
@@ -191,6 +195,7 @@ def _owe(
                 spelling=f"{party.country_code}/{party.party_id}",
                 correlation_id=headers.new_id(),
                 held=before.get(party.pk, ""),
+                is_deleted=gone,
                 first_at=party.last_updated if is_late else None,
             )
             for party in parties

@@ -19,7 +19,7 @@ from hub.drains.lanes import Item
 from hub.drains.rows import Database, Key, Mark
 from hub.kinds import KINDS
 from hub.ocpi import heads
-from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbox import PART_OF
 from hub.parties import Party
@@ -242,6 +242,8 @@ class _Reading:
     def _tell_party(self, call: Call, mark: Mark) -> None:
         key = call.item.key
         party = self._parties.get((key.owner, key.name))
+        if party is None and mark.is_deleted:
+            party = _gone(mark, key.name)
         viewer = self._directory.platforms.get(call.platform_id)
         if party is None or viewer is None or not party.is_agreed or not viewer.is_open:
             call.void = "there is nobody to tell it, or of"
@@ -305,6 +307,18 @@ class _Reading:
             location = Location(document=document, last_updated=timezone.now())
             self._parts[key] = location.part(part.split(PART_OF))
         return self._parts[key]
+
+
+def _gone(mark: Mark, role: str) -> Party:
+    """A party whose row is no more: there is no "gone" to tell."""
+    country_code, party_id = mark.spelling.split("/")
+    return Party(
+        country_code=country_code,
+        party_id=party_id,
+        role=role,
+        status=ConnectionStatus.SUSPENDED,
+        last_updated=timezone.now(),
+    )
 
 
 def _smallest(waiting: Sequence[Mark]) -> tuple[Mark, Sequence[Mark]]:

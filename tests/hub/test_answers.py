@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+import uvloop
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hub.answers import Protocol
@@ -67,7 +68,12 @@ def port() -> Iterator[int]:
     server = uvicorn.Server(
         uvicorn.Config(application, http=Protocol, lifespan="off", log_config=None, ws="none")
     )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # As stack/serve.py.
+            runner.run(server.serve(sockets=[listening]))
+
+    thread = threading.Thread(target=run)
     thread.start()
     yield listening.getsockname()[1]
     server.should_exit = True

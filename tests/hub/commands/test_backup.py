@@ -32,6 +32,7 @@ from tests.flows.processes import _database_url
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 from tests.hub.stored import cdr
+from tests.hub.strangers import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -325,7 +326,7 @@ def test_in_place_what_is_not_as_it_should_be_is_taken_back(filled, tmp_path):
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE mine (of_an_operator text)")
     before = contents()
-    connections.close_all()
+    alone()
     with opened(tmp_path / "b") as archive:
         manifest = archive.manifest
         more = {**manifest.tables, "hub_platform": 1000, "hub_gone": 1}
@@ -336,11 +337,19 @@ def test_in_place_what_is_not_as_it_should_be_is_taken_back(filled, tmp_path):
             with pytest.raises(BackupError, match=problem):
                 _in_place(archive, harmed, key)
             assert contents() == before
-            connections.close_all()
+            alone()
         _in_place(archive, manifest, settings.ENCRYPTION_KEY)
     assert Party.objects.exists()
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE mine")
+
+
+def alone() -> None:
+    """No connection of this process is open, nor one that the server is still ending."""
+    connections.close_all()
+    with programs.connected("postgres") as db:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        until(lambda: db.execute(others, [programs.name()]).fetchone() == (0,))
 
 
 def _in_place(archive, manifest, key) -> None:
