@@ -201,7 +201,6 @@ MIDDLEWARE = [
     "hub.console.password.OneTimePasswordMiddleware",
 ]
 ROOT_URLCONF = "hub.urls"
-WSGI_APPLICATION = "hub.wsgi.application"
 # OCPI endpoints are answered with and without a trailing slash, never redirected.
 APPEND_SLASH = False
 TEMPLATES = [
