@@ -121,10 +121,17 @@ def addressee(entry: PartyEntry) -> outbox.Addressee:
     return outbox.Addressee(entry.platform.id, str(entry.identity))
 
 
-def taken(module: str, pushed: Pushed, receiver: PartyEntry | None) -> None:
-    """A party has taken a push from its owner itself, and so holds the newest of it.
+def taken(
+    module: str, pushed: Pushed, segments: Iterable[str], receiver: PartyEntry | None, kept: Kept
+) -> None:
+    """A party has taken a push from its owner itself; `segments` as for `change_of`.
 
-    After a PATCH it may still lack what came before that.
+    One that is older than what the hub has may have come last: the newest is told once more.
     """
-    if receiver is not None and pushed.method != "PATCH":
-        outbox.clear(change_of(module, pushed, ()), addressee(receiver))
+    if receiver is None:
+        return
+    change = change_of(module, pushed, segments)
+    if kept:
+        outbox.clear(change, addressee(receiver))
+    else:
+        outbox.mark_all([replace(change, patch=None)], [[addressee(receiver)]])

@@ -80,8 +80,9 @@ def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
         def keep_it() -> None:
             # Together: what is broadcast at this moment comes after both.
             with transaction.atomic():
-                if kind.push(pushed).kept:
-                    broadcasts.taken(forwarded.match.module, pushed, receiver)
+                kept = kind.push(pushed).kept
+                segments = forwarded.match.ids.values()
+                broadcasts.taken(forwarded.match.module, pushed, segments, receiver, kept)
 
         _kept_or_logged(forwarded, keep_it)
         leaving_out.took(kind, pushed, receiver)

@@ -7,7 +7,7 @@ receiver's copy may be older than the hub's. All else are messages (`Delivery`),
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 
@@ -52,7 +52,7 @@ class Change:
 # What was deleted once stays a mark of that: it is told where the object is no more, whatever has
 # come between (a replay, a pulled list), and is nothing where it is there.
 # One order of rows for all: two writers wait for each other, and never in a circle.
-_MARK: Final = f"""
+MARK: Final = f"""
     INSERT INTO hub_stalecopy AS old (
         receiver_id, party, module, owner, object_id, spelling, correlation_id, variant, part,
         patch, is_deleted, held, priority, raised, merged, first_at, state, outcome)
@@ -98,37 +98,68 @@ def mark_all(changes: Sequence[Change], receivers: Sequence[Collection[Addressee
 
     No two changes are of the same part. Whatever waits already is told with it.
     """
-    each = [
-        (receiver.platform_id, receiver.party, number)
-        for number, those in enumerate(receivers, 1)
-        for receiver in those
-    ]
-    if not each:
+    columns = columns_of(changes, receivers)
+    if not columns[-1]:
         return 0
-    columns = [*zip(*map(astuple, changes), strict=True), *zip(*each, strict=True)]
-    statements.run(_MARK, [list(column) for column in columns])
+    statements.run(MARK, columns)
     wake_at_commit()
-    return len(each)
+    return len(columns[-1])
+
+
+def columns_of(
+    changes: Sequence[Change], receivers: Sequence[Collection[Addressee]]
+) -> list[list[Any]]:
+    """The parameters of `MARK`; the last one is as long as there are marks."""
+    each = [(number, *receiver) for number, those in enumerate(receivers, 1) for receiver in those]
+    numbers, platforms, parties = zip(*each, strict=True) if each else ((), (), ())
+    columns = [*zip(*map(astuple, changes), strict=True), platforms, parties, numbers]
+    return [list(column) for column in columns]
+
+
+def and_cleared(kept: str, *, is_patch: bool, lock: str = "") -> str:
+    """The statement `kept`; where it returns a row, its receiver has taken that from its owner.
+
+    Parameters: receiver, audience, module, owner, object_id, variant, part. The marks of that part,
+    and of those below it, end. One of what holds the part is raised, and after a PATCH all are: a
+    call for it that is on its way just now tells what is older, and may arrive last.
+    """
+    below = "starts_with(copy.part, %(part)s::text || U&'\\001F')"
+    is_held = f"(%(part)s::text IN ('', copy.part) OR {below})"
+    return f"""
+        WITH kept AS ({kept}), owed AS (
+            SELECT copy.id, {"false" if is_patch else is_held} AS is_held
+            FROM kept, hub_stalecopy AS copy
+            WHERE copy.receiver_id = %(receiver)s::bigint AND copy.party = %(audience)s::text
+              AND copy.module = %(module)s::text AND copy.owner = %(owner)s::text
+              AND copy.object_id = %(object_id)s::text AND copy.variant = %(variant)s::text
+              AND (copy.part = '' OR starts_with(%(part)s::text, copy.part || U&'\\001F')
+                   OR {is_held})
+            ORDER BY copy.part FOR UPDATE OF copy {lock}
+        ), cleared AS (
+            DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM owed WHERE is_held)
+        ), raised AS (
+            UPDATE hub_stalecopy SET raised = raised + 1, patch = NULL
+            WHERE id IN (SELECT id FROM owed WHERE NOT is_held)
+        ) SELECT true FROM kept
+    """  # noqa: S608 - texts of ours
+
+
+_CLEAR: Final = [and_cleared("SELECT true", is_patch=is_patch) for is_patch in (False, True)]
 
 
 def clear(change: Change, receiver: Addressee) -> None:
-    """A receiver holds the newest of this part: its owner itself has told it."""
+    """A receiver has taken this change from its owner itself."""
     statements.run(
-        """
-        DELETE FROM hub_stalecopy
-        WHERE receiver_id = %s AND party = %s AND module = %s AND owner = %s AND object_id = %s
-          AND variant = %s AND (%s::text = '' OR part = %s OR starts_with(part, %s))
-        """,
-        [
-            *receiver,
-            change.module,
-            change.owner,
-            change.object_id,
-            change.variant,
-            change.part,
-            change.part,
-            change.part + PART_OF,
-        ],
+        _CLEAR[change.patch is not None],
+        {
+            "receiver": receiver.platform_id,
+            "audience": receiver.party,
+            "module": change.module,
+            "owner": change.owner,
+            "object_id": change.object_id,
+            "variant": change.variant,
+            "part": change.part,
+        },
     )
 
 

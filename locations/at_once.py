@@ -28,26 +28,15 @@ _COLUMNS: Final = (
 )
 
 
-def _and_cleared(statement: str, more: str = "true") -> str:
-    """The receiver holds the newest: nothing of it is owed any more (`outbox.clear`)."""
-    return f"""
-        WITH kept AS ({statement}), owed AS (
-            SELECT copy.id FROM hub_stalecopy AS copy, kept
-            WHERE copy.receiver_id = %(receiver)s::bigint AND copy.party = %(audience)s::text
-              AND copy.module = 'locations' AND copy.owner = %(owner)s::text
-              AND copy.object_id = %(object_id)s::text AND {more}
-            FOR UPDATE OF copy SKIP LOCKED
-        ), cleared AS (
-            DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM owed)
-        ) SELECT true FROM kept
-    """  # noqa: S608 - texts of ours
+def _and_cleared(guard: str, *, is_patch: bool = False) -> str:
+    """What is owed to the receiver ends with it; a mark that somebody writes just now stays."""
+    kept = storing.variant_statement(Location, _COLUMNS, guard)
+    return outbox.and_cleared(kept, is_patch=is_patch, lock="SKIP LOCKED")
 
 
 _PUT: Final = Statement(
     "location_put",
-    _and_cleared(
-        storing.variant_statement(Location, _COLUMNS, Location.is_not_newer("kept", "%({})s"))
-    ),
+    _and_cleared(Location.is_not_newer("kept", "%({})s")),
     binary={"document"},
     types=storing.TYPES,
 )
@@ -61,16 +50,13 @@ _FIND: Final = Statement(
 )
 _CHANGE: Final = Statement(
     "location_change",
-    storing.variant_statement(Location, _COLUMNS, "kept.xmin = %(version)s::xid"),
+    _and_cleared("kept.xmin = %(version)s::xid", is_patch=True),
     binary={"document"},
     types=storing.TYPES,
 )
 _PUT_PART: Final = Statement(
     "location_put_part",
-    _and_cleared(
-        storing.variant_statement(Location, _COLUMNS, "kept.xmin = %(version)s::xid"),
-        "(copy.part = %(part)s::text OR starts_with(copy.part, %(part)s::text || U&'\\001F'))",
-    ),
+    _and_cleared("kept.xmin = %(version)s::xid"),
     binary={"document"},
     types=storing.TYPES,
 )
@@ -100,7 +86,13 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     )
     try:
         reading = pushed.read(ESSENTIALS[len(ids) - 1])
-        is_kept = await _kept(writer, pushed, reading, receiver.platform.id)
+        owed = {
+            "receiver": receiver.platform.id,
+            "module": "locations",
+            "variant": "",
+            "part": outbox.PART_OF.join(ids[1:]).upper(),
+        }
+        is_kept = await _kept(writer, pushed, reading, owed)
     except OcpiError:
         return False  # The thread tells the log.
     if is_kept:
@@ -108,10 +100,9 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     return is_kept
 
 
-async def _kept(writer: Writer, pushed: Pushed, reading: Reading, receiver: int) -> bool:
+async def _kept(writer: Writer, pushed: Pushed, reading: Reading, owed: dict[str, Any]) -> bool:
     if pushed.method == "PUT" and len(pushed.ids) == 1:
-        whole = Location.as_kept(pushed, reading) | {"receiver": receiver}
-        return bool(await writer.run(_PUT, whole))
+        return bool(await writer.run(_PUT, Location.as_kept(pushed, reading) | owed))
     names = Location.identity(pushed) | {"audience": pushed.audience}
     found = await writer.run(_FIND, names)
     if not found:
@@ -123,11 +114,8 @@ async def _kept(writer: Writer, pushed: Pushed, reading: Reading, receiver: int)
     if values is None:
         return False
     # What another one has changed meanwhile is merged on a thread.
-    values |= names | {"version": version.decode()}
-    if pushed.method == "PATCH":
-        return bool(await writer.run(_CHANGE, values))
-    part = outbox.PART_OF.join(pushed.ids[1:]).upper()
-    return bool(await writer.run(_PUT_PART, values | {"receiver": receiver, "part": part}))
+    values |= names | owed | {"version": version.decode()}
+    return bool(await writer.run(_CHANGE if pushed.method == "PATCH" else _PUT_PART, values))
 
 
 def _changed(

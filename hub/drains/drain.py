@@ -243,15 +243,17 @@ class Drain:
             for (lane, item, is_probe), call in zip(batch, calls, strict=True):
                 if call.void:
                     lane.breaker.unused(is_probe=is_probe)
-                    self._void(lane, item, call)
+                    await self._void(lane, item, call)
                 else:
                     self._begin(lane, call, is_probe)
 
-    def _void(self, lane: Lane, item: Item, call: Call) -> None:
+    async def _void(self, lane: Lane, item: Item, call: Call) -> None:
         """There is nothing to tell: rows that are there all the same end."""
         if call.covers:
             self._end(lane, call, Fate.VOID, call.void)
         else:
+            if item.unsure is not None:  # Its owner has told it something newer meanwhile.
+                await self._ends.tell_again([item.unsure])
             done = set(item.ids)
             lane.ended(item, done)
             lane.release(done)
@@ -348,6 +350,8 @@ class Drain:
         if is_gone:
             await self._give_up(lane, call, outcome)
             return
+        if outcome.may_be_taken:
+            call.item.unsure = call
         if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
             self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
             await self._ends.flush()
@@ -403,7 +407,7 @@ class Drain:
     def _end(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
         """The rows of a call are done with."""
         self._ends.note(lane, call, fate, outcome)
-        call.item.failures = 0
+        call.item.failures, call.item.unsure = 0, None
         lane.ended(call.item, {row_id for row_id, _ in call.covers})
         logger.info(
             "%s %s to platform %s: %s (%s), correlation %s",

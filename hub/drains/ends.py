@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from hub.drains.calls import Call
 from hub.drains.lanes import FEW, Lane
 from hub.drains.rows import STATES, End, Fate
 from hub.drains.shard import Shard
+from hub.kinds import KINDS
 from hub.models import DeliveryState
+from hub.outbox import Addressee, Change
 from hub.record import counters
 
 # What ended within this time shares a statement.
@@ -24,7 +26,7 @@ class Ends:
     def __init__(self, shard: Shard, look: Callable[[], None]) -> None:
         self._shard = shard
         self._look = look
-        self._gathered: list[tuple[Lane, End]] = []
+        self._gathered: list[tuple[Lane, Call, End]] = []
         # Of those the marks that are done with: as yet the database says that they wait.
         self.ending: dict[int, int] = {}
         self._has_some = asyncio.Event()
@@ -37,7 +39,7 @@ class Ends:
             if not call.is_message and fate not in LASTING:
                 self.ending[row_id] = raised
             end = End(row_id, raised, fate, outcome, attempts, is_message=call.is_message)
-            self._gathered.append((lane, end))
+            self._gathered.append((lane, call, end))
         self._has_some.set()
 
     async def write_on(self) -> None:
@@ -53,14 +55,62 @@ class Ends:
             ends, self._gathered = self._gathered, []
             if not ends:
                 return
-            await self._shard.end([end for _, end in ends])
+            left = await self._shard.end([end for *_, end in ends])
+            if left:
+                ends = await self._look_at_left(ends, set(left))
             counted: Counter[tuple[int, DeliveryState]] = Counter()
-            for lane, end in ends:
+            for lane, _, end in ends:
                 if end.fate not in LASTING:
                     self._forget(lane, end)
                     counted[lane.platform_id, STATES[end.fate]] += 1
             for (platform_id, state), number in counted.items():
                 counters.delivery_ended(platform_id, state, number)
+
+    async def _look_at_left(
+        self, ends: list[tuple[Lane, Call, End]], left: set[int]
+    ) -> list[tuple[Lane, Call, End]]:
+        """Of marks that were told and did not end; all ends but those that have to wait.
+
+        What was raised is told again anyway. One that is locked is tried again: whoever has it may
+        be about to end it. Where one is gone, the owner itself has told its receiver something
+        newer, and either of the two may have arrived first.
+        """
+        raised = await self._shard.raised(list(left))
+        done, gone = [], []
+        for lane, call, end in ends:
+            if end.fate is Fate.TOLD and end.id in left and raised.get(end.id) == end.raised:
+                self._gathered.append((lane, call, end))
+                self._has_some.set()
+                continue
+            done.append((lane, call, end))
+            if end.fate is Fate.TOLD and end.id in left and end.id not in raised:
+                gone.append(call)
+        await self.tell_again(gone)
+        return done
+
+    async def tell_again(self, calls: Iterable[Call]) -> None:
+        """Owe the objects of these calls once more, as they are then."""
+        owed = {}
+        for call in calls:
+            key = call.item.key
+            if call.module in KINDS:
+                owed[call.platform_id, call.module, key] = (
+                    Change(
+                        module=call.module,
+                        owner=key.owner,
+                        object_id=key.name,
+                        spelling="/".join(call.path.partition("?")[0].split("/")[:3]),
+                        correlation_id=call.correlation_id,
+                        variant=key.variant,
+                        # Where it is there it is told all the same.
+                        is_deleted=call.module == "tariffs",
+                    ),
+                    Addressee(call.platform_id, key.party),
+                )
+        if owed:
+            changes, receivers = zip(*owed.values(), strict=True)
+            await self._shard.mark(changes, receivers)
+            self._look()
 
     def _forget(self, lane: Lane, end: End) -> None:
         """It is written: what has been raised meanwhile is found by the next claim."""

@@ -3,10 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hub.drains.breaker import STRIKES, Breaker, Rate
 from hub.drains.rows import Key, Room, Waiting
+
+if TYPE_CHECKING:
+    from hub.drains.calls import Call
 
 # A lane asks for more when it holds no more than this.
 FEW: Final = 10
@@ -22,6 +25,8 @@ class Item:
     # Of its last call: how often in a row nobody answered, and when it may be tried again.
     failures: int = 0
     due: float = -inf
+    # One that may have arrived, or still may.
+    unsure: "Call | None" = None
 
 
 class Lane:

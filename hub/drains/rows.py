@@ -269,11 +269,12 @@ _SAME: Final = """
     FOR UPDATE OF copy SKIP LOCKED"""
 _GONE: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
     DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM same)
-) SELECT fence FROM lease"""  # noqa: S608 - texts of ours  # noqa: S608 - texts of ours
+) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
+"""  # noqa: S608 - texts of ours
 _REFUSED: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
     UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
-) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 # In the order of all who write several (hub/outbox.py).
 _WITHOUT_PATCH: Final = f"""{_HELD}, same AS (
     SELECT copy.id, sent.outcome FROM lease CROSS JOIN
@@ -284,7 +285,7 @@ _WITHOUT_PATCH: Final = f"""{_HELD}, same AS (
 ), done AS (
     UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
-) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 _AS_A_WHOLE: Final = f"""{_HELD}, done AS (
     INSERT INTO hub_stalecopy AS whole (
         receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted, held,
@@ -298,7 +299,7 @@ _AS_A_WHOLE: Final = f"""{_HELD}, done AS (
     JOIN hub_stalecopy USING (id)
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
-) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 _MESSAGES: Final = f"""{_HELD}, done AS (
     UPDATE hub_delivery
     SET state = sent.state, outcome = sent.outcome, attempts = sent.attempts,
@@ -306,7 +307,7 @@ _MESSAGES: Final = f"""{_HELD}, done AS (
     FROM lease, unnest(%(ids)s::bigint[], %(states)s::text[], %(outcomes)s::text[],
                        %(attempts)s::int[]) AS sent (id, state, outcome, attempts)
     WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
-) SELECT fence FROM lease"""  # noqa: S608 - texts of ours
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 _STATEMENTS: Final = {
     Fate.TOLD: _GONE,
     Fate.VOID: _GONE,
@@ -326,12 +327,18 @@ STATES: Final = {
 }
 
 
-async def end(database: Database, lease: Mapping[str, Any], ends: Sequence[End]) -> bool:
-    """Write what became of rows; False, and nothing written, when the lease has a newer fence."""
+async def end(
+    database: Database, lease: Mapping[str, Any], ends: Sequence[End]
+) -> list[int] | None:
+    """Write what became of rows; None, and nothing written, when the lease has a newer fence.
+
+    The marks among them that do not end: raised since, locked just now, or gone.
+    """
     by_statement: dict[str, list[End]] = {}
     for one in ends:
         statement = _MESSAGES if one.is_message else _STATEMENTS[one.fate]
         by_statement.setdefault(statement, []).append(one)
+    left: list[int] = []
     for statement, those in by_statement.items():
         done = await database.execute(
             statement,
@@ -344,6 +351,16 @@ async def end(database: Database, lease: Mapping[str, Any], ends: Sequence[End])
                 "attempts": [one.attempts for one in those],
             },
         )
-        if await done.fetchone() is None:
-            return False
-    return True
+        found = await done.fetchone()
+        if found is None:
+            return None
+        left += found[0]
+    return left
+
+
+async def raised(database: Database, ids: Sequence[int]) -> dict[int, int]:
+    """The numbers of these marks, as far as they are there."""
+    rows = await database.execute(
+        "SELECT id, raised FROM hub_stalecopy WHERE id = ANY(%s::bigint[])", [list(ids)]
+    )
+    return dict(await rows.fetchall())

@@ -10,12 +10,13 @@ from typing import Any, Final, Self
 
 import psycopg
 
-from hub import leases
+from hub import leases, outbox
 from hub.directory import Directory
 from hub.drains import calls, rows
 from hub.drains.calls import Asked, Call
 from hub.drains.rows import End, Room, Waiting
 from hub.leases import Lease
+from hub.outbox import Addressee, Change
 from hub.wakeups import connection_parameters
 
 # Each statement finds its rows by an index, whatever the planner was last told of their number.
@@ -150,7 +151,21 @@ class Shard:
         """What is to be sent for these items now, without the marks that are `ending`."""
         return await calls.read(self._database, asked, ending, directory)
 
-    async def end(self, ends: Sequence[End]) -> None:
-        """Write what became of rows; LeaseLost, and nothing written, after a take-over."""
-        if not await rows.end(self._database, self._lease(), ends):
+    async def end(self, ends: Sequence[End]) -> list[int]:
+        """Write what became of rows; LeaseLost, and nothing written, after a take-over.
+
+        The marks among them that do not end: raised since, locked just now, or gone.
+        """
+        left = await rows.end(self._database, self._lease(), ends)
+        if left is None:
             raise LeaseLost
+        return left
+
+    async def raised(self, ids: Sequence[int]) -> dict[int, int]:
+        """The numbers of these marks, as far as they are there."""
+        return await rows.raised(self._database, ids)
+
+    async def mark(self, changes: Sequence[Change], receivers: Sequence[Addressee]) -> None:
+        """Owe each change to one receiver."""
+        columns = outbox.columns_of(changes, [[one] for one in receivers])
+        await self._database.execute(outbox.MARK, columns)

@@ -431,11 +431,13 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
             )
             assert len((await rows.claim(database, mine, full, 5, [], []))[0]) == 1
             told = [End(waiting.id, 3, Fate.TOLD)]
-            assert not await rows.end(database, taken_over, told)
+            assert await rows.end(database, taken_over, told) is None
             # It has changed meanwhile: what was sent is not the newest.
-            assert await rows.end(database, mine, [End(waiting.id, 2, Fate.TOLD)])
+            left = await rows.end(database, mine, [End(waiting.id, 2, Fate.TOLD)])
+            assert left == [waiting.id]
+            assert await rows.raised(database, left) == {waiting.id: 3}
             assert len((await rows.claim(database, mine, {}, 5, [], []))[0]) == 1
-            assert await rows.end(database, mine, told)
+            assert await rows.end(database, mine, told) == []
             assert (await rows.claim(database, mine, {}, 5, [], []))[0] == []
             await database.rollback()
 

@@ -273,6 +273,77 @@ def test_a_push_to_one_party_clears_what_it_is_owed_of_that(emsp, locations):
     assert not mine.exists()
 
 
+def _newest(owner: Owner, name: str) -> dict[str, tuple[str, tuple[str, ...], dict]]:
+    return {
+        "whole": ("PUT", (name,), two_evses(owner, name, last_updated=T3)),
+        "part": ("PUT", (name, "E1"), evse_of("E1", last_updated=T3)),
+        "patch": ("PATCH", (name, "E1"), {"status": "BLOCKED", "last_updated": T3}),
+    }
+
+
+@pytest.mark.parametrize("answer", [200, 504])
+@pytest.mark.parametrize("what", ["whole", "part", "patch"])
+def test_beside_a_newer_push_to_one_party_an_older_call_is_followed_by_the_newest(
+    hub, cpo, emsp, what, answer
+):
+    """The broadcast may arrive last: whoever took both in any order has the newest in the end."""
+    locations, name = Owner(hub, cpo, "locations"), f"beside-{what}-{answer}"
+    locations.put(name, body=two_evses(locations, name))
+    locations.told(emsp, name, 1)
+    is_open = threading.Event()
+
+    async def says(message: Received) -> object:
+        if message.from_party != HUB:
+            return raw()
+        await asyncio.to_thread(is_open.wait, 30)
+        return raw(status=answer)
+
+    emsp.simulator.says = says
+    locations.put(name, body=two_evses(locations, name, city="old", last_updated=T2))
+    until(lambda: len(locations.heard(emsp, name)) == 2)
+    method, ids, body = _newest(locations, name)[what]
+    assert locations.send(method, *ids, body=body, to=emsp).code == 1000
+    newest = locations.kept(name, viewer=emsp)
+    is_open.set()
+    again = locations.told(emsp, name, 4)[-1]
+    assert (again.method, again.json()) == ("PUT", newest)
+
+
+def test_beside_a_delete_to_one_party_an_older_call_is_followed_by_another_delete(hub, cpo, emsp):
+    tariffs, is_open = Owner(hub, cpo, "tariffs"), threading.Event()
+
+    async def says(message: Received) -> object:
+        if message.from_party == HUB and message.method == "PUT":
+            await asyncio.to_thread(is_open.wait, 30)
+        return raw()
+
+    emsp.simulator.says = says
+    tariffs.put("both", body=tariff_of(tariffs.party, "both"))
+    until(lambda: tariffs.heard(emsp, "both"))
+    assert tariffs.send("DELETE", "both", to=emsp).code == 1000
+    is_open.set()
+    again = tariffs.told(emsp, "both", 3)
+    assert [m.method for m in again] == ["PUT", "DELETE", "DELETE"]
+    assert again[-1].parts == again[0].parts
+
+
+@pytest.mark.parametrize("what", ["whole", "part", "patch"])
+def test_after_a_push_to_one_party_that_is_older_than_what_is_kept_comes_the_newest(
+    hub, cpo, emsp, what
+):
+    """It left before the broadcast, and its receiver may have taken it after that."""
+    locations, name = Owner(hub, cpo, "locations"), f"older-{what}"
+    method, ids, body = _newest(locations, name)[what]
+    later = "2026-01-04T00:00:00Z"
+    evses = [evse_of(uid, last_updated=later) for uid in ("E1", "E2")]
+    newest = location_of(locations.party, name, evses=evses, last_updated=later)
+    locations.put(name, body=newest)
+    locations.told(emsp, name, 1)
+    assert locations.send(method, *ids, body=body, to=emsp).code == 1000
+    again = locations.told(emsp, name, 3)[-1]
+    assert (again.method, again.json()) == ("PUT", newest if what == "whole" else evses[0])
+
+
 # --- In which order, and how long -----------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from hub.models import Party, StaleCopy
+from hub.stale_copies import PART_OF
 from hub.wakeups import connection_parameters
 from locations.models import Location
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread
@@ -77,6 +79,47 @@ def test_what_is_kept_at_once_is_what_a_thread_keeps(owner, emsp, change):
             if body.get("last_updated", "").startswith("2199"):
                 del row["last_updated"]  # That of its arrival.
         assert kept[0] == kept[1], (method, ids, body)
+
+
+@pytest.mark.parametrize(
+    ("number", "ended", "raised"),
+    [
+        (0, {"", "1", "1/1", "2", "2/1", "2/9", "22"}, set()),
+        (3, set(), {"", "1", "1/1", "2", "2/1", "2/9", "22"}),
+        (5, set(), {"", "1", "1/1"}),
+        (7, {"2", "2/1", "2/9"}, {""}),
+        (9, set(), {"", "2", "2/1"}),
+        (10, {"2/9"}, {"", "2"}),
+    ],
+)
+def test_what_its_receiver_is_owed_ends_or_is_raised_the_same_either_way(
+    owner, emsp, change, number, ended, raised
+):
+    method, ids, body = CHANGES[number]
+    party = emsp.simulator.party
+    platform = Party.objects.get(party_id=party.party_id).platform
+    for name in (f"OWED-1-{number}", f"OWED-2-{number}"):
+        told(owner, emsp, name)
+        parts = ["", "1", "1/1", "2", "2/1", "2/9", "22"]
+        StaleCopy.objects.bulk_create(
+            StaleCopy(
+                receiver=platform,
+                party=str(party),
+                module="locations",
+                owner=str(owner.party),
+                object_id=name,
+                part=part.replace("/", PART_OF),
+                state="REFUSED",  # Nobody tells it.
+            )
+            for part in parts
+        )
+        message = change(name, method, ids, body)
+        if name.startswith("OWED-1"):
+            assert is_kept_at_once(message)
+        else:
+            keep_on_a_thread(message)
+        left = {one.shown_part: one.raised for one in StaleCopy.objects.filter(object_id=name)}
+        assert left == {part: 1 + (part in raised) for part in parts if part not in ended}
 
 
 def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(owner, emsp, change):
