@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, guards, ingest, listing, pull, record, relay, statuses
+from bench import delivery, faults, former, guards, ingest, listing, pull, record, relay, statuses
 
 
 class Bench(Protocol):
@@ -29,6 +29,7 @@ BENCHES: dict[str, Bench] = {
     "record": record,
     "guards": guards,
     "statuses": statuses,
+    "former": former,
 }
 
 
