@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub import routing
 from hub.directory import Directory, PartyEntry, PlatformEntry
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import (
@@ -250,6 +251,21 @@ def test_a_sender_that_is_suspended_or_planned_is_refused_with_403(changes):
     assert (error.code, error.http_status) == (2000, 403)
 
 
+def test_a_party_that_is_only_claimed_sends_nothing():
+    """Its platform names it in a role that the operator has not agreed to."""
+    claimed = replace(PLATFORMS[2], claims=(OTHER_EMSP,))
+    error = _refusal(_message("GET", "locations", SENDER, sender="other", platform=claimed))
+    assert (error.code, error.http_status) == (2000, 403)
+    assert error.message.startswith("FR-MSP is PLANNED")
+
+
+def test_a_platform_without_any_agreed_party_sends_nothing():
+    nobody = replace(PLATFORMS[2], parties=(), claims=(EMSP,))
+    error = _refusal(_message("GET", "locations", SENDER, sender=None, platform=nobody))
+    assert (error.code, error.http_status) == (2000, 403)
+    assert "No party of your platform is agreed to" in error.message
+
+
 # --- TO is the hub --------------------------------------------------------------------------------
 
 
@@ -270,6 +286,13 @@ def test_a_list_without_to_is_get_all_and_noted(module):
     assert isinstance(decision, Hub)
     assert (decision.sender, decision.receiver) == (EMSP, None)
     assert [one.rule for one in decision.noted] == ["list-without-to"]
+
+
+def test_what_the_hub_itself_does_not_take_is_4000_with_what_to_do():
+    message = _message("POST", "commands", RECEIVER, "STOP_SESSION", to="hub")
+    error = _refusal(message)
+    assert error.code == 4000
+    assert "name the receiver in OCPI-to" in error.message
 
 
 @pytest.mark.parametrize("module", ["locations", "tariffs", "tokens", "sessions"])
@@ -431,3 +454,19 @@ def test_a_token_is_unknown_when_there_is_no_emsp_to_ask():
     with pytest.raises(UnknownToken) as caught:
         decide(message, lonely, NOBODY)
     assert (caught.value.http_status, caught.value.code) == (404, 2004)
+
+
+# --- What is remembered of earlier messages -------------------------------------------------------
+
+
+def test_what_is_remembered_of_earlier_messages_is_bounded():
+    """Custom modules have any names: a platform must not fill the memory with them."""
+    directory = replace(DIRECTORY)
+    known = directory.memo.setdefault(Forward, {})
+    message = _message("GET", "locations", SENDER, to="cpo")
+    first = decide(message, directory)
+    assert len(known) == 1
+    known |= dict.fromkeys(range(routing._MOST_KNOWN), first)
+    assert decide(message, directory) is first
+    other = decide(_message("GET", "tariffs", SENDER, to="cpo"), directory)
+    assert list(known.values()) == [other]

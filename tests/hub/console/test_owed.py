@@ -81,6 +81,10 @@ def test_what_was_refused_waits_once_more(console, operator):
     assert dict(waiting) == before
     other.refresh_from_db()
     assert (other.state, other.raised) == ("WAITING", 2)
+    # Nothing of it is refused any more.
+    console.post(reverse(COPIES), choice)
+    other.refresh_from_db()
+    assert (other.state, other.raised) == ("WAITING", 2)
 
 
 def test_a_message_that_was_given_up_is_sent_again(console, operator, caplog):

@@ -5,7 +5,20 @@ from datetime import datetime
 
 import pytest
 
-from hub.ocpi.envelope import is_accepted, is_object, read_answer, success
+from hub.ocpi.configuration import Version
+from hub.ocpi.envelope import (
+    LONG,
+    failure,
+    is_accepted,
+    is_object,
+    read_answer,
+    read_ends,
+    read_own,
+    success,
+    success_of_document,
+    success_of_list,
+)
+from hub.ocpi.errors import UnknownReceiver
 
 
 def test_success_has_1000_and_a_timestamp_of_at_most_25_characters_in_utc():
@@ -114,3 +127,73 @@ def test_data_stays_as_it_was_sent():
 )
 def test_a_json_object_is_told_from_everything_else(body, is_one):
     assert is_object(body) is is_one
+
+
+ONE = '{"version":"2.2.1","url":"https://a.example"}'
+
+
+@pytest.mark.parametrize(
+    ("data", "url"),
+    [
+        (ONE, "https://a.example"),
+        (f"[{ONE}]", "https://a.example"),
+        (f"[{ONE},{ONE}]", None),
+        ("[]", None),
+        ('"2.2.1"', None),
+        ("null", None),
+    ],
+)
+def test_data_is_read_also_out_of_a_list_of_one(data, url):
+    found = read_answer(f'{{"status_code":1000,"data":{data}}}'.encode()).data_as(Version)
+    assert (found and found.url) == url
+
+
+def test_an_absent_data_is_nothing():
+    assert read_answer(b'{"status_code":1000}').data_as(Version) is None
+
+
+FILLING = b'"' + b"x" * LONG + b'"'
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (b'{"status_code":1000,"status_message":"fine","data":[%s]}', 1000, "fine"),
+        (b'{"status_code" : 1000 , "data":[%s]}', 1000, None),
+        (b'{"data":[%s],"status_code":2001,"status_message":"no"}', 2001, "no"),
+        (b'{"data":[%s]}', None, None),
+        (b"[%s]", None, None),
+    ],
+)
+def test_of_a_long_answer_code_and_message_are_read_before_or_behind_data(body, code, message):
+    answer = read_ends(body % FILLING)
+    assert (answer.status_code, answer.status_message) == (code, message)
+
+
+def test_an_answer_of_the_hub_itself_is_read_but_a_long_success_is_not_read_through():
+    assert read_own(failure(UnknownReceiver("nobody"))).status_message == "nobody"
+    assert read_own(success([1], "so")).status_message == "so"
+    long = success_of_list(FILLING)
+    assert read_own(long).status_code == 1000
+    assert bytes(read_own(long).data) == b""
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"), [(b' {"a":%s} ', True), (b"[%s]", False), (b'{"a":%s', False)]
+)
+def test_a_long_object_is_told_by_its_two_ends(body, is_one):
+    assert is_object(body % FILLING) is is_one
+
+
+def test_stored_documents_keep_their_bytes_in_an_envelope():
+    documents = b'{"a": 1.50},{"b":1e3}'
+    assert success_of_list(documents).endswith(b',"data":[' + documents + b"]}")
+    one = success_of_document(b'{"a": 1.50}', "older")
+    assert one.endswith(b',"data":{"a": 1.50}}')
+    assert read_answer(one).status_message == "older"
+
+
+def test_a_failure_has_the_code_and_the_reason_and_no_data():
+    envelope = json.loads(failure(UnknownReceiver("nobody is NL-XXX")))
+    assert envelope.keys() == {"status_code", "status_message", "timestamp"}
+    assert (envelope["status_code"], envelope["status_message"]) == (4001, "nobody is NL-XXX")
