@@ -76,7 +76,7 @@ def test_prose_has_at_most_100_characters_a_line():
         for number, line in prose(document)
         if len(line) > WIDTH and " " in line.strip().removeprefix("- ")
     ]
-    assert wide == []
+    assert not wide, "\n".join(wide)
 
 
 @pytest.mark.parametrize("page", ["modules.md", "glossary.md"])
