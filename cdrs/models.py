@@ -73,7 +73,14 @@ class Cdr(StoredObject):
     @classmethod
     def at(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> "Cdr | None":
         """The CDR of this id, when that eMSP has taken one."""
-        return cls.named(identity(owner, cdr_id)).filter(audience=str(emsp)).first()
+        named = identity(owner, cdr_id)
+        found = statements.rows(
+            cls,
+            f"SELECT {statements.columns(cls)} FROM ocpi_cdrs_cdr "  # noqa: S608 - columns of ours
+            "WHERE owner = %s AND object_id = %s AND audience = %s",
+            (named["owner"], named["object_id"], str(emsp)),
+        )
+        return found[0] if found else None
 
     @classmethod
     def taken(cls, owner: PartyId, emsp: PartyId, body: bytes, response: Response) -> None:
@@ -82,7 +89,7 @@ class Cdr(StoredObject):
         if not bills or not envelope.is_accepted(response.status, response.body):
             return
         location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
-        Cdr.objects.bulk_create(
+        statements.insert_all(
             [
                 Cdr(
                     **identity(owner, bill.id),
@@ -196,7 +203,7 @@ class Posting(Leased):
     def end(cls, lease: Lease | None) -> None:
         """It is not on its way any more: answered, or its outcome will never be known."""
         if lease is not None:
-            cls.objects.filter(fence=lease.fence).delete()
+            statements.run("DELETE FROM ocpi_cdrs_posting WHERE fence = %s", (lease.fence,))
 
     @classmethod
     def answered(

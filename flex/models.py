@@ -185,13 +185,19 @@ class FspAssignment(models.Model):
         """The CPO itself has sent this FSP the Session, or a PATCH of it."""
         self.sent_last_updated = last_updated
         self.is_relayed = self.is_relayed and not is_whole
-        self.save(update_fields=["sent_last_updated", "is_relayed"])
+        self._keep_sent()
 
     def relayed(self) -> None:
         """The hub gives this FSP the Session."""
         if not self.is_relayed:
             self.is_relayed = True
-            self.save(update_fields=["is_relayed"])
+            self._keep_sent()
+
+    def _keep_sent(self) -> None:
+        statements.run(
+            "UPDATE flex_fspassignment SET sent_last_updated = %s, is_relayed = %s WHERE id = %s",
+            (self.sent_last_updated, self.is_relayed, self.pk),
+        )
 
     @classmethod
     def current(cls, session: Session) -> "FspAssignment | None":

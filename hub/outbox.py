@@ -210,7 +210,7 @@ def enqueue(deliveries: Sequence[Delivery]) -> None:
     """Write messages in the caller's transaction; wake workers when it commits."""
     if not deliveries:
         return
-    Delivery.objects.bulk_create(deliveries)
+    statements.insert_all(deliveries)
     wake_at_commit()
 
 

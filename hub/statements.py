@@ -5,7 +5,7 @@ run on Django's connection of the thread, so they are part of `transaction.atomi
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -42,6 +42,25 @@ def insert(row: models.Model) -> None:
 @cache
 def _insert(model: type[models.Model]) -> str:
     return f"{insert_into(model)} RETURNING {model._meta.pk.column}"
+
+
+def insert_all(rows: Sequence[Row], *, ignore_conflicts: bool = False) -> None:
+    """Write new rows of one model in one statement; without conflicts they get their keys."""
+    given = [value for row in rows for value in values(row)]
+    keys = run(_insert_all(type(rows[0]), len(rows), ignore_conflicts), given)
+    if not ignore_conflicts:
+        for row, (key,) in zip(rows, keys, strict=True):
+            row.pk = key
+
+
+@lru_cache
+def _insert_all(model: type[models.Model], number: int, ignore_conflicts: bool) -> str:
+    more = ", ".join([f"({', '.join(['%s'] * len(_given(model)))})"] * (number - 1))
+    conflicts = "ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    return (
+        f"{insert_into(model)}{', ' if more else ''}{more} {conflicts} "
+        f"RETURNING {model._meta.pk.column}"
+    )
 
 
 def insert_into(model: type[models.Model], **said: str) -> str:

@@ -70,8 +70,8 @@ class Room(NamedTuple):
 
 
 # A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
-def _claim(table: str, order: str, columns: str, more: str = "") -> str:
-    return f"""
+def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> str:
+    return f"""(
         WITH RECURSIVE lane AS (
             (SELECT receiver_id, module FROM {table} WHERE state = 'WAITING'
              ORDER BY receiver_id, module LIMIT 1)
@@ -91,21 +91,27 @@ def _claim(table: str, order: str, columns: str, more: str = "") -> str:
         CROSS JOIN LATERAL (
             SELECT * FROM {table} AS row
             WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
-              AND row.state = 'WAITING' AND row.id <> ALL(%(held)s::bigint[]) {more}
+              AND row.state = 'WAITING' AND row.id <> ALL(%({held})s::bigint[]) {more}
             ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
         ) AS found
         WHERE lane.receiver_id %% %(shards)s = %(shard)s
           AND EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
-    """  # noqa: S608 - names of ours
+    )"""  # noqa: S608 - names of ours
 
 
-_CLAIM_COPIES: Final = _claim(
-    "hub_stalecopy",
-    "row.priority, row.id",
-    "party, owner, object_id, variant, found.priority",
-    "AND row.priority <= coalesce(known.priority, 1)",
+# One round trip for both kinds, in the order of the first columns of `Waiting`.
+_CLAIM: Final = " UNION ALL ".join(
+    (
+        _claim(
+            "hub_stalecopy",
+            "held",
+            "row.priority, row.id",
+            "object_id, party, owner, variant, false, found.priority = 0",
+            "AND row.priority <= coalesce(known.priority, 1)",
+        ),
+        _claim("hub_delivery", "held_messages", "row.id", "ordering_key, '', '', '', true, false"),
+    )
 )
-_CLAIM_MESSAGES: Final = _claim("hub_delivery", "row.id", "ordering_key")
 
 
 async def claim(
@@ -124,21 +130,12 @@ async def claim(
         "rooms": [one.rows for one in rooms.values()],
         "priorities": [one.priority for one in rooms.values()],
         "room": room,
+        "held": list(held),
+        "held_messages": list(held_messages),
     }
-    copies = await database.execute(_CLAIM_COPIES, {**asked, "held": list(held)}, binary=True)
-    messages = await database.execute(
-        _CLAIM_MESSAGES, {**asked, "held": list(held_messages)}, binary=True
-    )
-    version = 0
-    found = []
-    for row in await copies.fetchall():
-        key = Key(row[5], row[3], row[4], row[6])
-        found.append(Waiting(row[0], row[1], row[2], key, row[7] == 0))
-        version = row[8]
-    for row in await messages.fetchall():
-        found.append(Waiting(row[0], row[1], row[2], Key(row[3], is_message=True), False))
-        version = row[4]
-    return found, version
+    claimed = await (await database.execute(_CLAIM, asked, binary=True)).fetchall()
+    found = [Waiting(*row[:3], Key(*row[3:8]), row[8]) for row in claimed]
+    return found, claimed[0][9] if claimed else 0
 
 
 @dataclass(frozen=True, slots=True)
