@@ -178,7 +178,7 @@ class CDR(msgspec.Struct, omit_defaults=True, kw_only=True):
         if self.credit and self.credit_reference_id is None:
             raise ValueError("credit_reference_id is required when credit is true")
         if not self.credit and len(self.id) > 36:
-            raise ValueError("id of a CDR that is no Credit CDR must be of length <= 36")
+            raise ValueError("id of a CDR that is not a Credit CDR must be of length <= 36")
         for number, period in enumerate(self.charging_periods):
             for dimension in period.dimensions:
                 if dimension.type in SESSION_ONLY:

@@ -28,7 +28,7 @@ _read = heads.reader(_Subject)
 
 
 def command_receiver(message: Message, sender: PartyId) -> Found:
-    """The CPO that a command is for, by what its body names; all else in it is that CPO's to judge.
+    """The CPO that a command is for, by what its body names; the rest is that CPO's to judge.
 
     InvalidParameters (2001) when it names nothing.
     """

@@ -110,7 +110,7 @@ def literal(host: str) -> list[str] | None:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except UnicodeError as error:
         # An empty label, or one beyond 63 characters: Python does not ask for such a name.
-        raise ForbiddenAddress(f"{host[:80]!r} is no name of a host") from error
+        raise ForbiddenAddress(f"{host[:80]!r} is not the name of a host") from error
     except socket.gaierror:
         return None
     return [str(address[0]) for *_, address in found]

@@ -2,8 +2,8 @@
 
 uvicorn writes an answer's head and body one after the other, and uvloop sends each write at once:
 two system calls and two packets for an answer that fits one. And it has no limits for a head, which
-is read before anybody is known: a stranger's could grow or dribble for ever. The web processes run
-with `--http hub.answers:Protocol`.
+is read before the sender is known: a stranger's could grow or dribble without end. The web
+processes run with `--http hub.answers:Protocol`.
 """
 
 import asyncio
@@ -197,7 +197,7 @@ class Protocol(HttpToolsProtocol):
                 or Refused("This is not HTTP/1.1.", http_status=HTTPStatus.BAD_REQUEST)
             )
         if self._is_kept and not self._is_over and self._is_idle():
-            self._is_kept = False  # Something has come that is no whole head yet.
+            self._is_kept = False  # The head has begun and is not whole yet.
             self._limit_to(self.HEAD_SECONDS)
 
     # --- What the parser finds ------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Protocol(HttpToolsProtocol):
         HttpToolsProtocol.on_message_begin(self)
 
     def on_headers_complete(self) -> None:
-        """The request is whole but for its body, and begins to be answered."""
+        """The request is whole except its body, and begins to be answered."""
         if len(self.headers) > MAX_HEADERS or (self._most > MAX_HEAD_BYTES and self._is_large()):
             self._give_up(self._too_large())
         self._unread, self._is_kept, self._deadline = 0, False, _NEVER

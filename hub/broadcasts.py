@@ -33,7 +33,7 @@ def read(request: Request) -> Pushed:
     country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
     for one in ids:
         if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
-            message = f"No object has the id {one[:80]!r}: that is no CiString(36)."
+            message = f"No object has the id {one[:80]!r}: that is not a CiString(36)."
             raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
     owner = PartyId.of(country_code, party_id)
     return Pushed(

@@ -236,7 +236,7 @@ def _location_target(location: str, asked: str, forward: Forward) -> str | None:
 
 
 def _as_it_came(url: str) -> str:
-    """Also where its bytes are no text."""
+    """Also where its bytes are not text."""
     return quote(url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 

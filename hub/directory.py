@@ -145,7 +145,7 @@ class Directory:
             self._spellings[found.platform.id] = number + 1
 
     def remember_of(self, former: "Directory", changed: Collection[int]) -> None:
-        """Keep the headers that the former snapshot has seen, but for these platforms'."""
+        """Keep the headers that the former snapshot has seen, except these platforms'."""
         for header, found in list(former._presented.items()):
             if found.platform.id not in changed:
                 self._remember(header, found)

@@ -154,7 +154,7 @@ def _items(data: bytes) -> list[msgspec.Raw]:
             return [msgspec.Raw(data)]
         if data.strip() == b"null":
             return []
-        raise PageFailed("data is no list.") from None
+        raise PageFailed("data is not a list.") from None
 
 
 def _next_page(field: str) -> str | None:
@@ -172,7 +172,7 @@ def _at_home(link: str, asked: str) -> str:
     try:
         target, own = urlsplit(mended(urljoin(asked, link), asked)), urlsplit(asked)
     except ValueError:
-        logger.warning("a Link that is no URL is not followed: %r", link[:200])
+        logger.warning("a Link that is not a URL is not followed: %r", link[:200])
         return asked
     if target.netloc != own.netloc:
         target = target._replace(scheme=own.scheme, netloc=own.netloc, path=own.path)

@@ -35,7 +35,7 @@ _FIRST_STEP: Final = 262_144
 
 
 class BrokenAnswer(OSError):
-    """The answer is no HTTP, or ended in the middle."""
+    """The answer is not HTTP, or ended in the middle."""
 
 
 class AnswersInTls(BrokenAnswer):
@@ -109,7 +109,7 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio.Transport.
+        # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes, limit: int, *, may_pause: bool) -> "asyncio.Future[Answer]":

@@ -110,7 +110,7 @@ def _cdr_posted(forwarded: Forwarded) -> None:
 
 
 def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
-    """The receiver took it: what is no valid object can only be left out of the hub's store."""
+    """The receiver took it: what is not a valid object can only be left out of the hub's store."""
     try:
         keep()
     except OcpiError as error:

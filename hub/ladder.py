@@ -18,7 +18,7 @@ from hub.record.note import Direction
 from hub.record.search import of_exchange
 from hub.stale_copies import CopyState
 
-# A broadcast may reach hundreds: more steps than this are no ladder that anybody reads.
+# A broadcast may reach hundreds: nobody reads a ladder of more steps than this.
 MOST_MESSAGES = 500
 _AROUND = timedelta(seconds=5)
 

@@ -226,7 +226,7 @@ def explained(platform: Platform) -> str:
     if platform.leaves_out_deviations:
         return (
             f"{platform}: Locations and Tariffs that deviate are left out of its lists and pushes, "
-            "but for those that it holds already."
+            "except those that it holds already."
         )
     return (
         f"{platform}: what deviates is sent and listed as everything else. What was left out until "

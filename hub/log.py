@@ -39,7 +39,7 @@ class Line(logging.Formatter):
         return escaped(text)
 
     def brief(self, level: str, name: str, text: str) -> str:
-        """The same line of what is no record."""
+        """The same line of what is not a record."""
         told = (self._fmt or "%(message)s") % {"levelname": level, "name": name, "message": text}
         if len(told) > LONGEST:
             told = f"{told[:LONGEST]}… ({len(told)} characters)"

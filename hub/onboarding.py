@@ -338,7 +338,7 @@ def _take_parties(
         party.status = party.due_status(is_registered=True, is_away=False)
         party.last_updated = now
         named.append(party)
-    # judge() has let nothing through that others have, but for what they only claim.
+    # judge() has let nothing through that others have, except what they only claim.
     claims = Party.objects.filter(admission=Admission.CLAIMED).exclude(platform=platform)
     yielding = {party.identity for party in named}
     Party.objects.filter(pk__in=[p.pk for p in claims if p.identity in yielding]).delete()

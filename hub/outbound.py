@@ -310,7 +310,7 @@ def _moved(target: URL, answer: http_client.Answer) -> URL:
         if moved.origin() == target.origin():
             return moved
     except ValueError as error:
-        raise HubError("The receiver redirects to what is no URL.") from error
+        raise HubError("The receiver redirects to something that is not a URL.") from error
     raise HubError("The receiver redirects to another host.")
 
 
@@ -343,5 +343,5 @@ def _url(url: str) -> URL:
         if parsed.host and parsed.port:
             return parsed
     except ValueError as error:
-        raise NotTaken(f"{url[:300]!r} is no URL: {error}.") from error
-    raise NotTaken(f"{url[:300]!r} is no URL of a web server.")
+        raise NotTaken(f"{url[:300]!r} is not a URL: {error}.") from error
+    raise NotTaken(f"{url[:300]!r} is not the URL of a web server.")

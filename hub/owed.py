@@ -1,7 +1,7 @@
 """What the hub owes at this moment, as operators and monitoring see it (hub/outbox.py).
 
 Each question goes from lane to lane (a receiver and a module) by an index, and looks at so many
-rows of each at most: a million rows that wait are no reason not to ask.
+rows of each at most: a million rows that wait must not make the look expensive.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MOST_COUNTED: Final = 10_000
 MOST_REFUSED: Final = 1_000
 # Of so many lanes the rows are counted: those where something has waited longest.
 MOST_LANES: Final = 200
-# The oldest of a lane is among its first rows, but for one that was refused before.
+# The oldest of a lane is among its first rows, except one that was refused before.
 _FIRST: Final = 3
 _LAST: Final = 2**62
 

@@ -108,7 +108,7 @@ def request(party: PartyId, modules: Sequence[str], *, full: bool = False) -> li
     _take_up()
     entry = holder.refresh().parties.get(party)
     if entry is None:
-        raise NothingToPull(f"{party} is no party of this hub.")
+        raise NothingToPull(f"{party} is not a party of this hub.")
     if entry.status != ConnectionStatus.CONNECTED:
         raise NothingToPull(f"{party} is {entry.status}.")
     offered = [m for m in modules if entry.platform.endpoint(m, InterfaceRole.SENDER) is not None]
@@ -200,7 +200,7 @@ def _read_on(pull: Pull, lease: Lease, until: float) -> None:
 
 
 def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
-    """Where the list is; None when the party is no party of this platform any more."""
+    """Where the list is; None when the party does not belong to this platform any more."""
     if party.platform.id != pull.platform_id or not party.platform.is_registered:
         return None
     may_tell = party.roles & pulled.KINDS[pull.module].roles or (

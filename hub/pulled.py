@@ -97,7 +97,7 @@ def objects_of(pull: Pull, page: Page, directory: Directory) -> list[_Object]:
 def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold | None:
     """Keep what is news, in the caller's transaction; counts in `pull`. What is to be told of it.
 
-    The first run tells nobody: what was there before the party came is no change.
+    The first run tells nobody: what was there before the party came is not a change.
     """
     if not objects:
         return None

@@ -141,7 +141,7 @@ RULES: Final = (
 def forget(
     rules: Iterable[Rule] = RULES, *, size: int = BATCH, most: int = BATCHES_A_RUN
 ) -> dict[str, int]:
-    """Delete what is past its time; how many rows of each kind. 0 days: it is kept for ever."""
+    """Delete what is past its time; how many rows of each kind. 0 days: nothing is deleted."""
     forgotten = {}
     for rule in rules:
         days = getattr(settings, rule.setting)

@@ -171,7 +171,7 @@ def _noted(decision: Decision, rule: str, path: str, example: object) -> Decisio
 def _of_somebody_else(
     message: Message, directory: Directory, sender: PartyId, owner: PartyId, found: Found | None
 ) -> Decision:
-    """Refuse it as for nothing there (404, GET) or as not the sender's (2001), but for two cases.
+    """Refuse it as for nothing there (404, GET) or as not the sender's (2001), except in two cases.
 
     An aggregator tells what its owner does not; an eMSP hands Sessions on to an SCSP.
     """
@@ -296,7 +296,7 @@ def _planned(sender: PartyId) -> ClientError:
 
 
 def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
-    """Who FROM names; InvalidParameters (2001) when it is no party of the sending platform."""
+    """Who FROM names; InvalidParameters (2001) when it is not a party of the sending platform."""
     sender = _identity(address, "OCPI-from")
     if sender in platform.claims:
         raise _planned(sender)
@@ -381,8 +381,8 @@ def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask
     own = directory.parties.get(sender)
     if own is not None and Role.CPO not in own.roles:
         raise UnknownReceiver(
-            f"OCPI-to is missing, and {sender} is no CPO: only CPOs have all eMSPs asked. Name the "
-            "eMSP in OCPI-to."
+            f"OCPI-to is missing, and {sender} is not a CPO: only CPOs have all eMSPs asked. "
+            "Name the eMSP in OCPI-to."
         )
     forwards = tuple(
         Forward(sender, entry, endpoint)

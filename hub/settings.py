@@ -84,7 +84,7 @@ REQUESTS_PER_SECOND = env.integer("REQUESTS_PER_SECOND", 0)
 BODY_TIMEOUT = env.number("BODY_TIMEOUT", 30)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_000_000, least=1000)
 MAX_ANSWER_BYTES = env.integer("MAX_ANSWER_BYTES", 20_000_000, least=1000)
-# Of what is no GET: a code, a message, perhaps an object.
+# For anything except a GET: a code, a message, perhaps an object.
 MAX_PUSH_ANSWER_BYTES = env.integer("MAX_PUSH_ANSWER_BYTES", 1_000_000, least=1000)
 # Bodies and answers of one platform that a web process has in memory at the same time; a half of
 # it between two platforms.
@@ -103,7 +103,7 @@ MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
 # What Prometheus presents at /metrics; see hub/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
-# --- How long what is stored is kept, in days; 0: for ever (hub/retention.py) ---------------------
+# --- How long what is stored is kept, in days; 0: always (hub/retention.py) -----------------------
 # Billing: what CPOs and eMSPs may have to prove to a tax office, ten years in many countries.
 CDRS_KEPT_DAYS = env.integer("CDRS_KEPT_DAYS", 3653)
 # Long enough for a dispute about a bill; what a driver did is told for no longer than that.
@@ -225,7 +225,7 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
-# No statement waits for ever: not for a lock, not for its own end, not for a server that is gone.
+# No statement waits without a limit: for a lock, for its own end, for a server that is gone.
 # Migrations and backups wait as long as it takes (hub/backup/, hub/management/commands/migrate.py).
 LOCK_TIMEOUT = env.number("LOCK_TIMEOUT", 10)
 STATEMENT_TIMEOUT = env.number("STATEMENT_TIMEOUT", 60)

@@ -73,7 +73,7 @@ def insert_into(model: type[models.Model], **said: str) -> str:
 
 
 def values(row: models.Model, *said: str) -> list[Any]:
-    """What `insert_into` writes, but for the columns that it was `said`."""
+    """What `insert_into` writes, except the columns that it was `said`."""
     return [getattr(row, field.attname) for field in _given(type(row)) if field.column not in said]
 
 

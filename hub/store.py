@@ -277,7 +277,7 @@ class StoredObject(models.Model):
     def _keep_all(
         cls, changed: list[Whole], known: Collection[tuple[str, ...]], told_by: str
     ) -> list[Whole]:
-        """Store them at once, but for what is newer by now; those of `known` are locked."""
+        """Store them at once, except what is newer by now; those of `known` are locked."""
         if not changed:
             return []
         changed.sort(key=lambda one: one.identity)  # One order of locks for all.

@@ -22,8 +22,8 @@ from hub.views import refusal
 
 @csrf_exempt
 def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """An envelope with 404 for what is no OCPI endpoint."""
-    return refusal(NotFound(f"{request.path} is no endpoint; see /ocpi/versions."))
+    """An envelope with 404 for anything that is not an OCPI endpoint."""
+    return refusal(NotFound(f"{request.path} is not an endpoint; see /ocpi/versions."))
 
 
 @csrf_exempt

@@ -79,7 +79,7 @@ class WebWorker:
             # One platform has two of them, however many it begins: a newer handshake ends the
             # call of the one before (hub/credentials.py).
             self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=2)
-            # Strangers may call what is no OCPI, and guess passwords; a password takes long.
+            # Strangers may call what is not OCPI, and guess passwords; a password takes long.
             self.pages = Bridge(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
             self.logins = Bridge(1)
             # What touches no table answers also while one is locked: versions, health.
@@ -150,7 +150,7 @@ class WebWorker:
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now.
 
-        Of one that is OFFLINE that is no news.
+        For one that is OFFLINE already this is not news.
         """
         if not platform.is_away and self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
             self._start(self.bridge.run(still_alive.queue_check, platform.id))

@@ -45,7 +45,7 @@ def merged(document: bytes, changes: bytes, *, sets_fields: bool, adds_periods: 
         periods, found = _with_periods(_items(fields.get(_PERIODS)), _items(sent))
         if periods is not None:
             now = now | {_PERIODS: Raw(b"[" + b",".join(map(bytes, periods)) + b"]")}
-    # An encoder's own spelling is no news.
+    # An encoder's own spelling is not a change.
     return Merge(document if now == fields else msgspec.json.encode(now), found)
 
 
@@ -111,7 +111,7 @@ def _dimension(value: Any) -> Hashable:
 
 
 def _items(raw: Raw | None) -> Sequence[Raw]:
-    """The elements of a list; one object stands for a list of one, all else for none."""
+    """The elements of a list; one object stands for a list of one, anything else for none."""
     match b"" if raw is None else bytes(raw).lstrip()[:1]:
         case b"[":
             return _list(raw or b"")

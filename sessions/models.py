@@ -191,7 +191,7 @@ class Session(models.Model):
         """Let it be known before it is sent to a receiver for the first time.
 
         InvalidParameters for an id that the hub could not keep, QuotaReached for one too many. What
-        is no Session of this owner is left to its receiver. `emsp`: see `put`.
+        is not a Session of this owner is left to its receiver. `emsp`: see `put`.
         """
         if len(session_id) > LONGEST_ID or "\0" in session_id:
             raise InvalidParameters(
@@ -231,7 +231,7 @@ class Session(models.Model):
     ) -> Told:
         """Keep a whole Session that a receiver has accepted, as the URL names it.
 
-        It tells nothing new when what the hub has is newer, and when it is no Session of that name.
+        Nothing new is told when the hub's own is newer, or when it is not a Session of that name.
         `emsp` is whose driver it is where its `cdr_token` does not say, and was never told.
         """
         values = cls.as_kept(owner, session_id, body, receiver, emsp)
@@ -272,7 +272,7 @@ class Session(models.Model):
     def as_kept(
         cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
     ) -> dict[str, Any] | Told:
-        """The parameters of `storing.KEEP`; what it has told when it is no Session of that name."""
+        """The parameters of `storing.KEEP`; a Told when it is not a Session of that name."""
         document = heads.object_of(body)
         if document is None:
             return Told(None, (Deviation("wrong-kind", "Session"),))

@@ -58,7 +58,7 @@ class Settings:
 
     @classmethod
     def read(cls, env: Mapping[str, str], project: Path, *, demo: bool) -> "Settings":
-        """Fails loudly on what is no number."""
+        """Fails loudly on anything that is not a number."""
         public_url = env.get("PUBLIC_URL", "").rstrip("/")
         return cls(
             project=project.resolve(),

@@ -1,4 +1,4 @@
-"""Takes all rows out of the test database, but for those that the migrations leave there."""
+"""Takes all rows out of the test database, except those that the migrations leave there."""
 
 from typing import Final
 

@@ -78,7 +78,7 @@ def opened(path: Path) -> Iterator[Archive]:
         with ZipFile(path) as file:
             yield Archive(file)
     except BadZipFile as error:
-        raise BackupError(f"{path} is no whole backup: {error}.") from None
+        raise BackupError(f"{path} is not a whole backup: {error}.") from None
     except OSError as error:
         raise BackupError(f"{path}: {error.strerror or error}.") from None
 

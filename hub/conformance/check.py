@@ -69,7 +69,7 @@ def prepare(party: PartyId, *, push: bool = False) -> ConformanceCheck:
     """The row of a check that is still to be run."""
     entry = holder.refresh().parties.get(party)
     if entry is None:
-        raise CannotCheck(f"{party} is no party of this hub.")
+        raise CannotCheck(f"{party} is not a party of this hub.")
     if not entry.platform.is_registered:
         raise CannotCheck(f"{party} is not registered: there is nothing to call yet.")
     return ConformanceCheck.objects.create(

@@ -94,7 +94,7 @@ class Call:
 
     @property
     def said(self) -> str:
-        """For people: the status, the message; of what is no envelope, how it begins."""
+        """For people: status and message; of anything that is not an envelope, how it begins."""
         if self.status is None:
             return self.problem
         if self.status_code is None:

@@ -97,7 +97,7 @@ NOT_JSON = Rule(
 NO_ENDPOINT = Rule(
     "transport.no-endpoint",
     CODES,
-    "A URL that is no endpoint: HTTP 404",
+    "A URL that is not an endpoint: HTTP 404",
     "Answer HTTP 404 with an envelope below your OCPI base URL.",
 )
 REFUSED = Rule(

@@ -12,7 +12,7 @@ LONGEST = 50_000
 
 
 def pretty(document: bytes | memoryview) -> SafeString | None:
-    """A block of indented JSON; what is no JSON as it came; None when there is nothing."""
+    """A block of indented JSON; what is not JSON as it came; None when there is nothing."""
     raw = bytes(document)
     if not raw:
         return None

@@ -138,7 +138,7 @@ class PlatformAdmin(ReadOnlyTable):
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """For the fields of the switches: all else is read only."""
+        """For the fields of the switches: the rest is read only."""
         return request.user.has_perm("hub.change_platform")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:

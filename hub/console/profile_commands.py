@@ -54,7 +54,7 @@ def state_badge(command: ProfileCommand) -> SafeString:
 
 
 def why(command: ProfileCommand) -> str:
-    """The reason of an end that is no success, in one line."""
+    """The reason of an end that is not a success, in one line."""
     if command.problem:
         return command.problem
     if command.state != CommandState.REFUSED:
@@ -212,7 +212,7 @@ class ProfileCommandAdmin(ReadOnlyTable):
 
     @column("why")
     def why_(self, command: ProfileCommand) -> str:
-        """The reason of an end that is no success."""
+        """The reason of an end that is not a success."""
         return why(command)
 
     @column("late")

@@ -50,7 +50,7 @@ class UsageAdmin(ReadOnlyTable):
     readonly_fields = ("party", "what", "used_", "counted_", "refused", "refused_")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """For the quota: all else is read only."""
+        """For the quota: the rest is read only."""
         return request.user.has_perm("hub.change_usage")
 
     def save_model(self, request: HttpRequest, obj: Usage, form: Any, change: bool) -> None:

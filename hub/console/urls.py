@@ -1,4 +1,4 @@
-"""Pages of the console that are no table of django.contrib.admin."""
+"""Pages of the console that are not tables of django.contrib.admin."""
 
 from django.contrib import admin
 from django.urls import path

@@ -176,7 +176,7 @@ def utc(moment: datetime) -> datetime:
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidParameters(f"{moment.isoformat()} is no time that UTC has.") from error
+        raise InvalidParameters(f"{moment.isoformat()} is not a time that UTC has.") from error
 
 
 def ocpi_now() -> str:
@@ -216,7 +216,7 @@ def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
 
 
 def _number(expected: type, value: Any) -> Any:
-    """types: number, without float damage; beyond a thousand digits it is no amount."""
+    """types: number, without float damage; beyond a thousand digits it is not an amount."""
     if expected is not _JsonNumber:
         return value
     number = Decimal(value) if type(value) is int else value

@@ -33,7 +33,7 @@ class Answer(msgspec.Struct):
         return self.status_code is not None and 1000 <= self.status_code <= 1999
 
     def data_as(self, expected: type[T]) -> T | None:
-        """`data` read as this; also out of a list of one, as some send it. None for all else."""
+        """`data` read as this, also out of a list of one, as some send it; None for the rest."""
         for shape in (expected, list[expected]):  # type: ignore[valid-type]
             try:
                 found: Any = msgspec.json.decode(self.data, type=shape)
@@ -61,9 +61,9 @@ _decode_odd = msgspec.json.Decoder(_Odd).decode
 
 
 def read_answer(body: bytes) -> Answer:
-    """Read another platform's answer; anything that is no envelope gives an empty Answer.
+    """Read another platform's answer; anything that is not an envelope gives an empty Answer.
 
-    Real ones write the code as text, or a message that is none: `data` is no less of use for that.
+    Real ones write the code as text, or a message that is not a text: `data` is as useful as ever.
     """
     try:
         return _decode_answer(body)

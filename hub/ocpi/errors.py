@@ -129,7 +129,7 @@ class NotAuthenticated(ClientError):
 
 
 class NotFound(ClientError):
-    """HTTP 404: a GET of what does not exist, or a URL that is no endpoint."""
+    """HTTP 404: a GET of what does not exist, or a URL that is not an endpoint."""
 
     http_status = HTTPStatus.NOT_FOUND
 

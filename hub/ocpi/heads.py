@@ -57,7 +57,7 @@ def reader(head: type[H]) -> Callable[[bytes], H]:
 
 
 def text(value: Any, longest: int = LONGEST) -> str:
-    """A text, or a number where one belongs, as a column takes it; empty for all else."""
+    """A text, or a number where one belongs, as a column takes it; empty for anything else."""
     if type(value) is str:
         return value[:longest].replace("\0", "").strip()
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):

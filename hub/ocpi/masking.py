@@ -58,7 +58,7 @@ def masked(value: Any, *, uids: bool = False, callbacks: bool = True) -> Any:
     """The same JSON without credentials tokens, token uids and contract ids.
 
     A `uid` is a Token's when a contract_id stands beside it, where a Location is published to some
-    alone, or with `uids` always: an EVSE has one too, which is no secret. Without `callbacks` a
+    alone, or with `uids` always: an EVSE has one too, which is not a secret. Without `callbacks` a
     `response_url` is cut to whose it is: whoever knows it can post a result to it.
     """
     root = [value]
@@ -236,7 +236,7 @@ def _unrouted(path: str) -> str:
 
 
 def safe_query(query: str) -> str:
-    """Which page or period was asked for; all else may open something."""
+    """Which page or period was asked for; anything else may open something."""
     return "&".join(part for part in query.split("&") if _is_harmless(part))
 
 

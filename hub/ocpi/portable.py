@@ -1,8 +1,8 @@
 """What every reader of JSON takes: the hub tells an object to hundreds, in pages of many.
 
 RFC 8259, 9, lets readers limit depth and numbers, and many do (.NET at 64 levels, Jackson and
-Python at numbers of thousands of digits, serde at what is no double): whoever meets such a value,
-in a field that nobody knows, loses the whole page with it.
+Python at numbers of thousands of digits, serde at what is not a double): a reader that meets such a
+value, also in a field that it does not know, loses the whole page with it.
 """
 
 import json

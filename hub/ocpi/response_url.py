@@ -60,8 +60,8 @@ class InBody:
 def in_body(body: bytes, module: str, role: InterfaceRole) -> InBody | None:
     """The response_url of a body that is JSON; None without one, or with null.
 
-    InvalidParameters (2001) for one that is no string. In MODULES also for a second one; and on the
-    Receiver interface, where nobody tells back what it was sent, for one that stands deeper.
+    InvalidParameters (2001) for one that is not a string; in MODULES also for a second one, and on
+    the Receiver interface, where nobody tells back what it was sent, for one that stands deeper.
     Elsewhere the exact name at the top counts.
     """
     try:
@@ -101,7 +101,7 @@ def _read(text: str, is_strict: bool, is_deep: bool) -> InBody | None:
         return None
     url = found[-1][0]
     if not isinstance(url, str):
-        raise InvalidParameters("response_url is no string.")
+        raise InvalidParameters("response_url is not a string.")
     return InBody(url, text, tuple((start, end) for _, start, end in found))
 
 

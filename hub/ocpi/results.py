@@ -1,6 +1,6 @@
 """What an answer or a result says, however it is spelled (mod_commands, mod_charging_profiles).
 
-Only its `result` is read; all else in it is for the party that asked, which gets every byte.
+Only its `result` is read; the rest is for the party that asked, which gets every byte.
 """
 
 from typing import Any, NamedTuple

@@ -1,6 +1,6 @@
 """From Valkey to PostgreSQL: batches are copied into the table, each exactly once.
 
-A turn by the clock of the worker that keeps house. Several at a time are no harm: one drains, the
+A turn by the clock of the worker that keeps house. Several at a time do no harm: one drains, the
 others find nothing to do.
 """
 
@@ -67,7 +67,7 @@ def _keep(entries: Sequence[Entry]) -> int:
             _copy(rows)
             nobodies = strangers.write(one for batch in new for one in batch.strangers)
     except DataError:
-        # One that the table does not take must not hold up all others for ever.
+        # One that the table does not take must not hold up all others without end.
         logger.exception("%s messages cannot be recorded", len(rows))
         counts.append(Count("unrecorded", (), len(rows)))
         rows = []

@@ -37,7 +37,7 @@ MOST_BYTES_OF_BODIES: Final = 100_000
 
 
 class Count(msgspec.Struct, array_like=True):
-    """How often something happened that is no message."""
+    """How often something happened that is not a message."""
 
     name: str
     labels: tuple[str, ...]

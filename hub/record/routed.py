@@ -1,6 +1,6 @@
 """What the gateway notes: each message that came in, and each that it sent on to another party.
 
-Called on the hot path: a tuple is made and appended, all else is the recorder's thread's.
+Called on the hot path: a tuple is made and appended, the rest is the recorder's thread's.
 """
 
 import time

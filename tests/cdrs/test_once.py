@@ -102,7 +102,7 @@ def test_two_at_once_are_sent_once_and_both_get_the_outcome(hub, cpo, emsp):
         assert asked.wait(10)
         same = pool.submit(post, hub, cpo, of(cpo, emsp, "AT-ONCE"))
         another = pool.submit(post, hub, cpo, of(cpo, emsp, "At-Once", total_energy=9))
-        # Meanwhile the hub serves all else, also to this eMSP.
+        # Meanwhile the hub serves everything else, also to this eMSP.
         assert ask(hub, cpo, "GET", "hubclientinfo").status == 200
         may_answer.set()
         assert first.result(20).said == same.result(20).said == (201, 1000)

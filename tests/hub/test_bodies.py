@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, too large or too deep, and receivers that take their time.
+"""Bodies that are not JSON, too large or too deep, and receivers that take their time.
 
 status_codes: what is not JSON is 400. design 3: a hanging party takes no capacity from others.
 """

@@ -339,7 +339,7 @@ def test_no_token_is_kept_or_printed(operator):
 
 
 def test_who_cannot_be_checked(hub):
-    with pytest.raises(CommandError, match="NL-XXX is no party of this hub"):
+    with pytest.raises(CommandError, match="NL-XXX is not a party of this hub"):
         run("check_party", "NL", "XXX")
     invited = new_party()
     run("invite_party", *invited, "--role", "CPO")

@@ -225,5 +225,5 @@ def test_a_party_that_goes_away_meanwhile_gets_no_more(hub, returned):
 
 
 def test_a_stranger_gets_nothing(hub):
-    with pytest.raises(CommandError, match="no party of this hub"):
+    with pytest.raises(CommandError, match="not a party of this hub"):
         run("replay", "XX", "NON")

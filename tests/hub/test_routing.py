@@ -444,7 +444,7 @@ def test_an_unknown_token_is_asked_of_all_emsps_by_a_cpo_alone():
     asked = decide(message, DIRECTORY, NOBODY)
     assert isinstance(asked, Ask)
     assert [forward.receiver.identity for forward in asked.forwards] == [EMSP, OTHER_EMSP]
-    with pytest.raises(UnknownReceiver, match="no CPO"):
+    with pytest.raises(UnknownReceiver, match="not a CPO"):
         decide(_message("POST", "tokens", SENDER, "uid/authorize"), DIRECTORY, NOBODY)
 
 

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         identity = party_of(options["country_code"], options["party_id"])
         party = rows_of(identity).select_related("platform").first()
         if party is None:
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         try:
             registration.end_here(party.platform)
         except registration.CannotConnect as error:

@@ -45,4 +45,4 @@ class Command(BaseCommand):
             country_code__iexact=identity.country_code, party_id__iexact=identity.party_id
         ).exists()
         if not is_known:
-            self.stderr.write(f"Note: {identity} is no party of this hub yet.")
+            self.stderr.write(f"Note: {identity} is not a party of this hub yet.")

@@ -12,7 +12,7 @@ from hub.models import Platform
 class Command(BaseCommand):
     help = (
         "Have Locations and Tariffs that deviate from the text left out of the lists and pushes "
-        "of a party's platform, but for those that it holds already."
+        "of a party's platform, except those that it holds already."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             parties__party_id__iexact=identity.party_id,
         ).first()
         if platform is None:
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         is_on = not options["off"]
         confirmed = leaving_out.switch(platform, left_out.KINDS, on=is_on)
         self.stdout.write(leaving_out.explained(platform))

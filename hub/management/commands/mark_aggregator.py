@@ -26,7 +26,7 @@ class Command(BaseCommand):
         identity = party_of(options["country_code"], options["party_id"])
         entry = directory.load().parties.get(identity)
         if entry is None:
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         is_one = options["is_one"] == "yes"
         Platform.objects.filter(pk=entry.platform.id).update(is_aggregator=is_one)
         directory.wait_until_confirmed()

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         if not 0 < minutes <= MOST_MINUTES:
             raise CommandError(f"--minutes {minutes} is not from 1 to {MOST_MINUTES}.")
         if not Party.objects.filter(**named).exists():
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         until = timezone.now() + timedelta(minutes=minutes)
         BodyRecording.objects.update_or_create(
             country_code=identity.country_code,

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         identity = party_of(options["country_code"], options["party_id"])
         entry = directory.load().parties.get(identity)
         if entry is None:
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         if options["on_return"] is not None:
             is_on = options["on_return"] == "yes"
             Platform.objects.filter(pk=entry.platform.id).update(is_replayed_to=is_on)

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         """Resume, and wait for the web processes to know."""
         identity = party_of(options["country_code"], options["party_id"])
         if not rows_of(identity).exists():
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         if not onboarding.resume(identity):
             raise CommandError(f"{identity} is not suspended.")
         status = onboarding.status_of(identity)

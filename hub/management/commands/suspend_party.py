@@ -19,7 +19,7 @@ class Command(BaseCommand):
         """Suspend, and wait for the web processes to know."""
         identity = party_of(options["country_code"], options["party_id"])
         if not onboarding.suspend(identity):
-            raise CommandError(f"{identity} is no party of this hub.")
+            raise CommandError(f"{identity} is not a party of this hub.")
         if directory.wait_until_confirmed():
             self.stdout.write(f"{identity} is SUSPENDED; every web process refuses it now.")
         else:

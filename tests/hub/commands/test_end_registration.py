@@ -44,7 +44,7 @@ def test_as_json():
 
 
 def test_where_there_is_nothing_to_end():
-    with pytest.raises(CommandError, match="NL-CPO is no party of this hub"):
+    with pytest.raises(CommandError, match="NL-CPO is not a party of this hub"):
         run("end_registration", "NL", "CPO")
     run("invite_party", "NL", "CPO", "--role", "CPO", "--name", "Volt")
     with pytest.raises(CommandError, match="Volt is not registered"):

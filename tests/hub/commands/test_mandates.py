@@ -82,4 +82,4 @@ def test_a_party_that_is_not_here_yet_is_noted():
     rows.platform("Volt", ("NL", "CPO", "CPO"))
     noted = StringIO()
     run("grant_mandate", "--scsp", "NL-SCS", "--cpo", "NL-CPO", stderr=noted)
-    assert noted.getvalue() == "Note: NL-SCS is no party of this hub yet.\n"
+    assert noted.getvalue() == "Note: NL-SCS is not a party of this hub yet.\n"

@@ -21,5 +21,5 @@ def test_the_platform_of_the_party_is_marked_and_the_mark_is_taken_back():
 
 
 def test_who_is_not_here_cannot_be_marked():
-    with pytest.raises(CommandError, match="NL-XXX is no party of this hub"):
+    with pytest.raises(CommandError, match="NL-XXX is not a party of this hub"):
         run("mark_aggregator", "NL", "XXX", "yes")

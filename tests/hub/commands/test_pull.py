@@ -54,7 +54,7 @@ def test_with_full_the_whole_list_is_read(source):
 
 
 def test_who_has_no_such_list_is_told(hub, source):
-    with pytest.raises(CommandError, match="NL-XXX is no party of this hub"):
+    with pytest.raises(CommandError, match="NL-XXX is not a party of this hub"):
         run("pull", "NL", "XXX")
     with pytest.raises(CommandError, match="offers no list of tokens"):
         run("pull", *source.simulator.party, "--module", "tokens")

@@ -42,7 +42,7 @@ def test_an_invited_party_is_planned_when_resumed():
 
 @pytest.mark.parametrize("command", ["suspend_party", "resume_party"])
 def test_who_is_not_here_cannot_be(command):
-    with pytest.raises(CommandError, match="NL-XXX is no party of this hub"):
+    with pytest.raises(CommandError, match="NL-XXX is not a party of this hub"):
         run(command, "NL", "XXX")
 
 

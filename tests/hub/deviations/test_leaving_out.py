@@ -360,7 +360,7 @@ def test_a_command_turns_it_on_and_off(hub, cpo):
     assert ids_of(listed(hub, newcomer, LOCATIONS)) == []
     assert "replay" in run("leave_out_deviations", *party, "--off")
     assert ids_of(listed(hub, newcomer, LOCATIONS)) == ["ODD"]
-    with pytest.raises(CommandError, match="no party"):
+    with pytest.raises(CommandError, match="not a party"):
         run("leave_out_deviations", "XX", "ZZZ")
 
 

@@ -134,7 +134,7 @@ def test_one_that_stands_deeper_is_refused_but_in_a_result(module, body):
 @pytest.mark.parametrize("value", NO_STRING)
 @pytest.mark.parametrize("module", ["commands", "custom"])
 def test_one_that_is_no_string_is_refused(value, module):
-    with pytest.raises(InvalidParameters, match="no string"):
+    with pytest.raises(InvalidParameters, match="not a string"):
         in_body(b'{"response_url":%s}' % value.encode(), module, RECEIVER)
 
 
