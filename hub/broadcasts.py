@@ -14,6 +14,7 @@ from hub import leaving_out, locking, outbox, pushers
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
 from hub.leaving_out import Choice
+from hub.models import Deletion
 from hub.ocpi import headers
 from hub.ocpi.datatypes import TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
@@ -67,14 +68,16 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
             # Whoever comes meanwhile waits for those that have written before they knew of it
             # (hub/replay.py), not for those that write now.
             known = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
+        told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
         if kept and known:
             choice = leaving_out.choose(kind, pushed, known, before)
-            told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
             tell(module, told, ids, exchange.correlation_id, choice)
+        if kept and pushed.method == "DELETE":
+            note_deletion(change_of(module, told, ids), pushed.told_by)
         return kept
 
     # With nobody to tell there is one write, which is a transaction by itself.
-    kept = locking.whole(keep)() if receivers else keep()
+    kept = locking.whole(keep)() if receivers or pushed.method == "DELETE" else keep()
     pushers.note(exchange.caller, module)
     noting.note(exchange.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
@@ -114,6 +117,11 @@ def change_of(
         is_deleted=pushed.method == "DELETE",
         priority=outbox.URGENT if is_token or len(parts) == 1 else outbox.USUAL,
     )
+
+
+def note_deletion(change: Change, told_by: str) -> None:
+    """Who is away learns of it by this (hub/replay.py)."""
+    Deletion.note(change.module, change.owner, change.object_id, change.spelling, told_by)
 
 
 def addressee(entry: PartyEntry) -> outbox.Addressee:

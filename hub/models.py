@@ -18,6 +18,7 @@ from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
 from hub.pulls import Untold as Untold
 from hub.quotas import Usage as Usage
+from hub.replays import Deletion as Deletion
 from hub.replays import Replay as Replay
 from hub.stale_copies import StaleCopy as StaleCopy
 from hub.workers.models import DrainLease as DrainLease

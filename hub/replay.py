@@ -20,7 +20,7 @@ from hub.broadcasts import addressee
 from hub.directory import Directory, PartyEntry, current_version, holder, is_confirmed
 from hub.kinds import KINDS as KINDS
 from hub.lately import by_row
-from hub.models import Replay
+from hub.models import Deletion, Replay
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
 from hub.ocpi.party import PartyId
@@ -30,6 +30,8 @@ from hub.sharing import shared_with
 from hub.store import EVERYBODY
 
 logger = logging.getLogger(__name__)
+# What is marked last, as its `module`: it stands behind all names of modules.
+_DELETIONS: Final = "~deleted"
 # So much is marked in one transaction.
 CHUNK: Final = 1000
 # A transaction that lasts longer than this pushes nothing, and nobody waits for it.
@@ -85,11 +87,8 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
     offers = entry.platform.endpoint(party_status.MODULE, InterfaceRole.RECEIVER) is not None
     if not replay.module and replay.since is not None and offers:
         party_status.push_changed(entry.platform.id, replay.since)
-    for module in KINDS:
-        if (
-            module < replay.module
-            or entry.platform.endpoint(module, InterfaceRole.RECEIVER) is None
-        ):
+    for module in _offered(entry):
+        if module < replay.module:
             continue
         rows = _rows(replay, module, entry, directory)
         if rows:
@@ -97,9 +96,52 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
             replay.module, replay.after = module, rows[-1]["id"]
             replay.save()
             return True
+    if _mark_deletions(replay, entry, directory):
+        return True
     logger.info("%s is done: %s objects", replay, replay.objects_marked)
     replay.delete()
     return False
+
+
+def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> bool:
+    """After all objects: one that has come again meanwhile is told as it is (hub/outbox.py)."""
+    after = replay.after if replay.module == _DELETIONS else 0
+    found = Deletion.objects.filter(id__gt=after, module__in=_offered(entry))
+    if replay.since is not None:
+        found = found.filter(deleted_at__gte=replay.since)
+    rows = list(found.order_by("id")[:CHUNK])
+    correlation_id = headers.new_id()
+    changes = [
+        Change(
+            module=row.module,
+            owner=row.owner,
+            object_id=row.object_id,
+            spelling=row.spelling,
+            correlation_id=correlation_id,
+            is_deleted=True,
+            first_at=row.deleted_at,
+        )
+        for row in rows
+        if _is_told(row.module, row.owner, row.told_by, entry, directory)
+    ]
+    if rows:
+        replay.objects_marked += outbox.mark_all(changes, [[addressee(entry)]] * len(changes))
+        replay.module, replay.after = _DELETIONS, rows[-1].pk
+        replay.save()
+    return bool(rows)
+
+
+def _offered(entry: PartyEntry) -> list[str]:
+    """The modules of which the party is told anything."""
+    return [one for one in KINDS if entry.platform.endpoint(one, InterfaceRole.RECEIVER)]
+
+
+def _is_told(
+    module: str, owner: str, told_by: str, entry: PartyEntry, directory: Directory
+) -> bool:
+    """Whether a broadcast reaches the party."""
+    teller = PartyId.parse(told_by or owner)
+    return gets_broadcast(directory, teller, module, PartyId.parse(owner), entry.identity)
 
 
 def _rows(
@@ -122,10 +164,8 @@ def _mark(
     correlation_id = headers.new_id()
     changes = []
     for row in rows:
-        owner = PartyId.parse(row["owner"])
-        teller = PartyId.parse(row["told_by"]) if row["told_by"] else owner
-        if row["audience"] != EVERYBODY or gets_broadcast(
-            directory, teller, module, owner, entry.identity
+        if row["audience"] != EVERYBODY or _is_told(
+            module, row["owner"], row["told_by"], entry, directory
         ):
             changes.append(
                 Change(

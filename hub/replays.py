@@ -96,3 +96,43 @@ class Replay(models.Model):
         """Of whoever comes now: what is pushed at this moment, or has been since it went."""
         oldest = under_way_since()
         cls.begin(platform_id, identity, oldest if since is None else min(oldest, since))
+
+
+class Deletion(models.Model):
+    """That an owner has ended an object, for those that were away then: the object is no more.
+
+    `spelling` are the names of its URL, `told_by` is as that of the object. Kept for
+    DELETIONS_KEPT_DAYS, also where such an object has come again.
+    """
+
+    module = models.CharField(max_length=16)
+    owner = models.CharField(max_length=6)
+    object_id = models.CharField(max_length=39)
+    spelling = models.CharField(max_length=600)
+    told_by = models.CharField(max_length=6, blank=True)
+    deleted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["module", "owner", "object_id"], name="deletion_once_an_object"
+            )
+        ]
+        indexes = [models.Index(fields=["deleted_at"], name="deletion_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.module} {self.owner} {self.object_id}"
+
+    @classmethod
+    def note(cls, module: str, owner: str, object_id: str, spelling: str, told_by: str) -> None:
+        """In the transaction that tells those who are here."""
+        statements.run(
+            """
+            INSERT INTO hub_deletion (module, owner, object_id, spelling, told_by, deleted_at)
+            VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+            ON CONFLICT (module, owner, object_id) DO UPDATE
+            SET spelling = excluded.spelling, told_by = excluded.told_by,
+                deleted_at = excluded.deleted_at
+            """,
+            [module, owner, object_id, spelling, told_by],
+        )

@@ -17,7 +17,14 @@ from charging_profiles.models import CommandState, ProfileCommand
 from commands.models import Reservation
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
-from hub.models import Delivery, DeliveryState, ForwardedUrl, ForwardedUrlKind, StaleCopy
+from hub.models import (
+    Deletion,
+    Delivery,
+    DeliveryState,
+    ForwardedUrl,
+    ForwardedUrlKind,
+    StaleCopy,
+)
 from hub.stale_copies import CopyState
 from sessions.handed_on import HandedOn
 from sessions.models import Session
@@ -122,6 +129,10 @@ def _left_out(limit: datetime) -> Rows:
     return LeftOut.objects.filter(last_at__lt=limit)
 
 
+def _deletions(limit: datetime) -> Rows:
+    return Deletion.objects.filter(deleted_at__lt=limit)
+
+
 RULES: Final = (
     Rule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     Rule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
@@ -133,6 +144,7 @@ RULES: Final = (
     Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
     Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
     Rule("refused objects", "DELIVERIES_KEPT_DAYS", _refused),
+    Rule("deletions", "DELETIONS_KEPT_DAYS", _deletions),
     Rule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
     Rule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
 )

@@ -115,6 +115,7 @@ TOKENS_KEPT_DAYS = env.integer("TOKENS_KEPT_DAYS", 365)
 # After its expiry_date nothing can be cancelled.
 RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
+DELETIONS_KEPT_DAYS = env.integer("DELETIONS_KEPT_DAYS", 365)
 DEVIATIONS_KEPT_DAYS = env.integer("DEVIATIONS_KEPT_DAYS", 90)
 # What is new of a party is refused beyond so many (hub/quotas.py); 0: no limit. An operator may
 # give a party a quota of its own.

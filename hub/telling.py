@@ -77,6 +77,8 @@ def _change(
     )
     segments = [quote(name, safe="") for name in names]
     change = broadcasts.change_of(untold.module, pushed, segments, untold.correlation_id)
+    if change.is_deleted:
+        broadcasts.note_deletion(change, told_by)
     teller = PartyId.parse(told_by or owner)
     if teller not in directory.parties:
         return change, []

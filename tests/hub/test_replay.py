@@ -114,6 +114,39 @@ def test_what_changed_while_it_was_away_comes_by_itself_where_the_operator_wants
         assert names or not told
 
 
+def test_what_was_deleted_while_it_was_away_is_deleted_there_too(hub, cpo, returned):
+    tariffs, party = Owner(hub, cpo, "tariffs"), returned.simulator.party
+    platform = Platform.objects.get(parties__party_id=party.party_id)
+
+    def put(name: str, **more) -> None:
+        assert tariffs.put(name, body=tariff_of(cpo.simulator.party, name, **more)).code == 1000
+
+    for name in ("early", "ends/1", "again"):
+        put(name)
+    assert tariffs.send("DELETE", "early").code == 1000
+    settled()
+    _run_to_the_end(party)  # It has just come.
+    for is_on in ("no", "yes"):
+        run("replay", *party, "--on-return", is_on)
+        returned.simulator.got.clear()
+        party_status.is_away(platform.pk, "gone")
+        assert wait_until_confirmed()
+        for name in ("ends/1", "again"):
+            assert tariffs.send("DELETE", name).code == 1000
+        put("again", last_updated=T2)
+        party_status.is_back(platform.pk)
+        _run_to_the_end(party)
+        settled(returned)
+        told = {one[::2] for one in _told(returned) if one[2] in {"ends/1", "again"}}
+        expected = {("DELETE", "ends/1"), ("PUT", "again")} if is_on == "yes" else set()
+        assert told == expected
+    run("replay", *party)
+    returned.simulator.got.clear()
+    _run_to_the_end(party)
+    settled(returned)
+    assert {("DELETE", "ends/1"), ("DELETE", "early")} < {one[::2] for one in _told(returned)}
+
+
 def test_what_waited_when_it_went_is_among_it(hub, cpo, returned):
     """Its mark was dropped with OFFLINE: since then the receiver lacks that."""
     locations, party = Owner(hub, cpo, "locations"), returned.simulator.party
