@@ -4,26 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('hub', '0030_untold'),
+        ("hub", "0030_untold"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Deletion',
+            name="Deletion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('module', models.CharField(max_length=16)),
-                ('owner', models.CharField(max_length=6)),
-                ('object_id', models.CharField(max_length=39)),
-                ('spelling', models.CharField(max_length=600)),
-                ('told_by', models.CharField(blank=True, max_length=6)),
-                ('deleted_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("module", models.CharField(max_length=16)),
+                ("owner", models.CharField(max_length=6)),
+                ("object_id", models.CharField(max_length=39)),
+                ("spelling", models.CharField(max_length=600)),
+                ("told_by", models.CharField(blank=True, max_length=6)),
+                ("deleted_at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['deleted_at'], name='deletion_by_time')],
-                'constraints': [models.UniqueConstraint(fields=('module', 'owner', 'object_id'), name='deletion_once_an_object')],
+                "indexes": [models.Index(fields=["deleted_at"], name="deletion_by_time")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("module", "owner", "object_id"), name="deletion_once_an_object"
+                    )
+                ],
             },
         ),
     ]
