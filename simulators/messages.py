@@ -34,6 +34,8 @@ class Received:
     interface: str
     parts: tuple[str, ...]
     connection: Connection | None
+    # Path and query, to the byte.
+    target: str = ""
 
     def json(self) -> Any:
         """The body as plain values."""

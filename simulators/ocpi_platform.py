@@ -374,6 +374,7 @@ class Platform:
             interface=interface,
             parts=parts,
             connection=self._connection_of(request.headers.get("Authorization", "")),
+            target=request._message.path,
         )
 
     def _connection_of(self, authorization: str) -> Connection | None:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from hub.ocpi.datatypes import InterfaceRole
 from simulators.connection import Connection
@@ -14,6 +14,8 @@ from simulators.ocpi_platform import Platform
 
 P = TypeVar("P", bound=Platform)
 T = TypeVar("T")
+# Of a wait in a test: one that is green never waits for its end, on however slow a machine.
+PATIENCE: Final = 60.0
 
 
 class Running(Generic[P]):
@@ -41,7 +43,7 @@ class Running(Generic[P]):
         self.run(self.simulator.stop())
         self.run(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     def __enter__(self) -> Self:
@@ -55,7 +57,7 @@ class Running(Generic[P]):
     ) -> None:
         self.stop()
 
-    def run(self, work: Coroutine[Any, Any, T], timeout: float = 60.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], timeout: float = PATIENCE) -> T:
         """Run a coroutine of the simulator and return what it returns."""
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
@@ -123,7 +125,7 @@ class Running(Generic[P]):
             and role in (None, message.interface)
         ]
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = PATIENCE) -> T:
         """Return the first true value of `predicate`; AssertionError when none comes in time.
 
         It is asked again whenever the simulator has answered a message or ended a job, and ten
@@ -145,7 +147,7 @@ class Running(Generic[P]):
         method: str | None = None,
         interface: InterfaceRole | str | None = None,
         count: int = 1,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE,
     ) -> list[Received]:
         """Wait until `count` such messages have come, and return them all."""
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
+from hypothesis import HealthCheck
 
 # Each test process has a Redis database of its own; Django's test runner does so for PostgreSQL.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -16,6 +18,13 @@ _REDIS = urlsplit(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 os.environ["REDIS_URL"] = _REDIS._replace(path=f"/{int(_WORKER) + 1}").geturl()
 # pytest-django has read the settings before this file; Celery reads them at its first use.
 settings.CELERY_BROKER_URL = os.environ["REDIS_URL"]
+# Some tests hold a lock while much is asked of the hub, on a machine that may be slow.
+settings.DATABASES["default"]["OPTIONS"]["options"] += " -c lock_timeout=50s"
+# The same examples each time: a test that fails is one that fails for everybody.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

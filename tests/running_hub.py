@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import threading
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,7 +16,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from hub import onboarding
+from hub import directory, onboarding
 from hub.answers import Protocol
 from hub.directory import holder, wait_until_confirmed
 from hub.gateway import Gateway
@@ -27,7 +28,7 @@ from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.ocpi_platform import Platform
 from simulators.scsp import Scsp
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.clearing import clear_tables
 
 P = TypeVar("P", bound=Platform)
@@ -55,6 +56,8 @@ class RunningHub:
         listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
         settings.BASE_URL = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._stack.callback(self._forget)
+        # A second is enough for a hub, and may not be for a busy machine of tests.
+        self._stack.enter_context(_changed(directory, "CONFIRMATION_WAIT", PATIENCE))
         connection_created.connect(self._remember)
         server = uvicorn.Server(
             uvicorn.Config(
@@ -74,7 +77,7 @@ class RunningHub:
 
         def stop() -> None:
             server.should_exit = True
-            thread.join(20)
+            thread.join(PATIENCE)
 
         self._stack.callback(stop)
         while not server.started:
@@ -127,7 +130,7 @@ class RunningHub:
         running = self._stack.enter_context(Running(simulator))
         running.register(self.versions_url, self.invite(simulator, invite_as))
         if sum([onboarding.agree(party) for party in simulator.parties]):
-            wait_until_confirmed()
+            assert wait_until_confirmed()
         return running
 
     def invite(self, simulator: Platform, first: PartyId | None = None) -> str:
@@ -168,15 +171,19 @@ class RunningHub:
         if token:
             headers.setdefault("Authorization", authorization(token))
         url = path if path.startswith("http") else f"{self.url}{path}"
-        return requests.request(method, url, headers=headers, data=body, timeout=30, **more)
+        return requests.request(method, url, headers=headers, data=body, timeout=PATIENCE, **more)
+
+
+def changed_setting(name: str, value: object) -> AbstractContextManager[None]:
+    """A setting changed for the running hub within a block."""
+    return _changed(settings, name, value)
 
 
 @contextmanager
-def changed_setting(name: str, value: object) -> Any:
-    """A setting changed for the running hub within a block."""
-    before = getattr(settings, name)
-    setattr(settings, name, value)
+def _changed(where: object, name: str, value: object) -> Iterator[None]:
+    before = getattr(where, name)
+    setattr(where, name, value)
     try:
         yield
     finally:
-        setattr(settings, name, before)
+        setattr(where, name, before)

@@ -14,6 +14,7 @@ from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
 from simulators.messages import Handler, Received, Reply
 from simulators.ocpi_platform import Platform
+from simulators.testing import PATIENCE
 from tests.running_hub import RunningHub, new_party
 
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
@@ -118,7 +119,9 @@ class Actor:
             }
         if isinstance(body, dict):
             body = json.dumps(body).encode()
-        return requests.request(method, url, data=body, headers=sent | (headers or {}), timeout=60)
+        return requests.request(
+            method, url, data=body, headers=sent | (headers or {}), timeout=PATIENCE
+        )
 
     def got(
         self, session_id: str, *, module: str | None = None, method: str | None = None
@@ -137,7 +140,7 @@ class Actor:
         module: str | None = None,
         method: str | None = None,
         count: int = 1,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE,
     ) -> list[Received]:
         """Wait until `count` such messages have come."""
 
@@ -237,7 +240,7 @@ class Actor:
             return self.put_profile(session_id, to=to)
         return (self.get_profile if method == "GET" else self.delete_profile)(session_id, to=to)
 
-    def results(self, session_id: str, count: int = 1, timeout: float = 10.0) -> list[Received]:
+    def results(self, session_id: str, count: int = 1, timeout: float = PATIENCE) -> list[Received]:
         """Wait for results at the response_url of `put_profile`."""
         return self.wait_for(
             session_id, module="chargingprofiles", method="POST", count=count, timeout=timeout

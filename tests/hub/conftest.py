@@ -3,7 +3,7 @@
 import pytest
 
 from hub.ocpi.datatypes import Role
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.raw_servers import call_and_wait, call_awaited
 from tests.hub.strangers import Stranger
 
@@ -27,13 +27,12 @@ def _says_yes(request) -> None:
         if name in request.fixturenames:
             stranger = request.getfixturevalue(name).simulator
             stranger.says = Stranger.says_yes
-            stranger.targets.clear()
             stranger.got.clear()
 
 
 @pytest.fixture(params=[call_and_wait, call_awaited], ids=["waiting", "awaited"])
 def call(request, settings):
-    """Each way to call in turn, with little patience."""
-    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 0.6, 0.3
+    """Each way to call in turn; who waits for a time limit sets one."""
+    settings.FORWARD_TIMEOUT = settings.CONNECT_TIMEOUT = PATIENCE
     settings.ALLOW_PRIVATE_URLS = True
     return request.param

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,11 +14,9 @@ from psycopg import sql
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
 from hub.wakeups import connection_parameters
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.strangers import Reply, Stranger, routing, token_of
 from tests.running_hub import RunningHub
-
-PATIENCE: Final = 60.0
 
 
 @contextmanager

@@ -137,10 +137,8 @@ class Owner:
         wanted = f"/{quote(object_id, safe='')}/"
         return [
             message
-            for message, target in zip(
-                receiver.simulator.got, receiver.simulator.targets, strict=False
-            )
-            if message.module == self.module and wanted in f"{target.partition('?')[0]}/"
+            for message in tuple(receiver.simulator.got)
+            if message.module == self.module and wanted in f"{message.target.partition('?')[0]}/"
         ]
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from hub import outbound
 from hub.outbound import AsyncCaller, Response
+from simulators.testing import PATIENCE
 
 Serve = Callable[[socket.socket], None]
 HEARD: list[bytes] = []
@@ -35,12 +36,12 @@ def server(serve: Serve, *, hears: bool = True) -> Iterator[str]:
     finally:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 def _speak(connection: socket.socket, serve: Serve, hears: bool) -> None:
     with connection, contextlib.suppress(OSError):
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         if hears:
             HEARD.append(connection.recv(65536))
         serve(connection)

@@ -18,7 +18,7 @@ from hub.ocpi.party import PartyId
 from simulators.faults import Switches
 from simulators.messages import Received
 from simulators.ocpi_platform import Platform
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.running_hub import RunningHub, new_party
 
 T = TypeVar("T")
@@ -56,11 +56,15 @@ class Stranger(Platform):
         )
         self.says: Says = self.says_yes
         self.got: list[Received] = []
-        self.targets: list[str] = []
         if not listens:
             del self._modules["hubclientinfo", "receiver"]
         for module, role in offers:
             self.serve(module, role, {})
+
+    @property
+    def targets(self) -> list[str]:
+        """Path and query of each message of `got`, to the byte."""
+        return [message.target for message in self.got]
 
     @staticmethod
     def says_yes(message: Received) -> web.Response:
@@ -73,7 +77,6 @@ class Stranger(Platform):
         if message.module in {"versions", "credentials", "hubclientinfo"}:
             return await super()._answer_message(request, message, switches)
         self.got.append(message)
-        self.targets.append(request._message.path)
         answer = self.says(message)
         return answer if isinstance(answer, web.Response) else await answer
 
@@ -134,7 +137,7 @@ def send(
     if body is not None:
         sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
     sent |= headers or {}
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=PATIENCE)
     try:
         connection.putrequest(method, target, skip_host="Host" in sent, skip_accept_encoding=True)
         for name, value in sent.items():
@@ -185,7 +188,7 @@ def ask(
     )
 
 
-def until(predicate: Callable[[], T], seconds: float = 10.0) -> T:
+def until(predicate: Callable[[], T], seconds: float = PATIENCE) -> T:
     """The first true value of `predicate`, which looks at the hub or the database."""
     deadline = time.monotonic() + seconds
     while not (value := predicate()):

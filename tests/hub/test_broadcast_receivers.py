@@ -27,7 +27,6 @@ def parties(hub):
 def _forget_messages(parties):
     for running in parties.values():
         running.simulator.got.clear()
-        running.simulator.targets.clear()
 
 
 @pytest.mark.parametrize("module", MODULES)

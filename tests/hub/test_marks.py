@@ -66,7 +66,6 @@ def _well(emsp, cpo) -> Iterator[None]:
     for running in (emsp, cpo):
         running.simulator.says = Stranger.says_yes
         running.simulator.got.clear()
-        running.simulator.targets.clear()
     StaleCopy.objects.all().delete()
 
 

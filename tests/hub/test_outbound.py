@@ -9,6 +9,7 @@ import pytest
 
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.outbound import AsyncCaller, NotArrived, Response
+from simulators.testing import PATIENCE
 from tests.hub.raw_servers import ANSWER, HEARD, Serve, server
 
 
@@ -84,13 +85,12 @@ def _trickle(head: bytes, drop: bytes) -> Serve:
     ],
     ids=["silent", "body", "chunks", "headers", "status line"],
 )
-def test_an_answer_that_does_not_end_in_time_is_4002_in_time(call, serve):
-    began = time.monotonic()
+def test_an_answer_that_does_not_end_in_time_is_4002_in_time(call, settings, serve):
+    """Without a limit it would end as a broken connection, after twenty seconds or more."""
+    settings.FORWARD_TIMEOUT = 0.6
     with server(serve) as url, pytest.raises(ForwardTimeout) as caught:
         call(url)
     assert caught.value.code == 4002
-    # It would go on for ever; the limit is 0.6 s, and more on a busy machine.
-    assert time.monotonic() - began < 15
 
 
 def test_an_answer_larger_than_the_limit_is_4000(call, settings):
@@ -160,7 +160,7 @@ def test_cookies_are_not_kept(call):
 
 
 def test_the_bulkhead_counts_each_receiver_for_itself(settings):
-    settings.FORWARDS_PER_RECEIVER, settings.FORWARD_TIMEOUT = 1, 2.0
+    settings.FORWARDS_PER_RECEIVER, settings.FORWARD_TIMEOUT = 1, PATIENCE
     settings.ALLOW_PRIVATE_URLS = True
 
     async def calls(url: str) -> list[object]:
@@ -185,7 +185,6 @@ def test_the_bulkhead_counts_each_receiver_for_itself(settings):
 
 
 def test_a_second_attempt_that_takes_too_long_leaves_no_connection_open(settings):
-    settings.FORWARD_TIMEOUT = 0.5
     settings.ALLOW_PRIVATE_URLS = True
     is_closed = threading.Event()
     connections = []
@@ -201,10 +200,11 @@ def test_a_second_attempt_that_takes_too_long_leaves_no_connection_open(settings
     async def twice(url: str) -> None:
         caller = AsyncCaller()
         assert (await caller.call(1, "GET", url, {}, b"")).status == 200
+        settings.FORWARD_TIMEOUT = 1.5
         with pytest.raises(ForwardTimeout):
             await caller.call(1, "GET", url, {}, b"")
         # While the loop lives: its end would close every connection.
-        assert await asyncio.to_thread(is_closed.wait, 5)
+        assert await asyncio.to_thread(is_closed.wait, PATIENCE)
         caller.close()
 
     with server(serve) as url:
@@ -218,20 +218,20 @@ def test_a_call_that_outlives_its_client_leaves_no_connection_open():
 
     def answer_late(connection: socket.socket) -> None:
         has_come.set()
-        may_answer.wait(10)
+        may_answer.wait(PATIENCE)
         connection.sendall(ANSWER)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE)
         if connection.recv(1) == b"":
             ended.set()
 
     async def work(url: str) -> None:
         caller = AsyncCaller()
         call = asyncio.create_task(caller.call(1, "GET", url, {}, b""))
-        await asyncio.to_thread(has_come.wait, 10)
+        await asyncio.to_thread(has_come.wait, PATIENCE)
         caller.close()
         may_answer.set()
         assert (await call).status == 200
-        assert await asyncio.to_thread(ended.wait, 10)
+        assert await asyncio.to_thread(ended.wait, PATIENCE)
 
     with server(answer_late) as url:
         asyncio.run(work(url))

@@ -8,6 +8,7 @@ import uvloop
 
 from hub.ocpi.errors import ConnectionProblem
 from hub.outbound import AsyncCaller, NotArrived
+from simulators.testing import PATIENCE
 from tests.hub.raw_servers import ANSWER, server
 from tests.hub.tls_servers import authority, identity, tls_server, trusted
 
@@ -19,14 +20,6 @@ WRONG = {
     "an address": ({"host": "127.0.0.1"}, "TLS certificate is for another name"),
     "unknown authority": ({"is_known": False}, "an authority that this hub does not know"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _patience(request, settings):
-    """Handshakes take their time on a busy machine, and none of these waits for a time limit."""
-    if "call" in request.fixturenames:
-        request.getfixturevalue("call")  # It sets the limits as well.
-    settings.FORWARD_TIMEOUT, settings.CONNECT_TIMEOUT = 20, 20
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +64,7 @@ def test_a_certificate_for_another_address_is_said_to_be_that(call, known, tmp_p
 
 def test_the_same_words_come_from_the_event_loop_of_the_web_processes(known, tmp_path, settings):
     settings.ALLOW_PRIVATE_URLS = True
+    settings.FORWARD_TIMEOUT = settings.CONNECT_TIMEOUT = PATIENCE
 
     async def asked(url: str) -> str:
         caller = AsyncCaller()

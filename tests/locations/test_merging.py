@@ -18,7 +18,7 @@ OWNER = PartyId("NL", "CPO")
 ONE_DATABASE = settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zl", "Zp")))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

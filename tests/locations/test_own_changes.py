@@ -22,7 +22,7 @@ OWNER = PartyId("NL", "CPO")
 ONE_DATABASE = settings(
     max_examples=80,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -24,7 +24,6 @@ def nsp(hub):
 @pytest.fixture(autouse=True)
 def _forget_messages(nsp):
     nsp.simulator.got.clear()
-    nsp.simulator.targets.clear()
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,6 @@ def _nothing_counted(hub, picky, cpo):
     LeftOut.objects.all().delete()
     picky.simulator.says = Stranger.says_yes
     picky.simulator.got.clear()
-    picky.simulator.targets.clear()
 
 
 def platform_of(running: Running[Stranger]) -> Platform:
