@@ -7,29 +7,31 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from http import HTTPStatus
-from typing import Final, cast
+from functools import cache, lru_cache
+from typing import Final, NamedTuple, cast
 
 import httptools
+import msgspec
 from django.conf import settings
 
 from hub import addresses, loops
 from hub.leases import Lease
 from hub.resolver import Whose, resolver
 from hub.under_way import SMALL, Room
+from hub.within import Within
 
 IDLE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 65_536
 # Sent again when a kept-alive connection turns out to be closed: twice does what once does.
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+_SWITCHING_PROTOCOLS: Final = 101
 # A list may come in several fields (RFC 9110, 5.3); of all other headers the last field counts.
 _LISTS: Final = frozenset({"link", "content-encoding"})
 # How a TLS record begins: an alert, or a handshake message.
 _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
-_NEVER: Final = 1 << 62
+_NO_LIMIT: Final = 1 << 62
+_NEVER: Final = float("inf")
 # An answer that does not say how long it is gets so much room, then always as much again.
 _FIRST_STEP: Final = 262_144
 
@@ -65,8 +67,7 @@ class NotConnected(OSError):
         self.address = address
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where connections lead."""
 
     host: str
@@ -74,13 +75,12 @@ class Origin:
     is_tls: bool
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, eq=False):
     """What came back. Header names are lower case."""
 
     status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    parts: list[bytes] = field(default_factory=list)
+    headers: dict[str, str] = {}
+    parts: list[bytes] = []
     size: int = 0
     head_size: int = 0
     is_whole: bool = False
@@ -93,15 +93,20 @@ class Answer:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, one request at a time."""
+    """One connection, one request at a time, each within its time."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpResponseParser(self)
         self._limit = 0
         self._answer = Answer()
         self._has_head = False
         self._waiting: asyncio.Future[Answer] | None = None
+        # Until when; the timer is left to run when the answer comes: it looks again then.
+        self._until = self._armed = _NEVER
+        self._timer: asyncio.TimerHandle | None = None
         # A larger answer waits for room before more of it is read.
-        self._pause_at = _NEVER
+        self._pause_at = _NO_LIMIT
         # Something of the answer has come.
         self.has_begun = False
         self.is_open = True
@@ -112,27 +117,41 @@ class _Connection(asyncio.Protocol):
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
-    def send(self, request: bytes, limit: int, *, may_pause: bool) -> "asyncio.Future[Answer]":
-        """The answer to come; it fails with the connection.
+    def send(
+        self, request: bytes, limit: int, until: float, *, may_pause: bool
+    ) -> "asyncio.Future[Answer]":
+        """The answer to come; it fails with the connection, or with TimeoutError.
 
         With `may_pause` it may be the beginning of a large one: then `go_on`.
         """
-        self._limit, self._pause_at = limit, SMALL if may_pause else _NEVER
-        self.has_begun = False
-        self._parser = httptools.HttpResponseParser(self)
-        self._expect_answer()
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._limit, self._pause_at = limit, SMALL if may_pause else _NO_LIMIT
+        self.has_begun = self._has_head = False
+        self._until = until
+        if self._timer is None or until < self._armed:
+            self._arm()
+        waiting = self._waiting = self._loop.create_future()
         self._transport.write(request)
-        return self._waiting
+        return waiting
 
-    def _expect_answer(self) -> None:
-        self._answer = Answer()
-        self._has_head = False
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = self._until
+        self._timer = self._loop.call_at(self._armed, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._waiting is None:
+            return  # Nobody waits: the next request begins another one.
+        if self._loop.time() < self._until:
+            self._arm()
+        else:
+            self._fail(TimeoutError())
 
     def go_on(self, most: int) -> "asyncio.Future[Answer]":
         """The whole answer to come, unless it has more than `most` bytes."""
         self._pause_at = most
-        whole = self._waiting = asyncio.get_running_loop().create_future()
+        whole = self._waiting = self._loop.create_future()
         if self.is_open:
             self._transport.resume_reading()
         else:
@@ -144,6 +163,12 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
     # The parser calls these.
+
+    def on_message_begin(self) -> None:
+        self._answer = Answer()
+        self._has_head = False
+        if self._waiting is None:
+            self.close()  # More than was asked for: whose answer comes next nobody could say.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         answer = self._answer
@@ -170,19 +195,19 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         status = self._answer.status = self._parser.get_status_code()
-        if status == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._fail(BrokenAnswer("it changes to another protocol"))
-            return
-        if 100 <= status < 200:
-            self._expect_answer()  # 100 Continue and its like: the answer is still to come.
-            return
         if not 200 <= status < 600:
-            self._fail(NoSuchStatus(f"{status:03}"))
+            self._on_odd_status(status)
             return
         if not self._parser.should_keep_alive():
             self.close()
         self._answer.is_whole = True
         self._hand_over()
+
+    def _on_odd_status(self, status: int) -> None:
+        if status == _SWITCHING_PROTOCOLS:
+            self._fail(BrokenAnswer("it changes to another protocol"))
+        elif not 100 <= status < 200:  # 100 Continue and its like: the answer is still to come.
+            self._fail(NoSuchStatus(f"{status:03}"))
 
     # The loop calls these.
 
@@ -214,6 +239,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
         has_length = {"content-length", "transfer-encoding"} & self._answer.headers.keys()
         if self._waiting is not None and self._has_head and not has_length and error is None:
             self.on_message_complete()  # A body that ends with its connection.
@@ -249,62 +276,57 @@ class Client:
         headers: Mapping[str, str],
         body: bytes,
         limit: int,
+        until: float,
         *,
         whose: Whose,
         only_once: bool = False,
         lease: Lease | None = None,
         room: Room | None = None,
     ) -> Answer:
-        """Send one request to what platform `whose` has named; the caller bounds the time.
+        """Send one request to what platform `whose` has named; the answer in time.
 
-        NotConnected, another OSError, NoSuchStatus or TooLong when there is no answer of use;
-        TooManyRequests when `room` has none for a large one. Under a `lease` nothing leaves when
-        it has ended: LeaseEnded.
+        `until` by the loop's clock, or TimeoutError; NotConnected, another OSError, NoSuchStatus or
+        TooLong when there is no answer of use; TooManyRequests when `room` has none for a large
+        one. Under a `lease` nothing leaves when it has ended: LeaseEnded.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
-        if connection is not None:
+        is_idle = connection is not None
+        while True:
+            if connection is None:
+                with Within(until - self._loop.time()):
+                    connection = await self._connect(origin, whose)
             try:
-                return await self._exchange(connection, origin, request, limit, lease, room)
+                if lease is not None and not lease.is_held:
+                    raise LeaseEnded("its lease has ended")
+                answer = await connection.send(request, limit, until, may_pause=room is not None)
+                if room is not None and (not answer.is_whole or answer.size > SMALL):
+                    with Within(until - self._loop.time()):
+                        answer = await _in_room(connection, answer, room, limit)
             except ConnectionResetError:
+                connection.close()
                 is_repeatable = method in _REPEATABLE and not only_once
-                if connection.has_begun or not is_repeatable:
+                if not is_idle or connection.has_begun or not is_repeatable:
                     raise
-            # The other side closed an idle connection just now: a new one for the same request.
-        connection = await self._connect(origin, whose)
-        return await self._exchange(connection, origin, request, limit, lease, room)
+                # The other side closed an idle connection just now: a new one for the same request.
+                connection, is_idle = None, False
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                self._keep(connection, origin)
+                return answer
 
-    async def _exchange(
-        self,
-        connection: _Connection,
-        origin: Origin,
-        request: bytes,
-        limit: int,
-        lease: Lease | None,
-        room: Room | None,
-    ) -> Answer:
-        """One request and its answer; afterwards the connection is idle or closed."""
-        try:
-            if lease is not None and not lease.is_held:
-                raise LeaseEnded("its lease has ended")
-            answer = await connection.send(request, limit, may_pause=room is not None)
-            if room is not None and answer.is_whole and answer.size > SMALL:
-                await room.grow(answer.size)
-            while room is not None and not answer.is_whole:
-                step = max(2 * answer.size, _FIRST_STEP)
-                await room.grow(answer.length or min(step, limit))
-                answer = await connection.go_on(room.size)
-                if answer.is_whole:
-                    room.settle(answer.size)
-        except BaseException:
-            connection.close()
-            raise
+    def _keep(self, connection: _Connection, origin: Origin) -> None:
+        """Idle from now, unless it is closed."""
         if self._is_closed:
             connection.close()
         elif connection.is_open:
             connection.idle_since = self._loop.time()
-            self._idle.setdefault(origin, deque()).append(connection)
-        return answer
+            idle = self._idle.get(origin)
+            if idle is None:
+                idle = self._idle[origin] = deque()
+            idle.append(connection)
 
     def close(self) -> None:
         """Close all idle connections; one that is in use closes with its answer."""
@@ -367,23 +389,40 @@ class Client:
         raise NotConnected("", failed_at) from failure
 
 
-@cache
-def _always() -> tuple[str, ...]:
-    """What every request says: no content coding is wanted, and this hub has sent it."""
-    return "Accept-Encoding: identity", f"{loops.HEADER}: {loops.mark()}"
+async def _in_room(connection: _Connection, answer: Answer, room: Room, limit: int) -> Answer:
+    """A large answer, whole, as there is room for it."""
+    if answer.is_whole:
+        await room.grow(answer.size)
+    while not answer.is_whole:
+        step = max(2 * answer.size, _FIRST_STEP)
+        await room.grow(answer.length or min(step, limit))
+        answer = await connection.go_on(room.size)
+        if answer.is_whole:
+            room.settle(answer.size)
+    return answer
+
+
+@lru_cache(maxsize=4096)
+def _of_origin(origin: Origin) -> str:
+    """What each request to it says: no content coding is wanted, and this hub has sent it."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    if origin.port != (443 if origin.is_tls else 80):
+        host = f"{host}:{origin.port}"
+    return f"Host: {host}\r\nAccept-Encoding: identity\r\n{loops.HEADER}: {loops.mark()}"
 
 
 def _head(
     method: str, origin: Origin, target: str, headers: Mapping[str, str], body: bytes
 ) -> bytes:
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    if origin.port != (443 if origin.is_tls else 80):
-        host = f"{host}:{origin.port}"
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *_always()]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines = [f"{method} {target} HTTP/1.1", _of_origin(origin)]
+    lines += map(": ".join, headers.items())
     if body or method in _BODY_METHODS:
         lines.append(f"Content-Length: {len(body)}")
     head = "\r\n".join([*lines, "", ""])
-    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+    breaks = len(lines) + 1 + _BREAKS_OF_ORIGIN
+    if head.count("\n") != breaks or head.count("\r") != breaks:
         raise ValueError("a line break in a header")
     return head.encode("latin-1")
+
+
+_BREAKS_OF_ORIGIN: Final = 2

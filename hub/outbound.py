@@ -8,11 +8,12 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Coroutine, Mapping
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from django.conf import settings
 from yarl import URL
 
@@ -36,20 +37,23 @@ logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
 # A missing trailing slash is what redirects are about; never to another host, never far.
 REDIRECTS = frozenset({307, 308})
+_MOST_REDIRECTS: Final = 2
 
 
-@dataclass  # Frozen, it takes four times as long to make.
-class Response:
+class Response(msgspec.Struct, eq=False):
     """Another platform's HTTP answer. Header names are lower case; the body is not coded."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
+    _said: envelope.Answer | None = None
 
-    @cached_property
+    @property
     def said(self) -> envelope.Answer:
         """Its OCPI envelope, read once however many ask."""
-        return envelope.read_answer(self.body)
+        if self._said is None:
+            self._said = envelope.read_answer(self.body)
+        return self._said
 
     @property
     def verdict(self) -> envelope.Answer:
@@ -154,8 +158,7 @@ def call(
     return _background().call(request, hang_up or HangUp())
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct, eq=False):
     """What to send on whose behalf, and how long to wait for an answer."""
 
     whose: int
@@ -222,9 +225,17 @@ def _background() -> _Background:
 
 async def _sent(http: http_client.Client, request: _Request) -> Response:
     """One request and its answer; what goes wrong becomes a hub error in words."""
+    until = asyncio.get_running_loop().time() + request.seconds
     try:
-        with Within(request.seconds):
-            return await _exchanged(http, request)
+        answer = await _asked(http, request, request.url, until)
+        if request.follow and 300 <= answer.status < 400:
+            answer = await _followed(http, request, answer, until)
+        body = answer.parts[0] if len(answer.parts) == 1 else b"".join(answer.parts)
+        answer.parts.clear()  # In memory once, not twice.
+        if content.is_coded(answer.headers, body):
+            with Within(until - asyncio.get_running_loop().time()):
+                return await _decoded(request, answer, body)
+        return Response(answer.status, answer.headers, content.without_mark(body))
     except TimeoutError as error:
         raise ForwardTimeout(
             f"{request.host} did not answer in time.", told=_told(request, error)
@@ -259,43 +270,48 @@ def _told(request: _Request, error: OSError) -> str | None:
     return f"{request.host} cannot be reached: {reasons.told(error)}."
 
 
-async def _exchanged(http: http_client.Client, request: _Request) -> Response:
-    url, limit = request.url, request.limit
-    for _ in range(3):
-        origin, target = _place(url)
-        answer = await http.request(
-            request.method,
-            origin,
-            target,
-            request.headers,
-            request.body,
-            limit,
-            # On nobody's behalf each name is on its own (hub/resolver.py).
-            whose=request.whose or origin.host,
-            only_once=request.only_once,
-            lease=request.lease,
-            room=request.room,
-        )
-        if request.follow and 300 <= answer.status < 400:
-            url = str(_moved(_url(url), answer))
-            continue
-        return await _response(answer, limit, request.room)
+def _asked(
+    http: http_client.Client, request: _Request, url: str, until: float
+) -> Coroutine[Any, Any, http_client.Answer]:
+    origin, target = _place(url)
+    return http.request(
+        request.method,
+        origin,
+        target,
+        request.headers,
+        request.body,
+        request.limit,
+        until,
+        # On nobody's behalf each name is on its own (hub/resolver.py).
+        whose=request.whose or origin.host,
+        only_once=request.only_once,
+        lease=request.lease,
+        room=request.room,
+    )
+
+
+async def _followed(
+    http: http_client.Client, request: _Request, answer: http_client.Answer, until: float
+) -> http_client.Answer:
+    url = request.url
+    for _ in range(_MOST_REDIRECTS):
+        url = str(_moved(_url(url), answer))
+        answer = await _asked(http, request, url, until)
+        if not 300 <= answer.status < 400:
+            return answer
     raise HubError("The receiver redirects in a circle.")
 
 
-async def _response(answer: http_client.Answer, limit: int, room: Room | None) -> Response:
-    body = b"".join(answer.parts)
-    answer.parts.clear()  # In memory once, not twice.
-    headers = answer.headers
-    if content.is_coded(headers, body):
-        if room is not None:
-            await room.grow(max(len(body), min(limit, len(body) * content.MOST_EXPANDED)))
-        # A thread's work: a short body may become a long one.
-        body = await asyncio.to_thread(content.decoded, headers, body, limit)
-        about_it = {"content-encoding", "content-length"}
-        headers = {name: value for name, value in headers.items() if name not in about_it}
-        if room is not None:
-            room.settle(len(body))
+async def _decoded(request: _Request, answer: http_client.Answer, body: bytes) -> Response:
+    room, limit = request.room, request.limit
+    if room is not None:
+        await room.grow(max(len(body), min(limit, len(body) * content.MOST_EXPANDED)))
+    # A thread's work: a short body may become a long one.
+    body = await asyncio.to_thread(content.decoded, answer.headers, body, limit)
+    about_it = {"content-encoding", "content-length"}
+    headers = {name: value for name, value in answer.headers.items() if name not in about_it}
+    if room is not None:
+        room.settle(len(body))
     return Response(answer.status, headers, content.without_mark(body))
 
 
