@@ -51,6 +51,8 @@ class _Joining:
         self, transport: asyncio.Transport, lingers: Callable[[], bool], watch: Callable[[], None]
     ) -> None:
         self._transport = transport
+        # Asked for each message.
+        self.is_closing = transport.is_closing
         self._lingers = lingers
         self._watch = watch
         self._loop = asyncio.get_running_loop()
@@ -77,7 +79,8 @@ class _Joining:
 
     def write_whole(self, data: bytes) -> None:
         """An answer that needs no other part."""
-        self._flush()
+        if self._head:
+            self._flush()
         self._write(data)
 
     def unread(self) -> int:
@@ -105,7 +108,7 @@ class _Joining:
             self._head = b""
 
     def _write(self, data: bytes) -> None:
-        if self._is_ended or self._transport.is_closing():
+        if self._is_ended or self.is_closing():
             # Nobody reads it any more. uvicorn learns so one request behind, where several came at
             # once; uvloop's transport would raise, and each be a traceback in the log.
             return

@@ -19,7 +19,7 @@ from typing import Final
 from django.conf import settings
 from django.http.response import HttpResponse
 
-from hub import callbacks, hop, kept, log, own_urls, routing
+from hub import callbacks, hop, kept, log, own_urls, routing, ways
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import Presented
@@ -38,14 +38,16 @@ from hub.incoming import (
     is_open_to_token_a,
     join,
     match_of,
+    match_path,
     mend_path,
     message_of,
     place_of,
     presented_by,
     quiet_path,
     read_body,
+    usual_path,
 )
-from hub.lanes import Behalf, behalf, lane_in_store, lane_of
+from hub.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
 from hub.leases import Lease
 from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
@@ -56,7 +58,6 @@ from hub.ocpi.errors import (
     NotAuthenticated,
     NotTaken,
     OcpiError,
-    ServerError,
     TooManyRequests,
     UnknownReceiver,
 )
@@ -66,6 +67,8 @@ from hub.ocpi.party import PartyId
 from hub.openapi.views import PUBLIC
 from hub.outbound import Response
 from hub.outgoing import (
+    MOST_UNREAD,
+    UNEXPECTED,
     Outgoing,
     addressed,
     answer_of,
@@ -74,12 +77,13 @@ from hub.outgoing import (
     refusal,
     send_whole,
 )
+from hub.owners import owner_of
 from hub.pages import Pages
 from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
 from hub.wakeups import LOOK_AGAIN
-from hub.whole import body_at_once
+from hub.whole import Whole, whole_of
 from hub.worker import WebWorker
 from tokens import authorization
 
@@ -87,6 +91,7 @@ logger = logging.getLogger("hub.messages")
 
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1
+_WITH_JSON: Final = frozenset({"PUT", "PATCH"})
 _MAY_BE_CALLED: Final = b'"response_url"'
 _LOOK_AT_LEAST: Final = 5.0
 
@@ -100,13 +105,13 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or live through the server's lifespan."""
-        if scope["type"] == "lifespan":
-            await self._worker.lifespan(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             if is_ocpi(scope["path"]) and scope["path"] not in PUBLIC:
                 await self._message(scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._worker.lifespan(receive, send)
 
     async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = dict(scope["headers"])
@@ -117,81 +122,40 @@ class Gateway:
             found.get(b"x-correlation-id", b"").decode("latin-1") or headers.new_id(),
             time.monotonic(),
         )
+        whole = whole_of(scope)
         try:
-            await self._answer_message(incoming, receive, send)
+            try:
+                outgoing = await self._outgoing(incoming, receive, whole)
+            except OcpiError as error:
+                outgoing = refusal(error)
+                incoming.code, incoming.problem = error.code, error.message
+                if isinstance(error, TooManyRequests):
+                    # Not in the log and the record each time: that would cost more than it saves.
+                    self._worker.refused.note(presented_by(incoming).platform, error)
+                    await self._send(incoming, outgoing, send)
+                    return
+            except SenderGone:
+                return
+            except Exception:
+                logger.exception("unexpected error, request %s", incoming.request_id)
+                outgoing = refusal(UNEXPECTED, HTTPStatus.INTERNAL_SERVER_ERROR)
+                incoming.code, incoming.problem = UNEXPECTED.code, UNEXPECTED.message
+            if not self._is_sent(incoming, outgoing, whole):
+                await self._send(incoming, outgoing, send)
+            self._tell(incoming, outgoing)
+            if outgoing.sent is not None:
+                await self._worker.bridge.run(outgoing.sent)
         finally:
             for room in incoming.rooms:
                 room.give_back()
 
-    async def _answer_message(self, incoming: Incoming, receive: Receive, send: Send) -> None:
-        try:
-            outgoing = await self._outgoing(incoming, receive)
-        except SenderGone:
-            return
-        except TooManyRequests as error:
-            # Not in the log and the record each time: that would cost more than it was to save.
-            self._worker.refused.note(presented_by(incoming).platform, error)
-            await self._send(incoming, refusal(error), send)
-            return
-        except OcpiError as error:
-            outgoing = refusal(error)
-            incoming.code, incoming.problem = error.code, error.message
-        except Exception:
-            logger.exception("unexpected error, request %s", incoming.request_id)
-            unexpected = ServerError(
-                "The hub failed unexpectedly; its operator finds the cause in the log."
-            )
-            outgoing = refusal(unexpected, HTTPStatus.INTERNAL_SERVER_ERROR)
-            incoming.code, incoming.problem = unexpected.code, unexpected.message
-        await self._send(incoming, outgoing, send)
-        self._tell(incoming, outgoing)
-        if outgoing.sent is not None:
-            await self._worker.bridge.run(outgoing.sent)
-
-    async def _outgoing(self, incoming: Incoming, receive: Receive) -> Outgoing:
-        await self._receive(incoming, receive)
-        path = incoming.scope["path"].rstrip("/").split("/")[2:]
-        if path[:2] == ["2.2.1", "via"] and len(path) == 3:
-            return await self._via(incoming, path[2])
-        if incoming.place is None:
-            if path[:2] == ["2.2.1", "profile-result"]:
-                incoming.kind = Kind.RESULT
-            return await self._answer(incoming)
-        decision = await self._decide(incoming)
-        if decision.noted:
-            noting.note(presented_by(incoming).platform.id, decision.noted)
-        if isinstance(decision, routing.Forward):
-            incoming.kind = Kind.FORWARD
-            return await self._forward_routed(incoming, decision)
-        if isinstance(decision, routing.Ask):
-            incoming.kind = Kind.FORWARD
-            return await self._ask(incoming, decision)
-        place, method = match_of(incoming), incoming.scope["method"]
-        incoming.kind = record.kind_of(place, method)
-        behalf.set(Behalf(presented_by(incoming).platform.id, lane_in_store(place, method)))
-        incoming.receiver = decision.receiver
-        return await self._answer(incoming, decision.sender)
-
-    # --- 1. Receive -----------------------------------------------------------------------------
-
-    async def _receive(self, incoming: Incoming, receive: Receive) -> None:
+    async def _outgoing(
+        self, incoming: Incoming, receive: Receive, whole: Whole | None
+    ) -> Outgoing:
         check_not_own(incoming)
-        presented = await self._authenticate(incoming)
-        incoming.presented = presented
-        lane = lane_of(incoming.scope["method"], incoming.scope["path"])
-        behalf.set(Behalf(presented.platform.id, lane))
-        self._worker.rates.check(presented.platform, lane)
-        self._worker.heard(presented.platform)
-        check_headers(incoming)
-        mend_path(incoming, self._worker.directory)
-        check_version(incoming)
-        if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
-            raise NotAuthenticated(
-                "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
-                "POST your credentials to get the token for everything else."
-            )
-        incoming.place = place_of(incoming)
-        body = body_at_once(incoming.scope, settings.MAX_BODY_BYTES)
+        presented = self._presented(incoming) or await self._presented_lately(incoming)
+        self._accept(incoming, presented)
+        body = None if whole is None else whole.body(settings.MAX_BODY_BYTES)
         if body is None:
             room = incoming.room(self._worker.under_way)
             body = await read_body(receive, settings.MAX_BODY_BYTES, room)
@@ -199,41 +163,106 @@ class Gateway:
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
         # GET or DELETE means nothing, unless a response_url is to be replaced in it.
-        body = incoming.body
-        if method in {"PUT", "PATCH"} or (body and (method == "POST" or _MAY_BE_CALLED in body)):
+        if method in _WITH_JSON or (body and (method == "POST" or _MAY_BE_CALLED in body)):
             check_json(body)
+        if incoming.place is None:
+            return await self._unrouted(incoming)
+        decision = self._known_way(incoming) or await self._decide(incoming)
+        if decision.noted:
+            noting.note(presented.platform.id, decision.noted)
+        if isinstance(decision, routing.Forward):
+            incoming.kind = Kind.FORWARD
+            return await self._forward_routed(incoming, decision)
+        if isinstance(decision, routing.Ask):
+            incoming.kind = Kind.FORWARD
+            return await self._ask(incoming, decision)
+        incoming.kind = record.kind_of(incoming.place, method)
+        behalf.set(Behalf(presented.platform.id, lane_in_store(incoming.place, method)))
+        incoming.receiver = decision.receiver
+        return await self._answer(incoming, decision.sender)
 
-    async def _authenticate(self, incoming: Incoming) -> Presented:
+    async def _unrouted(self, incoming: Incoming) -> Outgoing:
+        path = incoming.scope["path"].rstrip("/").split("/")[2:]
+        if path[:2] == ["2.2.1", "via"] and len(path) == 3:
+            return await self._via(incoming, path[2])
+        if path[:2] == ["2.2.1", "profile-result"]:
+            incoming.kind = Kind.RESULT
+        return await self._answer(incoming)
+
+    # --- 1. Receive -----------------------------------------------------------------------------
+
+    def _accept(self, incoming: Incoming, presented: Presented) -> None:
+        """Who sends it may, and its head is in order."""
+        incoming.presented = presented
+        directory, platform = self._worker.directory, presented.platform
+        usual = usual_path(incoming, directory)
+        lane = Lane.FORWARD
+        if usual is None:
+            lane = lane_of(incoming.scope["method"], incoming.scope["path"])
+        behalf.set(Behalf(platform.id, lane))
+        self._worker.rates.check(platform, lane)
+        self._worker.heard(platform)
+        check_headers(incoming)
+        if usual is None:
+            mend_path(incoming, directory)
+            check_version(incoming)
+        if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
+            raise NotAuthenticated(
+                "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
+                "POST your credentials to get the token for everything else."
+            )
+        incoming.place = place_of(incoming) if usual is None else match_path(incoming, usual)
+
+    def _presented(self, incoming: Incoming) -> Presented | None:
         check_authorization_once(incoming)
         credentials_token = incoming.text("authorization")
         if not credentials_token:
             raise NotAuthenticated(why_refused(""))
-        presented = self._worker.directory.authenticate(credentials_token)
-        if presented is None:
-            # Its handshake may have ended in another process a moment ago.
-            directory = await self._worker.newer_directory()
-            presented = directory.authenticate(credentials_token)
+        return self._worker.directory.authenticate(credentials_token)
+
+    async def _presented_lately(self, incoming: Incoming) -> Presented:
+        """Its handshake may have ended in another process a moment ago."""
+        credentials_token = incoming.text("authorization")
+        directory = await self._worker.newer_directory()
+        presented = directory.authenticate(credentials_token)
         if presented is None:
             raise NotAuthenticated(why_refused(credentials_token))
         return presented
 
     # --- 2. Decide ------------------------------------------------------------------------------
 
+    def _known_way(self, incoming: Incoming) -> routing.Forward | None:
+        """Where others went that came with the same token and headers, if content says no more."""
+        way = ways.known(self._worker.directory, ways.key_of(incoming))
+        if way is None:
+            return None
+        incoming.sender = way.sender
+        method, own = incoming.scope["method"], presented_by(incoming).platform.parties
+        owner = owner_of(match_of(incoming), method, incoming.body, way.sender, own)
+        if owner is not None and owner != way.sender:
+            return None
+        incoming.way = way
+        return way.forward
+
     async def _decide(self, incoming: Incoming) -> routing.Forward | routing.Hub | routing.Ask:
         message = message_of(incoming)
         # Known before anything else is refused: a refusal too is addressed to the sender.
         incoming.sender = routing.sending_party(message, self._worker.directory)
+        directory = self._worker.directory
         try:
-            decision = routing.decide(message, self._worker.directory, sender=incoming.sender)
+            decision = routing.decide(message, directory, sender=incoming.sender)
         except UnknownReceiver:
             directory = await self._worker.newer_directory()
             decision = routing.decide(message, directory)
         if isinstance(decision, routing.Lookup):
             lookup = kept.LOOKUPS[decision.kind]
             found = await self._worker.bridge.run(lookup, message, decision.sender)
-            decision = routing.decide(message, self._worker.directory, found)
+            directory = self._worker.directory
+            decision = routing.decide(message, directory, found)
         if isinstance(decision, routing.Lookup):
             raise HubError("The receiver of this message cannot be found.")
+        if isinstance(decision, routing.Forward):
+            ways.remember(directory, incoming, decision)
         return decision
 
     # --- 3. Forward, or answer ------------------------------------------------------------------
@@ -241,8 +270,11 @@ class Gateway:
     async def _forward_routed(self, incoming: Incoming, decision: routing.Forward) -> Outgoing:
         receiver = incoming.receiver = decision.receiver.identity
         query = incoming.scope["query_string"].decode("latin-1")
-        place = match_of(incoming)
-        if (known := await self._known(incoming, decision)) is not None:
+        place, method = match_of(incoming), incoming.scope["method"]
+        if (
+            kept.check(place, method, receiver) is not None
+            and (known := await self._known(incoming, decision)) is not None
+        ):
             return await self._outgoing_of(
                 incoming, decision, join(decision.endpoint_url, incoming.rest, query), known
             )
@@ -261,17 +293,17 @@ class Gateway:
             url = join(decision.endpoint_url, incoming.rest, query)
             response = await hop.call(self._worker, incoming, decision, url)
         except OcpiError as error:
-            if (undo := kept.undo(place, incoming.scope["method"])) is not None:
+            if (undo := kept.undo(place, method)) is not None:
                 await self._worker.bridge.run(
                     undo, decision.sender, receiver, place, incoming.body, incoming.lease
                 )
             await own_urls.end(self._worker.bridge, keys, decision.sender, error)
             raise
-        keeper = kept.keeper(incoming.place, incoming.scope["method"])
+        keeper = kept.keeper(place, method)
         if keeper is not None:
             forwarded = Forwarded(
                 match=place,
-                method=incoming.scope["method"],
+                method=method,
                 sender=decision.sender,
                 receiver=receiver,
                 body=incoming.body,
@@ -282,7 +314,8 @@ class Gateway:
             )
             if not await kept.at_once(self._worker.writer, forwarded):
                 await self._worker.bridge.run(keeper, forwarded)
-        await own_urls.end(self._worker.bridge, keys, decision.sender, response)
+        if keys:
+            await own_urls.end(self._worker.bridge, keys, decision.sender, response)
         return await self._outgoing_of(incoming, decision, url, response)
 
     async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
@@ -364,8 +397,10 @@ class Gateway:
         answer = answer_of(decision.receiver.identity, response)
         verdict = answer.verdict
         incoming.code, incoming.problem = verdict.status_code, verdict.status_message or ""
-        rewritten = await own_urls.of_answer(self._worker.bridge, incoming, decision, url, response)
-        return Outgoing(answer.status, answer.body, answer.headers + rewritten)
+        sent = answer.headers
+        if own_urls.may_be_named(incoming, response):
+            sent += await own_urls.of_answer(self._worker.bridge, incoming, decision, url, response)
+        return Outgoing(answer.status, answer.body, sent, is_plain=True)
 
     async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
         """The hub's own answer to `caller`; it may have to wait for another party (AnswerLater)."""
@@ -422,12 +457,24 @@ class Gateway:
 
     # --- 4. Send --------------------------------------------------------------------------------
 
+    def _is_sent(self, incoming: Incoming, outgoing: Outgoing, whole: Whole | None) -> bool:
+        """Whether it has left at once, as another party's answer of usual size can."""
+        if whole is None or not outgoing.is_plain or len(outgoing.body) > MOST_UNREAD:
+            return False
+        return whole.answer(outgoing.status, self._headers(incoming, outgoing), outgoing.body)
+
     async def _send(self, incoming: Incoming, outgoing: Outgoing, send: Send) -> None:
+        sent = self._headers(incoming, outgoing)
+        await send_whole(send, outgoing.status, sent, outgoing.body)
+
+    def _headers(self, incoming: Incoming, outgoing: Outgoing) -> list[tuple[bytes, bytes]]:
         sent = identified(outgoing, (incoming.request_id, incoming.correlation_id))
-        if incoming.sender is not None:
+        if incoming.way is not None:
+            sent += incoming.way.answered
+        elif incoming.sender is not None:
             answering = incoming.receiver or self._worker.directory.hub
             sent += addressed(incoming.sender, answering)
-        await send_whole(send, outgoing.status, sent, outgoing.body)
+        return sent
 
     def _tell(self, incoming: Incoming, outgoing: Outgoing) -> None:
         """The log and the record of what was answered."""

@@ -32,13 +32,13 @@ async def call(
     ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none. With an
     `authorization` header of its own it is a second attempt, whose answer is given back as it is.
     """
-    platform = decision.receiver.platform
+    platform, way = decision.receiver.platform, incoming.way
     began, request_id = time.monotonic(), headers.new_id()
     sent = {
         "Authorization": authorization or platform.authorization,
         headers.REQUEST_ID: request_id,
         headers.CORRELATION_ID: incoming.correlation_id,
-        **routing_headers(incoming, decision),
+        **(routing_headers(incoming, decision) if way is None else way.sent),
     }
     if incoming.body:
         sent["Content-Type"] = "application/json"

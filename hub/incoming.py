@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from http import HTTPStatus
 from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import unquote
 
+import msgspec
 from django.conf import settings
 
 from hub import callers, loops, routing
@@ -69,8 +69,16 @@ class SenderGone(Exception):
     """The sender closed its connection before its body was whole: nobody waits for an answer."""
 
 
-@dataclass(slots=True)
-class Incoming:
+class Way(msgspec.Struct, frozen=True, eq=False):
+    """From one party to another: the decision, and the routing headers of either direction."""
+
+    sender: PartyId
+    forward: routing.Forward
+    sent: dict[str, str]
+    answered: list[tuple[bytes, bytes]]
+
+
+class Incoming(msgspec.Struct, eq=False):
     """One request while it is on its way through the gateway."""
 
     scope: Scope
@@ -93,8 +101,10 @@ class Incoming:
     related_id: str = ""
     # FROM and TO, once they are read.
     addresses: tuple[routing.Address | None, routing.Address | None] | None = None
+    # The way that others have gone before (hub/ways.py).
+    way: Way | None = None
     # What its large bodies have of the memory for such.
-    rooms: list[Room] = field(default_factory=list)
+    rooms: list[Room] = []
 
     @property
     def caller(self) -> str:
@@ -120,6 +130,12 @@ class Incoming:
         return self.headers.get(_raw(name), b"").decode("latin-1").strip()
 
 
+def usual_path(incoming: Incoming, directory: Directory) -> list[str] | None:
+    """The parts of a routed URL that is spelled as it should be (hub/ocpi/odd_urls.py)."""
+    raw: bytes = incoming.scope["raw_path"]
+    return odd_urls.usual(raw.decode("latin-1"), directory.has_module)
+
+
 def mend_path(incoming: Incoming, directory: Directory) -> None:
     """A path that can mean one thing only is put right for all who look at it, and noted."""
     sent = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
@@ -139,16 +155,25 @@ def place_of(incoming: Incoming) -> Match | None:
     parts = raw.split("/", 5)  # "", ocpi, 2.2.1, sender, module, rest
     if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
         return None
+    return match_path(incoming, parts)
+
+
+def match_path(incoming: Incoming, parts: list[str]) -> Match:
+    """The same of the parts of a routed URL."""
+    if "\0" in incoming.scope["path"]:
+        raise NotFound("No id contains NUL, and no database takes one.")
     incoming.rest = parts[5] if len(parts) == 6 else ""
     try:
         return match(
             parts[4].lower(), _INTERFACES[parts[3]], incoming.rest, incoming.scope["method"]
         )
     except NoSuchUrl as error:
-        raise NotFound(f"{raw}: {error}; see the version details for what exists.") from error
+        raise NotFound(
+            f"{'/'.join(parts)}: {error}; see the version details for what exists."
+        ) from error
     except WrongMethod as error:
         raise MethodNotAllowed(
-            f"{incoming.scope['method']} is not defined for {raw}; allowed: {error}.",
+            f"{incoming.scope['method']} is not defined for {'/'.join(parts)}; allowed: {error}.",
             headers={"Allow": str(error)},
         ) from error
 
@@ -331,6 +356,8 @@ def routing_headers(incoming: Incoming, decision: routing.Forward) -> dict[str, 
 
 def join(endpoint_url: str, rest: str, query: str) -> str:
     """The receiver's endpoint, what followed ours, and the query."""
+    if rest and not query and "?" not in endpoint_url:
+        return f"{endpoint_url.rstrip('/')}/{rest}"
     base, _, own_query = endpoint_url.partition("?")
     url = f"{base.rstrip('/')}/{rest}" if rest else base
     queries = "&".join(part for part in (own_query, query) if part)

@@ -1,37 +1,46 @@
 """The answer to one request, before it is sent: whose it is, and what it is made of."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from django.http.response import HttpResponse
 
 from hub.ocpi import envelope
-from hub.ocpi.errors import HubError, OcpiError
+from hub.ocpi.errors import HubError, OcpiError, ServerError
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 
 JSON: Final = b"application/json"
 # Beyond it the server keeps for the other side what that has not read.
-_MOST_UNREAD: Final = 65_536
+MOST_UNREAD: Final = 65_536
 # What of a receiver's answer is passed on; all else is between the two connections.
-_PASSED_ON: Final = ("content-type", "x-total-count", "x-limit", "retry-after")
+_PASSED_ON: Final = (
+    ("content-type", b"content-type"),
+    ("x-total-count", b"x-total-count"),
+    ("x-limit", b"x-limit"),
+    ("retry-after", b"retry-after"),
+)
 _WITHOUT_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
 
+UNEXPECTED: Final = ServerError(
+    "The hub failed unexpectedly; its operator finds the cause in the log."
+)
 
-@dataclass(slots=True)
-class Outgoing:
+
+class Outgoing(msgspec.Struct, eq=False):
     """The answer to one request."""
 
     status: int
     body: bytes
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: list[tuple[bytes, bytes]] = []
     sent: Callable[[], None] | None = None
+    # The names of its headers say nothing of how it is sent, and are in small letters.
+    is_plain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(msgspec.Struct, frozen=True, eq=False):
     """A receiver's answer as it is passed on, and what OCPI says in it."""
 
     status: int
@@ -45,10 +54,11 @@ def answer_of(receiver: PartyId, response: Response) -> Passed:
     if response.verdict.status_code is None and not envelope.is_object(response.body):
         status, body = _in_an_envelope(receiver, response)
         return Passed(status, body, [(b"content-type", JSON)], envelope.read_answer(body))
+    found = response.headers
     headers = [
-        (name.encode(), response.headers[name].encode("utf-8", "surrogateescape"))
-        for name in _PASSED_ON
-        if name in response.headers
+        (raw, found[name].encode("utf-8", "surrogateescape"))
+        for name, raw in _PASSED_ON
+        if name in found
     ]
     return Passed(_with_a_body(response.status), response.body, headers, response.verdict)
 
@@ -101,7 +111,7 @@ async def send_whole(
     The server bounds the time (hub/answers.py).
     """
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    if len(body) > _MOST_UNREAD:
+    if len(body) > MOST_UNREAD:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         body = b""  # What more there is to send waits for what was sent.
     await send({"type": "http.response.body", "body": body})
@@ -112,7 +122,7 @@ def identified(outgoing: Outgoing, ids: tuple[str, str]) -> list[tuple[bytes, by
     request_id, correlation_id = ids
     return [
         *outgoing.headers,
-        (b"content-length", str(len(outgoing.body)).encode()),
+        (b"content-length", b"%d" % len(outgoing.body)),
         (b"x-request-id", request_id.encode("latin-1")),
         (b"x-correlation-id", correlation_id.encode("latin-1")),
     ]

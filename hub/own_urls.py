@@ -36,6 +36,14 @@ async def end(
         await bridge.run(callbacks.end, keys, sender)
 
 
+def may_be_named(incoming: Incoming, response: Response) -> bool:
+    """Whether `of_answer` has anything to look at."""
+    method = incoming.scope["method"]
+    if method == "GET":
+        return "link" in response.headers
+    return method == "POST" and match_of(incoming).module == "cdrs"
+
+
 async def of_answer(
     bridge: Bridge, incoming: Incoming, decision: routing.Forward, url: str, response: Response
 ) -> list[tuple[bytes, bytes]]:

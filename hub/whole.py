@@ -6,13 +6,12 @@ a body that has come already. What is not as simple is left to it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, Final, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
-# In the scope: the body as far as nobody has to wait for it.
-BODY: Final = "flexhub.body"
+# In the scope: the request's `Whole`, for what nobody has to wait for.
+WHOLE: Final = "flexhub.whole"
 # A longer one is read in parts, and may have to wait for room (hub/under_way.py).
 _MOST: Final = 16_384
 _WITHOUT_BODY: Final = frozenset({204, 304})
@@ -29,14 +28,14 @@ class Transport(Protocol):
         """Head and body."""
 
 
-def body_at_once(scope: Event, limit: int) -> bytes | None:
-    """The body of a request that has come whole, and is small; None where it has to be awaited."""
-    at_once: Callable[[int], bytes | None] | None = scope.pop(BODY, None)
-    return None if at_once is None else at_once(limit)
+def whole_of(scope: Event) -> "Whole | None":
+    """Taken out of the scope, once; None under any other server."""
+    found: Whole | None = scope.pop(WHOLE, None)
+    return found
 
 
 class Whole:
-    """One request: its `body`, and ASGI's `send` for the answer to it."""
+    """One request: its `body`, and the answer to it, at once or by ASGI's `send`."""
 
     __slots__ = ("_cycle", "_start", "_transport")
 
@@ -46,18 +45,44 @@ class Whole:
         self._start: Event | None = None
 
     def body(self, limit: int) -> bytes | None:
-        """As `body_at_once`; it is given once."""
+        """Where it has come whole, and is small; it is given once. None: it has to be awaited."""
         cycle = self._cycle
         if cycle.more_body or cycle.disconnected or len(cycle.body) > min(limit, _MOST):
             return None
         body, cycle.body = bytes(cycle.body), bytearray()
         return body
 
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Whether it is sent: what is not as simple has to go by `send`.
+
+        The names are plain, and in small letters; the length is among them.
+        """
+        cycle = self._cycle
+        if (
+            self._start is not None
+            or cycle.response_started
+            or not cycle.keep_alive
+            or cycle.disconnected
+            or cycle.flow.write_paused
+            or status in _WITHOUT_BODY
+            or cycle.scope["method"] == "HEAD"
+        ):
+            return False
+        head = _lines((*cycle.default_headers, *headers))
+        if head is None:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        self._transport.write_whole(b"".join((STATUS_LINE[status], head, b"\r\n\r\n", body)))
+        cycle.on_response()
+        return True
+
     async def send(self, message: Event) -> None:
         """The start is kept until the body comes: they leave together."""
         cycle = self._cycle
         # What nobody has asked for would tie request and scope into a circle.
-        cast(Event, cycle.scope).pop(BODY, None)
+        cast(Event, cycle.scope).pop(WHOLE, None)
         start, self._start = self._start, None
         if start is None:
             if message["type"] == "http.response.start" and not cycle.response_started:
@@ -71,40 +96,24 @@ class Whole:
 
     def _is_sent(self, start: Event, message: Event) -> bool:
         """Whether it was an answer of known length, and is sent."""
-        cycle, body, status = self._cycle, message.get("body", b""), start["status"]
+        headers, body = start["headers"], message.get("body", b"")
+        lengths = [value for name, value in headers if name == b"content-length"]
         if (
             message.get("more_body")
-            or not cycle.keep_alive
-            or cycle.disconnected
-            or cycle.flow.write_paused
-            or status in _WITHOUT_BODY
-            or cycle.scope["method"] == "HEAD"
+            or lengths != [b"%d" % len(body)]
+            or not all(_is_plain(name) for name, _ in headers)
         ):
             return False
-        head = _head(status, [*cycle.default_headers, *start["headers"]], len(body))
-        if head is None:
-            return False
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
-        self._transport.write_whole(head + body)
-        cycle.on_response()
-        return True
+        return self.answer(start["status"], headers, body)
 
 
-def _head(status: int, headers: Sequence[tuple[bytes, bytes]], length: int) -> bytes | None:
-    """None where something is not as simple, or wrong: then uvicorn says so."""
-    lengths = [value for name, value in headers if name == b"content-length"]
-    if lengths != [b"%d" % length] or not all(map(_is_plain, map(_name, headers))):
-        return None
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """None where something in them is wrong: then uvicorn says so."""
     head = b"\r\n".join(map(b": ".join, headers))
     breaks = len(headers) - 1
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or head.translate(None, _ALLOWED):
         return None
-    return b"".join((STATUS_LINE[status], head, b"\r\n\r\n"))
-
-
-_name: Final = itemgetter(0)
+    return head
 
 
 @lru_cache(maxsize=256)
@@ -120,7 +129,7 @@ def application(
     whole = Whole(cycle, to)
 
     def run(scope: Event, receive: Any, _send: Any) -> Awaitable[None]:
-        scope[BODY] = whole.body
+        scope[WHOLE] = whole
         return app(scope, receive, whole.send)
 
     return run

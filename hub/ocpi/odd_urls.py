@@ -37,19 +37,31 @@ def example(sent: str, meant: str) -> str:
     return sent[: sent.lower().index(last) + len(last)]
 
 
+def usual(path: str, is_custom: Callable[[str], bool]) -> list[str] | None:
+    """The parts of a routed URL that is spelled as it should be; None where `mended` has to look.
+
+    "", ocpi, 2.2.1, the interface, the module, and what follows it, where anything does.
+    """
+    parts = path.split("/", 5)
+    if (
+        len(parts) > 4
+        and parts[3] in _ROLES
+        and parts[2] == _VERSION
+        and parts[1] == "ocpi"
+        and not parts[0]
+        and (parts[4] in _MODULES or _is_custom(parts[4].lower(), is_custom))
+        and "//" not in path
+    ):
+        return parts
+    return None
+
+
 def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> tuple[str, str]:
     """The path as it is meant, percent-encoded as it came, and the rule that it breaks, or "".
 
     A custom module that two parties agreed on, as `is_custom` knows them, keeps its URL.
     """
-    parts = path.split("/", 5)  # "", ocpi, 2.2.1, receiver, module, rest
-    if (
-        parts[1:3] == ["ocpi", _VERSION]
-        and len(parts) > 4
-        and parts[3] in _ROLES
-        and (parts[4] in _MODULES or _is_custom(parts[4].lower(), is_custom))
-        and "//" not in path
-    ):
+    if usual(path, is_custom) is not None:
         return path, ""
     names = [name for name in path.split("/") if name]
     if names[1:2] != [_VERSION] or not is_ocpi(path):

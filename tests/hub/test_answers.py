@@ -12,7 +12,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from hub.answers import Protocol
-from hub.whole import body_at_once
+from hub.whole import whole_of
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 BODY = b'{"status_code":1000}'
@@ -47,7 +47,7 @@ async def application(scope, receive, send) -> None:
 
 
 async def tell_size(scope, receive, send) -> None:
-    found = body_at_once(scope, 100)
+    found = whole_of(scope).body(100)
     if found is None:
         found = b""
         more = True
