@@ -66,6 +66,15 @@ def session_lost(
         _forget(owner, session_id, receiver)
 
 
+def session_held_back(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
+) -> None:
+    """The hub has not sent it, and says so: that is no word of its eMSP's, nor its silence."""
+    owner, session_id = session_named(match)
+    if owner == sender:
+        _forget(owner, session_id, receiver)
+
+
 def patch_lost(
     sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
 ) -> None:

@@ -9,7 +9,7 @@ import threading
 from django.conf import settings
 
 from hub.lanes import HUB, behalf
-from hub.ocpi.errors import NotTaken
+from hub.ocpi.errors import HeldBack
 
 
 class Bulkhead:
@@ -21,7 +21,7 @@ class Bulkhead:
         self._lock = threading.Lock()
 
     def take(self, receiver: int) -> None:
-        """One more, on behalf of the sender at work; NotTaken (4003) when there are too many.
+        """One more, on behalf of the sender at work; HeldBack (4003) when there are too many.
 
         That is FORWARDS_PER_RECEIVER in all, and three quarters of it of one sender.
         """
@@ -34,7 +34,7 @@ class Bulkhead:
                 self._open[receiver] = unanswered + 1
                 self._of_sender[pair] = of_sender + 1
                 return
-        raise NotTaken(
+        raise HeldBack(
             f"The receiver has {unanswered} unanswered messages already, {of_sender} of them from "
             "this sender; it takes no more now."
         )

@@ -293,12 +293,12 @@ class Gateway:
             url = join(decision.endpoint_url, incoming.rest, query)
             response = await hop.call(self._worker, incoming, decision, url)
         except OcpiError as error:
-            if (undo := kept.undo(place, method)) is not None:
+            if (undo := kept.undo(place, method, error)) is not None:
                 await self._worker.bridge.run(
                     undo, decision.sender, receiver, place, incoming.body, incoming.lease
                 )
             await own_urls.end(self._worker.bridge, keys, decision.sender, error)
-            raise
+            raise kept.told(place, method, error) from error.__cause__
         keeper = kept.keeper(place, method)
         if keeper is not None:
             forwarded = Forwarded(

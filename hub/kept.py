@@ -27,7 +27,7 @@ from hub.leases import Lease
 from hub.models import ForwardedUrl
 from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import OcpiError
+from hub.ocpi.errors import HeldBack, OcpiError, ServerError
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
@@ -247,6 +247,11 @@ _UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
     ("sessions", RECEIVER, "PUT"): relay.session_lost,
     ("sessions", RECEIVER, "PATCH"): relay.patch_lost,
 }
+# Where not even an attempt was made: the sender is told to come again, and nobody else anything.
+_HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], Undo | None]] = {
+    ("sessions", RECEIVER, "PUT"): relay.session_held_back,
+    ("sessions", RECEIVER, "PATCH"): None,
+}
 LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
     LookupKind.SESSION_FSP: relay.session_fsp,
@@ -269,11 +274,21 @@ def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
     return _CHECKS.get(key)
 
 
-def undo(match: Match | None, method: str) -> Undo | None:
+def undo(match: Match | None, method: str, error: OcpiError) -> Undo | None:
     """What to run when no answer came after the check; it gets what the check got, and gave."""
     if match is None or match.route is None:
         return None
-    return _UNDO.get((match.module, match.role, method))
+    key = (match.module, match.role, method)
+    if isinstance(error, HeldBack) and key in _HELD_BACK:
+        return _HELD_BACK[key]
+    return _UNDO.get(key)
+
+
+def told(match: Match, method: str, error: OcpiError) -> OcpiError:
+    """What the sender is told of it: of what the hub holds back itself, that it may come again."""
+    if isinstance(error, HeldBack) and (match.module, match.role, method) in _HELD_BACK:
+        return ServerError(error.message, headers={"Retry-After": "1"})
+    return error
 
 
 def keeper(match: Match | None, method: str) -> Keeper | None:

@@ -116,6 +116,10 @@ class NotTaken(ConnectionProblem):
     """4003 for a message that its receiver certainly has not taken."""
 
 
+class HeldBack(NotTaken):
+    """4003 for a message that the hub itself has not sent: its receiver has too many unanswered."""
+
+
 class NotJson(InvalidParameters):
     """HTTP 400: "When a message does not contain a valid JSON string" (status_codes)."""
 

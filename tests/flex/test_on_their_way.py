@@ -15,6 +15,7 @@ from django.utils import timezone
 from flex import relay
 from flex.models import FspAssignment, PreferenceCopy
 from flex.tasks import forget_left_behind
+from hub.models import Delivery
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 from simulators.messages import Received, Reply
@@ -251,6 +252,31 @@ def test_a_receiver_that_is_gone_or_too_slow_leaves_nothing(cast):
     gone.running.set_faults(gone=True)
     assert code(cast.cpo.put_session("LOST-2", gone)) == 4003
     assert not Session.objects.named("LOST-2").exists()
+
+
+def test_what_the_hub_holds_back_is_the_senders_to_send_again_and_nobody_elses(cast):
+    """It says nothing of the eMSP, and what its CPO has been refused is not given to the FSP."""
+    agree(cast.scsp, cpo=cast.cpo)
+    patch = {"kwh": 4, "last_updated": LATER}
+    path = cast.cpo.session_path("HELD-2")
+    assert code(cast.cpo.put_session("HELD-2", cast.emsp)) == 1000
+    cast.scsp.wait_for("HELD-2")
+    with changed_setting("FORWARDS_PER_RECEIVER", 0):
+        for answer in (
+            cast.cpo.put_session("HELD-1", cast.emsp),
+            cast.cpo.send("PATCH", path, patch, to=cast.emsp),
+        ):
+            assert (code(answer), answer.headers["Retry-After"]) == (3000, "1")
+    assert not Session.objects.named("HELD-1").exists()
+    kept = Session.objects.named("HELD-2").get()
+    assert (kept.unanswered_by, kept.sent_to) == ("", [str(cast.emsp)])
+    waiting = Delivery.objects.filter(module="sessions").exclude(state="DELIVERED")
+    assert not waiting.exists()
+    # They come again.
+    assert code(cast.cpo.put_session("HELD-1", cast.emsp)) == 1000
+    assert "X-Flexhub-Unanswered-By" not in cast.scsp.wait_for("HELD-1")[0].headers
+    assert code(cast.cpo.send("PATCH", path, patch, to=cast.emsp)) == 1000
+    assert cast.scsp.wait_for("HELD-2", count=2)[1].json()["kwh"] == 4
 
 
 def test_what_a_process_that_died_left_on_its_way_is_forgotten(cast):

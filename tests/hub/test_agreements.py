@@ -53,8 +53,9 @@ def test_a_module_can_be_closed_alone_and_a_closed_pair_opened_for_one(hub, cpo,
     _agree(one, other, is_open=False, module="tokens")
     until(lambda: ask(hub, cpo, "GET", "sender/tokens", to=emsp).code == 4003)
     assert ask(hub, cpo, "GET", "sender/tariffs", to=emsp).code == 1000
-    _agree(one, other, is_open=False)
+    # In this order: whoever has seen the pair closed has seen what is open all the same.
     _agree(other, one, is_open=True, module=CUSTOM)
+    _agree(one, other, is_open=False)
     until(lambda: ask(hub, cpo, "GET", "sender/tariffs", to=emsp).code == 4003)
     assert ask(hub, cpo, "GET", f"sender/{CUSTOM}", to=emsp).code == 1000
 

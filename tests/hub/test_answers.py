@@ -47,7 +47,9 @@ async def application(scope, receive, send) -> None:
 
 
 async def tell_size(scope, receive, send) -> None:
-    found = whole_of(scope).body(100)
+    whole = whole_of(scope)
+    assert whole is not None
+    found = whole.body(100)
     if found is None:
         found = b""
         more = True

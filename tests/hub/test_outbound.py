@@ -212,6 +212,59 @@ def test_a_second_attempt_that_takes_too_long_leaves_no_connection_open(settings
     assert len(connections) == 2
 
 
+def test_who_sends_more_than_was_asked_for_is_asked_over_another_connection():
+    """What came first on the old one would be taken for the next request's answer."""
+    connections = []
+    other = ANSWER.replace(b"{}", b"[]")
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        if len(connections) == 1:
+            connection.sendall(ANSWER + other[:20])
+            connection.recv(65536)
+        connection.sendall(ANSWER)
+
+    async def twice(url: str) -> list[bytes]:
+        caller = AsyncCaller()
+        answers = [await caller.call(1, "GET", url, {}, b"") for _ in range(2)]
+        caller.close()
+        return [answer.body for answer in answers]
+
+    with server(serve) as url:
+        assert asyncio.run(twice(url)) == [b"{}", b"{}"]
+    assert len(connections) == 2
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.5, 30.0), (30.0, 0.3)])
+def test_each_request_of_a_connection_has_its_own_time(first, second):
+    ends = threading.Event()
+    connections = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        connection.sendall(ANSWER)
+        connection.recv(65536)
+        ends.wait(1.6 if second > first else 20)  # What is tested: it is longer than the other's.
+        connection.sendall(ANSWER)
+
+    async def twice(url: str) -> Response:
+        caller = AsyncCaller()
+        try:
+            await caller.call(1, "GET", url, {}, b"", seconds=first)
+            return await caller.call(1, "GET", url, {}, b"", seconds=second)
+        finally:
+            caller.close()
+
+    with server(serve) as url:
+        if second > first:
+            assert asyncio.run(twice(url)).status == 200
+        else:
+            with pytest.raises(ForwardTimeout):
+                asyncio.run(twice(url))
+        ends.set()
+    assert len(connections) == 1
+
+
 def test_a_call_that_outlives_its_client_leaves_no_connection_open():
     """Closed while an answer is on its way: the connection closes with the answer."""
     has_come, may_answer, ended = (threading.Event() for _ in range(3))
