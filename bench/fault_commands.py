@@ -19,9 +19,9 @@ from charging_profiles.objects import (
 )
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from party.messages import Answered, Handler, Received, Reply
 from simulators.cpo import Cpo
-from simulators.messages import Answered, Handler, Received, Reply
-from simulators.ocpi_platform import Platform
+from simulators.faulty_platform import FaultyPlatform
 
 RECEIVER, SENDER = InterfaceRole.RECEIVER, InterfaceRole.SENDER
 SESSION = "COMMANDED"
@@ -60,7 +60,7 @@ def _number(message: Received) -> int:
     return int(period.limit)
 
 
-class Commander(Platform):
+class Commander(FaultyPlatform):
     """An SCSP that sends one command after the other, whatever became of the one before."""
 
     def __init__(self, party: PartyId) -> None:

@@ -16,14 +16,14 @@ from msgspec import UNSET
 from cdrs.objects import CdrToken
 from hub.ocpi.datatypes import InterfaceRole, Role, decode
 from hub.ocpi.party import PartyId
+from party.messages import Answered, Received, Reply, moment
 from simulators import documents
 from simulators.charging import Ev, Evse, Meter, Plug
 from simulators.clock import SessionClock
 from simulators.cpo import DEMO_TOKEN
 from simulators.documents import SimulatedSession, Site
+from simulators.faulty_platform import FaultyPlatform
 from simulators.figures import REAL_DAY
-from simulators.messages import Answered, Received, Reply, moment
-from simulators.ocpi_platform import Platform
 
 RECEIVER, SENDER = InterfaceRole.RECEIVER, InterfaceRole.SENDER
 CPO = PartyId("NL", "CPO")
@@ -31,7 +31,7 @@ PAUSE = 0.05
 TARIFFS = 3
 
 
-class Witness(Platform):
+class Witness(FaultyPlatform):
     """An eMSP that writes down the numbers of EVSEs and Tariffs, and all CDRs, as they come.
 
     Of several changes the hub tells the newest, as a PUT of the EVSE or of the whole Location. The
@@ -138,7 +138,7 @@ class Told:
     slowest: float = 0.0
 
 
-class Teller(Platform):
+class Teller(FaultyPlatform):
     """A CPO whose EVSEs change all the time; what is not acknowledged is told again."""
 
     def __init__(self, evses: int) -> None:

@@ -30,7 +30,7 @@ from bench.fault_parties import Teller, Witness, cdr_token
 from bench.flexibility import join_hub, manage
 from bench.programs import Program, free_port
 from hub.ocpi.party import PartyId
-from simulators.ocpi_platform import Platform
+from simulators.faulty_platform import FaultyPlatform
 
 # Name of a process: what its command line contains.
 TARGETS = {
@@ -101,7 +101,7 @@ class Parties:
         return [*self.steady, self.slow, self.busy, self.traveller, self.newcomer]
 
     @property
-    def all(self) -> list[Platform]:
+    def all(self) -> list[FaultyPlatform]:
         """In the order in which they join: who hears of things before those that tell them."""
         return [*self.witnesses, self.commander, self.commanded, self.teller]
 
@@ -274,7 +274,7 @@ class Faults:
             await asyncio.sleep(0.1)
 
 
-def _hub_of(platform: Platform) -> PartyId:
+def _hub_of(platform: FaultyPlatform) -> PartyId:
     return next(iter(platform.connection_for(None).parties))
 
 

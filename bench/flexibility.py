@@ -14,7 +14,7 @@ import uvloop
 from bench.figures import Figure
 from bench.journey import Parties, Step
 from bench.programs import PROJECT, Program, free_port
-from simulators.ocpi_platform import Platform
+from simulators.faulty_platform import FaultyPlatform
 
 LIMIT_SECONDS = 0.150
 LOWER = (7.0, 5.0, 3.0, 2.0)
@@ -84,7 +84,7 @@ async def _measure(
             await platform.stop()
 
 
-async def join_hub(env: dict[str, str], platform: Platform) -> None:
+async def join_hub(env: dict[str, str], platform: FaultyPlatform) -> None:
     """Invitation and handshake, as for everybody."""
     party, role = platform.roles[0]
     told = await asyncio.to_thread(

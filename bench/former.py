@@ -39,7 +39,7 @@ from bench.programs import (
 )
 from bench.report import report
 from bench.setting import CPO, EMSP, FORWARDED, routed
-from simulators.ocpi_platform import Platform
+from party.ocpi_platform import Platform
 from stack.serve import CELERY, WEB, listen
 
 PARTS = ("relay", "flexibility", "delivery", "workers")

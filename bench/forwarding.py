@@ -13,12 +13,12 @@ from bench import load, nginx_hop
 from bench.figures import Figure, Ratio
 from bench.programs import Program, served
 from bench.setting import CPO, EMSP, FORWARDED, Setting, to_hop
+from party.messages import to_json
 from sessions.objects import CdrToken, TokenType
 from simulators import documents
 from simulators.charging import Ev, Evse, Meter, MeterPeriod, Plug
 from simulators.clock import SessionClock
 from simulators.documents import SimulatedSession, Site
-from simulators.messages import to_json
 
 CONNECTIONS = 64
 EVSES = 8

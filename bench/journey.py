@@ -17,12 +17,12 @@ import aiohttp
 from bench.figures import percentile
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
+from party.messages import Answered, Handler, Received, Reply
 from sessions.objects import ProfileType
 from simulators.charging import Evse
 from simulators.cpo import Cpo
 from simulators.documents import Site
 from simulators.emsp import Emsp, preferences
-from simulators.messages import Answered, Handler, Received, Reply
 from simulators.scsp import Scsp
 
 SOCKETS = 2000

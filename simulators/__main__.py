@@ -12,12 +12,12 @@ import aiohttp
 
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from simulators import memory
+from party import memory
+from party.registration import RegistrationFailed
 from simulators.cpo import Cpo
 from simulators.demo import PROJECT, Demo, DemoFailed
 from simulators.emsp import Emsp
-from simulators.ocpi_platform import Platform
-from simulators.registration import RegistrationFailed
+from simulators.faulty_platform import FaultyPlatform
 from simulators.scsp import Scsp
 
 SIMULATORS: dict[str, type[Cpo] | type[Emsp] | type[Scsp]] = {
@@ -73,7 +73,7 @@ async def run_one(options: argparse.Namespace, stop: asyncio.Event) -> None:
     """One party: register or go on with an earlier registration, then serve until stopped."""
     length = LISTS.get(options.kind)
     more = {} if length is None else {length: getattr(options, length)}
-    platform: Platform = SIMULATORS[options.kind](
+    platform: FaultyPlatform = SIMULATORS[options.kind](
         PartyId.of(options.country_code, options.party_id),
         speed_up=options.speed_up,
         name=options.name,

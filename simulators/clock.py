@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hub.ocpi.datatypes import utc
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,8 @@ class SessionClock:
         """How long to wait, in real seconds, for the session's time `at`."""
         elapsed = (datetime.now(UTC) - self.start).total_seconds() * self.speed_up
         return max(0.0, ((at - self.start).total_seconds() - elapsed) / self.speed_up)
+
+
+def clock(session: dict[str, Any], speed_up: float) -> SessionClock:
+    """The simulated time of a Session object."""
+    return SessionClock(utc(datetime.fromisoformat(session["start_date_time"])), speed_up)

@@ -1,10 +1,7 @@
 """What a CPO does with commands of eMSPs (mod_commands, Receiver Interface)."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
-
-import aiohttp
 
 from cdrs.objects import CdrToken
 from commands.objects import (
@@ -17,12 +14,12 @@ from commands.objects import (
     StopSession,
 )
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
-from simulators.messages import Handler, Received, Reply
+from party.callbacks import post_result
+from party.messages import Handler, Received, Reply
 
 if TYPE_CHECKING:
     from simulators.cpo import Cpo
 
-logger = logging.getLogger(__name__)
 COMMAND_TIMEOUT: Final = 30
 
 
@@ -44,7 +41,7 @@ class CommandReceiver:
             return self._stop(message)
         if command in CommandType.__members__:
             return _answered(CommandResponseType.NOT_SUPPORTED)
-        raise InvalidParameters(f"{command!r} is no command.")
+        raise InvalidParameters(f"{command!r} is not a command.")
 
     def _start(self, message: Received) -> Reply:
         wanted = message.read(StartSession)
@@ -81,22 +78,10 @@ class CommandReceiver:
     ) -> Reply:
         """Answer at once; then the Charge Point's result, and what comes of it."""
         reply = _answered(CommandResponseType.ACCEPTED)
-        connection = message.connection
-        if connection is None:
-            raise RuntimeError("a command is carried out only for a connected platform")
 
         async def afterwards() -> None:
-            try:
-                await self._cpo.send(
-                    "POST",
-                    response_url,
-                    connection=connection,
-                    routing=(message.from_party, self._cpo.party),
-                    switches=self._cpo.faults.of("commands"),
-                    body=CommandResult(CommandResultType.ACCEPTED),
-                )
-            except (aiohttp.ClientError, TimeoutError) as error:
-                logger.warning("posting a result failed: %s", error or type(error).__name__)
+            result = CommandResult(CommandResultType.ACCEPTED)
+            await post_result(self._cpo, message, response_url, result)
             await carry_out()
 
         reply.afterwards = afterwards

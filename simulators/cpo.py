@@ -15,6 +15,9 @@ from aiohttp import web
 from hub.ocpi.datatypes import InterfaceRole, Role, decode
 from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
 from hub.ocpi.party import PartyId
+from party.messages import Answered, Received, Reply, moment, to_json
+from party.objects_receiver import ObjectsReceiver
+from party.recent import Recent
 from sessions.objects import (
     CdrToken,
     ChargingPreferences,
@@ -27,14 +30,11 @@ from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.command_receiver import CommandReceiver
 from simulators.documents import SimulatedSession, Site
+from simulators.faulty_platform import FaultyPlatform
 from simulators.figures import REAL_DAY, Day
 from simulators.judgement import judge
-from simulators.kept_objects import KeptObjects
-from simulators.messages import Answered, Received, Reply, moment, to_json
-from simulators.ocpi_platform import Platform
-from simulators.paging import page_of
+from simulators.paging import list_reply
 from simulators.profile_receiver import ProfileReceiver
-from simulators.recent import Recent
 from tokens.objects import AllowedType, LocationReferences, Token
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class SiteLimit(msgspec.Struct, forbid_unknown_fields=True):
     limit_amps: float
 
 
-class Cpo(Platform):
+class Cpo(FaultyPlatform):
     """Sender of what a CPO owns; Receiver of charging profiles, commands and tokens."""
 
     page_path = "/app/sessions"
@@ -94,7 +94,7 @@ class Cpo(Platform):
         self.profiles = ProfileReceiver(self)
         self.on_sessions: Callable[[Sequence[SimulatedSession]], None] = lambda _: None
         self.site_updated = self.started_at = datetime.now(UTC)
-        self.tokens = KeptObjects(Token)
+        self.tokens = ObjectsReceiver(Token)
         # Whether its Location is told to everybody; `publish` begins with it.
         self.is_published = False
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
@@ -382,7 +382,7 @@ class Cpo(Platform):
             documents.location(site, self.party, self.started_at, set()) for site in self.more_sites
         ]
         if not message.parts:
-            return page_of([*more, location], message, self)
+            return list_reply([*more, location], message, self)
         wanted = message.parts[0].upper()
         found: Any = next((one for one in (location, *more) if one["id"].upper() == wanted), None)
         is_exact = found is not None and message.parts[0] == found["id"]
@@ -397,20 +397,22 @@ class Cpo(Platform):
         return Reply(found)
 
     async def _get_tariffs(self, message: Received) -> Reply:
-        return page_of([documents.tariff(self.party, self.site_updated, self.day)], message, self)
+        return list_reply(
+            [documents.tariff(self.party, self.site_updated, self.day)], message, self
+        )
 
     async def _get_sessions(self, message: Received) -> Reply:
         if "date_from" not in message.query:
             raise InvalidParameters("date_from is required.")
         asking = message.from_party
-        return page_of(
+        return list_reply(
             [documents.session(s) for s in self.sessions.values() if asking in (None, s.emsp)],
             message,
             self,
         )
 
     async def _get_cdrs(self, message: Received) -> Reply:
-        return page_of(list(self.cdrs.values()), message, self)
+        return list_reply(list(self.cdrs.values()), message, self)
 
 
 def _shown(value: Any) -> web.Response:

@@ -16,15 +16,16 @@ import msgspec
 from hub.ocpi.datatypes import ocpi_now
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
+from party import memory
+from party.messages import to_json
 from sessions.objects import CdrToken, ProfileType, TokenType
-from simulators import documents, memory
+from simulators import documents
 from simulators.charging import VOLTS, Ev
 from simulators.cpo import Cpo
 from simulators.documents import SimulatedSession
 from simulators.emsp import Emsp, preferences
+from simulators.faulty_platform import FaultyPlatform
 from simulators.figures import PRICE_DAY, SOURCES, Day, Visit
-from simulators.messages import to_json
-from simulators.ocpi_platform import Platform
 from simulators.scsp import Scsp
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Demo:
         cpo = Cpo(CPO, day=day, speed_up=speed_up, name="Demo CPO", port=port + 1)
         emsp = Emsp(EMSP, speed_up=speed_up, name="Demo eMSP", port=port)
         scsp = Scsp(SCSP, day=day, speed_up=speed_up, name="Demo SCSP", port=port + 2)
-        platforms: tuple[Platform, ...] = (cpo, emsp, scsp)
+        platforms: tuple[FaultyPlatform, ...] = (cpo, emsp, scsp)
         try:
             for platform in platforms:
                 await self._start(platform)
@@ -104,10 +105,10 @@ class Demo:
     def _mandate(self) -> Path:
         return self.data / "demo" / "mandate"
 
-    def _file(self, platform: Platform) -> Path:
+    def _file(self, platform: FaultyPlatform) -> Path:
         return self.data / "demo" / f"{platform.parties[0]}.json"
 
-    async def _start(self, platform: Platform) -> None:
+    async def _start(self, platform: FaultyPlatform) -> None:
         try:
             await platform.start()
         except OSError as error:
@@ -116,7 +117,7 @@ class Demo:
                 f"DEMO_PORT: {error.strerror}"
             ) from error
 
-    async def _join(self, platform: Platform) -> bool:
+    async def _join(self, platform: FaultyPlatform) -> bool:
         """True when the party is new at the hub."""
         file = self._file(platform)
         remembered = memory.read(file)

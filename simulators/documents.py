@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from hub.ocpi.party import PartyId
+from party.messages import moment
 from sessions.objects import CdrToken, SessionStatus
 from simulators.charging import VOLTS, Evse, Meter, MeterPeriod, Plug
 from simulators.clock import SessionClock
 from simulators.figures import Day
-from simulators.messages import moment
 
 CURRENCY = "EUR"
 TARIFF_ID = "day-ahead"

@@ -1,7 +1,6 @@
 """An eMSP: Sessions and CDRs of its drivers, their preferences, a page for them (mod_sessions)."""
 
 import logging
-import secrets
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,20 +12,23 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from commands.objects import CommandResult
+from commands.objects import CommandType
 from hub.ocpi.datatypes import InterfaceRole, Role, decode, ocpi_now, utc
 from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError, UnknownToken
 from hub.ocpi.party import PartyId
 from locations.objects import Location
+from party.callbacks import CommandRefused
+from party.charging_profiles import ChargingProfilesSender
+from party.commands import CommandsSender
+from party.messages import Answered, Received, Reply, moment
+from party.objects_receiver import ObjectsReceiver
+from party.recent import Recent
+from party.sessions_receiver import SessionsReceiver, is_active, owner
 from sessions.objects import ChargingPreferences, ProfileType
+from simulators.clock import clock
 from simulators.driver_page import PAGE
-from simulators.kept_objects import KeptObjects
-from simulators.kept_sessions import KeptSessions, clock, is_active, owner
-from simulators.messages import Answered, Received, Reply, moment
-from simulators.ocpi_platform import Platform
-from simulators.paging import page_of
-from simulators.profile_commands import ProfileCommands
-from simulators.recent import Recent
+from simulators.faulty_platform import FaultyPlatform
+from simulators.paging import list_reply
 from tariffs.objects import Tariff
 from tokens.objects import LocationReferences
 
@@ -54,7 +56,7 @@ class Asked:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Emsp(Platform):
+class Emsp(FaultyPlatform):
     """Sessions, CDRs, Locations, Tariffs as Receiver; Tokens, commands, profiles as Sender."""
 
     page_path = "/"
@@ -72,27 +74,27 @@ class Emsp(Platform):
         super().__init__([(party, Role.EMSP), *more_roles], name=name, **listen)
         self.party = party
         self.speed_up = speed_up
-        self.kept = KeptSessions(lambda session: None)
+        self.kept = SessionsReceiver(lambda session: None)
         self.sessions = self.kept.sessions
         self.cdrs: Recent[str, Any] = Recent()
         self.asked: Recent[str, Asked] = Recent()
-        self.commands = ProfileCommands(self)
+        self.profiles = ChargingProfilesSender(self)
+        self.commands = CommandsSender(self)
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
         self.serve("sessions", receiver, self.kept.handlers())
         self.serve("cdrs", receiver, {"GET": self._get_cdr, "POST": self._post_cdr})
-        self.serve("chargingprofiles", sender, self.commands.handlers())
-        self.locations = KeptObjects(Location)
-        self.tariffs = KeptObjects(Tariff)
+        self.serve("chargingprofiles", sender, self.profiles.handlers())
+        self.locations = ObjectsReceiver(Location)
+        self.tariffs = ObjectsReceiver(Tariff)
         # The uids of its drivers' tokens; an app's own token is always among them.
         self.tokens: Recent[str, dict[str, Any]] = Recent()
-        self.results: Recent[str, str] = Recent()
         self.issue(APP_TOKEN, "APP_USER")
         for number in range(2, tokens + 1):
             self.issue(f"SIM-CARD-{number}", "RFID")
         self.serve("locations", receiver, self.locations.handlers())
         self.serve("tariffs", receiver, self.tariffs.handlers())
         self.serve("tokens", sender, {"GET": self._get_tokens, "POST": self._post_authorize})
-        self.serve("commands", sender, {"POST": self._post_result})
+        self.serve("commands", sender, self.commands.handlers())
 
     async def send_preferences(self, session_id: str, preferences: ChargingPreferences) -> Answered:
         """PUT of the driver's preferences to the CPO of the session."""
@@ -108,7 +110,7 @@ class Emsp(Platform):
             from_=self.party,
             body=preferences,
         )
-        said = answer.data if isinstance(answer.data, str) else _refusal(answer)
+        said = answer.data if isinstance(answer.data, str) else answer.summary
         self.asked[session_id.upper()] = Asked(preferences, said)
         story.info("%s driver wishes: %s -> %s", session_id[:8], _told(preferences), said)
         return answer
@@ -161,14 +163,14 @@ class Emsp(Platform):
             )
 
     async def _get_tokens(self, message: Received) -> Reply:
-        return page_of(list(self.tokens.values()), message, self)
+        return list_reply(list(self.tokens.values()), message, self)
 
     async def _post_authorize(self, message: Received) -> Reply:
         if len(message.parts) != 2 or message.parts[1] != "authorize":
             raise NotFound("POST is for {token_uid}/authorize.")
         token = self.tokens.get(message.parts[0].upper())
         if token is None or token["type"] != message.query.get("type", "RFID"):
-            raise UnknownToken("This is no token of ours.", http_status=HTTPStatus.NOT_FOUND)
+            raise UnknownToken("This is not a token of ours.", http_status=HTTPStatus.NOT_FOUND)
         info: dict[str, Any] = {"allowed": "ALLOWED", "token": token}
         if message.body:
             info["location"] = message.read(LocationReferences)
@@ -180,33 +182,21 @@ class Emsp(Platform):
         """START_SESSION to the CPO of the Location; returns its CommandResponseType."""
         wanted = {"token": self.tokens[APP_TOKEN], "location_id": location_id}
         return await self._command(
-            "START_SESSION", wanted | ({"evse_uid": evse_uid} if evse_uid else {})
+            CommandType.START_SESSION, wanted | ({"evse_uid": evse_uid} if evse_uid else {})
         )
 
     async def stop_charging(self, session_id: str) -> str:
         """STOP_SESSION to the CPO of the Session; returns its CommandResponseType."""
-        return await self._command("STOP_SESSION", {"session_id": session_id})
+        return await self._command(CommandType.STOP_SESSION, {"session_id": session_id})
 
-    async def _command(self, command: str, wanted: dict[str, Any]) -> str:
-        command_id = secrets.token_hex(8)
-        url = f"{self.endpoint_url('commands', InterfaceRole.SENDER)}/{command}/{command_id}"
-        answer = await self.call(
-            "commands",
-            InterfaceRole.RECEIVER,
-            "POST",
-            command,
-            from_=self.party,
-            body=wanted | {"response_url": url},
-        )
-        said = str(answer.data["result"]) if answer.is_success else _refusal(answer)
+    async def _command(self, command: CommandType, wanted: dict[str, Any]) -> str:
+        try:
+            response = await self.commands.send(command, wanted, from_=self.party)
+            said = str(response.result)
+        except CommandRefused as error:
+            said = str(error)
         story.info("the driver's app sends %s -> %s", command, said)
         return said
-
-    async def _post_result(self, message: Received) -> Reply:
-        if len(message.parts) != 2:
-            raise InvalidParameters("Nobody has given out this response_url.")
-        self.results[message.parts[1]] = message.read(CommandResult).result
-        return Reply()
 
     # The driver's app ---------------------------------------------------------------------------
 
@@ -238,10 +228,6 @@ class Emsp(Platform):
             return self.asked[session_id.upper()].answer
 
         return await self._result_of(submit())
-
-    async def _start(self, body: bytes) -> str:
-        wanted = decode(body, StartWish)
-        return await self.start_charging(wanted.location_id, wanted.evse_uid)
 
     async def _result_of(self, work: Coroutine[Any, Any, str]) -> web.Response:
         """What the app is told of a wish: the answer, or the reason why there is none."""
@@ -317,8 +303,3 @@ def _told(preferences: ChargingPreferences) -> str:
 def _point(period: dict[str, Any]) -> dict[str, Any]:
     watts = next((d["volume"] for d in period["dimensions"] if d["type"] == "POWER"), None)
     return {"at": period["start_date_time"], "kw": watts}
-
-
-def _refusal(answer: Answered) -> str:
-    said = (answer.envelope or {}).get("status_message") or "no reason given"
-    return f"HTTP {answer.http_status}, OCPI {answer.status_code}: {said}"

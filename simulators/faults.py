@@ -15,7 +15,7 @@ class Switches(
 
     slow: float = 0.0  # waits before it answers
     http_500: bool = False  # an HTML page with 500
-    not_an_envelope: bool = False  # an error that is JSON, but no OCPI envelope
+    not_an_envelope: bool = False  # an error that is JSON, but not an OCPI envelope
     wrong_json: bool = False  # 200 and a body that is no JSON
     hang_up: bool = False  # closes the connection without an answer
     big_answer: int = 0  # so many bytes of status_message
@@ -57,6 +57,9 @@ class Switches(
     ignores_dates: bool = False
     dates_off_by_one: bool = False  # date_from exclusive, date_to inclusive
     newest_first: bool = False
+    overlapping_pages: bool = False  # a page begins with the last object of the page before
+    total_of_page: bool = False  # X-Total-Count: how many objects are in the page
+    total_ignores_dates: bool = False  # X-Total-Count: how many objects there are
     timeout: int = 0  # so many seconds in answers to commands and charging profiles
     no_timeout: bool = False  # in answers to commands and charging profiles
     accepts_unknown_sessions: bool = False

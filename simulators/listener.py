@@ -7,8 +7,8 @@ import msgspec
 
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
-from simulators.messages import Received, Reply
-from simulators.ocpi_platform import Platform
+from party.messages import Received, Reply
+from simulators.faulty_platform import FaultyPlatform
 
 FUNCTIONAL_MODULES: Final = (
     "cdrs", "chargingprofiles", "commands", "locations", "sessions", "tariffs", "tokens",
@@ -16,7 +16,7 @@ FUNCTIONAL_MODULES: Final = (
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class Listener(Platform):
+class Listener(FaultyPlatform):
     """Answers 1000 to everything, or what `answers` holds for a (module, method)."""
 
     def __init__(

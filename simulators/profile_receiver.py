@@ -19,8 +19,9 @@ from charging_profiles.objects import (
 from hub.ocpi.datatypes import InterfaceRole, utc
 from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.party import PartyId
+from party.callbacks import post_result
+from party.messages import Handler, Received, Reply
 from simulators.documents import SimulatedSession
-from simulators.messages import Handler, Received, Reply
 
 if TYPE_CHECKING:
     from simulators.cpo import Cpo
@@ -130,19 +131,7 @@ class ProfileReceiver:
         switches = self._cpo.faults.of("chargingprofiles")
         if switches.drop_callback_query:
             response_url = urlunsplit(urlsplit(response_url)._replace(query=""))
-        if message.connection is None:
-            raise RuntimeError("a command is carried out only for a connected platform")
-        try:
-            await self._cpo.send(
-                "POST",
-                response_url,
-                connection=message.connection,
-                routing=(message.from_party, self._cpo.party),
-                switches=switches,
-                body=result,
-            )
-        except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("posting a result failed: %s", error or type(error).__name__)
+        await post_result(self._cpo, message, response_url, result)
 
     async def send_update(self, session: SimulatedSession, sender: PartyId | None) -> None:
         """PUT of the ActiveChargingProfile to whoever has set one on this session."""

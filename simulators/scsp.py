@@ -17,14 +17,16 @@ from charging_profiles.objects import (
 from hub.ocpi.datatypes import InterfaceRole, Role, utc
 from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.party import PartyId
+from party.callbacks import CommandRefused
+from party.charging_profiles import ChargingProfilesSender
+from party.messages import Received, Reply
+from party.recent import Recent
+from party.sessions_receiver import SessionsReceiver, is_active, owner
 from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, ProfileType
 from simulators.charging import VOLTS
+from simulators.clock import clock
+from simulators.faulty_platform import FaultyPlatform
 from simulators.figures import REAL_DAY, Day
-from simulators.kept_sessions import KeptSessions, clock, is_active, owner
-from simulators.messages import Received, Reply
-from simulators.ocpi_platform import Platform
-from simulators.profile_commands import CommandRefused, ProfileCommands
-from simulators.recent import Recent
 from simulators.schedule import Limits, charge_now, cheapest_hours
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class Task:
         return owner(self.session) if self.session else None
 
 
-class Scsp(Platform):
+class Scsp(FaultyPlatform):
     """Sessions as Receiver, preferences as Sender, ChargingProfiles as Sender."""
 
     def __init__(
@@ -75,13 +77,13 @@ class Scsp(Platform):
         self.verify = verify
         self.day = day
         self.tasks: Recent[str, Task] = Recent()
-        self.kept = KeptSessions(self._on_session)
-        self.commands = ProfileCommands(self)
-        self.commands.on_update = self._on_update
+        self.kept = SessionsReceiver(self._on_session)
+        self.profiles = ChargingProfilesSender(self)
+        self.profiles.on_update = self._on_update
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
         self.serve("sessions", receiver, self.kept.handlers())
         self.serve("sessions", sender, {"PUT": self._put_preferences})
-        self.serve("chargingprofiles", sender, self.commands.handlers())
+        self.serve("chargingprofiles", sender, self.profiles.handlers())
 
     def task(self, session_id: str) -> Task:
         """The task of a session, new when there is none yet."""
@@ -161,7 +163,7 @@ class Scsp(Platform):
         profile = self._plan(task, task.limits, now)
         if task.pushed is not None and same_course(task.pushed, profile):
             return
-        result = await self.commands.put(task.session_id, task.cpo, profile)
+        result = await self.profiles.put(task.session_id, task.cpo, profile)
         if result.result is not ChargingProfileResultType.ACCEPTED:
             raise CommandRefused(f"PUT: result {result.result}")
         task.pushed = profile
@@ -194,7 +196,7 @@ class Scsp(Platform):
         )  # fmt: skip
 
     async def _active(self, task: Task, duration: int) -> ActiveChargingProfile:
-        result: ProfileResult = await self.commands.get_active(task.session_id, task.cpo, duration)
+        result: ProfileResult = await self.profiles.get_active(task.session_id, task.cpo, duration)
         if result.result is not ChargingProfileResultType.ACCEPTED or result.profile is None:
             raise CommandRefused(f"GET: result {result.result}")
         return result.profile

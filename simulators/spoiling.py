@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from hub.ocpi import headers
+from party.messages import Received, Reply
 from simulators.faults import Switches
-from simulators.messages import Received, Reply
 
 _TIMESTAMP = re.compile(rb'("timestamp":"[^"Z]*)Z"')
 _ORIGIN = re.compile(r"<https?://[^/]+")

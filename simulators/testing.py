@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from hub.ocpi.datatypes import InterfaceRole
-from simulators.connection import Connection
-from simulators.messages import Answered, Received
-from simulators.ocpi_platform import Platform
+from party.connection import Connection
+from party.messages import Answered, Received
+from simulators.faulty_platform import FaultyPlatform
 
-P = TypeVar("P", bound=Platform)
+P = TypeVar("P", bound=FaultyPlatform)
 T = TypeVar("T")
 # Of a wait in a test: one that is green never waits for its end, on however slow a machine.
 PATIENCE: Final = 60.0

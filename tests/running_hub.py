@@ -26,12 +26,12 @@ from hub.record.recorder import STREAM, connect, recorder
 from hub.workers.process import QUEUES, Worker
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
-from simulators.ocpi_platform import Platform
+from simulators.faulty_platform import FaultyPlatform
 from simulators.scsp import Scsp
 from simulators.testing import PATIENCE, Running
 from tests.clearing import clear_tables
 
-P = TypeVar("P", bound=Platform)
+P = TypeVar("P", bound=FaultyPlatform)
 _numbers = count(1)
 
 
@@ -49,7 +49,7 @@ class RunningHub:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._simulators: dict[type[Platform], Running[Any]] = {}
+        self._simulators: dict[type[FaultyPlatform], Running[Any]] = {}
         self._databases: list[BaseDatabaseWrapper] = []
 
     def __enter__(self) -> Self:
@@ -133,7 +133,7 @@ class RunningHub:
             assert wait_until_confirmed()
         return running
 
-    def invite(self, simulator: Platform, first: PartyId | None = None) -> str:
+    def invite(self, simulator: FaultyPlatform, first: PartyId | None = None) -> str:
         """The TOKEN_A of an invitation for a simulator's first party."""
         identity = first or simulator.parties[0]
         roles = [role for party, role in simulator.roles if party == identity]

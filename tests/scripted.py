@@ -12,8 +12,8 @@ import requests
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
-from simulators.messages import Handler, Received, Reply
-from simulators.ocpi_platform import Platform
+from party.messages import Handler, Received, Reply
+from simulators.faulty_platform import FaultyPlatform
 from simulators.testing import PATIENCE
 from tests.running_hub import RunningHub, new_party
 
@@ -37,7 +37,7 @@ class Exactly(Reply):
         return self.content
 
 
-class Scripted(Platform):
+class Scripted(FaultyPlatform):
     """Offers Sessions and ChargingProfiles on both interfaces."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulators.messages import Reply
+from party.messages import Reply
 from tests.scripted import PROFILE, Exactly, code
 
 ACTIVE = {"start_date_time": "2026-03-01T10:00:00Z", "charging_profile": PROFILE}

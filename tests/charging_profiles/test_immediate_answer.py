@@ -13,7 +13,7 @@ from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import FspAssignment
 from hub.models import Agreement
 from hub.ocpi.datatypes import Role
-from simulators.messages import Received, Reply
+from party.messages import Received, Reply
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, Actor, Exactly, code, url_given
 

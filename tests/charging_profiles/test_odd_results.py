@@ -6,7 +6,7 @@ import pytest
 
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.ocpi.datatypes import Role
-from simulators.messages import Reply
+from party.messages import Reply
 from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until
 from tests.scripted import PROFILE, Actor, Exactly, code, url_given

@@ -17,7 +17,7 @@ from charging_profiles.models import CommandState, InForce, ProfileCommand
 from charging_profiles.verification import outcome
 from flex.models import FspAssignment
 from hub.ocpi.datatypes import Role
-from simulators.messages import Received, Reply
+from party.messages import Received, Reply
 from tests.charging_profiles.test_sweep import left, somebody_has_looked, state
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given

@@ -12,7 +12,7 @@ from charging_profiles import tasks
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
-from simulators.messages import Received, Reply
+from party.messages import Received, Reply
 from tests.running_hub import changed_setting, new_party
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
 

@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, FspKind
 from hub.ocpi.datatypes import Role
+from party.messages import Reply
 from sessions.models import Session
-from simulators.messages import Reply
 from tests.flex.agreements import agree
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, Actor, Cast, code

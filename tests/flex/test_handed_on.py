@@ -9,9 +9,9 @@ from hub.erasure import Driver, Eraser
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from party.messages import Reply
 from sessions.handed_on import HandedOn
 from sessions.models import Session
-from simulators.messages import Reply
 from tests.flex.agreements import agree
 from tests.running_hub import new_party
 from tests.scripted import SENDER, Actor, code

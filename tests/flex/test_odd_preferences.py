@@ -9,7 +9,7 @@ import pytest
 
 from flex.models import PreferenceCopy
 from hub.ocpi.datatypes import Role
-from simulators.messages import Reply
+from party.messages import Reply
 from tests.flex.agreements import agree
 from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until

@@ -17,8 +17,8 @@ from flex.models import FspAssignment, PreferenceCopy
 from flex.tasks import forget_left_behind
 from hub.models import Delivery
 from hub.ocpi.party import PartyId
+from party.messages import Received, Reply
 from sessions.models import Session
-from simulators.messages import Received, Reply
 from tests.flex.agreements import agree
 from tests.running_hub import changed_setting
 from tests.scripted import Actor, code

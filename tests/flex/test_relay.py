@@ -9,8 +9,8 @@ from flex import relay
 from flex.models import PreferenceCopy
 from hub.models import Agreement, Delivery
 from hub.ocpi.datatypes import Role
+from party.messages import Reply
 from sessions.models import Session
-from simulators.messages import Reply
 from tests.flex.agreements import agree
 from tests.hub.strangers import until
 from tests.scripted import SENDER, Actor, code

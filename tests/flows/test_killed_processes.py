@@ -24,8 +24,8 @@ from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
 from hub.workers.process import QUEUES
 from locations.models import Location
+from party.messages import Received, Reply
 from sessions.models import Session
-from simulators.messages import Received, Reply
 from simulators.testing import Running
 from tests.flows.processes import HubProcesses
 from tests.hub.lists import Lists, location

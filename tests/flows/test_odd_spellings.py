@@ -17,8 +17,8 @@ from commands.models import Reservation
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from party.messages import Reply
 from sessions.models import Session
-from simulators.messages import Reply
 from tests import mutations
 from tests.flex.agreements import agree
 from tests.hub.strangers import Stranger, ask, raw

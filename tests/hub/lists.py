@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.ocpi.party import PartyId
-from simulators.messages import Received
+from party.messages import Received
 from tests.hub.strangers import Stranger, raw
 
 Document = dict[str, Any]

@@ -20,7 +20,7 @@ from hub import onboarding
 from hub.models import Party, Platform
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
-from simulators.connection import Connection
+from party.connection import Connection
 from tests.hub.strangers import OFFERS, Reply, Stranger, send
 from tests.running_hub import RunningHub, new_party
 

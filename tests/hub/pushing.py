@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from hub.models import StaleCopy
 from hub.ocpi.party import PartyId
-from simulators.messages import Received
+from party.messages import Received
 from simulators.testing import Running
 from tests.hub.strangers import Reply, Stranger, ask, until
 from tests.running_hub import RunningHub

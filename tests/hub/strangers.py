@@ -15,9 +15,8 @@ from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.headers import authorization
 from hub.ocpi.modules import INTERFACES
 from hub.ocpi.party import PartyId
-from simulators.faults import Switches
-from simulators.messages import Received
-from simulators.ocpi_platform import Platform
+from party.messages import Received
+from simulators.faulty_platform import FaultyPlatform
 from simulators.testing import PATIENCE, Running
 from tests.running_hub import RunningHub, new_party
 
@@ -39,7 +38,7 @@ def raw(body: bytes = OK, status: int = 200, **headers: str) -> web.Response:
 Says = Callable[[Received], web.Response | Awaitable[web.Response]]
 
 
-class Stranger(Platform):
+class Stranger(FaultyPlatform):
     """Offers modules and answers every routed message as `says` tells it to."""
 
     def __init__(
@@ -57,7 +56,7 @@ class Stranger(Platform):
         self.says: Says = self.says_yes
         self.got: list[Received] = []
         if not listens:
-            del self._modules["hubclientinfo", "receiver"]
+            del self.modules["hubclientinfo", "receiver"]
         for module, role in offers:
             self.serve(module, role, {})
 
@@ -71,11 +70,9 @@ class Stranger(Platform):
         """What it says unless told otherwise."""
         return raw()
 
-    async def _answer_message(
-        self, request: web.BaseRequest, message: Received, switches: Switches
-    ) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest, message: Received) -> web.StreamResponse:
         if message.module in {"versions", "credentials", "hubclientinfo"}:
-            return await super()._answer_message(request, message, switches)
+            return await super().respond(request, message)
         self.got.append(message)
         answer = self.says(message)
         return answer if isinstance(answer, web.Response) else await answer

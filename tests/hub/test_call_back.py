@@ -59,7 +59,7 @@ def test_bytes_that_are_no_text_are_3001(hub, body):
     async def answer(request):
         return web.Response(body=body, content_type="application/json")
 
-    newcomer.stranger._protocol.request_handler = answer
+    newcomer.stranger.listening.handler = answer
     assert newcomer.post().said == (200, 3001)
     assert is_as_it_was(newcomer)
 
@@ -169,8 +169,8 @@ def test_a_versions_endpoint_behind_a_redirect_for_its_slash_is_found(hub):
         raise_to = f"{request.rel_url.raw_path}/"
         return web.Response(status=307, headers={"Location": raise_to})
 
-    before = newcomer.stranger._answer
-    newcomer.stranger._protocol.request_handler = answer
+    before = newcomer.stranger.listening.handler
+    newcomer.stranger.listening.handler = answer
     assert newcomer.post().said == (200, 1000)
 
 

@@ -16,7 +16,7 @@ from hub.models import Party, Platform, TokenForm
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
-from simulators.messages import Received, Reply
+from party.messages import Received, Reply
 from simulators.testing import Running
 from tests.hub.commands.calling import run
 from tests.hub.newcomer import Newcomer
@@ -52,7 +52,7 @@ class Host:
         async def answer(message: Received) -> Reply:
             return reply
 
-        self.running.simulator._modules["credentials", "sender"][method] = answer
+        self.running.simulator.modules["credentials", "sender"][method] = answer
 
     def asked(self, method: str) -> list[Received]:
         return self.running.received(module="credentials", method=method)
@@ -129,7 +129,7 @@ def test_token_b_opens_versions_and_credentials_alone_until_the_post_is_answered
             seen[path] = answer.http_status
         return Reply(status_code=3001, message="It was only a test.")
 
-    host.running.simulator._modules["credentials", "sender"]["POST"] = post
+    host.running.simulator.modules["credentials", "sender"]["POST"] = post
     assert "It was only a test." in refused(host)
     assert list(seen.values()) == [200, 200, 401]
     assert nothing_is_here(host)
@@ -173,7 +173,7 @@ def test_without_modules_or_credentials_nothing_is_posted(hub):
     assert "no module to exchange" in refused(bare)
     closed = Host(hub, hub.running(Stranger(Role.CPO)))
     token = closed.token()
-    del closed.running.simulator._modules["credentials", "sender"]
+    del closed.running.simulator.modules["credentials", "sender"]
     assert "no credentials endpoint" in refused(closed, token)
     assert not bare.asked("POST")
     assert nothing_is_here(bare)

@@ -51,8 +51,7 @@ def test_a_dead_receiver_is_4003_with_http_200(hub, cpo):
 
 def test_a_receiver_that_hangs_up_is_4003(hub, cpo, emsp):
     async def hangs_up(message):
-        for transport in list(emsp.simulator._protocol.connections):
-            transport.transport.close()
+        emsp.simulator.listening.hang_up()
         return raw()
 
     emsp.simulator.says = hangs_up

@@ -15,8 +15,8 @@ from hub.models import HandshakeTurn, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import NotAuthenticated
 from hub.ocpi.headers import authorization
-from simulators.messages import Received
-from simulators.messages import Reply as Answers
+from party.messages import Received
+from party.messages import Reply as Answers
 from tests.hub.newcomer import CREDENTIALS, Newcomer, at_once, platform_of
 from tests.hub.strangers import Reply, Stranger, ask, send, until
 from tests.running_hub import new_party
@@ -37,17 +37,15 @@ class Stalled:
         body = newcomer.credentials()
         self._called, self._gate = threading.Event(), threading.Event()
         self._answers: list[Reply] = []
-        usual, header = newcomer.stranger._answer_message, authorization(body["token"])
+        usual, header = newcomer.stranger.respond, authorization(body["token"])
 
-        async def answer(
-            request: web.BaseRequest, message: Received, switches: Any
-        ) -> web.StreamResponse:
+        async def answer(request: web.BaseRequest, message: Received) -> web.StreamResponse:
             if message.headers["Authorization"] == header:
                 self._called.set()
                 await asyncio.to_thread(self._gate.wait, 20)
-            return await usual(request, message, switches)
+            return await usual(request, message)
 
-        newcomer.stranger._answer_message = answer  # type: ignore[method-assign]
+        newcomer.stranger.respond = answer  # type: ignore[method-assign]
         arguments = (newcomer.hub, method, CREDENTIALS, newcomer.token)
         content = json.dumps(body).encode()
         self._thread = threading.Thread(
@@ -196,7 +194,7 @@ class Host:
     def during_put(self, act: Any) -> list[Any]:
         """Call `act` with the TOKEN_B while the hub waits for the answer; what it returns."""
         done: list[Any] = []
-        module = self.running.simulator._modules["credentials", "sender"]
+        module = self.running.simulator.modules["credentials", "sender"]
         usual = module["PUT"]
 
         async def put(message: Received) -> Answers:
@@ -309,7 +307,7 @@ def test_an_invitation_made_during_a_handshake_that_fails_is_good(hub):
         newest.append(invitation.token)
         return Answers(status_code=3000, message="Not today.")
 
-    running.simulator._modules["credentials", "sender"]["POST"] = post
+    running.simulator.modules["credentials", "sender"]["POST"] = post
     with pytest.raises(registration.CannotConnect, match="Not today"):
         registration.connect(running.versions_url, running.simulator.invite(), invited=invited)
     assert hub.http("GET", "/ocpi/versions", newest[0]).status_code == 200

@@ -10,7 +10,7 @@ from hub.models import Agreement, Party
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
-from simulators.messages import Received
+from party.messages import Received
 from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import OFFERS, Stranger, ask, send, token_of, until
 from tests.running_hub import new_party

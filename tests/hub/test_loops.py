@@ -230,7 +230,7 @@ def test_a_proxy_between_two_calls_of_the_hub_is_seen_through(hub, emsp):
         )
         return web.Response(body=answer.body, status=answer.status, content_type="application/json")
 
-    cpo.simulator._protocol.request_handler = relay
+    cpo.simulator.listening.handler = relay
     answer = ask(hub, emsp, "GET", "sender/locations", to=cpo)
     assert answer.said == (200, 4000)
     assert "come back" in answer.envelope["status_message"]

@@ -17,7 +17,7 @@ from hub.models import DrainLease, Party, StaleCopy
 from hub.ocpi.datatypes import Role
 from hub.record.models import Message
 from locations.models import Location
-from simulators.messages import Received
+from party.messages import Received
 from simulators.testing import Running
 from tests.hub.pushing import (
     HUB,

@@ -56,7 +56,7 @@ def test_the_hub_sends_the_new_token_b_from_now_on(hub, registered, other):
 
 
 def test_the_endpoints_are_fetched_again(hub, registered, other):
-    del registered.stranger._modules["tokens", "sender"]
+    del registered.stranger.modules["tokens", "sender"]
     registered.stranger.serve("nltnm-new", SENDER, {})
     assert registered.put().said == (200, 1000)
     assert ask(hub, other, "GET", "sender/tokens", to=registered.party).said == (200, 4000)
@@ -117,17 +117,17 @@ def test_the_form_of_tokens_follows_the_put(hub, registered):
 FAILURES = {
     "versions fail": lambda n: n.running.set_faults(http_500=True),
     "gone": lambda n: n.running.set_faults(gone=True),
-    "no module": lambda n: n.stranger._modules.clear(),
+    "no module": lambda n: n.stranger.modules.clear(),
 }
 
 
 @pytest.mark.parametrize("break_it", FAILURES.values(), ids=FAILURES)
 def test_a_failed_call_back_keeps_the_old_registration(hub, registered, other, break_it):
-    old, modules = registered.token, dict(registered.stranger._modules)
+    old, modules = registered.token, dict(registered.stranger.modules)
     break_it(registered)
     assert registered.put().said in {(200, 3001), (200, 3003)}
     registered.running.clear_faults()
-    registered.stranger._modules.update(modules)
+    registered.stranger.modules.update(modules)
     assert registered.token == old
     assert registered.opens(old)
     assert ask(hub, other, "GET", f"sender/{CUSTOM}", to=registered.party).said == (200, 1000)

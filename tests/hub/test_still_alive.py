@@ -15,8 +15,7 @@ from hub.directory import holder
 from hub.models import Party, Platform, PlatformHealth
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
-from simulators.faults import Switches
-from simulators.messages import Received
+from party.messages import Received
 from simulators.testing import Running
 from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import Stranger, ask, raw, until
@@ -29,15 +28,13 @@ class Checked(Stranger):
     versions_status = 200
     holds = False
 
-    async def _answer_message(
-        self, request: web.BaseRequest, message: Received, switches: Switches
-    ) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest, message: Received) -> web.StreamResponse:
         is_check = message.module == "versions" and not message.parts
         while is_check and self.holds:  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         if is_check and self.versions_status != 200:
             return raw(b"<html>", self.versions_status)
-        return await super()._answer_message(request, message, switches)
+        return await super().respond(request, message)
 
 
 @pytest.fixture

@@ -271,8 +271,7 @@ def test_what_comes_instead_of_versions_is_named(hub, body, kind, words):
     async def answer(request: web.BaseRequest) -> web.Response:
         return web.Response(body=body, content_type=kind)
 
-    assert newcomer.stranger._protocol is not None
-    newcomer.stranger._protocol.request_handler = answer
+    newcomer.stranger.listening.handler = answer
     refused = newcomer.post()
     assert refused.said == (200, 3001)
     message = refused.envelope["status_message"]

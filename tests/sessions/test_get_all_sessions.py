@@ -9,8 +9,8 @@ from flex.models import FspAssignment
 from hub.models import Agreement
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from party.messages import Reply
 from sessions.models import Session
-from simulators.messages import Reply
 from tests.flex.agreements import agree
 from tests.hub.strangers import until
 from tests.scripted import Actor, code

@@ -1,7 +1,7 @@
 """GET of Sessions through the hub, on both interfaces (mod_sessions)."""
 
 from hub.ocpi.errors import NotFound
-from simulators.messages import Reply
+from party.messages import Reply
 from tests.scripted import Exactly, code
 
 

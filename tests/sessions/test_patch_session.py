@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from party.messages import Reply
 from sessions.models import Session
-from simulators.messages import Reply
 from tests.scripted import code
 
 LATER = "2026-03-01T11:00:00Z"

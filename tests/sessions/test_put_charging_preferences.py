@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flex.models import PreferenceCopy
-from simulators.messages import Reply
+from party.messages import Reply
 from tests.scripted import Exactly, code
 
 pytestmark = pytest.mark.unmeasured

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from hub.ocpi.errors import InvalidParameters
+from party.messages import Received, Reply
 from sessions.models import Session
-from simulators.messages import Received, Reply
 from tests.scripted import Exactly, code
 
 PERIOD = {"start_date_time": "2026-03-01T10:00:00Z", "dimensions": [{"type": "TIME", "volume": 1}]}

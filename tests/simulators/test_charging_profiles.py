@@ -13,9 +13,9 @@ from charging_profiles.objects import (
     ProfileResult,
 )
 from hub.ocpi.party import PartyId
+from party.callbacks import CommandRefused
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
-from simulators.profile_commands import CommandRefused
 from simulators.testing import Running
 from tests.simulators.conftest import start
 
@@ -33,11 +33,11 @@ def profile(*limits: str) -> ChargingProfile:
 
 
 def put(emsp: Running[Emsp], session_id: str, wanted: ChargingProfile) -> ProfileResult:
-    return emsp.run(emsp.simulator.commands.put(session_id, CPO, wanted))
+    return emsp.run(emsp.simulator.profiles.put(session_id, CPO, wanted))
 
 
 def active(emsp: Running[Emsp], session_id: str) -> list[str]:
-    result = emsp.run(emsp.simulator.commands.get_active(session_id, CPO, 3600))
+    result = emsp.run(emsp.simulator.profiles.get_active(session_id, CPO, 3600))
     assert result.profile is not None
     periods = result.profile.charging_profile.charging_profile_period
     return [str(period.limit) for period in periods]
@@ -52,7 +52,7 @@ def test_put_get_and_delete(connected: None, cpo: Running[Cpo], emsp: Running[Em
     assert active(emsp, session.id) == ["16"]
     assert put(emsp, session.id, profile("0", "8", "32")).result == "ACCEPTED"
     assert active(emsp, session.id) == ["0", "8", "16"]
-    cleared = emsp.run(emsp.simulator.commands.delete(session.id, CPO))
+    cleared = emsp.run(emsp.simulator.profiles.delete(session.id, CPO))
     assert cleared.result == "ACCEPTED"
     assert active(emsp, session.id) == ["16"]
 
@@ -61,7 +61,7 @@ def test_there_is_nothing_to_delete(
     connected: None, cpo: Running[Cpo], emsp: Running[Emsp]
 ) -> None:
     session = start(cpo)
-    assert emsp.run(emsp.simulator.commands.delete(session.id, CPO)).result == "UNKNOWN"
+    assert emsp.run(emsp.simulator.profiles.delete(session.id, CPO)).result == "UNKNOWN"
 
 
 def test_too_many_periods_are_rejected_by_the_evse(
@@ -118,7 +118,7 @@ def test_a_local_change_is_told_to_who_has_set_a_profile(
     cpo.run(cpo.simulator.set_site_limit(20))
     (message,) = emsp.wait_for_message(module="chargingprofiles", method="PUT")
     assert message.parts == (steered.id,)
-    (update,) = emsp.simulator.commands.updates[steered.id.upper()]
+    (update,) = emsp.simulator.profiles.updates[steered.id.upper()]
     assert [str(p.limit) for p in update.charging_profile.charging_profile_period] == ["10"]
     assert update.charging_profile.duration == 3600
     # The other car leaves, and the whole site is free again.
@@ -131,7 +131,7 @@ def test_after_a_delete_nobody_is_told(
 ) -> None:
     session = start(cpo)
     put(emsp, session.id, profile("16"))
-    emsp.run(emsp.simulator.commands.delete(session.id, CPO))
+    emsp.run(emsp.simulator.profiles.delete(session.id, CPO))
     assert session.profile_senders == {}
 
 
@@ -183,7 +183,7 @@ def test_results_twice_late_or_never(
     assert first.parts == second.parts != third.parts
     cpo.set_faults(late_result=0, silent_after_accepted=True)
     with pytest.raises(TimeoutError):
-        emsp.run(emsp.simulator.commands.put(session.id, CPO, profile("10")), timeout=0.3)
+        emsp.run(emsp.simulator.profiles.put(session.id, CPO, profile("10")), timeout=0.3)
     assert len(emsp.received(module="chargingprofiles", method="POST")) == 3
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from hub.ocpi.errors import NoMatchingEndpoints
 from hub.ocpi.party import PartyId
+from party.registration import RegistrationFailed
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
-from simulators.registration import RegistrationFailed
 from simulators.testing import Running
 from tests.simulators.conftest import start
 from tests.simulators.test_platform import get

@@ -9,10 +9,10 @@ import pytest
 
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.party import PartyId
+from party.messages import Reply
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.listener import Listener
-from simulators.messages import Reply
 from simulators.testing import Running
 
 CPO, EMSP = PartyId("NL", "CPO"), PartyId("DE", "MSP")

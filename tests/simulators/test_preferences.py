@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from party.messages import moment
 from sessions.objects import ChargingPreferences, ProfileType
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp, preferences
-from simulators.messages import moment
 from simulators.testing import Running
 from tests.simulators.conftest import start, wishes
 from tests.simulators.test_platform import get

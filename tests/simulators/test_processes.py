@@ -16,7 +16,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from simulators import demo, memory
+from party import memory
+from simulators import demo
 from simulators.cpo import Cpo
 from simulators.demo import PROJECT
 from simulators.emsp import Emsp

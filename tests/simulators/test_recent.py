@@ -1,7 +1,7 @@
 """What a simulator keeps has an end."""
 
-from simulators import recent
-from simulators.recent import Recent
+from party import recent
+from party.recent import Recent
 
 
 def test_the_oldest_entry_is_forgotten() -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from hub.ocpi.party import PartyId
+from party.registration import RegistrationFailed
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
-from simulators.registration import RegistrationFailed
 from simulators.testing import Running
 
 

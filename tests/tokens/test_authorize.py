@@ -305,7 +305,7 @@ def test_only_emsps_with_an_agreement_that_offer_it_are_asked(hub, crowd):
     asking = hub.join(Stranger(Role.CPO))
     strangers = [hub.join(Stranger(role)) for role in (Role.CPO, Role.NSP, Role.SCSP)]
     without = hub.join(Stranger(Role.EMSP, offers=[("tokens", "RECEIVER")]))
-    assert (("tokens", SENDER)) not in without.simulator._modules
+    assert (("tokens", SENDER)) not in without.simulator.modules
     one, other = asking.simulator.party, crowd["bob"].simulator.party
     row = Agreement.objects.create(
         country_code_a=one.country_code,

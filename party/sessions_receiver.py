@@ -1,19 +1,17 @@
 """Sessions as an eMSP or SCSP keeps them (mod_sessions, Receiver Interface)."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
-from hub.ocpi.datatypes import decode, utc
+from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
+from party.messages import Handler, Received, Reply
+from party.recent import Recent
 from sessions.objects import Session
-from simulators.clock import SessionClock
-from simulators.messages import Handler, Received, Reply
-from simulators.recent import Recent
 
 
-class KeptSessions:
+class SessionsReceiver:
     """The Sessions that were pushed, by their ids; `on_session` hears of every change."""
 
     def __init__(self, on_session: Callable[[dict[str, Any]], None]) -> None:
@@ -62,11 +60,6 @@ class KeptSessions:
 def owner(session: dict[str, Any]) -> PartyId:
     """The CPO of a Session."""
     return PartyId.of(session["country_code"], session["party_id"])
-
-
-def clock(session: dict[str, Any], speed_up: float) -> SessionClock:
-    """The simulated time of a Session; see SessionClock."""
-    return SessionClock(utc(datetime.fromisoformat(session["start_date_time"])), speed_up)
 
 
 def is_active(session: dict[str, Any]) -> bool:

@@ -8,10 +8,10 @@ import msgspec
 
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
-from simulators import registration
-from simulators.connection import Connection
-from simulators.ocpi_platform import Platform
-from simulators.registration import RegistrationFailed
+from party import registration
+from party.connection import Connection
+from party.ocpi_platform import Platform
+from party.registration import RegistrationFailed
 
 
 class Remembered(msgspec.Struct):

@@ -1,20 +1,32 @@
-"""One HTTP client for all calls of a simulator (transport_and_format, Request format)."""
+"""The calling side of a platform: one HTTP client for all its calls (transport_and_format)."""
 
-import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
 from hub.ocpi import headers as names
 from hub.ocpi.party import PartyId
-from simulators.connection import Connection
-from simulators.faults import Switches
-from simulators.messages import Answered, to_json
+from party.connection import Connection
+from party.messages import Answered, to_json
+
+Routing = tuple[PartyId | None, PartyId]
 
 
-class Calls:
+class TooLong(Exception):
+    """The answer has more bytes than were to be read."""
+
+
+class HttpAnswer(NamedTuple):
+    """An answer as it came: header names in lower case, several of one name joined by commas."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
     """Sends messages over kept-alive connections; follows no redirect."""
 
     def __init__(self) -> None:
@@ -38,33 +50,28 @@ class Calls:
         url: str,
         *,
         connection: Connection,
-        routing: tuple[PartyId | None, PartyId] | None = None,
-        switches: Switches | None = None,
+        routing: Routing | None = None,
         body: Any = msgspec.UNSET,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str | None] | None = None,
         within: float = 30.0,
     ) -> Answered:
-        """Send one message to an absolute URL with the tokens of `connection`.
+        """Send one message to an absolute URL with the token of `connection`.
 
         `routing` is (to, from); None for the Configuration Modules, which are not routed. `body`
         is an object, or bytes that go out as they are. `headers` replace or, where None, remove
         single headers. A network failure raises aiohttp.ClientError; TimeoutError when no answer
         has come `within` seconds.
         """
-        if self._http is None:
-            raise RuntimeError("the simulator has not been started")
-        switches = switches or Switches()
         sent = {
             "Authorization": names.authorization(
                 connection.sends, base64_encoded=connection.base64_encoded
-            )
+            ),
+            names.REQUEST_ID: names.new_id(),
+            names.CORRELATION_ID: names.new_id(),
         }
-        if not switches.no_message_ids:
-            sent[names.REQUEST_ID] = secrets.token_hex(16)
-            sent[names.CORRELATION_ID] = secrets.token_hex(16)
-        if routing is not None and not switches.no_routing_headers:
-            sent |= routing_headers(routing[0], routing[1], lowercase=switches.lowercase_ids)
+        if routing is not None:
+            sent |= routing_headers(*routing)
         content: bytes | None = None
         if body is not msgspec.UNSET:
             content = body if isinstance(body, bytes) else to_json(body)
@@ -74,7 +81,7 @@ class Calls:
                 sent.pop(name, None)
             else:
                 sent[name] = value
-        async with self._http.request(
+        async with self._started.request(
             method,
             url,
             params=query,
@@ -85,13 +92,47 @@ class Calls:
         ) as answer:
             return Answered(answer.status, answer.headers, _envelope(await answer.read()))
 
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        within: float = 30.0,
+        at_most: int = 100_000_000,
+    ) -> HttpAnswer:
+        """Send exactly this; TooLong for an answer of more than `at_most` bytes, else as `send`."""
+        async with self._started.request(
+            method,
+            url,
+            data=body or None,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=within),
+            allow_redirects=False,
+        ) as answer:
+            parts, length = [], 0
+            async for part in answer.content.iter_any():
+                parts.append(part)
+                length += len(part)
+                if length > at_most:
+                    raise TooLong(f"The answer is larger than {at_most} bytes.")
+            came = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+            return HttpAnswer(answer.status, came, b"".join(parts))
 
-def routing_headers(to: PartyId | None, from_: PartyId, *, lowercase: bool) -> dict[str, str]:
+    @property
+    def _started(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            raise RuntimeError("the platform has not been started")
+        return self._http
+
+
+def routing_headers(to: PartyId | None, from_: PartyId) -> dict[str, str]:
     """OCPI-to and OCPI-from; without a receiver the TO headers are left out."""
     sent = {names.FROM_COUNTRY_CODE: from_.country_code, names.FROM_PARTY_ID: from_.party_id}
     if to is not None:
         sent |= {names.TO_COUNTRY_CODE: to.country_code, names.TO_PARTY_ID: to.party_id}
-    return {name: value.lower() for name, value in sent.items()} if lowercase else sent
+    return sent
 
 
 def _envelope(text: bytes) -> dict[str, Any] | None:

@@ -4,10 +4,10 @@ from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from simulators.messages import Handler, Received, Reply
+from party.messages import Handler, Received, Reply
 
 
-class KnownClients:
+class HubClientInfoReceiver:
     """The ClientInfo objects that were pushed, by party and role."""
 
     def __init__(self) -> None:

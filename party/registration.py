@@ -10,11 +10,11 @@ from hub.ocpi.configuration import VERSION, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import MethodNotAllowed, UnableToUseClientApi, UnsupportedVersion
 from hub.ocpi.party import PartyId
-from simulators.connection import Connection
-from simulators.messages import Answered, Handler, Received, Reply
+from party.connection import Connection
+from party.messages import Answered, Handler, Received, Reply
 
 if TYPE_CHECKING:
-    from simulators.ocpi_platform import Platform
+    from party.ocpi_platform import Platform
 
 T = TypeVar("T")
 

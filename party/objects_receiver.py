@@ -6,14 +6,14 @@ import msgspec
 
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters, NotFound
-from simulators.messages import Handler, Received, Reply
-from simulators.recent import Recent
+from party.messages import Handler, Received, Reply
+from party.recent import Recent
 
 # A part of a Location: where it stands in its parent, and the field that names it.
 _PARTS = (("evses", "uid"), ("connectors", "id"))
 
 
-class KeptObjects:
+class ObjectsReceiver:
     """What was pushed, whole, by country_code, party_id and id; parts are changed in place."""
 
     def __init__(self, kind: type[msgspec.Struct]) -> None:

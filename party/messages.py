@@ -1,4 +1,4 @@
-"""What a simulator receives and answers (transport_and_format, Request and Response format)."""
+"""What a platform receives and answers (transport_and_format, Request and Response format)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from hub.ocpi.datatypes import check_json, decode, ocpi_now
 from hub.ocpi.envelope import SUCCESS
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from simulators.connection import Connection
+from party.connection import Connection
 
 T = TypeVar("T")
 # types: number is a JSON number; msgspec's default would write a Decimal as a string.
@@ -43,7 +43,7 @@ class Received:
         return msgspec.json.decode(self.body)
 
     def read(self, expected: type[T]) -> T:
-        """The body as an OCPI object; NotJson or InvalidParameters when it is none."""
+        """The body as an OCPI object; NotJson or InvalidParameters when it is not one."""
         return decode(self.body, expected)
 
     def as_json(self) -> dict[str, Any]:
@@ -92,6 +92,12 @@ class Answered(NamedTuple):
     def is_success(self) -> bool:
         """HTTP 2xx and 1xxx."""
         return self.http_status < 300 and 1000 <= (self.status_code or 0) <= 1999
+
+    @property
+    def summary(self) -> str:
+        """For people: both codes and the message."""
+        said = (self.envelope or {}).get("status_message") or "no reason given"
+        return f"HTTP {self.http_status}, OCPI {self.status_code}: {said}"
 
 
 Later = Callable[[], Awaitable[None]]
