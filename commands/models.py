@@ -13,12 +13,12 @@ from hub.ocpi.party import PartyId
 # So long after its end it may still be cancelled: clocks differ, and so does what is an end.
 KNOWN_AFTER_END: Final = timedelta(hours=1)
 LONGEST_ID: Final = 255
-# Of a RESERVE_NOW: there is no reservation, or it is as it was before.
+# Results of a RESERVE_NOW after which there is no reservation, or the one that was there before.
 _REFUSING: Final = frozenset(CommandResultType) - {
     CommandResultType.ACCEPTED,
     CommandResultType.CANCELED_RESERVATION,
 }
-# Of a CANCEL_RESERVATION: there is no reservation any more.
+# Results of a CANCEL_RESERVATION after which there is no reservation any more.
 _CANCELLING: Final = frozenset(
     {
         CommandResultType.ACCEPTED,
@@ -41,9 +41,9 @@ class Reservation(models.Model):
     expiry_date = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField(default=timezone.now)
     key = models.CharField(max_length=32, blank=True)
-    # Of those that this one has replaced: the CPO may cancel it on any of these URLs.
+    # Keys of the reservations that this one has replaced: the CPO may cancel it on their URLs, too.
     former_keys = ArrayField(models.CharField(max_length=32), default=list, blank=True)
-    # Of CANCEL_RESERVATIONs that the CPO has taken.
+    # Keys of the CANCEL_RESERVATIONs that the CPO has taken.
     cancel_keys = ArrayField(models.CharField(max_length=32), default=list, blank=True)
 
     class Meta:

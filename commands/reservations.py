@@ -80,6 +80,6 @@ def named(reservation_id: Any) -> str:
 
 
 def _key(response_url: Any) -> str:
-    """Of the URL that the hub has put into a command; empty when there is none."""
+    """The key of the URL that the hub has put into a command; empty when there is none."""
     url, ours = heads.text(response_url), callbacks.hub_url("")
     return url.removeprefix(ours) if url.startswith(ours) else ""

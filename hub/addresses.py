@@ -37,7 +37,7 @@ def is_allowed(address: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_link_local(address: str) -> bool:
-    """Of no party ever: where clouds tell their machines' secrets (RFC 3927; RFC 4291, 2.5.6)."""
+    """No party has such an address; clouds tell secrets there (RFC 3927; RFC 4291, 2.5.6)."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     wrapped = None if isinstance(ip, ipaddress.IPv4Address) else ip.ipv4_mapped
     return (wrapped or ip).is_link_local

@@ -148,7 +148,7 @@ class Protocol(HttpToolsProtocol):
         # Between two requests and in a head, or behind a head: in a body and its trailers.
         self._in_body = False
         self._begun = False
-        # Of what has arrived: what certainly is of no use yet, and what a head may have at most.
+        # Bytes: those without a whole head yet, the most that this head can have, the last packet.
         self._unread = self._most = self._packet = 0
         # No more is read; a refusal is the last answer; the other side was given time to see it.
         self._is_over = self._is_refused = self._has_lingered = False

@@ -118,13 +118,13 @@ def rewrite_response_url(
 
 
 def end(keys: Iterable[str], sender: PartyId) -> None:
-    """Of a message that its receiver has not taken: nobody has a use for its URLs."""
+    """End the URLs of a message that its receiver has not taken: nobody can use them."""
     ended, _ = ForwardedUrl.objects.filter(pk__in=list(keys)).delete()
     quotas.add(str(sender), What.URLS, -ended)
 
 
 def _key_for(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
-    """Of the hub's URL for a party's; None for one of the hub's, which a result tells back."""
+    """The key of the hub's URL for a party's; None for a URL of the hub, which a result repeats."""
     try:
         check_response_url(target)
     except loops.LeadsHere:

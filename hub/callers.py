@@ -80,7 +80,7 @@ class FirstOfMinute:
         if group in self._seen:
             return minute, group, False
         if len(self._seen) >= self.MOST:
-            # Of a crowd that size nobody reads single addresses.
+            # Nobody reads single addresses of a crowd of that size.
             group = OTHERS
             if group in self._seen:
                 return minute, group, False

@@ -65,7 +65,7 @@ class PlatformEntry:
     pushes_per_second: float | None = None
     is_strict: bool = False
     requests_per_second: float | None = None
-    # Of one that leaves out what deviates: since when it is here; None for the others.
+    # For a platform that leaves out what deviates: since when it is here; None for the others.
     leaves_out_since: datetime | None = None
     is_aggregator: bool = False
     claims: tuple[PartyId, ...] = ()
@@ -277,7 +277,7 @@ def _entry(
 
 
 def _parties_of(rows: Rows, platforms: dict[int, PlatformEntry]) -> dict[PartyId, PartyEntry]:
-    """Of the platforms that were read; what is only claimed is nobody here."""
+    """The parties of the platforms that were read, without those that are only claimed."""
     roles: dict[PartyId, list[Party]] = {}
     for party in rows.parties:
         roles.setdefault(party.identity, []).append(party)

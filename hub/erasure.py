@@ -235,7 +235,7 @@ class Eraser:
     # --- Is it this driver? ---------------------------------------------------------------------
 
     def _is_bearer(self, bearer: Fields) -> bool:
-        """Of a Token or a CdrToken, also one that is spelled oddly."""
+        """Whether a Token or CdrToken, also an oddly spelled one, is the driver's."""
         uid, *contract_ids = self.driver.names
         if heads.text(bearer.get("contract_id")).upper() in contract_ids:
             return True

@@ -1,4 +1,4 @@
-"""Tells whoever minds this process that its event loop turns: a beat every ten seconds.
+"""Tells the runner or systemd that the event loop turns: a beat every ten seconds.
 
 All web processes share one socket, so nobody outside can ask one of them for /livez. Each tells it
 instead: the runner (stack/supervisor.py) through a pipe, systemd through sd_notify(3). Whoever

@@ -375,7 +375,7 @@ class Client:
                             server_hostname=origin.host if origin.is_tls else None,
                         )
                     except OSError as error:
-                        # Of several addresses what got furthest says most.
+                        # With several addresses, the call that got furthest says most.
                         if failure is None or isinstance(error, ssl.SSLError):
                             failure, failed_at = error, address
                     else:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.db import models
 from django.utils import timezone
 
-# Of what changed in this time there is little, whatever else there is.
+# Little has changed in this time, however much there is.
 LATELY: Final = timedelta(days=7)
 
 

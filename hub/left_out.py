@@ -114,7 +114,7 @@ def of_owner(
         if one.leaves_out_since is not None and one.id != platform.id
     ]
     now = _now(receivers, directory, told, by_receiver=by_receiver)
-    # Of owners that are parties here the counts are their own platforms', whoever else tells of
+    # The counts of owners that are parties here are their own platforms', also if others tell of
     # them, as an aggregator does.
     owners = {
         *own,

@@ -16,7 +16,7 @@ from hub import statements
 # Beyond these a number is told as "10,000+".
 MOST_COUNTED: Final = 10_000
 MOST_REFUSED: Final = 1_000
-# Of so many lanes the rows are counted: those where something has waited longest.
+# The rows of so many lanes are counted: of those where something has waited longest.
 MOST_LANES: Final = 200
 # The oldest of a lane is among its first rows, except one that was refused before.
 _FIRST: Final = 3
@@ -136,7 +136,7 @@ class Lane:
 
 
 def lanes(receiver_id: int | None = None) -> list[Lane]:
-    """Of all receivers, or of one; at most `MOST_LANES`, where something waits longest first."""
+    """The lanes of all receivers, or of one; at most `MOST_LANES`, the longest wait first."""
     asked = {
         "first": 0 if receiver_id is None else receiver_id,
         "last": _LAST if receiver_id is None else receiver_id,

@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 # Signed meter values name the uid inside (OCMF: ID), and no signature outlives its text.
 _LEFT_OUT: Final = ("authorization_reference", "remark", "signed_data")
 _KNOWN: Final = frozenset(CDR.__struct_fields__)
-# Of the CdrLocation of a driver who is paid for charging at home.
+# What is left out of the CdrLocation of a driver who is paid for charging at home.
 _HOME: Final = {
     "address": "erased",
     "city": "erased",

@@ -358,7 +358,7 @@ def _due_again(now: datetime) -> datetime:
 
 
 def _save(pull: Pull) -> None:
-    """All but what others write meanwhile: the lease, a wake-up, a push; a new wish stays too."""
+    """Save all fields except those that others write meanwhile; a newer wish stays, too."""
     pull.save(
         update_fields=[
             "state", "due_at", "is_requested", "is_full_wanted", "begun_at", "date_from",

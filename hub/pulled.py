@@ -113,7 +113,7 @@ def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold 
     pull.stored += len(news)
     pull.over_quota += len(left_out)
     pull.unchanged += len(objects) - len(news) - len(left_out)
-    # Of the objects themselves, as the party's filter sees them.
+    # The times of the objects themselves, as the party's filter sees them.
     latest = max(one.last_updated for one in objects)
     pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
     if pull.date_from is None and pull.module == "tariffs":

@@ -147,7 +147,7 @@ def refuse(party: str, what: What) -> None:
 
 
 def beyond(new: Mapping[Name, str], what: What) -> set[Name]:
-    """Of many that are new, each with its party, those that there is no room for; counts them."""
+    """Those of many new ones, each with its party, that exceed a quota; counts them."""
     by_party: dict[str, list[Name]] = {}
     for name, party in new.items():
         by_party.setdefault(party, []).append(name)

@@ -160,7 +160,7 @@ def _rows(
 def _mark(
     rows: Sequence[dict[str, Any]], module: str, entry: PartyEntry, directory: Directory
 ) -> int:
-    """Of those that a push would tell it."""
+    """Mark the objects that a push would tell it."""
     correlation_id = headers.new_id()
     changes = []
     for row in rows:

@@ -38,7 +38,7 @@ class Replay(models.Model):
     party_id = models.CharField(max_length=3)
     # None: everything that it may see.
     since = models.DateTimeField(null=True, blank=True)
-    # Of the directory, once the change is committed that began this.
+    # The version of the directory once the change that began this replay is committed.
     version = models.BigIntegerField(null=True)
     horizon = models.BigIntegerField(null=True)
     # What was marked last: `after` is a row of this module.
@@ -93,7 +93,7 @@ class Replay(models.Model):
 
     @classmethod
     def catch_up(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
-        """Of whoever comes now: what is pushed at this moment, or has been since it went."""
+        """Mark for a party that comes now what is being pushed, or has been since it went."""
         oldest = under_way_since()
         cls.begin(platform_id, identity, oldest if since is None else min(oldest, since))
 

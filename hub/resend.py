@@ -73,7 +73,8 @@ def again(ids: Iterable[int], by: str) -> Resent:
     return resent
 
 
-# Of a Session and of the driver's preferences the same row says both: one that waits goes before.
+# A Session and the driver's preferences share a key. A message is overtaken by a newer one that
+# waits, or that was delivered to the same address.
 _OVERTAKEN: Final = """
     SELECT old.id FROM hub_delivery AS old WHERE old.id = ANY(%s::bigint[]) AND EXISTS (
         SELECT FROM hub_delivery AS newer

@@ -111,7 +111,7 @@ Decision = Forward | Hub | Lookup | Ask
 BROADCAST: Final = frozenset({"locations", "tariffs", "tokens"})
 # GET All: what the hub combines "from different connected parties".
 LISTED: Final = BROADCAST | {"sessions", "cdrs"}
-# Of the ways that a snapshot of the directory has been asked for.
+# How many ways a snapshot of the directory remembers.
 _MOST_KNOWN: Final = 10_000
 _SENDER: Final = InterfaceRole.SENDER
 _RECEIVER: Final = InterfaceRole.RECEIVER

@@ -242,7 +242,7 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"]["OPTIONS"],
     "options": f"{DATABASES['default']['OPTIONS'].get('options', '')} {DATABASE_TIMEOUTS}".strip(),
 }
-# Of hub/statements.py; the ORM's own cursors never prepare, and with None psycopg does not either.
+# For hub/statements.py: the ORM's cursors never prepare, and with None psycopg does not either.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # Threads of one web process that run Django; each holds one database connection.
 DJANGO_THREADS = env.integer("DJANGO_THREADS", 8, least=2)

@@ -65,7 +65,7 @@ def _shared_with(
         return rows.exclude(owner__in=closed) if closed else rows
     shown = models.Q(owner__in=[owner for owner, may_see in visible.items() if may_see])
     if has_told:
-        # Of owners that are not parties here, what an aggregator with an agreement tells.
+        # What an aggregator with an agreement tells of owners that are not parties here.
         shown |= ~models.Q(told_by=ITS_OWNER) & ~models.Q(owner__in=closed)
     return rows.filter(shown)
 

@@ -86,9 +86,9 @@ class StoredObject(models.Model):
     empty, or the aggregator ("NL-NAP") that told it in its owner's stead: the owner's own word
     takes its place however old it is, and is never replaced by an aggregator's.
 
-    All writers of an object wait for each other by its name (`lock`), but for one: a whole object
-    that replaces what was broadcast, where no variants are, is one statement that locks one row.
-    `has_variants`, which whoever writes one sets first, keeps the two apart.
+    Writers lock the object's name first (`lock`). One case skips that lock: a whole PUT of the row
+    for everybody when `has_variants` is false, in one statement that locks this row. A writer of a
+    variant sets `has_variants` first, so the two cases cannot overlap.
     """
 
     # What tells one object from another, beside the audience.
@@ -109,7 +109,7 @@ class StoredObject(models.Model):
     told_by = models.CharField(
         max_length=6, blank=True, default=ITS_OWNER, db_default=ITS_OWNER, editable=False
     )
-    # Of a row for everybody: there may be rows for single parties beside it.
+    # In a row for everybody: there may be rows for single parties beside it.
     has_variants = models.BooleanField(default=False, db_default=False)
     # Whether the document differs from the text somewhere, and until when the one of the same row
     # did not: None when it always has, or does not. Who may hold it is told by this

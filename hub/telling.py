@@ -28,7 +28,7 @@ SECONDS: Final = 10.0
 
 @shared_task
 def advance() -> None:
-    """Tell on what was left by whoever pulled it; run by the clock, safe to run twice."""
+    """Tell what the puller has left untold; run by the clock, safe to run twice."""
     until = time.monotonic() + SECONDS
     for pk in Untold.objects.order_by("id").values_list("pk", flat=True):
         while tell(pk):

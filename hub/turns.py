@@ -9,7 +9,7 @@ from typing import Final
 
 from hub.lanes import Behalf, Lane
 
-# Of a pool's threads so many are never one platform's, nor all taken by lists.
+# The part of a pool's threads that neither one platform nor lists may take.
 _SPARE: Final = 0.25
 # What can be much: one place of a platform is for its other lanes.
 _BULK: Final = frozenset({Lane.FORWARD, Lane.READ, Lane.PUSH, Lane.COMMAND})

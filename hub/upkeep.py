@@ -30,7 +30,7 @@ def clean_up() -> None:
 
 @shared_task
 def keep_within_quota() -> None:
-    """Of messages that were given up no more bodies than each receiver may have."""
+    """Keep no more bodies of given up messages than each receiver may have."""
     resend.keep_within_quota()
 
 

@@ -57,7 +57,7 @@ class Part:
         return msgspec.json.encode(fields)
 
     def moments(self) -> Moments:
-        """Of it and all in it."""
+        """The times of it and of everything in it."""
         return {
             part.name: part.own for part in reversed(self.all()) if part.name or part is self
         } | {

@@ -34,7 +34,7 @@ class Supervisor:
         self.patience = patience
         self.failures = dict.fromkeys(children, 0)
         self.due: dict[Child, float] = {}
-        # Of children that beat: since when they are silent, and whether they have begun to.
+        # For children that beat: since when they are silent, and whether they have begun to beat.
         self.silent: dict[Child, float] = {}
         self.begun: dict[Child, bool] = {}
 

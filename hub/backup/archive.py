@@ -34,7 +34,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     postgresql: int
     dump_bytes: int
     dump_sha256: str
-    # Of the key that its credentials tokens are encrypted with.
+    # The fingerprint of the key that encrypts its credentials tokens.
     key_fingerprint: str
     migrations: list[str]
     tables: dict[str, int]

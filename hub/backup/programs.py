@@ -27,7 +27,7 @@ _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 def name() -> str:
-    """Of the hub's database."""
+    """The name of the hub's database."""
     return str(connection.settings_dict["NAME"])
 
 
@@ -46,7 +46,7 @@ def conninfo(database: str, *, password: bool = True) -> str:
 
 
 def _options() -> dict[str, str]:
-    """Of the connection, without the hub's timeouts: a COPY takes as long as it takes."""
+    """The options of the connection, without the hub's timeouts: a COPY may take long."""
     given = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if isinstance(v, str)}
     options = given.get("options", "").removesuffix(settings.DATABASE_TIMEOUTS).strip()
     return {**given, "options": options, "connect_timeout": str(CONNECT_SECONDS)}

@@ -151,7 +151,7 @@ def _check_tokens(tokens: Iterable[bytes], key: str | None) -> None:
 
 def _aside(db: Database, archive: Archive, wish: Wish, tell: Callable[[str], object]) -> str:
     new = f"{programs.name()[:50]}_restoring"
-    # Of a restoration that was killed.
+    # A restoration that was killed has left it.
     db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(new)))
     # From template0: what an operator has put into template1 may be in the dump too.
     db.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(new)))

@@ -9,7 +9,7 @@ from hub.conformance.probe import Call
 
 
 class Outcome(StrEnum):
-    """Of one rule."""
+    """What a check has found about one rule."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"

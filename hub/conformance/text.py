@@ -10,7 +10,7 @@ from hub.conformance.noted import Noted
 from hub.log import escaped
 
 WIDTH = 110
-# Of up to 200; all of them with `is_full`.
+# Deviations shown, of up to 200; all of them with `is_full`.
 MOST_NOTED = 30
 
 

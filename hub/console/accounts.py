@@ -45,7 +45,7 @@ class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # u
         return (*super().get_readonly_fields(request, obj), *may)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Of a superuser, its password too, only for superusers."""
+        """Only superusers change a superuser, or its password."""
         return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -53,7 +53,7 @@ class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # u
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
-        """Whoever made the account knows its password, so it must be replaced."""
+        """The maker of the account knows its password, so it must be replaced."""
         super().save_model(request, obj, form, change)
         if not change:
             OneTimePassword.objects.create(user=obj)

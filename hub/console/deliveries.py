@@ -108,7 +108,7 @@ class DeliveryAdmin(ReadOnlyTable):
 
     @column("again?")
     def again(self, delivery: Delivery) -> str:
-        """Of what was given up: whether its body is still there."""
+        """For a message that was given up: whether its body is still there."""
         if delivery.state not in GIVEN_UP:
             return ""
         return "yes" if delivery.is_kept else "no, its body is kept no more"
@@ -140,7 +140,7 @@ class DeliveryAdmin(ReadOnlyTable):
     # --- Sending again ----------------------------------------------------------------------------
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of what was given up and is still there."""
+        """Only for a message that was given up and whose body is still there."""
         return request.user.has_perm("hub.change_platform") and (
             object_id is None or resend.kept().filter(pk=object_id).exists()
         )

@@ -59,7 +59,7 @@ class InvitationForm(forms.Form):
 
     @property
     def identity(self) -> PartyId:
-        """Of a valid form."""
+        """The invited party, once the form is valid."""
         return PartyId.of(self.cleaned_data["country_code"], self.cleaned_data["party_id"])
 
     def invite(self) -> onboarding.Invitation | None:

@@ -229,7 +229,7 @@ class StaleCopyAdmin(ReadOnlyTable):
 
     @column("since")
     def since(self, copy: StaleCopy) -> SafeString | None:
-        """Of the first change that was not told, or was refused."""
+        """How long ago the first change came that was not told, or was refused."""
         return ago(copy.first_at)
 
     @column("what is sent")
@@ -255,7 +255,7 @@ class StaleCopyAdmin(ReadOnlyTable):
     # --- Trying again -----------------------------------------------------------------------------
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of what was refused."""
+        """Only for an object that was refused."""
         return request.user.has_perm("hub.change_platform") and (
             object_id is None
             or StaleCopy.objects.filter(pk=object_id, state=CopyState.REFUSED).exists()

@@ -54,7 +54,7 @@ class PartyAdmin(ReadOnlyTable):
 
     @column("problem")
     def problem_(self, party: Party) -> str:
-        """Of its platform; or that it has left by itself."""
+        """The problem of its platform, or that it has left by itself."""
         return "it has left" if party.is_withdrawn else problem_of(party.platform)
 
     @column("how it came", ordering="admission")
@@ -74,23 +74,23 @@ class PartyAdmin(ReadOnlyTable):
         return object_id is None or Party.objects.filter(pk=object_id).filter(**conditions).exists()
 
     def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of those that are not suspended."""
+        """Only for parties that are not suspended."""
         return request.user.has_perm("hub.change_party") and (
             object_id is None or self._is(object_id, is_suspended=False)
         )
 
     def has_resume_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of those that the operator suspended."""
+        """Only for parties that the operator suspended."""
         return request.user.has_perm("hub.change_party") and self._is(object_id, is_suspended=True)
 
     def has_agree_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of those that came uninvited, and are here."""
+        """Only for parties that came uninvited, and are here."""
         return request.user.has_perm("hub.change_party") and self._is(
             object_id, admission__in=BEYOND_INVITATION, is_withdrawn=False
         )
 
     def has_check_permission(self, request: HttpRequest, object_id: str) -> bool:
-        """Of those that are here."""
+        """Only for parties that are here."""
         return request.user.has_perm("hub.change_party") and self._is(
             object_id, platform__registered_at__isnull=False
         )
@@ -106,7 +106,7 @@ class PartyAdmin(ReadOnlyTable):
             return back(request, reverse("admin:hub_party_change", args=[party.pk]))
 
     def has_replay_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of those that can take it."""
+        """Only for parties that can take it."""
         return request.user.has_perm("hub.change_party") and self._is(
             object_id, status=ConnectionStatus.CONNECTED
         )

@@ -284,7 +284,7 @@ class PlatformAdmin(ReadOnlyTable):
         return request.user.has_perm("hub.add_platform")
 
     def has_registered_permission(self, request: HttpRequest, object_id: str) -> bool:
-        """Of a platform that is here."""
+        """Only for a platform that is here."""
         return (
             request.user.has_perm("hub.change_platform")
             and Platform.objects.filter(pk=object_id, registered_at__isnull=False).exists()
@@ -364,7 +364,7 @@ class PlatformAdmin(ReadOnlyTable):
     # --- Pulling --------------------------------------------------------------------------------
 
     def has_pull_now_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        """Of platforms with a list."""
+        """Only for platforms with a list."""
         return request.user.has_perm("hub.change_platform") and (
             object_id is None or Pull.objects.filter(platform=int(object_id)).exists()
         )

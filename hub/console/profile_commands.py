@@ -1,4 +1,4 @@
-"""Charging profile commands: who asked whom for what, how it ended, and why (design 6.1)."""
+"""Charging profile commands: who asked whom for what, how it ended, and why."""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString

@@ -25,7 +25,7 @@ class PullRows(ReadOnlyRows):
 
     @column("list")
     def list_(self, pull: Pull) -> str:
-        """Of which party and module."""
+        """The party and the module of the list."""
         return str(pull)
 
     @column("state")

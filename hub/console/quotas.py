@@ -63,7 +63,7 @@ class UsageAdmin(ReadOnlyTable):
 
     @column("used", ordering="number")
     def used_(self, usage: Usage) -> SafeString | str:
-        """Of how many."""
+        """How many are used, and of how many."""
         return used(usage)
 
     @column("counted")

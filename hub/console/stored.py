@@ -1,4 +1,4 @@
-"""What the hub keeps of its parties: Locations, Tariffs, Tokens and CDRs, to look at (design 4)."""
+"""What the hub keeps of its parties: Locations, Tariffs, Tokens and CDRs, to look at."""
 
 from typing import Any
 
@@ -152,7 +152,7 @@ _card = heads.reader(_Card)
 
 @admin.register(Token)
 class TokenAdmin(StoredTable):
-    """Tokens; a uid is shown by its end alone: whoever knows one can charge with it."""
+    """Tokens; only the end of a uid is shown, since anybody who knows it can charge with it."""
 
     search_fields = ("owner", "=object_id")
     search_help_text = "Owner (DE-MSP) or a whole uid"

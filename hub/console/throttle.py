@@ -1,6 +1,6 @@
 """How often passwords may be tried: by an account from an address, and by an address alone.
 
-No account is ever locked: whoever knows a name could keep its owner out. What waits is who guesses.
+No account is ever locked: anybody who knows a name could keep its owner out. The guesser waits.
 Each web process counts for itself, in memory; a password that was right is given back.
 """
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hub import statements
 
-# Of one process, until it writes.
+# Noted by one process, until it writes.
 MOST_NOTED: Final = 5_000
 
 

@@ -1,4 +1,4 @@
-"""Counting deviations: noted in memory by whoever reads a message, written every few seconds.
+"""Counting deviations: noted in memory where a message is read, written every few seconds.
 
 `note` costs a dictionary's entry and asks nobody, so that it may stand on any message's way. Web
 processes write with their house-keeping, Celery's when a job ends. What a killed process had not
@@ -26,8 +26,8 @@ from hub.record.recorder import Count
 
 logger = logging.getLogger(__name__)
 MOST_ROWS_A_PLATFORM: Final = 200
-# Of one process, until it writes: the rows that there may be of one platform, and others that the
-# database may know already; and of all platforms.
+# Notes of one process, until it writes them: of one platform (its rows, and as many that the
+# database may know already), and of all platforms.
 MOST_NOTED_A_PLATFORM: Final = 2 * MOST_ROWS_A_PLATFORM
 MOST_NOTED: Final = 20_000
 # The name under which /metrics finds them.

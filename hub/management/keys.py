@@ -9,7 +9,7 @@ from stack import folder
 
 
 def place_of_key(*, must_be_file: bool = False) -> str:
-    """In words; BackupError when it should be the generated file and is not."""
+    """Where the key is, in words; BackupError if it is not in the generated file but should be."""
     for name in ("ENCRYPTION_KEY", "SECRET_KEY"):
         for variable in (f"{name}_FILE", name):
             if variable in os.environ:

@@ -20,7 +20,7 @@ _UNKNOWN: Final = (
     "Nobody at this hub has this credentials token: mistyped, replaced by a later handshake, or "
     f"ended. {IF_LOST}"
 )
-# Of other protocols; any other first word may be a secret itself.
+# Schemes of other protocols; any other first word may be a secret itself.
 _SCHEMES: Final = {"bearer": "Bearer", "basic": "Basic", "digest": "Digest", "apikey": "ApiKey"}
 # Shorter ones are made by chance too often.
 _SHORTEST: Final = 8

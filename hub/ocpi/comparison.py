@@ -162,7 +162,7 @@ class _Place:
             found[rule, self.path] = _Seen(self._example(value), expected)
 
     def wrong(self, found: _Found, value: Any, expected: str) -> Any:
-        """Of another JSON kind: it means nothing."""
+        """Note a value of another JSON kind, which means nothing."""
         self.note(found, "null" if value is None else "wrong-kind", value, expected)
         return _UNREADABLE
 

@@ -20,7 +20,7 @@ _NAMED: Final = _SECRET | {"uid"}
 # The unguessable part of a URL that the hub has given out.
 _OURS: Final = frozenset({"via", "profile-result", "check-result"})
 _OF_KEYS: Final = frozenset(string.ascii_letters + string.digits + "-_")
-# Of a query only what tells which page was asked for.
+# Parameters of a query that say which page was asked for, and nothing that is secret.
 _HARMLESS: Final = frozenset({"date_from", "date_to", "offset", "limit", "duration", "type"})
 _OF_HARMLESS: Final = frozenset(string.ascii_letters + string.digits + "_:.%+-")
 _UNROUTED: Final = frozenset(
@@ -31,7 +31,7 @@ _UNROUTED: Final = frozenset(
 )
 HIDDEN: Final = "•••"
 
-# Of a foreign message so much is searched; of what it names a driver by, so much of each.
+# How many characters of a foreign message are searched, and of each name of a driver in it.
 _LONGEST_TEXT: Final = 1_000
 # Reading a body to mask it takes the process's time, so a longer one is not read.
 MOST_READ: Final = 1_000_000

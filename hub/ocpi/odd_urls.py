@@ -88,7 +88,7 @@ def _is_custom(name: str, is_custom: Callable[[str], bool]) -> bool:
 
 
 def _lowered(name: str, place: int) -> str:
-    """Of the names that are the hub's own; a custom module's is left as it is."""
+    """A name of the hub in its own spelling; a custom module's is left as it is."""
     known = ({"ocpi"}, {_VERSION}, _ROLES | _OWN | {"clientinfo"}, _MODULES)[place]
     return name.lower() if name.lower() in known else name
 

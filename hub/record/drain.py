@@ -81,7 +81,7 @@ def _read(entry: Entry) -> Batch | None:
     try:
         return _decode(entry[1][FIELD])
     except (msgspec.MsgspecError, KeyError) as error:
-        # Of another release, perhaps.
+        # It may come from another release.
         logger.warning("a batch of messages cannot be read: %s", error)
         return None
 

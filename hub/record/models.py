@@ -36,7 +36,7 @@ class Message(models.Model):
     problem = models.CharField(max_length=300)
     request_body = models.TextField()
     answer_body = models.TextField()
-    # Of strangers alone: their address, and how many such requests one row stands for.
+    # For strangers only: their address, and how many such requests one row stands for.
     address = models.CharField(max_length=49, db_default="")
     times = models.IntegerField(db_default=1)
 

@@ -173,7 +173,7 @@ def named(sent: Mapping[str, str], country_code: str, party_id: str) -> str:
 
 
 def _configuration_module(path: str) -> str:
-    """Of a URL that is not routed."""
+    """The module of a URL that is not routed."""
     if path.startswith("profile-result"):
         return "chargingprofiles"
     if path.startswith("deviations"):

@@ -1,4 +1,4 @@
-"""Jobs: whoever has a thread free claims some, runs their tasks, and takes the rows away."""
+"""Jobs: a worker with a free thread claims some, runs their tasks, and deletes the rows."""
 
 import logging
 from collections.abc import Sequence

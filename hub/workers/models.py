@@ -32,7 +32,7 @@ class Job(Leased):
 
 
 class Timer(Leased):
-    """A task that is run by the clock, by one worker at a time: whoever comes first."""
+    """A task that is run by the clock, by one worker at a time: the first that comes."""
 
     task = models.CharField(max_length=100, unique=True)
     due_at = models.DateTimeField(db_default=Now())
@@ -90,7 +90,7 @@ class DrainLease(Leased):
     """Who drains a shard of the receivers, and until when (hub/leases.py)."""
 
     shard = models.PositiveSmallIntegerField(primary_key=True)
-    # Of how many, when it was taken.
+    # How many shards there were when it was taken.
     shards = models.PositiveSmallIntegerField(default=0)
     owner = models.CharField(max_length=64, blank=True)
 

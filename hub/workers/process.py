@@ -27,7 +27,7 @@ from hub.workers.threads import Threads
 from hub.workers.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
-# Whoever hears nothing looks this often.
+# A worker that hears nothing looks this often, in seconds.
 LOOK_EVERY: Final = 0.5
 # A process says so often that it is there.
 PRESENT_EVERY: Final = 2.0

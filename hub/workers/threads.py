@@ -42,7 +42,7 @@ class Threads:
         self._work.put(work)
 
     def join(self, seconds: float) -> None:
-        """Wait for what is under way; whoever takes longer is left behind."""
+        """Wait for what is under way; threads that take longer are left behind."""
         for _ in self._threads:
             self._work.put(None)
         for thread in self._threads:

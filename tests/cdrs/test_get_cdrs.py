@@ -1,4 +1,4 @@
-"""Who reads which CDRs from the hub (mod_cdrs, GET Methods; GET All; design 4)."""
+"""Who reads which CDRs from the hub (mod_cdrs, GET Methods; GET All)."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""POST of a CDR through the hub (mod_cdrs, Receiver Interface; design 3: never spread)."""
+"""POST of a CDR through the hub (mod_cdrs, Receiver Interface: never spread)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands and deliveries survive kill -9 and a lost Valkey (design 2 and 6.1; real processes)."""
+"""Commands and deliveries survive kill -9 and a lost Valkey (real processes)."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Where the hub may connect to (design 9)."""
+"""Where the hub may connect to."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Aggregators and national access points: pushes and lists with each owner's ids (design 3)."""
+"""Aggregators and national access points: pushes and lists with each owner's ids."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Agreements: which pairs of parties may exchange what (HubClientInfo, PLANNED; design 3)."""
+"""Agreements: which pairs of parties may exchange what (HubClientInfo, PLANNED)."""
 
 import pytest
 

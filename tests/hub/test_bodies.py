@@ -1,6 +1,6 @@
 """Bodies that are not JSON, too large or too deep, and receivers that take their time.
 
-status_codes: what is not JSON is 400. design 3: a hanging party takes no capacity from others.
+status_codes: what is not JSON is 400. A hanging party takes no capacity from others.
 """
 
 import asyncio

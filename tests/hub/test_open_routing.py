@@ -1,4 +1,4 @@
-"""The table of Open Routing: what each message without TO does (transport_and_format; design 3)."""
+"""The table of Open Routing: what each message without TO does (transport_and_format)."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Calls to other platforms: time, size and address limits of both ways to call (design 9)."""
+"""Calls to other platforms: time, size and address limits of both ways to call."""
 
 import asyncio
 import socket

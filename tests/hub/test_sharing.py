@@ -1,4 +1,4 @@
-"""Who sees whose Locations and Tariffs (design 4; GET All, Client Owned Object Pull)."""
+"""Who sees whose Locations and Tariffs (GET All, Client Owned Object Pull)."""
 
 import pytest
 

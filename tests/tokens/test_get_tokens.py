@@ -1,4 +1,4 @@
-"""Who reads which Tokens from the hub (mod_tokens, GET Methods; GET All; design 4)."""
+"""Who reads which Tokens from the hub (mod_tokens, GET Methods; GET All)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""No Token uid, contract id or credentials token in any log line (design 9), over all flows."""
+"""No Token uid, contract id or credentials token in any log line, over all flows."""
 
 import logging
 

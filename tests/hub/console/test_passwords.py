@@ -1,4 +1,4 @@
-"""Passwords take idle time alone, and not for ever (hub/console/passwords.py)."""
+"""Passwords take idle time only, and not without end (hub/console/passwords.py)."""
 
 import logging
 
