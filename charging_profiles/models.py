@@ -164,10 +164,15 @@ class ProfileCommand(Leased):
 
     def add(self) -> None:
         """Write the new row, tell who carries commands, and end what it replaces (order.py)."""
-        values = [settings.FORWARD_TIMEOUT, *statements.values(self, *_ADD_SAYS), self.lane]
-        [(self.pk, _, replaces)] = statements.run(_ADD, values)
-        if replaces and self.method != "GET":
-            self.count_ended(order.end_older(self.lane))
+        given = statements.by_column(self) | {"seconds": settings.FORWARD_TIMEOUT}
+        [(pk, _, replaces)] = statements.run(ADD, given)
+        self.pk = int(pk)
+        if replaces == "true" and self.method != "GET":
+            self.end_older()
+
+    def end_older(self) -> None:
+        """End what of its session has not left yet."""
+        self.count_ended(order.end_older(self.lane))
 
     def answered(
         self,
@@ -290,16 +295,42 @@ class ProfileCommand(Leased):
 # All times are the database's: the hosts of web processes and workers may differ.
 _ADD_SAYS = {
     "created_at": NOW,
-    "answer_by": f"{NOW} + (SELECT seconds FROM given) * interval '1 second'",  # noqa: S608
+    "answer_by": f"{NOW} + %(seconds)s::float8 * interval '1 second'",
 }
-_ADD = f"""
-    WITH given AS (SELECT %s::float8 AS seconds)
-    {statements.insert_into(ProfileCommand, **_ADD_SAYS)}
-    RETURNING id, pg_notify('{CHANNEL}', ''), EXISTS (
+_ADDED = {
+    name: _ADD_SAYS.get(name, f"%({name})s") for name in statements.column_names(ProfileCommand)
+}
+# The same command written twice is one.
+ADD = f"""
+    INSERT INTO ocpi_charging_profiles_profilecommand ({", ".join(_ADDED)})
+    VALUES ({", ".join(_ADDED.values())})
+    ON CONFLICT (key) DO UPDATE SET key = excluded.key
+    RETURNING id::text, pg_notify('{CHANNEL}', '')::text, (EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand
-        WHERE lane = %s AND method <> 'GET' AND state IN ('WAITING', 'SENDING')
-          AND sent_at IS NULL)
+        WHERE lane = %(lane)s AND method <> 'GET' AND state IN ('WAITING', 'SENDING')
+          AND sent_at IS NULL))::text
 """  # noqa: S608 - names of ours
+# What a result that comes now says.
+IS_NOW = f"""
+        result = %(result)s::text, result_body = %(body)s, result_at = {NOW},
+        is_late = state NOT IN ('ACCEPTED', 'WAITING', 'SENDING'),
+        state = CASE WHEN state = 'ACCEPTED' THEN 'RESULT_' || %(result)s::text ELSE state END,
+        is_result_handed_over = passed_on_at IS NOT NULL
+"""
+# The message that hands a result over, out of the row.
+DELIVERED = {
+    "receiver_id": "fsp_platform_id",
+    "ordering_key": "'profile-command:' || id",
+    "module": "'chargingprofiles'",
+    "method": "'POST'",
+    "path": "response_url",
+    "body": "result_body",
+    "from_country_code": "cpo_country_code",
+    "from_party_id": "cpo_party_id",
+    "to_country_code": "fsp_country_code",
+    "to_party_id": "fsp_party_id",
+    "correlation_id": "correlation_id",
+}
 _ANSWERED = f"""
     WITH answered AS (
         UPDATE ocpi_charging_profiles_profilecommand SET
@@ -339,11 +370,7 @@ _PASSED_ON = f"""
     RETURNING {statements.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
 _RESULT = f"""
-    UPDATE ocpi_charging_profiles_profilecommand SET
-        result = %(result)s::text, result_body = %(body)s, result_at = {NOW},
-        is_late = state NOT IN ('ACCEPTED', 'WAITING', 'SENDING'),
-        state = CASE WHEN state = 'ACCEPTED' THEN 'RESULT_' || %(result)s::text ELSE state END,
-        is_result_handed_over = passed_on_at IS NOT NULL
+    UPDATE ocpi_charging_profiles_profilecommand SET {IS_NOW}
     WHERE id = %(id)s AND result = ''
     RETURNING {statements.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours

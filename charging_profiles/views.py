@@ -6,7 +6,8 @@ answer without a thread, and the result comes back on a URL of the hub.
 
 import logging
 from functools import partial
-from urllib.parse import quote, unquote
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, unquote
 
 from django.db.models import F
 from django.db.models.functions import Now
@@ -14,7 +15,7 @@ from django.db.models.lookups import LessThan
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from charging_profiles import authority, order
+from charging_profiles import at_once, authority, order
 from charging_profiles.models import CommandState, ProfileCommand
 from charging_profiles.objects import (
     ChargingProfileResponse,
@@ -22,12 +23,12 @@ from charging_profiles.objects import (
     ProfileResult,
     SetChargingProfile,
 )
-from charging_profiles.results import result_of
+from charging_profiles.results import answer_to, result_of
 from hub import callbacks, routing
 from hub.bulkhead import forwards
 from hub.deviations import noting
 from hub.directory import PartyEntry, holder
-from hub.ocpi import headers, lenient, response_url
+from hub.ocpi import lenient, response_url
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -45,7 +46,6 @@ from hub.views import (
     AnswerLater,
     Exchange,
     OcpiView,
-    RelatedAnswer,
     answer,
     exchange_of,
     refusal,
@@ -63,14 +63,7 @@ class ProfileCommands(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """`?duration=…&response_url=…`; answered with the CPO's ChargingProfileResponse."""
-        exchange = exchange_of(request)
-        query = request._request.META["QUERY_STRING"]
-        duration = lenient.whole_number(request.query_params.get("duration", ""))
-        if duration is None or not 0 <= duration < 10**9:
-            raise InvalidParameters(
-                "duration is required: the seconds of profile that you ask for."
-            )
-        return _receive(exchange, "GET", query)
+        return _receive(exchange_of(request), "GET", request._request.META["QUERY_STRING"])
 
     def put(self, request: Request) -> HttpResponse:
         """A SetChargingProfile; answered with the CPO's ChargingProfileResponse.
@@ -87,12 +80,31 @@ class ProfileCommands(OcpiView):
         return _receive(exchange_of(request), "DELETE", query)
 
 
-def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
-    """Store the command and queue its job, or answer at once why not."""
+class Asked(NamedTuple):
+    """What a command asks for, before anybody knows of which session.
+
+    `session_id` as it stands in the URL; `query` without its response_url, whose place in a body
+    is `in_body`.
+    """
+
+    method: str
+    sender: PartyId
+    session_id: str
+    response_url: str
+    query: str
+    in_body: response_url.InBody | None
+
+
+def asked_of(exchange: Exchange, method: str, query: str) -> Asked:
+    """What is wrong with a command by itself is refused here (2001)."""
     sender, raw_session_id = _addressed(exchange)
-    session_id = unquote(raw_session_id)
-    directory = holder.snapshot
-    caller = directory.parties[sender]
+    if method == "GET":
+        last = dict(parse_qsl(query, keep_blank_values=True))
+        duration = lenient.whole_number(last.get("duration", ""))
+        if duration is None or not 0 <= duration < 10**9:
+            raise InvalidParameters(
+                "duration is required: the seconds of profile that you ask for."
+            )
     response_url.check_path(raw_session_id, MODULE)
     in_body = None
     if method == "PUT":
@@ -104,57 +116,81 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     if not url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
     callbacks.check_response_url(url)
+    return Asked(method, sender, raw_session_id, url, query, in_body)
+
+
+def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
+    """Store the command and queue its job, or answer at once why not."""
+    asked = asked_of(exchange, method, query)
+    sender, session_id = asked.sender, unquote(asked.session_id)
+    directory = holder.snapshot
+    caller = directory.parties[sender]
     session, receiver = _session(exchange, caller, session_id)
     handed_on_by = _handed_on_by(session, receiver, caller, session_id)
     if session is None and handed_on_by is None and (receiver is None or leads_astray(session_id)):
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
     receiver = receiver or handed_on_by or _owner(session)
-    cpo = routing.reachable(directory, sender, receiver, "chargingprofiles")
+    cpo = routing.reachable(directory, sender, receiver, MODULE)
     verdict = authority.Verdict(None)
     if handed_on_by is None:
         verdict = _verdict(session, cpo, caller, method)
     if verdict.refusal is not None:
         return _hub_answers(ChargingProfileResponseType.REJECTED, verdict.refusal)
-    endpoint = cpo.platform.endpoint("chargingprofiles", InterfaceRole.RECEIVER)
-    if endpoint is None:
-        raise HubError(f"{cpo.identity} does not offer chargingprofiles as RECEIVER.")
-    command = ProfileCommand(
-        method=method,
-        session=session,
-        session_id_sent=session_id,
-        fsp_platform_id=exchange.platform.id,
-        fsp_country_code=sender.country_code,
-        fsp_party_id=sender.party_id,
-        cpo_platform_id=cpo.platform.id,
-        cpo_country_code=cpo.country_code,
-        cpo_party_id=cpo.party_id,
-        lane=order.lane_of(cpo.identity, session_id),
-        epoch=verdict.epoch,
-        response_url=url,
-        correlation_id=exchange.correlation_id,
-    )
-    own_url = command.result_url
-    command.path = f"{endpoint.rstrip('/')}/{raw_session_id}"
-    if in_body is not None:
-        command.body = in_body.replaced(own_url)
-    else:
-        query = "&".join(part for part in (query, f"response_url={quote(own_url)}") if part)
-        command.path = f"{command.path}?{query}"
-    if len(command.path) > MAX_PATH:
-        raise InvalidParameters("The query is too long to be passed on.")
+    known = None if session is None else session.pk
+    command = command_of(exchange, asked, cpo, known, verdict.epoch)
     forwards.take(cpo.platform.id)
     try:
         command.add()
     except Exception:
         forwards.give_back(cpo.platform.id)
         raise
+    return answer_of_cpo(command)
+
+
+def command_of(
+    exchange: Exchange, asked: Asked, cpo: PartyEntry, session_pk: int | None, epoch: int
+) -> ProfileCommand:
+    """The row of a command, not written yet."""
+    endpoint = cpo.platform.endpoint(MODULE, InterfaceRole.RECEIVER)
+    if endpoint is None:
+        raise HubError(f"{cpo.identity} does not offer chargingprofiles as RECEIVER.")
+    session_id = unquote(asked.session_id)
+    command = ProfileCommand(
+        method=asked.method,
+        session_id=session_pk,
+        session_id_sent=session_id,
+        fsp_platform_id=exchange.platform.id,
+        fsp_country_code=asked.sender.country_code,
+        fsp_party_id=asked.sender.party_id,
+        cpo_platform_id=cpo.platform.id,
+        cpo_country_code=cpo.country_code,
+        cpo_party_id=cpo.party_id,
+        lane=order.lane_of(cpo.identity, session_id),
+        epoch=epoch,
+        response_url=asked.response_url,
+        correlation_id=exchange.correlation_id,
+    )
+    own_url = command.result_url
+    command.path = f"{endpoint.rstrip('/')}/{asked.session_id}"
+    if asked.in_body is not None:
+        command.body = asked.in_body.replaced(own_url)
+    else:
+        parts = (asked.query, f"response_url={quote(own_url)}")
+        command.path = f"{command.path}?{'&'.join(part for part in parts if part)}"
+    if len(command.path) > MAX_PATH:
+        raise InvalidParameters("The query is too long to be passed on.")
+    return command
+
+
+def answer_of_cpo(command: ProfileCommand) -> AnswerLater:
+    """The CPO's own answer, for a command that is written; a place of its bulkhead is taken."""
     return AnswerLater(
-        answered_by=cpo.identity,
-        receiver=cpo.platform.id,
+        answered_by=command.cpo,
+        receiver=command.cpo_platform_id,
         topic=command.topic,
         told=_told,
         resume=partial(_answer_of, command.pk),
-        sent=partial(ProfileCommand.passed_on, command.pk),
+        sent=partial(at_once.passed_on, command.pk),
     )
 
 
@@ -274,19 +310,4 @@ class ProfileResults(OcpiView):
         result = result_of(exchange.body)
         noting.note(exchange.platform.id, deviations_of(exchange.body, ProfileResult))
         is_first = command.record_result(result, exchange.body)
-        logger.info(
-            "%s result %s of profile command %s from %s, correlation %s",
-            command.method,
-            result if is_first else "repeated",
-            command.pk,
-            command.cpo,
-            command.correlation_id,
-        )
-        said = answer(message=None if is_first else "This result had been received already.")
-        response = RelatedAnswer(said, command.correlation_id)
-        # "any request/response to/from a Functional Module"; the gateway cannot know whose it is.
-        response[headers.TO_COUNTRY_CODE] = command.cpo_country_code
-        response[headers.TO_PARTY_ID] = command.cpo_party_id
-        response[headers.FROM_COUNTRY_CODE] = command.fsp_country_code
-        response[headers.FROM_PARTY_ID] = command.fsp_party_id
-        return response
+        return answer_to(command, result, is_first=is_first)

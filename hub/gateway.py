@@ -144,7 +144,7 @@ class Gateway:
                 await self._send(incoming, outgoing, send)
             self._tell(incoming, outgoing)
             if outgoing.sent is not None:
-                await self._worker.bridge.run(outgoing.sent)
+                await outgoing.sent(self._worker.writer, self._worker.bridge)
         finally:
             for room in incoming.rooms:
                 room.give_back()
@@ -421,11 +421,13 @@ class Gateway:
         # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
         extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
         async with self._worker.in_hand.one(whose):
-            response = await bridge.answer(incoming.scope, incoming.body, **extra)
+            writer = self._worker.writer
+            response = await kept.answered_at_once(writer, bridge, exchange, incoming.scope)
+            if response is None:
+                response = await bridge.answer(incoming.scope, incoming.body, **extra)
             await incoming.room(self._worker.under_way).grow(len(response.content))
-        sent = None
+        sent = getattr(response, "sent", None)
         if isinstance(response, AnswerLater):
-            sent = response.sent
             # "Open response, Hub to requesting platform": FROM is the receiving party.
             incoming.receiver = response.answered_by
             receiver = response.receiver

@@ -15,12 +15,14 @@ from django.http import HttpResponse
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
 from cdrs.views import own_path
+from charging_profiles import at_once as profiles_at_once
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
-from flex import relay
+from flex import commands_at_once, relay
 from hub import broadcasts, callbacks, leaving_out, pushers, quotas
+from hub.bridge import Bridge, Scope
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
@@ -36,7 +38,8 @@ from hub.outbound import Response
 from hub.owners import OBJECTS, in_url
 from hub.routing import Forward, Found, LookupKind, Message
 from hub.store import Pushed, StoredObject
-from hub.views import answer_document
+from hub.views import Exchange, answer_document
+from hub.workers import wake
 from hub.writer import Writer
 from locations import at_once as location_at_once
 from locations.lookups import location_owner
@@ -223,7 +226,14 @@ _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
 }
-STATEMENTS: Final = (*flex_at_once.STATEMENTS, *location_at_once.STATEMENTS)
+STATEMENTS: Final = (
+    *flex_at_once.STATEMENTS,
+    *location_at_once.STATEMENTS,
+    *profiles_at_once.STATEMENTS,
+    *commands_at_once.STATEMENTS,
+    wake.NUDGE,
+)
+_PROFILE_RESULT: Final = "/ocpi/2.2.1/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
@@ -303,3 +313,25 @@ async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
     match = forwarded.match
     keep = _AT_ONCE.get((match.module, match.role, forwarded.method))
     return keep is not None and await keep(writer, forwarded)
+
+
+async def answered_at_once(
+    writer: Writer, bridge: Bridge, exchange: Exchange, scope: Scope
+) -> HttpResponse | None:
+    """The hub's own answer without a thread, where it is simple; None where a view has to give it.
+
+    Of profile commands and their results.
+    """
+    method, match = scope["method"], exchange.match
+    if match is None:
+        path, key = scope["path"][: len(_PROFILE_RESULT)], scope["path"][len(_PROFILE_RESULT) :]
+        if method == "POST" and path == _PROFILE_RESULT and "/" not in key:
+            return await profiles_at_once.result_posted(writer, exchange, key)
+    elif (
+        (match.module, match.role) == ("chargingprofiles", RECEIVER)
+        and match.route is not None
+        and method in {"GET", "PUT", "DELETE"}
+    ):
+        query = scope["query_string"].decode("latin-1")
+        return await commands_at_once.received(writer, bridge, exchange, method, query)
+    return None

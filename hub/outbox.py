@@ -13,6 +13,7 @@ from django.db import transaction
 
 from hub import statements
 from hub.backlog import backlog
+from hub.leases import NOW
 from hub.models import Delivery
 from hub.stale_copies import PART_OF as PART_OF
 from hub.workers.wake import nudge as nudge
@@ -204,6 +205,27 @@ def try_again(ids: Iterable[int]) -> int:
         if found:
             wake_at_commit()
     return len(found)
+
+
+def enqueued(source: str, **said: str) -> str:
+    """The statement that writes messages, their columns told in SQL of `source`.
+
+    For statements of the event loop, which then calls `wake.nudge_at_once`.
+    """
+    columns = _MESSAGE | said
+    return (
+        f"INSERT INTO hub_delivery ({', '.join(columns)}) "  # noqa: S608 - names of ours
+        f"SELECT {', '.join(columns.values())} FROM {source}"
+    )
+
+
+_MESSAGE: Final = {
+    **dict.fromkeys(("interface_role", "unanswered_by", "outcome"), "''"),
+    "attempts": "0",
+    "state": "'WAITING'",
+    "is_kept": "true",
+    "created_at": NOW,
+}
 
 
 def enqueue(deliveries: Sequence[Delivery]) -> None:

@@ -7,10 +7,12 @@ from typing import Any, Final
 import msgspec
 from django.http.response import HttpResponse
 
+from hub.bridge import Bridge
 from hub.ocpi import envelope
 from hub.ocpi.errors import HubError, OcpiError, ServerError
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
+from hub.writer import Writer
 
 JSON: Final = b"application/json"
 # Beyond it the server keeps for the other side what that has not read.
@@ -35,7 +37,7 @@ class Outgoing(msgspec.Struct, eq=False):
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]] = []
-    sent: Callable[[], None] | None = None
+    sent: Callable[[Writer, Bridge], Awaitable[None]] | None = None
     # The names of its headers say nothing of how it is sent, and are in small letters.
     is_plain: bool = False
 

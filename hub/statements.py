@@ -77,6 +77,16 @@ def values(row: models.Model, *said: str) -> list[Any]:
     return [getattr(row, field.attname) for field in _given(type(row)) if field.column not in said]
 
 
+def by_column(row: models.Model) -> dict[str, Any]:
+    """The same by the names of the columns."""
+    return {str(field.column): getattr(row, field.attname) for field in _given(type(row))}
+
+
+def column_names(model: type[models.Model]) -> list[str]:
+    """The columns that a new row brings along."""
+    return [str(field.column) for field in _given(model)]
+
+
 @cache
 def columns(model: type[models.Model], table: str = "") -> str:
     """All columns of a model, in the order in which `rows` reads them."""

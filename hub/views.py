@@ -5,7 +5,7 @@ The gateway has authenticated the request and read its headers; a view gets them
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from hub.bridge import Bridge
 from hub.directory import PlatformEntry
 from hub.ocpi import envelope
 from hub.ocpi.errors import (
@@ -27,9 +28,12 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.writer import Writer
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
+# What is done once an answer has left: from the event loop, or on a thread.
+Sent = Callable[[Writer, Bridge], Awaitable[None]]
 # Others had what it needs, for longer than a statement may wait or take (hub/settings.py).
 _BUSY = (
     psycopg.errors.LockNotAvailable,
@@ -89,7 +93,7 @@ class AnswerLater(HttpResponse):
         topic: str,
         told: Callable[[str], HttpResponse],
         resume: Callable[[], HttpResponse | None],
-        sent: Callable[[], None],
+        sent: Sent,
     ) -> None:
         super().__init__()
         self.answered_by = answered_by

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hub import kept
 from hub.forwarded import Forwarded
@@ -12,6 +12,8 @@ from hub.ocpi.modules import match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.writer import Writer
+
+T = TypeVar("T")
 
 
 def accepted(
@@ -37,14 +39,19 @@ def accepted(
 
 def is_kept_at_once(message: Forwarded) -> bool:
     """Whether it was, or a thread has to do it."""
+    return run_at_once(lambda writer: kept.at_once(writer, message))
 
-    async def run() -> bool:
+
+def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
+    """What it returns, in an event loop with a connection."""
+
+    async def run() -> T:
         writer = Writer(kept.STATEMENTS, 1)
         try:
             async with asyncio.timeout(20):
                 while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                     await asyncio.sleep(0.01)
-                return await kept.at_once(writer, message)
+                return await call(writer)
         finally:
             await writer.close()
 

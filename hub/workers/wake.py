@@ -14,6 +14,7 @@ from django.conf import settings
 
 from hub import statements
 from hub.leases import NOW
+from hub.writer import Statement, Writer
 
 CHANNEL: Final = "flexhub_work"
 # One process notifies a queue so often at most: whoever works there looks on for longer than that.
@@ -25,6 +26,8 @@ _WAKE: Final = f"""
     SET wakes = job.wakes + 1, due_at = least(job.due_at, {NOW})
     RETURNING pg_notify('{CHANNEL}', queue)
 """  # noqa: S608 - names of ours
+
+NUDGE: Final = Statement("nudge", f"SELECT pg_notify('{CHANNEL}', %(queue)s::text)::text")
 
 _lock = threading.Lock()
 _nudged: dict[str, float] = {}
@@ -40,12 +43,23 @@ def wake(task: str, *arguments: object) -> None:
 
 def nudge(queue: str) -> None:
     """Tell those who work for a queue to look: what waits for them is in rows of its own."""
+    if _is_due(queue):
+        statements.run(f"SELECT pg_notify('{CHANNEL}', %s)", [queue])
+
+
+def nudge_at_once(writer: Writer, queue: str) -> None:
+    """The same from the event loop, which does not wait for it."""
+    if _is_due(queue):
+        writer.ask(NUDGE, {"queue": queue})
+
+
+def _is_due(queue: str) -> bool:
     now = time.monotonic()
     with _lock:
         if now - _nudged.get(queue, -NUDGE_EVERY) < NUDGE_EVERY:
-            return
+            return False
         _nudged[queue] = now
-    statements.run(f"SELECT pg_notify('{CHANNEL}', %s)", [queue])
+        return True
 
 
 @cache
