@@ -134,7 +134,7 @@ async def claim(
         "held_messages": list(held_messages),
     }
     claimed = await (await database.execute(_CLAIM, asked, binary=True)).fetchall()
-    found = [Waiting(*row[:3], Key(*row[3:8]), row[8]) for row in claimed]
+    found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed]
     return found, claimed[0][9] if claimed else 0
 
 
