@@ -23,6 +23,7 @@ TABLE = {
     "ForwardTimeout": 4002,
     "ConnectionProblem": 4003,
     "NotTaken": 4003,
+    "HeldBack": 4003,
     "QuotaReached": 2000,
 }
 HTTP = {
