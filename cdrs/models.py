@@ -23,7 +23,7 @@ from hub.quotas import What
 from hub.store import StoredObject
 
 # How much longer than the call itself a process may need before it counts as dead.
-GRACE: Final = 5.0
+GRACE: Final = 5.0  # seconds
 
 
 class Cdr(StoredObject):

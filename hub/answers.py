@@ -31,11 +31,11 @@ MAX_HEAD_BYTES: Final = 32_768
 MAX_HEADERS: Final = 100
 # Nobody of OCPI sends a second request before the first one is answered.
 _MOST_PIPELINED: Final = 16
-_TELL_EVERY: Final = 1.0
+_TELL_EVERY: Final = 1.0  # seconds
 _NEVER: Final = float("inf")
-_LARGE: Final = 65_536
+_LARGE: Final = 65_536  # bytes
 # So much of what waits has to be read within WRITE_TIMEOUT.
-_LEAST_READ: Final = 65_536
+_LEAST_READ: Final = 65_536  # bytes
 
 
 def _most_connections() -> int:

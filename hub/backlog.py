@@ -17,8 +17,8 @@ from hub.models import Sharding
 from hub.ocpi.errors import ServerError
 
 logger = logging.getLogger(__name__)
-LOOK_EVERY: Final = 1.0
-RETRY_AFTER: Final = 5
+LOOK_EVERY: Final = 1.0  # seconds
+RETRY_AFTER: Final = 5  # seconds
 # Shards that nobody has, nor had within the last seconds: one that was killed is followed soon.
 _IDLE: Final = f"""
 SELECT number FROM generate_series(0, %s - 1) AS number

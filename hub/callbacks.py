@@ -39,11 +39,11 @@ _METHODS = {
     ForwardedUrlKind.PAGE: "GET",
     ForwardedUrlKind.LOCATION: "GET",
 }
-MAX_URL = 255
+MAX_URL = 255  # characters
 # Seen in the wild: the repr of a language's enum where the interface's name belongs.
 _ENUM_REPR = re.compile(r"\b[A-Z][A-Za-z]{1,40}\.[A-Za-z_]{1,40}\b")
 PAGE_VALID_DAYS = 2
-_MAX_TARGET: Final = 2048
+_MAX_TARGET: Final = 2048  # characters
 
 
 def hub_url(key: str) -> str:

@@ -27,12 +27,12 @@ from hub.record.calls import noted
 from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
-SECONDS: Final = 10.0
+SECONDS: Final = 10.0  # seconds
 # Open calls; the others wait for their turn.
 _AT_ONCE: Final = 300
 _THREADS: Final = 3
 # How long the loop waits for another check before it ends.
-_LINGER: Final = 1.0
+_LINGER: Final = 1.0  # seconds
 # The platform's proxy says that it is not there; any other status is its own word.
 NOT_ITS_OWN: Final = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}

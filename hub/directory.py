@@ -27,7 +27,7 @@ from hub.ocpi.party import PartyId
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
 # A web process says at least so often that it lives.
-TELL_AGAIN = 2.0
+TELL_AGAIN = 2.0  # seconds
 _TELL = """
     INSERT INTO hub_directoryreader (worker, version, seen_at)
     VALUES (%(worker)s, %(version)s, statement_timestamp())
@@ -39,7 +39,7 @@ _BEHIND = """
         WHERE seen_at > statement_timestamp() - %(alive)s AND version < %(version)s
     )
 """
-CONFIRMATION_WAIT = 1.0
+CONFIRMATION_WAIT = 1.0  # seconds
 # Spellings of Authorization headers that a snapshot remembers; a few for each platform, and none
 # that is longer than a token (string(64)) in Base64 can make it.
 _MOST_PRESENTED = 10_000

@@ -29,7 +29,7 @@ from hub.record.calls import noted
 from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
-MAX_URL: Final = 2048
+MAX_URL: Final = 2048  # characters
 # A list grows while it is read, and an object may be read again; not so much.
 _SLACK: Final = 1000
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})

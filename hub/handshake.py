@@ -27,7 +27,7 @@ from hub.record.calls import noted
 from hub.record.note import Kind
 from hub.token_forms import REFUSALS
 
-SECONDS = 10.0
+SECONDS = 10.0  # seconds
 _IN_WORDS = {TokenForm.BASE64: "in Base64", TokenForm.PLAIN: "plain"}
 
 

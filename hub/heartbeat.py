@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 logger = logging.getLogger(__name__)
-EVERY: Final = 10.0
+EVERY: Final = 10.0  # seconds
 # stack/processes.py, which imports nothing of the hub's, and is not imported here.
 PIPE: Final = "FLEXHUB_HEARTBEAT"
 

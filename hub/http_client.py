@@ -33,7 +33,7 @@ _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
 _NO_LIMIT: Final = 1 << 62
 _NEVER: Final = float("inf")
 # An answer that does not say how long it is gets so much room, then always as much again.
-_FIRST_STEP: Final = 262_144
+_FIRST_STEP: Final = 262_144  # bytes
 
 
 class BrokenAnswer(OSError):

@@ -26,7 +26,7 @@ _AT_ONCE: Final = frozenset({Lane.READ, Lane.VERSIONS, Lane.CREDENTIALS, Lane.CL
 _WITHOUT_RATE: Final = frozenset(
     {Lane.RESULT, Lane.VERSIONS, Lane.CREDENTIALS, Lane.HANDSHAKE, Lane.CLIENT_INFO}
 )
-_TOLD_EVERY: Final = 60.0
+_TOLD_EVERY: Final = 60.0  # seconds
 
 
 class InHand:

@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 # A dead worker's rows are free again after this long.
 LEASE: Final = timedelta(seconds=6)
 # The holder counts its lease as over this long before others may take it.
-MARGIN: Final = 1.0
+MARGIN: Final = 1.0  # seconds
 # A living one renews this often.
-RENEW_EVERY: Final = 1.0
+RENEW_EVERY: Final = 1.0  # seconds
 
 # In SQL, for whoever has a statement of its own. The time of a statement, not of its transaction,
 # which may have begun long before its holder asked.

@@ -5,10 +5,10 @@ import re
 import threading
 from typing import Any
 
-SECONDS = 0.2
+SECONDS = 0.2  # seconds
 _SHOWN = re.compile(r"%\((\w+)\)").findall
 # What a message says; a stranger's may be as long as an answer can be.
-LONGEST = 4_000
+LONGEST = 4_000  # characters
 
 
 def escaped(text: str) -> str:

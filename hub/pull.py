@@ -37,7 +37,7 @@ CHUNK: Final = 200
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
 _AWAY: Final = timedelta(minutes=1)
 _WOKEN_AGAIN: Final = timedelta(seconds=15)
-_LONGEST_WAIT: Final = 86_400.0
+_LONGEST_WAIT: Final = 86_400.0  # seconds
 _pause = threading.Event()
 
 

@@ -9,7 +9,7 @@ from hub.ocpi.party import PartyId
 from hub.pulls import Pull
 
 # A note is good to the day: a process writes it once in ten minutes, whatever a party pushes.
-_WRITTEN_EVERY: Final = 600.0
+_WRITTEN_EVERY: Final = 600.0  # seconds
 _written: dict[tuple[PartyId, str], float] = {}
 
 

@@ -51,7 +51,7 @@ from hub.token_forms import REFUSALS
 # A process that died in a handshake leaves its row; no handshake lasts as long as this.
 _LEFT_BEHIND = timedelta(minutes=10)
 # Beside the one call that a turn is kept for.
-_AFTERWARDS = 30.0
+_AFTERWARDS = 30.0  # seconds
 _NOT_TOLD = "It could not be told so ({}): ask its operator to delete the hub's registration there."
 _HERE_ALONE = (
     "To cut it off all the same, end the registration here alone (manage.py end_registration)."

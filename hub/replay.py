@@ -37,7 +37,7 @@ CHUNK: Final = 1000
 # A transaction that lasts longer than this pushes nothing, and nobody waits for it.
 LONGEST: Final = timedelta(minutes=5)
 # One run goes on for so long.
-SECONDS: Final = 10.0
+SECONDS: Final = 10.0  # seconds
 
 
 @shared_task

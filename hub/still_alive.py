@@ -52,7 +52,7 @@ _TAKE = """
     RETURNING health.platform_id
 """
 # Longer than any check takes.
-_TAKEN = 30.0
+_TAKEN = 30.0  # seconds
 
 
 def write_heard(heard: Mapping[int, float]) -> None:

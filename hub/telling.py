@@ -23,7 +23,7 @@ from hub.store import Pushed
 # Marks that are written in one transaction, about.
 MARKS: Final = 1000
 # One turn goes on for so long.
-SECONDS: Final = 10.0
+SECONDS: Final = 10.0  # seconds
 
 
 @shared_task

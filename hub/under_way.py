@@ -15,7 +15,7 @@ from django.conf import settings
 
 from hub.ocpi.errors import TooManyRequests
 
-SMALL: Final = 16_384
+SMALL: Final = 16_384  # bytes
 # Each has one read of its connection in memory already.
 _MOST_WAITING: Final = 100
 # Ids of platforms: who asks, who answers; 0 for everybody.

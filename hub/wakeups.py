@@ -17,9 +17,9 @@ from django.db import connection
 
 logger = logging.getLogger(__name__)
 CHANNEL = "flexhub"
-LOOK_AGAIN = 1.0
+LOOK_AGAIN = 1.0  # seconds
 # PostgreSQL takes payloads shorter than 8000 bytes.
-_LONGEST = 7_900
+_LONGEST = 7_900  # bytes
 # How many of the last notifications are remembered, for those who begin to wait a moment late.
 _REMEMBERED = 1_000
 

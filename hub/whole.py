@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, Reques
 # In the scope: the request's `Whole`, for what nobody has to wait for.
 WHOLE: Final = "flexhub.whole"
 # A longer one is read in parts, and may have to wait for room (hub/under_way.py).
-_MOST: Final = 16_384
+_MOST: Final = 16_384  # bytes
 _WITHOUT_BODY: Final = frozenset({204, 304})
 # A line may have a tab in it, and ends with CR LF.
 _ALLOWED: Final = bytes({*range(0x20, 0x100), *b"\t\r\n"} - {0x7F})

@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-CONFIRM_EVERY = 3.0
+CONFIRM_EVERY = 3.0  # seconds
 # A burst of changes is one; and a process must not do nothing but follow them.
-FOLLOW_EVERY = 0.05
+FOLLOW_EVERY = 0.05  # seconds
 # How often unknown tokens and receivers may make a process read the directory again.
-LOOK_AT_MOST_EVERY = 0.1
-SUSPECT_AT_MOST_EVERY = 10.0
+LOOK_AT_MOST_EVERY = 0.1  # seconds
+SUSPECT_AT_MOST_EVERY = 10.0  # seconds
 
 
 class WebWorker:

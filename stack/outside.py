@@ -9,7 +9,7 @@ import redis
 from stack.errors import SetupError
 from stack.valkey import ping
 
-SECONDS = 5
+SECONDS = 5  # seconds
 
 
 def check_database(url: str) -> None:

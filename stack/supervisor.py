@@ -9,10 +9,10 @@ from queue import Empty, SimpleQueue
 
 from stack.processes import INSIST_SECONDS, Child, log
 
-FIRST_DELAY = 0.25
-LONGEST_DELAY = 30.0
+FIRST_DELAY = 0.25  # seconds
+LONGEST_DELAY = 30.0  # seconds
 WELL_AFTER = 10.0  # seconds without an end, then the next delay is the first one again
-TURN = 1.0
+TURN = 1.0  # seconds
 
 
 @dataclass(frozen=True)

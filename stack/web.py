@@ -14,7 +14,7 @@ from stack.serve import host_of, listen, port_of, raise_file_limit, web_process,
 from stack.supervisor import Supervisor
 
 # Answers that are being given may be finished; a container runtime waits as long.
-GRACE = 40.0
+GRACE = 40.0  # seconds
 
 
 def run(env: Mapping[str, str], project: Path) -> int:

@@ -38,8 +38,8 @@ RESULT = Rule(
     "(result UNKNOWN or REJECTED).",
 )
 RULES = (RESPONSE, UNKNOWN, RESULT)
-LONGEST_WAIT = 60.0
-LOOK_AGAIN = 0.2
+LONGEST_WAIT = 60.0  # seconds
+LOOK_AGAIN = 0.2  # seconds
 _REFUSALS = frozenset(
     one for one in ChargingProfileResponseType if one is not ChargingProfileResponseType.ACCEPTED
 )

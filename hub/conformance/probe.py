@@ -22,7 +22,7 @@ from hub.record.note import Kind
 CONFIGURATION: Final = frozenset({"versions", "credentials", "hubclientinfo"})
 # Marks everything that a check makes up, so that nobody takes it for real.
 MARK: Final = "HUB-CHECK"
-_SHOWN: Final = 160
+_SHOWN: Final = 160  # characters
 
 
 @dataclass(frozen=True, slots=True)

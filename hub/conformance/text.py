@@ -9,7 +9,7 @@ from hub.conformance.models import ConformanceCheck
 from hub.conformance.noted import Noted
 from hub.log import escaped
 
-WIDTH = 110
+WIDTH = 110  # characters
 # Deviations shown, of up to 200; all of them with `is_full`.
 MOST_NOTED = 30
 

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from hub.ocpi.masking import masked, without_keys
 
-LONGEST = 50_000
+LONGEST = 50_000  # characters
 
 
 def pretty(document: bytes | memoryview) -> SafeString | None:

@@ -17,7 +17,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 logger = logging.getLogger(__name__)
 # Where there is no idle time at all, an operator waits for so long, and then is anybody's equal.
-PATIENCE: Final = 2.0
+PATIENCE: Final = 2.0  # seconds
 # Only idle time (sched(7), SCHED_IDLE), where the system knows of it and allows it.
 _PROGRAM: Final = """
 import contextlib, hashlib, json, os, sys

@@ -23,7 +23,7 @@ from hub.ocpi.lenient import Deviation
 from hub.ocpi.not_json import mistake
 from hub.ocpi.spelling import Spelling
 
-_LONGEST_EXAMPLE: Final = 60
+_LONGEST_EXAMPLE: Final = 60  # characters
 # What names a driver, signs in his name, or opens something: never shown.
 _SECRET: Final = frozenset(
     {"contract_id", "visual_number", "auth_id", "group_id", "token", "response_url"}

@@ -101,10 +101,10 @@ def read_own(body: bytes) -> Answer:
     return read_answer(body)
 
 
-_LONG = 4096
+_LONG = 4096  # bytes
 # Reading through 20 MB takes a tenth of a second, in which an event loop does nothing else.
-LONG = 65_536
-_END = 2048
+LONG = 65_536  # bytes
+_END = 2048  # bytes
 
 
 def read_ends(body: bytes) -> Answer:

@@ -13,7 +13,7 @@ from hub.ocpi import lenient
 from hub.ocpi.comparison import plain
 from hub.ocpi.party import PartyId
 
-LONGEST: Final = 255
+LONGEST: Final = 255  # characters
 H = TypeVar("H", bound=msgspec.Struct)
 _list_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
 

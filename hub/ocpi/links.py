@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # Several fields of one answer together; a URL that the hub passes on has at most 2048 characters.
-MAX_LENGTH: Final = 16_384
+MAX_LENGTH: Final = 16_384  # characters
 _SPACE: Final = " \t\r\n"
 
 

@@ -32,12 +32,12 @@ _UNROUTED: Final = frozenset(
 HIDDEN: Final = "•••"
 
 # How many characters of a foreign message are searched, and of each name of a driver in it.
-_LONGEST_TEXT: Final = 1_000
+_LONGEST_TEXT: Final = 1_000  # characters
 # Reading a body to mask it takes the process's time, so a longer one is not read.
-MOST_READ: Final = 1_000_000
-_LONGEST_SECRET: Final = 100
+MOST_READ: Final = 1_000_000  # bytes
+_LONGEST_SECRET: Final = 100  # characters
 _SEARCHED_BYTES: Final = 65_536
-_LONGEST_PATH: Final = 1_000
+_LONGEST_PATH: Final = 1_000  # characters
 _NOT_KEPT: Final = "(the message is not kept: its request was too long to be searched for secrets)"
 # A text may be encoded several times; nobody who reads it decodes more often.
 _ROUNDS: Final = 3

@@ -8,7 +8,7 @@ from hub.ocpi import masking
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
-_LONGEST_BODY: Final = 20_000
+_LONGEST_BODY: Final = 20_000  # characters
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 

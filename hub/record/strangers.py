@@ -15,7 +15,7 @@ from django.db.models import F
 from hub.record.models import Message
 from hub.record.note import Direction, Kind
 
-_LONGEST_PROBLEM: Final = 300
+_LONGEST_PROBLEM: Final = 300  # characters
 _MOST_REASONS: Final = 3
 
 

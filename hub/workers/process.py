@@ -28,11 +28,11 @@ from hub.workers.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
 # A worker that hears nothing looks this often, in seconds.
-LOOK_EVERY: Final = 0.5
+LOOK_EVERY: Final = 0.5  # seconds
 # A process says so often that it is there.
-PRESENT_EVERY: Final = 2.0
+PRESENT_EVERY: Final = 2.0  # seconds
 # What is under way when a process is told to stop may take so long.
-STOP_SECONDS: Final = 8.0
+STOP_SECONDS: Final = 8.0  # seconds
 # Jobs at the same time: they wait for other people's servers.
 JOBS_AT_ONCE: Final = 8
 QUEUES: Final = ("profiles", "deliveries", "pulls", "upkeep")

@@ -18,7 +18,7 @@ from hub.writer import Statement, Writer
 
 CHANNEL: Final = "flexhub_work"
 # One process notifies a queue so often at most: whoever works there looks on for longer than that.
-NUDGE_EVERY: Final = 1.0
+NUDGE_EVERY: Final = 1.0  # seconds
 _WAKE: Final = f"""
     INSERT INTO hub_job AS job (queue, task, arguments, due_at, wakes, attempts, fence)
     VALUES (%s, %s, %s::jsonb, {NOW}, 1, 0, 0)

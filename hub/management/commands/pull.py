@@ -11,7 +11,7 @@ from hub.management.parties import add_party, party_of
 from hub.pulled import KINDS
 from hub.pulls import Pull, PullState
 
-LOOK_AGAIN = 0.5
+LOOK_AGAIN = 0.5  # seconds
 
 
 class Command(BaseCommand):
