@@ -28,7 +28,7 @@ from hub.drains.breaker import STRIKES, Rate, pause_after
 from hub.drains.calls import Call
 from hub.drains.carrier import Carrier, Outcome, Verdict
 from hub.drains.ends import Ends
-from hub.drains.lanes import Item, Lane
+from hub.drains.lanes import Bodies, Item, Lane
 from hub.drains.rows import STATES, Fate, Room
 from hub.drains.shard import Shard
 from hub.leases import RENEW_EVERY
@@ -69,7 +69,7 @@ class Drain:
         self._lanes: dict[tuple[int, str], Lane] = {}
         self._rates: dict[int, Rate] = {}
         self._calls: set[asyncio.Task[None]] = set()
-        self._bytes = 0
+        self._bodies = Bodies(BYTES_OPEN)
         self._to_read: list[tuple[Lane, Item, bool]] = []
         self._failure: BaseException | None = None
         self._look, self._read = asyncio.Event(), asyncio.Event()
@@ -152,7 +152,7 @@ class Drain:
             if self._failure is not None:
                 raise self._failure
             now = time.monotonic()
-            if any(lane.held for lane in self._lanes.values()):
+            if self._calls or self._to_read:
                 busy_at = now
             # A look that took long because the machine is busy must not make the next one late.
             pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
@@ -234,10 +234,13 @@ class Drain:
     async def _read_on(self) -> None:
         """Read what is to be told, many objects at once, and begin the calls."""
         while await self._read.wait():
-            if not self._to_read or self._bytes >= BYTES_OPEN:
+            batch = [one for one in self._to_read if self._bodies.has_room(one[0].platform_id)]
+            batch = batch[:READ_AT_ONCE]
+            if not batch:
                 self._read.clear()
                 continue
-            batch, self._to_read = self._to_read[:READ_AT_ONCE], self._to_read[READ_AT_ONCE:]
+            taken = {item for _, item, _ in batch}
+            self._to_read = [one for one in self._to_read if one[1] not in taken]
             asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
             calls = await self._shard.read(asked, self._ends.ending, holder.snapshot)
             for (lane, item, is_probe), call in zip(batch, calls, strict=True):
@@ -262,14 +265,14 @@ class Drain:
     # --- Calls ------------------------------------------------------------------------------------
 
     def _begin(self, lane: Lane, call: Call, is_probe: bool) -> None:
-        self._bytes += len(call.body)
+        self._bodies.add(call.platform_id, len(call.body))
         task = self._loop.create_task(self._carry(lane, call, is_probe))
         self._calls.add(task)
         task.add_done_callback(lambda task: self._ended(task, lane, call))
 
     def _ended(self, task: "asyncio.Task[None]", lane: Lane, call: Call) -> None:
         self._calls.discard(task)
-        self._bytes -= len(call.body)
+        self._bodies.remove(call.platform_id, len(call.body))
         if task.cancelled():
             return
         if (failure := task.exception()) is not None:

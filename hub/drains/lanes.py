@@ -29,6 +29,38 @@ class Item:
     unsure: "Call | None" = None
 
 
+class Bodies:
+    """Bytes of the bodies that are on their way, beyond which no more are read.
+
+    Half of `most` may go to whoever comes; of the other half each receiver has its even part, so
+    that one that takes its time over long ones stalls nobody else.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._half = most // 2
+        self._sum = 0
+        self._of: dict[int, int] = {}
+
+    def has_room(self, receiver: int) -> bool:
+        """Whether another one may be read for it."""
+        held = self._of.get(receiver)
+        if held is None or self._sum < self._half:
+            return True
+        return held < self._half // len(self._of)
+
+    def add(self, receiver: int, size: int) -> None:
+        """One leaves."""
+        self._sum += size
+        self._of[receiver] = self._of.get(receiver, 0) + size
+
+    def remove(self, receiver: int, size: int) -> None:
+        """One has arrived, or not."""
+        self._sum -= size
+        left = self._of.pop(receiver, 0) - size
+        if left > 0:
+            self._of[receiver] = left
+
+
 class Lane:
     """What of one module waits for one receiver: `limit` objects are on their way at once."""
 

@@ -3,7 +3,7 @@
 from itertools import count
 
 from hub.drains.breaker import FIRST_PAUSE, LONGEST_PAUSE, STRIKES, Rate
-from hub.drains.lanes import FEW, Item, Lane
+from hub.drains.lanes import FEW, Bodies, Item, Lane
 from hub.drains.rows import Key, Waiting
 
 _ids = count(1)
@@ -200,3 +200,25 @@ def test_a_crowd_leaves_each_lane_its_part():
     assert isinstance(lane.next_item(0.0, 1), Item)
     assert lane.next_item(0.0, 1) is None
     assert lane.wants_more
+
+
+def test_one_receiver_of_long_bodies_leaves_room_for_those_of_others():
+    bodies = Bodies(100)
+    bodies.add(1, 40)
+    assert bodies.has_room(1)
+    bodies.add(1, 60)
+    assert not bodies.has_room(1)
+    assert bodies.has_room(2)
+    bodies.add(2, 20)
+    assert bodies.has_room(2)
+    bodies.add(2, 10)
+    assert not bodies.has_room(2)
+    assert bodies.has_room(3)
+    for size in (0, 0):  # DELETEs.
+        bodies.add(3, size)
+    for size in (0, 0):
+        bodies.remove(3, size)
+    bodies.remove(1, 60)
+    bodies.remove(1, 40)
+    assert bodies.has_room(1)
+    assert bodies.has_room(2)
