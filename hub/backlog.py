@@ -12,21 +12,21 @@ from typing import Final
 from django.conf import settings
 
 from hub import statements
-from hub.leases import NOW, free
+from hub.leases import NOW
 from hub.models import Sharding
 from hub.ocpi.errors import ServerError
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 1.0  # seconds
 RETRY_AFTER: Final = 5  # seconds
-# Shards that nobody has, nor had within the last seconds: one that was killed is followed soon.
+# Shards that nobody has had within the last seconds: whoever was killed, or ended, is followed
+# soon. One that nobody has had ever is as new as the last of the others is old.
 _IDLE: Final = f"""
 SELECT number FROM generate_series(0, %s - 1) AS number
-WHERE NOT EXISTS (
-    SELECT FROM hub_drainlease WHERE shard = number
-    AND (NOT {free()} OR lease_until > {NOW} - make_interval(secs => %s))
-)
-"""  # noqa: S608 - columns of ours
+LEFT JOIN hub_drainlease ON shard = number
+WHERE coalesce(lease_until, (SELECT max(lease_until) FROM hub_drainlease), '-infinity')
+      <= {NOW} - make_interval(secs => %s)
+"""  # noqa: S608 - a clock
 _LATE: Final = """
 SELECT EXISTS (SELECT FROM hub_stalecopy WHERE state = 'WAITING'
                AND receiver_id %% %s = ANY(%s) AND first_at < now() - make_interval(secs => %s))

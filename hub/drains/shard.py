@@ -42,8 +42,9 @@ _SHARDS: Final = "SELECT FROM hub_sharding WHERE shards = %(shards)s FOR SHARE"
 _RENEW: Final = f"""
 UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
 """  # noqa: S608 - columns of ours
+# It says since when nobody has it (hub/backlog.py).
 _RELEASE: Final = f"""
-UPDATE hub_drainlease SET {leases.RELEASED} WHERE shard = %(shard)s AND fence = %(fence)s
+UPDATE hub_drainlease SET lease_until = {leases.NOW} WHERE shard = %(shard)s AND fence = %(fence)s
 """  # noqa: S608 - columns of ours
 
 
