@@ -17,7 +17,7 @@ from typing import Final
 from celery import shared_task
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from hub import foreign_list, leases, outbox, pulled, still_alive, telling
 from hub.directory import Directory, PartyEntry, holder
@@ -52,7 +52,7 @@ class NothingToPull(LookupError):
 def sweep() -> None:
     """Take up the lists of new parties, and queue the platforms with a list that is due."""
     _take_up()
-    now = timezone.now()
+    now = leases.now()
     due = Pull.objects.due(now).exclude(woken_at__gt=now - _WOKEN_AGAIN)
     platforms = list(due.values_list("platform", flat=True).distinct()[:1000])
     Pull.objects.due(now).filter(platform__in=platforms).update(woken_at=now)
@@ -96,7 +96,7 @@ def _take_up() -> None:
                     AND pull.party_id = upper(party.party_id))
             ON CONFLICT DO NOTHING
             """,  # noqa: S608 - placeholders alone
-            [timezone.now(), settings.PULL_SPLAY, *told],
+            [leases.now(), settings.PULL_SPLAY, *told],
         )
 
 
@@ -118,7 +118,7 @@ def request(party: PartyId, modules: Sequence[str], *, full: bool = False) -> li
         party_id=party.party_id,
         module__in=offered,
     )
-    wanted.update(is_requested=True, due_at=timezone.now(), failures=0)
+    wanted.update(is_requested=True, due_at=Now(), failures=0)
     if full:
         wanted.update(is_full_wanted=True)
     if not wanted.exists():
@@ -139,7 +139,7 @@ def take_turn(platform_id: int) -> bool:
     pull, lease = claimed
     with leases.holding(pull, lease):
         _read_on(pull, lease, time.monotonic() + TURN_SECONDS)
-    if Pull.objects.due(timezone.now()).filter(platform=platform_id).exists():
+    if Pull.objects.due(leases.now()).filter(platform=platform_id).exists():
         outbox.wake("hub.pull.take_turn", platform_id)
     return True
 
@@ -176,7 +176,7 @@ def _read_on(pull: Pull, lease: Lease, until: float) -> None:
             _postpone(pull)
             return
         if not pull.next_url:
-            pull.begin(timezone.now(), "")
+            pull.begin(leases.now(), "")
             pull.next_url = foreign_list.first_url(endpoint, pull.date_from)
         visited.add(pull.next_url)
         try:
@@ -275,7 +275,7 @@ def _finish(pull: Pull, page: Page, read: int, *, is_looping: bool) -> Untold | 
 
     What is to be told of objects that it has no more.
     """
-    now = timezone.now()
+    now = leases.now()
     problem = ""
     if page.is_short(read) and (page.items or pull.date_from is None):
         problem = f"the list ended after {read} of {page.total} objects"
@@ -305,7 +305,7 @@ def _finish(pull: Pull, page: Page, read: int, *, is_looping: bool) -> Untold | 
 
 def _fail(pull: Pull, lease: Lease, message: str, asked: float | None) -> None:
     """Try the page again, after the seconds that the party asked for; after some times give up."""
-    now = timezone.now()
+    now = leases.now()
     pull.refresh_from_db()
     if pull.fence != lease.fence:
         return
@@ -329,7 +329,7 @@ def _refused(pull: Pull, lease: Lease, error: PageRefused) -> None:
     pull.refresh_from_db()
     if pull.fence != lease.fence:
         return
-    now = timezone.now()
+    now = leases.now()
     pull.last_error = str(error)[:300]
     pull.next_url = ""
     if is_first_page or pull.failures:
@@ -347,7 +347,7 @@ def _give_up(pull: Pull, now: datetime) -> None:
 
 def _postpone(pull: Pull) -> None:
     """The party is away, or its list is: ask later; the operator's wish stays."""
-    pull.due_at = timezone.now() + _AWAY
+    pull.due_at = leases.now() + _AWAY
     pull.save(update_fields=["due_at"])
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 from django.db.models import Q
-from django.utils import timezone
 
 from hub import quotas, statements
 from hub.broadcasts import LONGEST_ID
@@ -124,10 +123,10 @@ def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold 
 
 
 def _begun() -> datetime:
-    """When the transaction began, by either clock: nothing in it is older."""
+    """When the transaction began: nothing in it is older."""
     [(begun,)] = statements.run("SELECT now()")
     assert isinstance(begun, datetime)  # noqa: S101 - narrows for mypy
-    return min(timezone.now(), begun)
+    return begun
 
 
 def _untold(

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from hub.ocpi.party import PartyId
 from hub.pulls import Pull
@@ -25,5 +25,5 @@ def note(party: PartyId, module: str) -> None:
         return
     Pull.objects.filter(
         country_code=party.country_code, party_id=party.party_id, module=module
-    ).update(pushed_at=timezone.now())
+    ).update(pushed_at=Now())
     _written[party, module] = now + _WRITTEN_EVERY
