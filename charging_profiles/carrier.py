@@ -222,6 +222,14 @@ class Carrier:
             problem = (
                 f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
             )
+        elif answer is None and _is_success(response):
+            # It may have taken it all the same: what follows is verified (docs/decisions/0028).
+            state = CommandState.NO_RESULT
+            problem = (
+                f"{command.cpo} answered OCPI {response.said.status_code} without the `result` "
+                "that a ChargingProfileResponse must have: nobody knows whether it has accepted it."
+            )
+        if problem:
             body = envelope.failure(HubError(problem))
         timeout = answer.timeout if answer else None
         return command.answered(state, response.status, body, timeout, problem, lease)
@@ -467,12 +475,10 @@ def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
     return authority.current().verdict(command.session, command.fsp, is_scsp=is_scsp).refusal
 
 
+def _is_success(response: outbound.Response) -> bool:
+    return response.status < HTTPStatus.MULTIPLE_CHOICES and response.said.is_success
+
+
 def _read(response: outbound.Response) -> Answered | None:
     """The ChargingProfileResponse; None when there is none."""
-    answer = response.said
-    if response.status >= 300 or not answer.is_success:
-        return None
-    found = answer_of(bytes(answer.data))
-    if found is None:
-        logger.warning("an answer to a profile command has no result")
-    return found
+    return answer_of(bytes(response.said.data)) if _is_success(response) else None

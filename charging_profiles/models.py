@@ -29,6 +29,7 @@ class CommandState(models.TextChoices):
     SENDING = "SENDING", "at the CPO, not answered yet"
     ACCEPTED = "ACCEPTED", "accepted by the CPO, result to come"
     REFUSED = "REFUSED", "refused by the CPO"
+    NO_RESULT = "NO_RESULT", "answered by the CPO without a result (4000)"
     UNREACHABLE = "UNREACHABLE", "CPO unreachable (4003)"
     TIMED_OUT = "TIMED_OUT", "CPO did not answer in time (4002)"
     RESULT_ACCEPTED = "RESULT_ACCEPTED", "done: accepted by the EVSE"

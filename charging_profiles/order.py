@@ -26,7 +26,7 @@ MAY_LEAVE: Final = f"""
 """
 # The command of the session that left before `command`; of what nobody knows the outcome.
 BEFORE: Final = f"""
-    SELECT before.id, before.state IN ('TIMED_OUT', 'UNREACHABLE') AS is_doubtful
+    SELECT before.id, before.state IN ('TIMED_OUT', 'UNREACHABLE', 'NO_RESULT') AS is_doubtful
     FROM {_TABLE} AS before
     WHERE before.lane = command.lane AND before.method <> 'GET' AND before.id < command.id
       AND before.sent_at IS NOT NULL

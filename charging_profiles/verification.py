@@ -20,7 +20,7 @@ from hub.ocpi import lenient
 logger = logging.getLogger(__name__)
 # Seconds of profile that are asked for.
 DURATION: Final = 3600
-DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE)
+DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE, CommandState.NO_RESULT)
 # Of these nothing has come into force.
 _WITHOUT_EFFECT: Final = (*DOUBTFUL, CommandState.REFUSED, CommandState.SUPERSEDED)
 _decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode

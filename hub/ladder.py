@@ -132,6 +132,7 @@ def outcome(message: Message) -> str:
 _COMMAND_FAILED = frozenset(
     {
         CommandState.REFUSED,
+        CommandState.NO_RESULT,
         CommandState.UNREACHABLE,
         CommandState.TIMED_OUT,
         CommandState.RESULT_REJECTED,

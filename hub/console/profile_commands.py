@@ -29,6 +29,7 @@ STATE_COLOURS = {
     CommandState.SENDING: BLUE,
     CommandState.ACCEPTED: BLUE,
     CommandState.REFUSED: RED,
+    CommandState.NO_RESULT: RED,
     CommandState.UNREACHABLE: RED,
     CommandState.TIMED_OUT: RED,
     CommandState.RESULT_ACCEPTED: GREEN,
@@ -40,6 +41,7 @@ STATE_COLOURS = {
 }
 FAILED = (
     CommandState.REFUSED,
+    CommandState.NO_RESULT,
     CommandState.UNREACHABLE,
     CommandState.TIMED_OUT,
     CommandState.RESULT_REJECTED,

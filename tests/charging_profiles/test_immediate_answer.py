@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from charging_profiles import tasks
-from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.models import CommandState, InForce, ProfileCommand
 from flex.models import FspAssignment
 from hub.models import Agreement
 from hub.ocpi.datatypes import Role
@@ -94,6 +94,27 @@ def test_what_is_not_ocpi_is_told_as_4000(cast, session_id, status, content):
     assert (response.status_code, code(response)) == (status, 4000)
     assert str(cast.cpo) in response.json()["status_message"]
     assert state(session_id) == CommandState.REFUSED
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("data", [None, {}, {"timeout": 30}, {"result": None}, [], 5, [1, 2]])
+def test_a_success_without_a_result_is_told_as_4000_and_nobody_knows(cast, method, data):
+    """ChargingProfileResponse: `result` has the cardinality 1. What follows it is verified."""
+    session_id = f"NONE-{method}-{json.dumps(data)}".replace(" ", "")[:36]
+    cast.cpo.put_session(session_id, cast.emsp)
+    cast.cpo.answers(session_id, Reply(data))
+    response = cast.emsp.command(method, session_id)
+    assert (response.status_code, code(response)) == (200, 4000)
+    message = response.json()["status_message"]
+    assert str(cast.cpo) in message
+    assert "without the `result`" in message
+    assert state(session_id) == CommandState.NO_RESULT
+    assert not FspAssignment.objects.filter(session__session_id=session_id).exists()
+    if method != "GET":
+        cast.cpo.answers(session_id, Reply(ACCEPTED))
+        assert code(cast.emsp.put_profile(session_id)) == 1000
+        following = ProfileCommand.objects.filter(session_id_sent=session_id).latest("pk")
+        assert following.in_force == InForce.DUE
 
 
 def test_half_an_envelope_is_not_passed_on_as_json(cast):

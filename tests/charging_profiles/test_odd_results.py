@@ -95,7 +95,7 @@ def test_whatever_answer_of_the_cpo_is_passed_on_and_understood(cast, name):
     assert len(cast.emsp.results(session_id)) == 1
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[]", b"5", b"null", b'"NO"', b'{"result":5}', b"[1,2]"])
+@pytest.mark.parametrize("data", [b'"NO"', b'{"result":5}'])
 def test_an_answer_that_accepts_nothing_is_a_refusal_and_passes(cast, data):
     session_id = f"NOT-{data.hex()}"
     cast.cpo.put_session(session_id, cast.emsp)

@@ -30,7 +30,7 @@ def test_what_goes_on(console):
     assert tiles(html) == {
         "Parties connected": 4,
         "Sessions active": 3,
-        "Profile commands in the last hour": 13,
+        "Profile commands in the last hour": 14,
         "Deliveries in the last hour": 8,
     }
     assert f"{reverse('admin:hub_party_changelist')}?status__exact=OFFLINE" in html
