@@ -177,7 +177,7 @@ class Posting(Leased):
 
     @classmethod
     def _known(cls, owner: PartyId, emsp: PartyId, bills: "list[Bill]") -> Response | None:
-        """The answer to them that is known; None when all are new."""
+        """The known answer to these CDRs; None when all are new."""
         found = [(bill, Cdr.at(owner, emsp, bill.id)) for bill in bills]
         answers = [known.answer_again(bill.document) for bill, known in found if known is not None]
         if answers and len(answers) < len(bills):
@@ -190,7 +190,7 @@ class Posting(Leased):
 
     @classmethod
     def _claim(cls, owner: PartyId, emsp: PartyId, ids: list[str]) -> Lease:
-        """All or none, under one fence."""
+        """Claim all of them or none, under one fence."""
         seconds = settings.FORWARD_TIMEOUT + GRACE
         asked = leases.clock()
         with transaction.atomic() if len(ids) > 1 else nullcontext():
@@ -201,7 +201,7 @@ class Posting(Leased):
 
     @classmethod
     def end(cls, lease: Lease | None) -> None:
-        """It is not on its way any more: answered, or its outcome will never be known."""
+        """End its way: it was answered, or its outcome will never be known."""
         if lease is not None:
             statements.run("DELETE FROM ocpi_cdrs_posting WHERE fence = %s", (lease.fence,))
 
@@ -214,7 +214,7 @@ class Posting(Leased):
         response: Response,
         lease: Lease | None,
     ) -> None:
-        """Keep what was accepted; then who waits may look at it."""
+        """Keep what was accepted; then a waiting repetition may look at it."""
         try:
             Cdr.taken(owner, emsp, body, response)
         finally:
@@ -233,12 +233,12 @@ RETURNING fence
 
 
 def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:
-    """Which CDR it is."""
+    """The columns that identify a CDR."""
     return {"owner": str(owner), "object_id": cdr_id.upper()}
 
 
 class _Head(msgspec.Struct):
-    """What tells one CDR from another."""
+    """The fields that the hub reads of a CDR."""
 
     id: Any = None
     country_code: Any = None
@@ -250,7 +250,7 @@ _read = heads.reader(_Head)
 
 
 class Bill(NamedTuple):
-    """What the hub reads of a CDR: its name, in upper case, and of what time it is."""
+    """What the hub reads of a CDR: its name, in upper case, and its `last_updated`."""
 
     document: bytes
     id: str
@@ -297,7 +297,7 @@ def _name(head: _Head, document: bytes) -> str:
 
 
 def _canonical(document: bytes) -> bytes:
-    """The same for two spellings of one bill, where nothing else tells."""
+    """The same text for two spellings of one bill, where nothing else identifies it."""
     try:
         value = _decode(document)
     except msgspec.DecodeError:
@@ -320,7 +320,7 @@ def _is_same(one: bytes, other: bytes) -> bool:
     try:
         bills = [_decode(text) for text in (one, other)]
     except msgspec.DecodeError:
-        return False  # A number in it that nobody can compare.
+        return False  # It holds a number that cannot be compared.
     for bill in bills:
         if isinstance(bill, dict):
             bill.pop("last_updated", None)

@@ -17,7 +17,7 @@ from sessions.models import Session
 
 
 class _Subject(msgspec.Struct):
-    """What the body of a command says that it is about."""
+    """The ids in the body of a command that name its subject."""
 
     location_id: Any = None
     session_id: Any = None

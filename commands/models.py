@@ -10,7 +10,7 @@ from django.utils import timezone
 from commands.objects import CommandResultType
 from hub.ocpi.party import PartyId
 
-# So long after its end it may still be cancelled: clocks differ, and so does what is an end.
+# A reservation may be cancelled so long after its end: clocks differ, and so do views of an end.
 KNOWN_AFTER_END: Final = timedelta(hours=1)
 LONGEST_ID: Final = 255
 # Results of a RESERVE_NOW after which there is no reservation, or the one that was there before.
@@ -83,7 +83,7 @@ class Reservation(models.Model):
 
     @classmethod
     def told(cls, emsp: PartyId, cpo: PartyId, key: str, result: str) -> None:
-        """What the Charge Point said of the command whose URL has this key; safe to repeat."""
+        """Note the Charge Point's result of the command whose URL has this key; safe to repeat."""
         with transaction.atomic():
             concerned = cls.objects.select_for_update().filter(emsp=str(emsp), cpo=str(cpo))
             if result in _CANCELLING:
@@ -103,7 +103,7 @@ class Reservation(models.Model):
         return concerned.filter(reservation_id=self.reservation_id, pk__lt=self.pk)
 
     def _replaces(self, concerned: "models.QuerySet[Reservation]") -> None:
-        """It stands for those before it."""
+        """Let it stand for the reservations before it."""
         former = list(self._former(concerned))
         if former:
             keys = [key for one in former for key in (one.key, *one.former_keys) if key]

@@ -18,7 +18,7 @@ from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.reading import deviations_of
 from hub.ocpi.results import answer_of, result_of
 
-# How long a reservation is known whose end nobody can read.
+# How long a reservation with an unreadable end is known.
 _WITHOUT_END: Final = timedelta(days=1)
 
 
@@ -64,7 +64,7 @@ def command_posted(forwarded: Forwarded) -> None:
 
 
 def result_posted(url: ForwardedUrl, body: bytes) -> None:
-    """A CPO posts the result of a command; whether its eMSP takes it changes nothing of it."""
+    """Note the result that a CPO posts, whether or not the eMSP takes it."""
     if url.module != "commands" or url.kind != ForwardedUrlKind.RESPONSE_URL:
         return
     note(url.caller_id, deviations_of(body, CommandResult))

@@ -225,7 +225,7 @@ class StoredObject(models.Model):
 
     @classmethod
     def whole(cls, identity: tuple[str, ...], document: bytes, reading: Reading) -> Whole:
-        """One of a list that was pulled."""
+        """A Location of a list that was pulled."""
         return Whole(identity, document, reading.last_updated, bool(reading.differences))
 
     @classmethod
@@ -474,7 +474,7 @@ class Pushed:
 def check_ids(pushed: Pushed, sent: Any, key: str = "id") -> None:
     """Refuse (2001) a body that names another object than its URL; a PATCH may name none."""
     if pushed.audience != EVERYBODY:
-        return  # Its receiver has taken it for what the URL says.
+        return  # Its receiver has taken it as what the URL says.
     in_url = {"country_code": pushed.owner.country_code, "party_id": pushed.owner.party_id}
     for name, expected in (in_url | {key: pushed.ids[0]}).items():
         check_id(sent, name, expected)

@@ -20,7 +20,7 @@ from hub.writer import Statement, Writer
 from locations.models import ESSENTIALS, Location, PartChange
 from locations.moments import Moments, as_json, goes_before
 
-# To read or to merge a longer one would hold up the event loop.
+# Reading or merging a longer document would hold up the event loop.
 LONGEST: Final = 50_000  # bytes
 _COLUMNS: Final = (
     *("owner", "object_id", "audience", "last_updated", "document", "received_at", "deviates"),

@@ -10,12 +10,12 @@ from locations.models import Location
 
 
 def location_owner(message: Message, sender: PartyId) -> Found:
-    """For a GET of one Location: whose it is, among those that the sender may see."""
+    """For a GET of one Location: its owner, among the Locations that the sender may see."""
     return owner_of(unquote(message.match.ids["location_id"]), sender)
 
 
 def owner_of(location_id: str, viewer: PartyId) -> Found:
-    """The CPOs that have a Location of this id, and that `viewer` may see it of."""
+    """The CPOs with a Location of this id that `viewer` may see."""
     seen = shared_with(Location, viewer, holder.current()).filter(object_id=location_id.upper())
     owners = sorted(set(seen.values_list("owner", flat=True)))
     return Found(tuple(map(PartyId.parse, owners)), f"Location {location_id!r}")

@@ -67,11 +67,11 @@ class Part:
         }
 
     def all(self) -> "list[Part]":
-        """Itself and whatever is in it."""
+        """The part itself and all parts in it."""
         return [self, *(one for part in self.parts for one in part.all())]
 
     def latest(self, ahead: datetime) -> datetime:
-        """The last change of it or of anything in it."""
+        """The last change of the part or of anything in it."""
         return latest([part.own for part in self.all()], ahead)
 
 
@@ -132,7 +132,7 @@ def _name(path: Sequence[str]) -> str:
 
 
 def _child_name(parent: str, depth: int, text: str) -> str:
-    """Empty for one that cannot be told from others."""
+    """The name of a part; empty for one that cannot be told from others."""
     own = name_of(text)
     if depth == 0 or not own:
         return own
@@ -247,12 +247,12 @@ class Merging:
         return new < kept <= self._ahead
 
     def _both(self, kept: Part, new: Part, listed: datetime, *, is_pushed: bool = False) -> Part:
-        """The fields of the newer one, and the parts of both."""
+        """A Location with the fields of the newer one and the parts of both."""
         wins = not self._is_newer(kept.own, new.own)
         if wins and (is_pushed or new.own != kept.own or _differ(kept, new)):
             self.says_more = True
         if not wins and not is_pushed:
-            listed = new.latest(self._ahead)  # Its list is as old as itself.
+            listed = new.latest(self._ahead)  # Its list of parts is as old as itself.
         parts, listed = self._lists(kept, new, listed)
         chosen = new if wins else kept
         if len(parts) == len(chosen.parts) and all(map(_is, parts, chosen.parts)):
@@ -260,7 +260,7 @@ class Merging:
         return _put_together(replace(chosen, parts=parts, listed=listed), self._ahead)
 
     def _lists(self, kept: Part, new: Part, listed: datetime) -> tuple[tuple[Part, ...], datetime]:
-        """The later list, with what is in the other one and newer than that."""
+        """The later list, with those parts of the other one that are newer than that list."""
         known = {part.name: part for part in kept.parts if part.name}
         told = {part.name: part for part in new.parts if part.name}
         if self._is_newer(kept.listed, listed):
@@ -299,7 +299,7 @@ def _is(one: Part, other: Part) -> bool:
 
 
 def _differ(kept: Part, new: Part) -> bool:
-    """Whether two words of the same moment say the same."""
+    """Whether two versions of the same moment say the same."""
     parts = {PARTS[kept.depth][0]} if kept.depth < len(PARTS) else set()
     names = (kept.fields.keys() | new.fields.keys()) - parts - {"last_updated"}
     null = msgspec.Raw(b"null")
@@ -311,7 +311,7 @@ def _differ(kept: Part, new: Part) -> bool:
 
 
 def _put_together(part: Part, ahead: datetime) -> Part:
-    """Out of parts: its `last_updated` is not earlier than theirs.
+    """Put it together from its parts: its `last_updated` is not earlier than theirs.
 
     "the Receiver SHALL also set the new `last_updated` value on the parent" (PUT Method).
     """

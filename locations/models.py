@@ -121,7 +121,7 @@ class Location(StoredObject):
 
     @classmethod
     def as_kept(cls, pushed: Pushed, reading: Reading) -> dict[str, Any]:
-        """The columns of a whole Location."""
+        """The values of the columns of a whole Location."""
         now = timezone.now()
         ahead = now + FUTURE_TOLERANCE
         moments = moments_of(reading.sent, reading.last_updated, ahead)
@@ -147,7 +147,7 @@ class Location(StoredObject):
         told_by: str = ITS_OWNER,
         **more: Any,
     ) -> Kept:
-        """As any object; without `moments` its parts were changed when it was."""
+        """Keep it as any object; without `moments` its parts were changed when it was."""
         moments = more.get("moments") or msgspec.to_builtins(_undivided(last_updated))
         return super().keep(
             identity,
@@ -173,7 +173,7 @@ class Location(StoredObject):
     def _keep_locked(
         cls, identity: Mapping[str, str], values: dict[str, Any], *, is_pushed: bool = True
     ) -> Told:
-        """Part by part, as far as what its audience has is newer."""
+        """Keep it part by part, as far as what its audience has is newer."""
         as_sent = values
         told_by, audience, now = values["told_by"], values["audience"], values["received_at"]
         ahead = now + FUTURE_TOLERANCE
@@ -209,7 +209,7 @@ class Location(StoredObject):
             return Told(Kept.CHANGED, values["document"])
         if statements.run(storing.insert_statement(cls, tuple(values)), values):
             return Told(Kept.CREATED, values["document"])
-        # A pull has just brought it: what is new to it, it does not lock.
+        # A pull has just brought it: new rows are not locked by it.
         return cls._keep_locked(identity, as_sent, is_pushed=is_pushed)
 
     @classmethod
@@ -224,7 +224,7 @@ class Location(StoredObject):
     def keep_changed(
         cls, objects: Sequence[Whole], told_by: str = ITS_OWNER, left_out: list[Whole] | None = None
     ) -> list[Whole]:
-        """As any objects; one of which a part that is kept is newer is merged with it by itself."""
+        """Keep them as any objects; one with a stored part that is newer is merged by itself."""
         if not objects:
             return []
         now = timezone.now()
@@ -249,7 +249,7 @@ class Location(StoredObject):
             cls.lock(cls.as_identity(one))
         news = cls._keep_all(changed, known.keys(), told_by)
         stored = {one.identity for one in news}
-        # And what a push has overtaken just now.
+        # Those that a push has just overtaken, too.
         for one in [*mixed, *(one for one in changed if one.identity not in stored)]:
             identity = cls.as_identity(one)
             cls.lock(identity)
@@ -260,7 +260,7 @@ class Location(StoredObject):
 
     @classmethod
     def whole(cls, identity: tuple[str, ...], document: bytes, reading: Reading) -> Whole:
-        """One of a list that was pulled."""
+        """A Location of a list that was pulled."""
         now = timezone.now()
         moments = moments_of(reading.sent, reading.last_updated, now + FUTURE_TOLERANCE)
         changed = last_change(moments, now, now + FUTURE_TOLERANCE)
@@ -269,12 +269,12 @@ class Location(StoredObject):
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
-        """Which Location the URL names, be it by one of its parts."""
+        """The Location that the URL names, also by one of its parts."""
         return {"owner": str(pushed.owner), "object_id": pushed.ids[0].upper()}
 
     @property
     def own_moments(self) -> Moments:
-        """The column, as times."""
+        """The column `moments`, as times."""
         return msgspec.convert(self.moments, Moments)
 
     def may_be_newer(self, moments: Moments, ahead: datetime) -> bool:

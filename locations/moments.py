@@ -23,12 +23,12 @@ _decode: Final = msgspec.json.Decoder(Moments).decode
 
 
 def as_json(moments: Mapping[str, datetime]) -> str:
-    """As the column holds them."""
+    """The moments as the column holds them."""
     return _encode(moments).decode()
 
 
 def from_json(text: str) -> Moments:
-    """What `as_json` has written."""
+    """Read what `as_json` has written."""
     return _decode(text)
 
 
@@ -38,13 +38,13 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def name_of(text: str) -> str:
-    """As CiStrings compare: without case. JSON in PostgreSQL has no NUL."""
+    """An id as CiStrings compare, without case. JSON in PostgreSQL has no NUL."""
     name = text.upper()
     return name if name.isprintable() else name.replace("\0", "").replace(SEPARATOR, "")
 
 
 def moments_of(location: Any, last_updated: datetime, ahead: datetime) -> Moments:
-    """Those of a whole Location: its Struct, or what could be read of it.
+    """The moments of a whole Location: its Struct, or what could be read of it.
 
     It was not made before its latest part, which may be later than itself: its list counts as of
     then, unless that is later than `ahead` and so cannot be right.
@@ -70,7 +70,7 @@ def moments_of(location: Any, last_updated: datetime, ahead: datetime) -> Moment
 
 
 def latest(moments: Collection[datetime], ahead: datetime) -> datetime:
-    """The latest that can be right; where none can, the latest."""
+    """The latest moment that can be right; if none can, the latest."""
     found = max(moments)
     if found <= ahead:
         return found
@@ -78,7 +78,7 @@ def latest(moments: Collection[datetime], ahead: datetime) -> datetime:
 
 
 def last_change(moments: Mapping[str, datetime], now: datetime, ahead: datetime) -> datetime:
-    """When anything of a Location last changed, for `date_from`; far ahead is now."""
+    """When anything in a Location last changed, for `date_from`; a time far ahead counts as now."""
     found = max(moment for name, moment in moments.items() if not name.endswith(LISTED))
     return now if found > ahead else found
 

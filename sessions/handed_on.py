@@ -20,7 +20,7 @@ LONGEST_ID: Final = 255
 class HandedOn(models.Model):
     """That this eMSP hands this Session of its driver on to this SCSP; ids in upper case.
 
-    One eMSP a session and SCSP: who comes second with the same id says something of another's.
+    One eMSP for a session and SCSP: a second one with the same id speaks of another's session.
     """
 
     owner = models.CharField(max_length=6)
@@ -58,7 +58,7 @@ class HandedOn(models.Model):
 
     @classmethod
     def forget(cls, sessions: Iterable[tuple[PartyId, str]]) -> None:
-        """These are gone."""
+        """End the handing on of these sessions."""
         for owner, session_id in sessions:
             cls.objects.filter(owner=str(owner), session_id=session_id.upper()).delete()
 
@@ -66,7 +66,7 @@ class HandedOn(models.Model):
     def emsps(
         cls, session_id: str, scsp: PartyId, *, owner: PartyId | None = None
     ) -> Sequence[PartyId]:
-        """Who has handed a session of this id on to the SCSP; of one owner, one at most."""
+        """The eMSPs that handed a session of this id on to the SCSP; at most one for each owner."""
         found = cls.objects.filter(scsp=str(scsp), session_id=session_id.upper())
         if owner is not None:
             found = found.filter(owner=str(owner))
@@ -74,6 +74,6 @@ class HandedOn(models.Model):
 
     @classmethod
     def scsps(cls, session_id: str, emsp: PartyId) -> Sequence[PartyId]:
-        """To whom the eMSP has handed on a session of this id."""
+        """The SCSPs to which the eMSP has handed on a session of this id."""
         found = cls.objects.filter(emsp=str(emsp), session_id=session_id.upper())
         return [PartyId.parse(scsp) for scsp in sorted(set(found.values_list("scsp", flat=True)))]

@@ -30,9 +30,9 @@ def session_parties(message: Message, sender: PartyId) -> Found:
 
 
 def session_emsp(message: Message, sender: PartyId) -> Found:
-    """For a Session of somebody else's that `sender` hands on: the eMSP whose driver's it is.
+    """For another party's Session that `sender` hands on: the eMSP of its driver.
 
-    As its CPO has told the hub, else who has handed it on to this receiver before.
+    As its CPO has told the hub, or else the eMSP that has handed it on to this receiver before.
     """
     owner, session_id = in_url(message.match), unquote(message.match.ids["session_id"])
     session = Session.find(owner, session_id)

@@ -50,7 +50,7 @@ def merged(document: bytes, changes: bytes, *, sets_fields: bool, adds_periods: 
 
 
 class _Period(NamedTuple):
-    """What tells one ChargingPeriod from another; can be looked up in a set."""
+    """What identifies a ChargingPeriod; hashable."""
 
     start: datetime | str
     dimensions: Hashable
@@ -88,7 +88,7 @@ def _with_periods(
 
 
 def _read(raw: Raw) -> _Period:
-    """Two spellings of one moment or number are equal, and the order of dimensions is nothing.
+    """Two spellings of one moment or number are equal; the order of dimensions does not matter.
 
     What has no start or no dimensions is told from others by its bytes.
     """

@@ -61,7 +61,7 @@ class Session(models.Model):
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=3)
     session_id = models.CharField(max_length=LONGEST_ID)
-    # Empty, as all below, where the document does not say.
+    # Empty, like all columns below, if the document does not say.
     emsp_country_code = models.CharField(max_length=2, blank=True)
     emsp_party_id = models.CharField(max_length=3, blank=True)
     token_uid = models.CharField(max_length=255, blank=True)
@@ -82,10 +82,10 @@ class Session(models.Model):
         output_field=models.IntegerField(),
         db_persist=True,
     )
-    # That of the last whole document: what was said before is in it, or was taken back.
+    # `last_updated` of the last whole document: what came before is in it, or was taken back by it.
     put_last_updated = models.DateTimeField(null=True, blank=True)
     document = models.BinaryField()
-    # "NL-SCS": the parties to which the CPO itself sent the session.
+    # The parties ("NL-SCS") to which the CPO itself sent the session.
     sent_to = ArrayField(models.CharField(max_length=6), default=list)
     received_at = models.DateTimeField(auto_now=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -171,7 +171,7 @@ class Session(models.Model):
 
     @property
     def is_underway(self) -> bool:
-        """Nobody has accepted it yet, and somebody still may."""
+        """Whether no receiver has accepted it yet, and one still may."""
         return (
             not self.is_accepted
             and self.underway_until is not None
@@ -242,7 +242,7 @@ class Session(models.Model):
         if not kept:
             statements.run(storing.SENT_TOO, values)
             return Told(None)
-        # What was just sent to the database need not be fetched from it.
+        # What was just sent to the database is not fetched from it.
         known = values | dict(zip(storing.RETURNED, kept[0], strict=True))
         return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
 
@@ -320,11 +320,11 @@ class Session(models.Model):
         if is_answered:
             self.sent_to = [*self.sent_to, *({str(receiver)} - set(self.sent_to))]
         self.unanswered_by = "" if is_answered else str(receiver)
-        self.is_accepted = True  # Who takes a PATCH has the Session.
+        self.is_accepted = True  # A receiver that takes a PATCH has the Session.
         self.document = change.document
         self.last_updated = change.last_updated
         for name, value in change.columns.items():
-            # What a PATCH takes back, or spells so that nobody can read it, stays as it was known.
+            # What a PATCH takes back, or spells unreadably, stays as it was known.
             if value:
                 setattr(self, name, value)
         self.received_at = timezone.now()
@@ -352,7 +352,7 @@ class Session(models.Model):
 
     @classmethod
     def refused(cls, owner: PartyId, session_id: str, receiver: PartyId) -> "Session | None":
-        """It did not get through to this receiver; in the caller's transaction.
+        """Note that it did not reach this receiver; in the caller's transaction.
 
         The Session, locked, when it is on its way to nobody any more and nobody has accepted it:
         the caller forgets it, with what hangs on it.
@@ -366,7 +366,7 @@ class Session(models.Model):
 
     @classmethod
     def left_behind(cls) -> "models.QuerySet[Session]":
-        """Those on their way of which no process will ever tell the end."""
+        """The Sessions on their way whose process has died."""
         return cls.objects.filter(is_accepted=False, underway_until__lt=timezone.now())
 
 
@@ -388,7 +388,7 @@ class Patch(NamedTuple):
     def into(
         self, document: bytes, last_updated: datetime, put_last_updated: datetime | None
     ) -> Change:
-        """The Session with it."""
+        """The Session with the PATCH in it."""
         is_newer = not _is_before(self.moment, last_updated)
         merge = merged(
             document,
@@ -407,7 +407,7 @@ class _Energy(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    """What of a Session, or of a PATCH of one, the hub needs to read."""
+    """The fields that the hub reads of a Session, or of a PATCH of one."""
 
     country_code: Any = None
     party_id: Any = None
@@ -419,7 +419,7 @@ class _Head(msgspec.Struct):
     last_updated: Any = None
 
     def columns(self) -> dict[str, str]:
-        """What is looked up; empty where the document does not say."""
+        """The columns for queries; empty where the document does not say."""
         emsp = heads.party_of(self.cdr_token)
         token = self.cdr_token if isinstance(self.cdr_token, dict) else {}
         return {

@@ -20,7 +20,7 @@ _INSERT = f"""
     VALUES ({", ".join(f"%({name})s" for name in STORED)})
     ON CONFLICT (upper(country_code), upper(party_id), upper(session_id)) DO UPDATE SET
 """  # noqa: S608 - names of ours
-# Nothing comes back where the receiver has it already.
+# No row comes back if the receiver has it already.
 LEAVES = f"""
     {_INSERT}
         underway_to = CASE WHEN kept.underway_to @> excluded.underway_to THEN kept.underway_to
@@ -30,7 +30,7 @@ LEAVES = f"""
     RETURNING kept.xmax = 0
 """
 # One statement: two first PUTs at once meet in the index, and no lock is held over a round trip.
-# What a document does not say, or spells so that nobody can read it, stays as it was known.
+# What a document does not say, or spells unreadably, stays as it was known.
 KEEP = f"""
     {_INSERT}
         {", ".join(f"{name} = excluded.{name}" for name in TOLD)},
@@ -84,7 +84,7 @@ _FREE = """(
 
 
 def keep_known(unless: str) -> str:
-    """As KEEP, of a Session that is there, `unless` something hangs on it."""
+    """As KEEP, for a Session that is there, `unless` something depends on it."""
     return f"""
         UPDATE ocpi_sessions_session AS kept SET
             {", ".join(f"{name} = %({name})s" for name in TOLD)},
@@ -118,7 +118,7 @@ FIND = """
 
 
 def change_known(unless: str) -> str:
-    """As CHANGE, if the row is still that version, `unless` something hangs on it."""
+    """As CHANGE, if the row still has that version, `unless` something depends on it."""
     return f"""
         UPDATE ocpi_sessions_session AS kept SET
             last_updated = %(last_updated)s, document = %(document)s, received_at = %(received_at)s,

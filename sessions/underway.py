@@ -20,7 +20,7 @@ def is_known(owner: PartyId, session_id: str, receiver: PartyId) -> bool:
 
 
 def remember(owner: PartyId, session_id: str, receiver: PartyId) -> None:
-    """It has accepted it."""
+    """Note that this receiver has accepted the Session."""
     key = (owner, session_id.upper(), receiver)
     if key in _known:
         return

@@ -12,7 +12,7 @@ from hub.quotas import What
 from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
 from tariffs.objects import Tariff as TariffObject
 
-# Beside what its table requires, nothing that a price is made of may be in doubt.
+# Besides what its table requires, the parts of a price must be beyond doubt.
 ESSENTIALS: Final = Essentials(
     TariffObject,
     exact=frozenset(
@@ -97,5 +97,5 @@ class Tariff(StoredObject):
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
-        """Which Tariff the URL names."""
+        """The Tariff that the URL names."""
         return {"owner": str(pushed.owner), "object_id": pushed.ids[0].upper()}

@@ -31,18 +31,18 @@ logger = logging.getLogger(__name__)
 
 
 class Verdict(IntEnum):
-    """What an eMSP's answer says of the Token, the most first."""
+    """What an eMSP's answer says of the Token; the most telling first."""
 
     ALLOWED = 0
     KNOWN = 1
-    # With a word that OCPI does not have, or none.
+    # Its `allowed` is a word that OCPI does not have, or is missing.
     KNOWN_SOMEHOW = 2
     NEEDS_LOCATION = 3
     UNKNOWN = 4
 
 
 class Answered(NamedTuple):
-    """Who was asked at which URL, and what it said."""
+    """An eMSP that was asked, its URL, and its answer."""
 
     forward: Forward
     url: str
@@ -72,7 +72,7 @@ def _verdict_of(data: bytes) -> Verdict:
     try:
         document = heads.object_of(data)
         info = _Info(allowed=heads.word_of(data)) if document is None else _read(document)
-    except (msgspec.DecodeError, NotJson):  # A text in it that is not UTF-8.
+    except (msgspec.DecodeError, NotJson):  # A text in it is not UTF-8.
         return Verdict.UNKNOWN
     word = heads.word(info.allowed)
     if word in AllowedType.__members__:
@@ -83,7 +83,7 @@ def _verdict_of(data: bytes) -> Verdict:
 async def ask_all(
     forwards: Sequence[Forward], ask: Callable[[Forward], Awaitable[Answered]]
 ) -> Answered:
-    """The first ALLOWED at once, else what says most within AUTHORIZE_TIMEOUT.
+    """The first ALLOWED at once, or else the most telling answer within AUTHORIZE_TIMEOUT.
 
     UnknownToken (HTTP 404, 2004) when nobody knows the Token; ForwardTimeout (4002) or
     ConnectionProblem (4003) when nobody has answered at all.
@@ -123,7 +123,7 @@ async def ask_all(
 
 
 def _nobody(asked: int, unknown: int, failed: int) -> HubError | UnknownToken:
-    """Why nobody authorizes the Token: unknown only if somebody has said so."""
+    """Why nobody authorizes the Token: it is unknown only if an eMSP has said so."""
     if unknown:
         silent = f"; {asked - unknown} did not answer" if asked > unknown else ""
         return UnknownToken(

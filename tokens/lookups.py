@@ -9,7 +9,7 @@ from tokens.visibility import tokens_for
 
 
 def token_issuer(message: Message, sender: PartyId) -> Found:
-    """For real-time authorization: who issued the Token, among those that the sender may see."""
+    """For real-time authorization: the issuer of a Token that the sender may see."""
     seen = tokens_for(sender).filter(
         object_id=unquote(message.match.ids["token_uid"]).upper(),
         type=token_type(dict(parse_qsl(message.query, keep_blank_values=True))),

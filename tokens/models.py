@@ -92,7 +92,7 @@ class Token(StoredObject):
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:
-        """Which Token the URL names."""
+        """The Token that the URL names."""
         return {
             "owner": str(pushed.owner),
             "object_id": pushed.ids[0].upper(),
@@ -102,9 +102,9 @@ class Token(StoredObject):
 
 def _check(pushed: Pushed, identity: Mapping[str, str], sent: Any) -> None:
     if pushed.audience != EVERYBODY:
-        return  # Its receiver has taken it for what the URL says.
+        return  # Its receiver has taken it as what the URL says.
     if sent.uid is not msgspec.UNSET and sent.uid.upper() != identity["object_id"]:
-        # Without the two: what is refused may be logged.
+        # Without the two uids, since a refusal may be logged.
         raise InvalidParameters("uid in the body is not the one in the URL.")
     check_ids(pushed, sent, "uid")
     if sent.type not in {msgspec.UNSET, identity["type"]}:

@@ -36,7 +36,7 @@ def answer_of(data: bytes) -> Answered | None:
     try:
         document = heads.object_of(data)
         head = _Head(result=heads.word_of(data)) if document is None else _read(document)
-    except (msgspec.DecodeError, NotJson):  # A text in it that is not UTF-8.
+    except (msgspec.DecodeError, NotJson):  # A text in it is not UTF-8.
         return None
     timeout = lenient.number(head.timeout)
     word = heads.word(head.result)
