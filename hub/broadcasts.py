@@ -90,7 +90,7 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
 def tell(
     module: str, pushed: Pushed, segments: Sequence[str], correlation_id: str, choice: Choice
 ) -> None:
-    """Owe a push to those that it is for; `segments` follow the endpoint, as they are sent."""
+    """Owe a push to its receivers; `segments` follow the endpoint, as they are sent."""
     for one, names, entries in (
         (pushed, segments, choice.as_pushed),
         (replace(pushed, method="PUT", ids=pushed.ids[:1]), segments[:3], choice.whole),
@@ -110,7 +110,7 @@ def change_of(
         object_id=object_id,
         spelling="/".join(segments),
         correlation_id=correlation_id or headers.new_id(),
-        # It is one Token also where its type was left out of the URL.
+        # It is the same Token if its type was left out of the URL.
         variant=pushed.query.get("type", TokenType.RFID).upper() if is_token else "",
         part=outbox.PART_OF.join(parts),
         patch=pushed.body if pushed.method == "PATCH" else None,
@@ -120,12 +120,12 @@ def change_of(
 
 
 def note_deletion(change: Change, told_by: str) -> None:
-    """Who is away learns of it by this (hub/replay.py)."""
+    """Note a deletion for parties that are away (hub/replay.py)."""
     Deletion.note(change.module, change.owner, change.object_id, change.spelling, told_by)
 
 
 def addressee(entry: PartyEntry) -> outbox.Addressee:
-    """Where something for a party is owed."""
+    """The addressee of what is owed to a party."""
     return outbox.Addressee(entry.platform.id, str(entry.identity))
 
 

@@ -155,7 +155,7 @@ def _new_response_url(target: str, module: str, forward: Forward, correlation_id
 
 
 def check_response_url(url: str) -> None:
-    """Refuse (2001) what the hub could never call."""
+    """Refuse (2001) a URL that the hub could never call."""
     if len(url) > MAX_URL:
         raise InvalidParameters(f"response_url has {len(url)} characters; a URL has at most 255.")
     if any(character <= " " or character == "\x7f" for character in url):
@@ -236,7 +236,7 @@ def _location_target(location: str, asked: str, forward: Forward) -> str | None:
 
 
 def _as_it_came(url: str) -> str:
-    """Also where its bytes are not text."""
+    """The URL as text, also if its bytes are not text."""
     return quote(url.encode("utf-8", "surrogateescape"), safe=string.punctuation)
 
 

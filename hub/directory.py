@@ -26,7 +26,7 @@ from hub.ocpi.party import PartyId
 
 logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
-# A web process says at least so often that it lives.
+# A web process confirms at least this often that it lives.
 TELL_AGAIN = 2.0  # seconds
 _TELL = """
     INSERT INTO hub_directoryreader (worker, version, seen_at)
@@ -60,7 +60,7 @@ class PlatformEntry:
     authorization: str
     versions_url: str
     endpoints: dict[tuple[str, InterfaceRole], str]
-    # That the operator wants here and that have not left; its only claims open nothing.
+    # Those that the operator has agreed to and that have not left; mere claims open nothing.
     parties: tuple[PartyId, ...]
     pushes_per_second: float | None = None
     is_strict: bool = False
@@ -69,7 +69,7 @@ class PlatformEntry:
     leaves_out_since: datetime | None = None
     is_aggregator: bool = False
     claims: tuple[PartyId, ...] = ()
-    # Some party of it is here and not suspended; some is OFFLINE.
+    # Whether some party of it is here and not suspended, and whether some party is OFFLINE.
     is_open: bool = True
     is_away: bool = False
     # Until then (time.time()) its token is written in no other form (hub/token_forms.py).
@@ -96,7 +96,7 @@ class PartyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """Whose credentials token was presented."""
+    """The platform whose credentials token was presented, and whether it is a TOKEN_A."""
 
     platform: PlatformEntry
     is_token_a: bool
@@ -120,7 +120,7 @@ class Directory:
     # Headers that were right once: decoding and hashing them again would give the same.
     _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
     _spellings: dict[int, int] = field(default_factory=dict, repr=False)
-    # What others have worked out of this snapshot, for as long as it lasts.
+    # Results that others have computed from this snapshot; they live as long as it does.
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
 
     def authenticate(self, authorization_header: str) -> Presented | None:
@@ -168,7 +168,7 @@ class Directory:
     def closed_because(self, one: PartyId, other: PartyId, module: str) -> str | None:
         """Why this pair may not exchange the module; None when it may.
 
-        The word on the module goes before the word on all modules, that before the default.
+        An agreement on the module comes before one on all modules, and that before the default.
         """
         pair = frozenset((one, other))
         for key in ((pair, module), (pair, "")):
@@ -352,7 +352,7 @@ def _other_form_not_before(platform: Platform) -> float:
 
 
 def current_version() -> int:
-    """What the database says now."""
+    """The version of the directory in the database."""
     found = statements.run("SELECT version FROM hub_directoryversion")
     return int(found[0][0]) if found else 0
 
@@ -379,7 +379,7 @@ class DirectoryHolder:
 
     @property
     def snapshot_if_loaded(self) -> Directory | None:
-        """For those who need none; touches no database either."""
+        """The snapshot or None, for callers that can do without; touches no database either."""
         return self._snapshot
 
     def refresh(self) -> Directory:
@@ -390,7 +390,7 @@ class DirectoryHolder:
     def current(self) -> Directory:
         """The snapshot, at most TRUST seconds behind the database.
 
-        Or a little more, while another thread is looking for longer than that.
+        It may be a little older while another thread takes longer to look.
         """
         if self._snapshot is None:
             return self.refresh()
@@ -407,7 +407,7 @@ class DirectoryHolder:
         known, began = self._snapshot, time.monotonic()
         if known is None:
             self._snapshot = load()
-        # Asked alone: while a table of the directory is locked, nothing waits that has not changed.
+        # A query of its own: without a change, a locked table of the directory delays nobody.
         elif current_version() != known.version:
             rows = directory_rows.read_changed(known.version)
             self._snapshot = _built(known, rows)
@@ -425,7 +425,7 @@ class DirectoryHolder:
             self._told, self._told_at = snapshot.version, now
 
     def leave(self, worker: str) -> None:
-        """This web process ends: nobody need wait for its confirmation any more."""
+        """This web process ends, so nobody has to wait for its confirmation."""
         DirectoryReader.objects.filter(worker=worker).delete()
         connection.close()
 

@@ -17,9 +17,9 @@ from hub.ocpi.errors import InvalidParameters, NotJson
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 
-# What an aggregator or a national access point may tell of others.
+# The modules in which an aggregator or national access point may tell others' objects.
 AGGREGATED: Final = frozenset({"locations", "tariffs"})
-# How the text calls an object of each module that has an owner.
+# The text's name for an object of each module that has an owner.
 OBJECTS: Final = {
     "locations": "Location",
     "tariffs": "Tariff",
@@ -88,7 +88,7 @@ def _of_cdr(body: bytes, sender: PartyId, own: Sequence[PartyId]) -> PartyId | N
     try:
         return PartyId.of(*(told.get(name, getattr(sender, name)) for name in _NAMES))
     except ValueError:
-        return None  # Nobody has such ids: for its receiver to refuse.
+        return None  # Nobody has such ids; its receiver may refuse it.
 
 
 def _named(body: bytes) -> Iterator[tuple[str, str]]:
@@ -101,7 +101,7 @@ def _named(body: bytes) -> Iterator[tuple[str, str]]:
     except RecursionError as error:
         raise NotJson("The JSON is nested too deep.") from error
     for name, value in found:
-        # A party_id may be of digits alone; what cannot be an id, such as "#NA", is nobody's.
+        # A party_id may be digits only; a value that cannot be an id, such as "#NA", names nobody.
         text = f"{value}".strip() if isinstance(value, (str, int)) else ""
         if len(text) <= 3 and text.replace("*", "x").isalnum():
             yield name, text
@@ -130,7 +130,7 @@ def _may_stand_twice(names: list[str], body: bytes, fields: dict[str, msgspec.Ra
 
     Those further down, as in a Session's cdr_token, are counted there.
     """
-    if not _KNOWN.issuperset(names):  # Some read names without case.
+    if not _KNOWN.issuperset(names):  # Some receivers read names without case.
         return True
     counts = {name: body.count(b'"%s"' % name.encode()) for name in names}
     if max(counts.values()) < 2:
@@ -143,7 +143,7 @@ def _may_stand_twice(names: list[str], body: bytes, fields: dict[str, msgspec.Ra
 
 
 def _all_pairs(body: bytes) -> list[tuple[str, Any]]:
-    """What msgspec does not tell: each name as often as it stands there, in lower case."""
+    """Each name as often as it occurs, in lower case, which msgspec does not tell."""
     found = _pairs(body.decode())
     objects = (
         [found] if isinstance(found, tuple) else [one for one in found if isinstance(one, tuple)]

@@ -31,7 +31,7 @@ from hub.pulls import Pull, PullState, Untold
 logger = logging.getLogger(__name__)
 # A turn ends after the page that is read then; the platform queues up again behind the others.
 TURN_SECONDS: Final = 10.0
-# So many objects are kept in one transaction.
+# So many objects are stored in one transaction.
 CHUNK: Final = 200
 # Pauses after failures in a row; after the last one the run is given up until it is due again.
 PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600))
@@ -158,7 +158,7 @@ def _claim(platform_id: int) -> tuple[Pull, Lease] | None:
         lease = leases.take(pull)
         if lease is None:
             return None
-        # Behind the platform's other lists, should this turn not be the last.
+        # Behind the platform's other lists, if this turn is not the last.
         pull.due_at, pull.woken_at = now, None
         pull.save(update_fields=["due_at", "woken_at"])
         return pull, lease
@@ -189,7 +189,7 @@ def _read_on(pull: Pull, lease: Lease, until: float) -> None:
             _fail(pull, lease, str(error), error.seconds)
             return
         except DatabaseError as error:
-            # Its own words may quote a Token.
+            # The text of the error may quote a Token.
             said = f"the database refuses the page ({type(error).__name__})"
             _fail(pull, lease, said, None)
             return
@@ -200,7 +200,7 @@ def _read_on(pull: Pull, lease: Lease, until: float) -> None:
 
 
 def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
-    """Where the list is; None when the party does not belong to this platform any more."""
+    """The endpoint of the list; None when the party does not belong to this platform any more."""
     if party.platform.id != pull.platform_id or not party.platform.is_registered:
         return None
     may_tell = party.roles & pulled.KINDS[pull.module].roles or (
@@ -220,7 +220,7 @@ def _commit(
     *,
     repeats: bool,
 ) -> bool:
-    """Keep a page's objects, some in each transaction, and then tell of them; True for the last.
+    """Store a page's objects, some in each transaction, then tell of them; True for the last page.
 
     The last of its transactions goes on to the next page: a process that dies before reads this
     page again. What it has kept by then is told of all the same (hub/telling.py).
@@ -234,7 +234,7 @@ def _commit(
         del objects[:CHUNK]
     with transaction.atomic():
         before = _locked(pull, lease)
-        # What an operator may have asked for meanwhile.
+        # An operator may have asked for it meanwhile.
         pull.is_requested, pull.is_full_wanted = before.is_requested, before.is_full_wanted
         untold.append(pulled.keep(pull, objects, page.correlation_id))
         pull.pages += 1
@@ -262,7 +262,7 @@ def _locked(pull: Pull, lease: Lease) -> Pull:
 
 
 def _tell(pk: int) -> None:
-    """What this does not tell, the clock does."""
+    """Tell others of the page; the clock tells what this leaves."""
     try:
         while telling.tell(pk):
             pass
@@ -273,7 +273,7 @@ def _tell(pk: int) -> None:
 def _finish(pull: Pull, page: Page, read: int, *, is_looping: bool) -> Untold | None:
     """The list has ended: whole, or in a circle, or before its X-Total-Count.
 
-    What is to be told of objects that it has no more.
+    Returns what is to be told of objects that it no longer has.
     """
     now = leases.now()
     problem = ""
@@ -352,7 +352,7 @@ def _postpone(pull: Pull) -> None:
 
 
 def _due_again(now: datetime) -> datetime:
-    """By the schedule, but not all at once."""
+    """When the next run is due, spread so that not all lists are due together."""
     spread = random.uniform(0.9, 1.0)  # noqa: S311 - no secret
     return now + timedelta(seconds=settings.PULL_EVERY * spread)
 

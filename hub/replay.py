@@ -1,8 +1,8 @@
 """Marking what a party may have missed: because it was away, or because it has just come.
 
 OCPI leaves it to a returning party to GET what it has missed (Offline behaviour); for one that does
-not, an operator or its platform's switch has everything marked that changed since it went. And of
-whoever comes, what was pushed in that moment by those that did not know of it yet.
+not, an operator or its platform's switch has everything marked that changed since it went. For a
+party that comes, it marks what was pushed in that moment by those that did not know of it yet.
 """
 
 import logging
@@ -30,13 +30,13 @@ from hub.sharing import shared_with
 from hub.store import EVERYBODY
 
 logger = logging.getLogger(__name__)
-# What is marked last, as its `module`: it stands behind all names of modules.
+# The `module` of what is marked last: it sorts behind all names of modules.
 _DELETIONS: Final = "~deleted"
-# So much is marked in one transaction.
+# So many objects are marked in one transaction.
 CHUNK: Final = 1000
-# A transaction that lasts longer than this pushes nothing, and nobody waits for it.
+# A transaction that lasts longer is not a push, and nobody waits for it.
 LONGEST: Final = timedelta(minutes=5)
-# One run goes on for so long.
+# One run lasts about so long.
 SECONDS: Final = 10.0  # seconds
 
 
@@ -62,7 +62,7 @@ def _step(pk: int) -> bool:
 
 
 def _is_time(replay: Replay) -> bool:
-    """Whether whatever was pushed without knowing of the party is to be seen now."""
+    """Whether everything that was pushed without knowledge of the party is visible now."""
     if replay.version is None:
         replay.version = current_version()
         replay.save(update_fields=["version"])
@@ -104,7 +104,7 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
 
 
 def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> bool:
-    """After all objects: one that has come again meanwhile is told as it is (hub/outbox.py)."""
+    """Mark deletions, after all objects: one that exists again is told as it is (hub/outbox.py)."""
     after = replay.after if replay.module == _DELETIONS else 0
     found = Deletion.objects.filter(id__gt=after, module__in=_offered(entry))
     if replay.since is not None:
@@ -132,7 +132,7 @@ def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> 
 
 
 def _offered(entry: PartyEntry) -> list[str]:
-    """The modules of which the party is told anything."""
+    """The modules whose objects the party is told."""
     return [one for one in KINDS if entry.platform.endpoint(one, InterfaceRole.RECEIVER)]
 
 
@@ -176,7 +176,7 @@ def _mark(
                     correlation_id=correlation_id,
                     variant=row.get("type", ""),
                     priority=outbox.URGENT if module == "tokens" else outbox.USUAL,
-                    # Should it go again before it is told, it lacks what changed since then.
+                    # If it goes again before it is told, it lacks what changed since then.
                     first_at=row["received_at"],
                 )
             )

@@ -11,7 +11,7 @@ from hub.ocpi.party import PartyId
 
 
 def under_way_since() -> datetime:
-    """What is told at this moment began no earlier.
+    """No push that is being told at this moment began earlier.
 
     That is when the oldest open transaction began, or what was pulled and is not told yet.
     """
@@ -57,12 +57,12 @@ class Replay(models.Model):
 
     @property
     def identity(self) -> PartyId:
-        """To whom."""
+        """The party that is marked."""
         return PartyId(self.country_code, self.party_id)
 
     @classmethod
     def begin(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
-        """From the beginning, also where one is under way; without `since`, of everything."""
+        """Begin a replay anew, also if one is under way; without `since`, of everything."""
         named: dict[str, Any] = {
             "country_code": identity.country_code,
             "party_id": identity.party_id,
@@ -87,7 +87,7 @@ class Replay(models.Model):
 
     @classmethod
     def unmarked_since(cls, platform_id: int) -> datetime | None:
-        """Since when a platform lacks what replays to it have still to mark; None without any."""
+        """Since when a platform lacks what its replays still have to mark; None without replays."""
         sinces = cls.objects.filter(platform=platform_id).values_list("since", flat=True)
         return min((since or datetime.min.replace(tzinfo=UTC) for since in sinces), default=None)
 
@@ -125,7 +125,7 @@ class Deletion(models.Model):
 
     @classmethod
     def note(cls, module: str, owner: str, object_id: str, spelling: str, told_by: str) -> None:
-        """In the transaction that tells those who are here."""
+        """Note it in the transaction that tells the connected parties."""
         statements.run(
             """
             INSERT INTO hub_deletion (module, owner, object_id, spelling, told_by, deleted_at)

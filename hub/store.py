@@ -27,14 +27,14 @@ from hub.quotas import What
 FUTURE_TOLERANCE: Final = timedelta(minutes=5)
 # The audience of what was broadcast.
 EVERYBODY: Final = ""
-# The document of what one party alone was told to forget.
+# The document of an object that one party alone was told to forget.
 ENDED: Final = b""
-# Who told it: its owner itself.
+# `told_by` of an object that its owner itself told.
 ITS_OWNER: Final = ""
 
 
 class Kept(IntEnum):
-    """What has become of a push; falsy when it told nothing new."""
+    """The outcome of a push; falsy when it told nothing new."""
 
     OLDER = 0
     CHANGED = 1
@@ -42,7 +42,7 @@ class Kept(IntEnum):
 
 
 class Told(NamedTuple):
-    """What has become of a push, and the body that tells others of it."""
+    """The outcome of a push, and the body that tells others of it."""
 
     kept: Kept
     body: bytes
@@ -91,13 +91,13 @@ class StoredObject(models.Model):
     variant sets `has_variants` first, so the two cases cannot overlap.
     """
 
-    # What tells one object from another, beside the audience.
+    # The columns that identify an object, beside the audience.
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id")
     # Further columns of a whole object, and their types.
     MORE: ClassVar[Mapping[str, str]] = {}
-    # As what its owner's, or its aggregator's, number is limited.
+    # The quota that limits the objects of its owner, or of its aggregator.
     QUOTA: ClassVar[What]
-    # Whether one that deviates is kept from those that want none (hub/leaving_out.py).
+    # Whether a deviating one is left out for platforms that want none (hub/leaving_out.py).
     MAY_BE_LEFT_OUT: ClassVar[bool] = False
 
     owner = models.CharField(max_length=6)
@@ -142,7 +142,7 @@ class StoredObject(models.Model):
     def lock(cls, identity: Mapping[str, str]) -> None:
         """Wait for other writers of this object; until the transaction ends.
 
-        Taken first by whatever changes it: rows of new variants cannot be locked yet, and writers
+        Every writer takes it first: rows of new variants cannot be locked yet, and writers
         that lock variants one by one would wait for each other.
         """
         statements.run(
@@ -218,14 +218,14 @@ class StoredObject(models.Model):
 
     @classmethod
     def is_not_newer(cls, kept: str, sent: str) -> str:
-        """The same of two words of one teller's kind; a time far ahead guards nothing."""
+        """The same between versions of one kind of teller; a time far ahead guards nothing."""
         last_updated, received_at = map(sent.format, ("last_updated", "received_at"))
         ahead = f"{received_at} + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
         return f"({kept}.last_updated <= {last_updated} OR {kept}.last_updated > {ahead})"
 
     @classmethod
     def whole(cls, identity: tuple[str, ...], document: bytes, reading: Reading) -> Whole:
-        """A Location of a list that was pulled."""
+        """An object of a list that was pulled."""
         return Whole(identity, document, reading.last_updated, bool(reading.differences))
 
     @classmethod
@@ -266,7 +266,7 @@ class StoredObject(models.Model):
         told_by: str,
         left_out: list[Whole] | None,
     ) -> list[Whole]:
-        """Those that are known, and of the new ones as many as may be added."""
+        """The known objects, and as many of the new ones as may be added."""
         names = (one.identity for one in changed if one.identity not in known)
         beyond = quotas.beyond({name: told_by or name[0] for name in names}, cls.QUOTA)
         if left_out is not None:
@@ -282,7 +282,7 @@ class StoredObject(models.Model):
             return []
         changed.sort(key=lambda one: one.identity)  # One order of locks for all.
         for one in changed:
-            if one.identity in known or told_by:  # What is new nobody can merge a change into.
+            if one.identity in known or told_by:  # Nobody can merge a change into a new row.
                 cls.lock(cls.as_identity(one))
         kept_now = set(
             statements.run(
@@ -304,7 +304,7 @@ class StoredObject(models.Model):
 
     @classmethod
     def as_identity(cls, one: Whole) -> dict[str, str]:
-        """The columns that name it."""
+        """The columns that identify the object."""
         return dict(zip(cls.IDENTITY, one.identity, strict=True))
 
     @classmethod
@@ -313,7 +313,7 @@ class StoredObject(models.Model):
     ) -> dict[tuple[str, ...], tuple[datetime, Any]]:
         """`last_updated` of what is kept of each, and its document or what is computed of it.
 
-        What its owner told, or what aggregators did: the one says nothing of the other.
+        Either of what owners told, or of what aggregators told: these are independent.
         """
         names = ", ".join(cls.IDENTITY)
         types = ", ".join(["%s::text[]"] * len(cls.IDENTITY))
@@ -327,7 +327,7 @@ class StoredObject(models.Model):
 
     @classmethod
     def _said_already(cls, objects: Sequence[Whole], told_by: str) -> set[tuple[str, ...]]:
-        """Those that are kept with the same content, if in other bytes: a PATCH rewrites them."""
+        """Those that are kept with the same content, perhaps in other bytes after a PATCH."""
         known = cls._known(objects, told_by, "document")
         return {
             one.identity
@@ -352,7 +352,7 @@ class StoredObject(models.Model):
         """
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
-            # What was broadcast comes first, and decides whether a broadcast is news.
+            # The row for everybody comes first, and decides whether a broadcast says anything new.
             variants = {
                 one.audience: one
                 for one in cls.named(identity)
@@ -381,7 +381,7 @@ class StoredObject(models.Model):
 
     @classmethod
     def is_told_by_owner(cls, identity: Mapping[str, str]) -> bool:
-        """Whether its owner itself tells the object, to whomever."""
+        """Whether the owner itself tells the object, to all or to a single party."""
         return cls.named(identity).filter(told_by=ITS_OWNER).exists()
 
     @classmethod
@@ -420,7 +420,10 @@ class StoredObject(models.Model):
 
 
 def _says_more(one: Whole, kept: tuple[datetime, str] | None, now: datetime) -> bool:
-    """Whether an object may differ from what is kept: of this moment, with which MD5."""
+    """Whether an object is newer than the stored one, or says something else at its time.
+
+    `kept` is the time and the MD5 of the stored document.
+    """
     if kept is None:
         return True
     moment, digest = kept
@@ -448,15 +451,15 @@ class Pushed:
     body: bytes
     audience: str = EVERYBODY
     told_by: str = ITS_OWNER
-    # An operator wants deviations of this sender refused.
+    # The operator wants deviations of this sender refused.
     is_strict: bool = False
-    # What was found to differ from the text, for whoever counts it.
+    # What was found to differ from the text; the caller counts it.
     deviations: list[Deviation] = field(default_factory=list, compare=False)
 
     def read(self, essentials: Essentials) -> Reading:
         """What the body means; InvalidParameters (2001) where the hub cannot answer for it.
 
-        Of what was sent to one party, which has accepted it, nothing is refused.
+        Nothing is refused of a push that one party has accepted.
         """
         is_patch = self.method == "PATCH"
         if self.audience != EVERYBODY:
@@ -495,5 +498,5 @@ def is_older(last_updated: datetime, kept: datetime) -> bool:
 
 
 def is_far_ahead(moment: datetime) -> bool:
-    """Whether the clock that it comes from must be wrong."""
+    """Whether the clock that this time comes from must be wrong."""
     return moment > timezone.now() + FUTURE_TOLERANCE

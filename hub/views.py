@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 JSON = "application/json"
 # What is done once an answer has left: from the event loop, or on a thread.
 Sent = Callable[[Writer, Bridge], Awaitable[None]]
-# Others had what it needs, for longer than a statement may wait or take (hub/settings.py).
+# Other transactions held what it needs longer than a statement may take (hub/settings.py).
 _BUSY = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.QueryCanceled,
@@ -62,14 +62,14 @@ class Exchange:
 
     @property
     def place(self) -> Match:
-        """Where a Functional Module was called."""
+        """The route of a request to a Functional Module."""
         if self.match is None:
             raise HubError("This URL is not routed.")
         return self.match
 
     @property
     def caller(self) -> PartyId:
-        """Who calls a Functional Module."""
+        """The party that calls a Functional Module."""
         if self.sender is None:
             raise HubError("This URL is not routed.")
         return self.sender
