@@ -5,19 +5,12 @@ import re
 import threading
 from typing import Any
 
+from hub.ocpi.escaping import escaped
+
 SECONDS = 0.2  # seconds
 _SHOWN = re.compile(r"%\((\w+)\)").findall
 # What a message says; a stranger's may be as long as an answer can be.
 LONGEST = 4_000  # characters
-
-
-def escaped(text: str) -> str:
-    """What cannot be printed, as Python writes it: line breaks, terminal commands, hidden marks."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
 
 
 class Line(logging.Formatter):

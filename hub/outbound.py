@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 JSON_TYPE = "application/json"
 # A missing trailing slash is what redirects are about; never to another host, never far.
 REDIRECTS = frozenset({307, 308})
+# Cause of the HubError for an answer of more bytes than are read.
+TOO_LONG = (http_client.TooLong, content.TooLongDecoded)
 _MOST_REDIRECTS: Final = 2
 
 
@@ -240,7 +242,7 @@ async def _sent(http: http_client.Client, request: _Request) -> Response:
         raise ForwardTimeout(
             f"{request.host} did not answer in time.", told=_told(request, error)
         ) from error
-    except (http_client.TooLong, content.TooLongDecoded) as error:
+    except TOO_LONG as error:
         raise HubError(f"The receiver's answer is larger than {request.limit} bytes.") from error
     except TooManyRequests as error:
         if request.method == "GET":

@@ -1,64 +1,22 @@
-"""The registry of chapters, and running them against a party.
+"""Checks of connected parties: queued, run by a worker, kept (party/check/ has the rules)."""
 
-A chapter is a module with RULES and `check(probe)`, which yields findings. A new rule is a Rule and
-a few lines in its chapter; a new chapter is one more line here.
-"""
-
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import NamedTuple
 
 from celery import shared_task
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from hub import outbox
-from hub.conformance import (
-    authorization,
-    charging_profiles,
-    commands,
-    hub_client_info,
-    lists,
-    pushes,
-    single_objects,
-    tokens,
-    transport,
-    versions,
-)
-from hub.conformance.findings import Finding, Rule
+from hub.conformance.asking import HubAsker
 from hub.conformance.models import AwaitedResult, ConformanceCheck
-from hub.conformance.probe import Probe
-from hub.directory import Directory, holder
+from hub.directory import holder
 from hub.ocpi.party import PartyId
+from party.check.asking import Target
+from party.check.chapters import findings_of
+from party.check.probe import Probe
 
-RESULTS_PATH = "/ocpi/2.2.1/check-result"
 LOST_AFTER = timedelta(minutes=10)
 KEEP_RESULTS = timedelta(days=1)
-
-
-class Chapter(NamedTuple):
-    """What a module of this package offers."""
-
-    rules: tuple[Rule, ...]
-    check: Callable[[Probe], Iterator[Finding]]
-
-
-CHAPTERS = tuple(
-    Chapter(module.RULES, module.check)
-    for module in (
-        versions,
-        authorization,
-        lists,
-        single_objects,
-        hub_client_info,
-        tokens,
-        commands,
-        charging_profiles,
-        pushes,
-        transport,
-    )
-)
 
 
 class CannotCheck(Exception):
@@ -116,35 +74,16 @@ def sweep() -> None:
 def run(check: ConformanceCheck, *, seconds: float = 10.0) -> None:
     """Run all chapters and keep the findings."""
     if check.begin():
-        check.end(findings_of(_probe(check, holder.refresh(), seconds)))
+        check.end(findings_of(_probe(check, seconds)))
 
 
-def findings_of(probe: Probe) -> list[Finding]:
-    """What each chapter finds; a rule that none has spoken of was not tried."""
-    found: list[Finding] = []
-    for chapter in CHAPTERS:
-        if not (probe.is_unreachable or probe.over):
-            found += chapter.check(probe)
-    if probe.is_unreachable:
-        found = [transport.IN_TIME.failed(probe.calls[0])]
-        reason = "the party cannot be reached"
-    else:
-        reason = probe.over or "the party offers nothing for it"
-    spoken = {finding.rule for finding in found}
-    rules = [rule for chapter in CHAPTERS for rule in chapter.rules]
-    return [*found, *(rule.not_tried(reason) for rule in rules if rule.id not in spoken)]
-
-
-def _probe(check: ConformanceCheck, directory: Directory, seconds: float) -> Probe:
-    def response_url() -> str:
-        row = AwaitedResult.objects.create(platform_id=check.platform_id)
-        return f"{settings.BASE_URL}{RESULTS_PATH}/{row.key}?check={check.pk}"
-
+def _probe(check: ConformanceCheck, seconds: float) -> Probe:
+    directory = holder.refresh()
+    platform = directory.platforms[check.platform_id]
     return Probe(
-        directory.platforms[check.platform_id],
+        Target(platform.versions_url, platform.authorization, platform.parties, platform.endpoints),
         check.identity,
-        directory.hub,
+        HubAsker(directory.hub, platform, check),
         push=check.is_pushing,
-        response_url=response_url,
         seconds=seconds,
     )

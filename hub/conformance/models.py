@@ -7,9 +7,9 @@ import msgspec
 from django.db import models
 from django.utils import timezone
 
-from hub.conformance.findings import Finding, Outcome
 from hub.models import Platform
 from hub.ocpi.party import PartyId
+from party.check.findings import Finding, Outcome
 
 KEPT = 20
 

@@ -12,7 +12,6 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanWidget
 
 from hub.conformance.check import queue
-from hub.conformance.findings import Outcome
 from hub.conformance.models import ConformanceCheck
 from hub.conformance.noted import Noted
 from hub.console.tables import (
@@ -28,6 +27,7 @@ from hub.console.tables import (
     duration,
 )
 from hub.ocpi.party import PartyId
+from party.check.findings import Outcome
 
 
 class CheckForm(BaseDialogForm):  # type: ignore[misc]  # unfold has no types

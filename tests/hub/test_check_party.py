@@ -10,16 +10,16 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from hub.conformance import check as conformance
-from hub.conformance.check import CHAPTERS
-from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import AwaitedResult, ConformanceCheck
 from hub.conformance.noted import Noted
 from hub.conformance.text import report
-from hub.conformance.transport import NO_JSON
 from hub.deviations import noting
 from hub.ocpi.lenient import Deviation
 from hub.store import EVERYBODY
 from locations.models import Location
+from party.check.chapters import CHAPTERS
+from party.check.findings import Finding, Outcome
+from party.check.transport import NO_JSON
 from sessions.objects import CdrToken, TokenType
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp

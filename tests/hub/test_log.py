@@ -10,7 +10,8 @@ import pytest
 from django.conf import settings
 
 from hub import log
-from hub.log import LONGEST, Batches, Line, escaped
+from hub.log import LONGEST, Batches, Line
+from hub.ocpi.escaping import escaped
 from tests.hub.strangers import until
 
 

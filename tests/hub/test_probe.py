@@ -2,19 +2,23 @@
 
 from urllib.parse import urlsplit
 
-from hub.conformance.probe import Probe
+from hub.conformance.asking import HubAsker
+from hub.conformance.models import ConformanceCheck
 from hub.directory import PlatformEntry
 from hub.ocpi.party import PartyId
+from party.check.asking import Target
+from party.check.probe import Probe
 from tests.hub.raw_servers import ANSWER, HEARD, server
 
 PARTY, HUB = PartyId("NL", "ABC"), PartyId("NL", "HUB")
 
 
 def _probe(versions_url: str, total_bytes: int = 1000) -> Probe:
+    platform = PlatformEntry(1, "One", True, "Token x", versions_url, {}, (PARTY,))
     return Probe(
-        PlatformEntry(1, "One", True, "Token x", versions_url, {}, (PARTY,)),
+        Target(versions_url, "Token x", (PARTY,)),
         PARTY,
-        HUB,
+        HubAsker(HUB, platform, ConformanceCheck()),
         seconds=2,
         total_bytes=total_bytes,
     )

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub import pull
-from hub.log import escaped
 from hub.management.parties import add_party, party_of
+from hub.ocpi.escaping import escaped
 from hub.pulled import KINDS
 from hub.pulls import Pull, PullState
 

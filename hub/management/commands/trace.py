@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from hub import ladder
-from hub.log import escaped
+from hub.ocpi.escaping import escaped
 
 
 class Command(BaseCommand):

@@ -4,11 +4,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
-from hub.conformance.findings import Finding, Outcome
 from hub.conformance.models import ConformanceCheck
 from hub.deviations import noting
 from hub.models import Party
 from hub.ocpi.lenient import Deviation
+from party.check.findings import Finding, Outcome
 from tests.hub.console import rows
 
 

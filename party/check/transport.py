@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.lists import first_page
-from hub.conformance.probe import Call, Probe, below
-from hub.conformance.versions import details_url
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
+from party.check.findings import Finding, Rule
+from party.check.lists import first_page
+from party.check.probe import TIME_IS_OVER, Call, Probe, below
+from party.check.versions import details_url
 
 FORMAT = "transport_and_format, Response format"
 IDS = "transport_and_format, Unique message IDs"
@@ -129,7 +129,7 @@ def check(probe: Probe) -> Iterator[Finding]:
     """A wrong body, a wrong URL, then a look back at everything."""
     yield _check_not_json(probe)
     yield _check_refused(probe)
-    base = details_url(probe) or probe.platform.versions_url
+    base = details_url(probe) or probe.target.versions_url
     wrong = probe.call("GET", below(base, "flexhub-check"), "versions", note="no such endpoint")
     yield NO_ENDPOINT.judge(wrong.status == 404, wrong)
 
@@ -172,8 +172,8 @@ def _all(
 
 
 def _in_time(calls: list[Call]) -> Finding:
-    tried = [call for call in calls if not call.problem.startswith("the check's time")]
-    silent = [c for c in tried if c.status is None and "is larger than" not in c.problem]
+    tried = [call for call in calls if call.problem != TIME_IS_OVER]
+    silent = [call for call in tried if call.status is None and not call.is_too_long]
     if silent:
         return IN_TIME.failed(silent[0], f"{len(silent)} of {len(tried)} calls without an answer")
     return _all(
@@ -185,8 +185,8 @@ def _in_time(calls: list[Call]) -> Finding:
 
 
 def _size(calls: list[Call]) -> Finding:
-    """Beyond MAX_ANSWER_BYTES the hub does not even read it."""
-    endless = [call for call in calls if "is larger than" in call.problem]
+    """Beyond a limit of the asker it is not even read."""
+    endless = [call for call in calls if call.is_too_long]
     if endless:
         return SIZE.failed(endless[0])
     answered = [call for call in calls if call.status is not None]
@@ -201,7 +201,7 @@ def _size(calls: list[Call]) -> Finding:
 def _check_not_json(probe: Probe) -> Finding:
     """Where even a party that takes it for something could do no harm: nothing real is named."""
     sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
-    owned = (probe.hub.country_code, probe.hub.party_id, probe.mark)
+    owned = (probe.sender.country_code, probe.sender.party_id, probe.mark)
     for module, role, method, path in (
         ("tokens", receiver, "PUT", owned),
         ("locations", receiver, "PUT", owned),
@@ -268,7 +268,7 @@ def _ids(call: Call) -> str:
 
 
 def _is_swapped(probe: Probe, call: Call) -> bool:
-    wanted = (*probe.party, *probe.hub)
+    wanted = (*probe.party, *probe.sender)
     names = (
         headers.FROM_COUNTRY_CODE,
         headers.FROM_PARTY_ID,

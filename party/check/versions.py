@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Call, Probe
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
+from party.check.findings import Finding, Rule
+from party.check.probe import Call, Probe
 
 CHAPTER = "version_information_endpoint"
 LIST = Rule(
@@ -65,7 +65,7 @@ RULES = (LIST, OURS, DETAILS, CREDENTIALS, ONCE, KNOWN, SCHEME)
 
 def check(probe: Probe) -> Iterator[Finding]:
     """Both endpoints; what they name is used by all other chapters."""
-    versions = probe.get(probe.platform.versions_url, "versions")
+    versions = probe.get(probe.target.versions_url, "versions")
     listed = versions.data if isinstance(versions.data, list) else []
     entries = [entry for entry in listed if isinstance(entry, dict)]
     is_list = bool(entries) and all(_has_texts(entry, "version", "url") for entry in entries)
@@ -93,7 +93,7 @@ def check(probe: Probe) -> Iterator[Finding]:
 
 def details_url(probe: Probe) -> str | None:
     """What GET versions named for 2.2.1."""
-    listed = probe.get(probe.platform.versions_url, "versions").data
+    listed = probe.get(probe.target.versions_url, "versions").data
     entries = listed if isinstance(listed, list) else []
     found = (e.get("url") for e in entries if isinstance(e, dict) and e.get("version") == VERSION)
     url = next(found, None)
@@ -104,9 +104,39 @@ def details_of(probe: Probe, url: str) -> Call:
     """GET details; with the scheme of the versions URL where the named one cannot be called."""
     call = probe.get(url, "versions", is_single=True)
     if call.status is None and _is_odd(probe, url):
-        scheme = urlsplit(probe.platform.versions_url).scheme
+        scheme = urlsplit(probe.target.versions_url).scheme
         call = probe.get(urlsplit(url)._replace(scheme=scheme).geturl(), "versions", is_single=True)
     return call
+
+
+def endpoints_by_role(probe: Probe) -> dict[tuple[str, InterfaceRole], str]:
+    """The interfaces that the details name, with the scheme under which the party is reached.
+
+    For who has not registered, and so has no endpoints yet.
+    """
+    versions = probe.get(probe.target.versions_url, "versions")
+    listed = versions.data if isinstance(versions.data, list) else []
+    urls = [e.get("url") for e in listed if isinstance(e, dict) and e.get("version") == VERSION]
+    if not urls or not isinstance(urls[0], str):
+        return {}
+    found: dict[tuple[str, InterfaceRole], str] = {}
+    for entry in endpoints_of(details_of(probe, urls[0])):
+        name, role, url = entry.get("identifier"), entry.get("role"), entry.get("url")
+        if not isinstance(name, str) or not isinstance(url, str):
+            continue
+        if name == "credentials":
+            role = InterfaceRole.SENDER
+        if role in list(InterfaceRole):
+            found.setdefault((name, InterfaceRole(role)), _as_reached(probe, url))
+    return found
+
+
+def _as_reached(probe: Probe, url: str) -> str:
+    base, other = urlsplit(probe.target.versions_url), urlsplit(url)
+    if not other.netloc:
+        return urljoin(probe.target.versions_url, url)
+    is_odd = other.hostname == base.hostname and other.scheme != base.scheme
+    return other._replace(scheme=base.scheme).geturl() if is_odd else url
 
 
 def endpoints_of(details: Call) -> list[dict[str, Any]]:
@@ -150,7 +180,7 @@ def _has_texts(entry: dict[str, Any], *names: str) -> bool:
 
 def _is_odd(probe: Probe, url: str) -> bool:
     """Relative, or another scheme than that under which the party is really reached."""
-    base, other = urlsplit(probe.platform.versions_url), urlsplit(url)
+    base, other = urlsplit(probe.target.versions_url), urlsplit(url)
     if not other.netloc:
         return True
     return other.hostname == base.hostname and other.scheme != base.scheme

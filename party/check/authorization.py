@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Call, Probe
 from hub.ocpi import headers
 from hub.ocpi.configuration import Credentials
 from hub.ocpi.datatypes import InterfaceRole, decode
 from hub.ocpi.errors import OcpiError
+from party.check.findings import Finding, Rule
+from party.check.probe import Call, Probe
 
 CHAPTER = "transport_and_format, Authorization header"
 BASE64 = Rule(
@@ -53,8 +53,8 @@ RULES = (BASE64, MISSING, WRONG, OBJECT, ROLES)
 
 def check(probe: Probe) -> Iterator[Finding]:
     """Reads alone; credentials are neither POSTed nor PUT, since a party might take them."""
-    url = probe.platform.versions_url
-    ((token, _), *_) = headers.presented_tokens(probe.platform.authorization) or [("", True)]
+    url = probe.target.versions_url
+    ((token, _), *_) = headers.presented_tokens(probe.target.authorization) or [("", True)]
     encoded = probe.call(
         "GET", url, "versions", authorization=headers.authorization(token), note="token in Base64"
     )
@@ -97,16 +97,32 @@ def _check_credentials(probe: Probe) -> Iterator[Finding]:
     if not call.is_success:
         yield OBJECT.judge(False, call)
         return
-    document = call.raw_data
-    if isinstance(call.data, list) and len(call.data) == 1:  # A rule of its own.
-        document = bytes(msgspec.json.decode(document, type=list[msgspec.Raw])[0])
     try:
-        found = decode(document, Credentials)
+        found = _credentials_in(call)
     except OcpiError as error:
         yield OBJECT.failed(call, error.message)
         return
     yield OBJECT.passed(call)
     yield ROLES.judge(*_roles(probe, found, call))
+
+
+def credentials_of(probe: Probe) -> Credentials | None:
+    """The party's Credentials object; None when it cannot be read."""
+    url = probe.endpoint("credentials", InterfaceRole.SENDER)
+    if url is None:
+        return None
+    call = probe.get(url, "credentials", is_single=True)
+    try:
+        return _credentials_in(call) if call.is_success else None
+    except OcpiError:
+        return None
+
+
+def _credentials_in(call: Call) -> Credentials:
+    document = call.raw_data
+    if isinstance(call.data, list) and len(call.data) == 1:  # A rule of its own.
+        document = bytes(msgspec.json.decode(document, type=list[msgspec.Raw])[0])
+    return decode(document, Credentials)
 
 
 def _roles(probe: Probe, found: Credentials, call: Call) -> tuple[bool, Call, str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Probe, below
 from hub.ocpi.datatypes import InterfaceRole
+from party.check.findings import Finding, Rule
+from party.check.probe import Probe, below
 
 UNKNOWN = Rule(
     "tokens.authorize-unknown",

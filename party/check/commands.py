@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from commands.objects import CommandResponse, CommandResponseType, StopSession
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.immediate import judge_response
-from hub.conformance.probe import Probe, below
 from hub.ocpi.datatypes import InterfaceRole
+from party.check.findings import Finding, Rule
+from party.check.immediate import judge_response
+from party.check.probe import Probe, below
 
 RESPONSE = Rule(
     "commands.response",
@@ -39,7 +39,7 @@ def check(probe: Probe) -> Iterator[Finding]:
         for rule in RULES:
             yield rule.not_tried("the party offers no commands RECEIVER")
         return
-    body = msgspec.json.encode(StopSession(probe.response_url(), probe.mark))
+    body = msgspec.json.encode(StopSession(probe.asker.response_url(), probe.mark))
     call = probe.call(
         "POST", below(url, "STOP_SESSION"), "commands", body=body, is_single=True,
         note=f"session {probe.mark}",

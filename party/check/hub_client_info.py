@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Probe, below
 from hub.ocpi.datatypes import InterfaceRole
+from party.check.findings import Finding, Rule
+from party.check.probe import Probe, below
 
 HERE = Rule(
     "hubclientinfo.here",

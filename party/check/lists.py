@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from cdrs.objects import CDR
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Call, Probe
 from hub.ocpi import headers, links
 from hub.ocpi.datatypes import InterfaceRole, decode, utc
 from hub.ocpi.errors import OcpiError
 from locations.objects import Location
+from party.check.findings import Finding, Rule
+from party.check.probe import Call, Probe
 from sessions.objects import Session
 from tariffs.objects import Tariff
 from tokens.objects import Token
@@ -118,7 +118,7 @@ def check(probe: Probe) -> Iterator[Finding]:
 
 def first_page(probe: Probe, module: str, url: str) -> Call:
     """The page that everything else is compared with."""
-    return probe.get(url, module, _filters(module))
+    return probe.get(url, module, filters(module))
 
 
 def items_of(call: Call) -> list[dict[str, Any]]:
@@ -127,7 +127,8 @@ def items_of(call: Call) -> list[dict[str, Any]]:
     return [item for item in data if isinstance(item, dict)]
 
 
-def _filters(module: str) -> dict[str, str]:
+def filters(module: str) -> dict[str, str]:
+    """What each GET of a list of this module has to have in its query."""
     # mod_sessions: date_from is required.
     return {"date_from": EVER} if module == "sessions" else {}
 
@@ -144,7 +145,7 @@ def _check_list(probe: Probe, module: str, url: str) -> Iterator[Finding]:
         return
     yield _valid(module, page)
     yield _owned(probe, module, page)
-    total, limit = _number(page, headers.TOTAL_COUNT), _number(page, headers.LIMIT)
+    total, limit = number_in(page, headers.TOTAL_COUNT), number_in(page, headers.LIMIT)
     count = len(page.data)
     yield TOTAL.judge(
         total is not None and total >= count, page, _header(page, headers.TOTAL_COUNT), module
@@ -188,7 +189,7 @@ def _owned(probe: Probe, module: str, page: Call) -> Finding:
     owners = {
         f"{item.get('country_code')}-{item.get('party_id')}".upper() for item in items_of(page)
     }
-    strangers = sorted(owners - {str(party) for party in probe.platform.parties})
+    strangers = sorted(owners - {str(party) for party in probe.target.parties})
     if not owners:
         return OWNED.not_tried("the list is empty", module)
     what = f"objects of {', '.join(strangers[:5])}" if strangers else ""
@@ -196,15 +197,15 @@ def _owned(probe: Probe, module: str, page: Call) -> Finding:
 
 
 def _last(probe: Probe, module: str, url: str, page: Call, total: int) -> Finding:
-    last = probe.get(url, module, {**_filters(module), "offset": str(total - 1)})
-    first, then = _number(page, headers.LIMIT), _number(last, headers.LIMIT)
+    last = probe.get(url, module, {**filters(module), "offset": str(total - 1)})
+    first, then = number_in(page, headers.LIMIT), number_in(last, headers.LIMIT)
     return LAST.judge(
         first == then, last, f"X-Limit {then} on the last page, {first} on the first", module
     )
 
 
 def _limited(probe: Probe, module: str, url: str) -> Finding:
-    call = probe.get(url, module, {**_filters(module), "limit": "1"})
+    call = probe.get(url, module, {**filters(module), "limit": "1"})
     return LIMITED.judge(
         call.is_success and len(items_of(call)) <= 1,
         call,
@@ -214,25 +215,25 @@ def _limited(probe: Probe, module: str, url: str) -> Finding:
 
 
 def _offset(probe: Probe, module: str, url: str, page: Call, total: int) -> Finding:
-    behind = probe.get(url, module, {**_filters(module), "offset": str(total + 1000)})
+    behind = probe.get(url, module, {**filters(module), "offset": str(total + 1000)})
     # More than a database's integers hold.
-    huge = probe.get(url, module, {**_filters(module), "offset": "9" * 30})
+    huge = probe.get(url, module, {**filters(module), "offset": "9" * 30})
     for call in (behind, huge):
         if (call.status or 0) >= 500 or items_of(call):
             return OFFSET.judge(False, call, f"{len(items_of(call))} objects", module)
     items = items_of(page)
     if len(items) < 2:
         return OFFSET.judge(behind.status is not None, behind, "no objects behind the end", module)
-    second = probe.get(url, module, {**_filters(module), "offset": "1", "limit": "1"})
+    second = probe.get(url, module, {**filters(module), "offset": "1", "limit": "1"})
     found = items_of(second)
-    is_second = bool(found) and _key(found[0]) == _key(items[1])
+    is_second = bool(found) and key_of(found[0]) == key_of(items[1])
     return OFFSET.judge(
         is_second, second, "" if is_second else "not the second object of the first page", module
     )
 
 
 def _link(probe: Probe, module: str, url: str, page: Call) -> Finding:
-    first = probe.get(url, module, {**_filters(module), "limit": "1"})
+    first = probe.get(url, module, {**filters(module), "limit": "1"})
     header = first.headers.get("link", "")
     if not header and len(items_of(first)) > 1:
         return LINK.not_tried("limit is not respected, so there is no next page to see", module)
@@ -246,20 +247,20 @@ def _link(probe: Probe, module: str, url: str, page: Call) -> Finding:
     parts, base = urlsplit(target), urlsplit(url)
     if not parts.netloc or parts.scheme != base.scheme or _ENUM.search(target):
         return LINK.failed(first, what, module)
-    lost = {name for name in _filters(module) if name not in dict(parse_qsl(parts.query))}
+    lost = {name for name in filters(module) if name not in dict(parse_qsl(parts.query))}
     if lost:
         return LINK.failed(first, f"{what} has lost {', '.join(lost)}", module)
     second = probe.get(target, module)
     if not second.is_success or not items_of(second):
         return LINK.judge(False, second, "the next page that Link names", module)
-    is_next = _key(items_of(second)[0]) != _key(items_of(first)[0])
+    is_next = key_of(items_of(second)[0]) != key_of(items_of(first)[0])
     return LINK.judge(
         is_next, second, what if is_next else f"{what} gives the same object again", module
     )
 
 
 def _dates(probe: Probe, module: str, url: str, page: Call) -> Iterator[Finding]:
-    stamped = [(moment, item) for item in items_of(page) if (moment := _moment(item)) is not None]
+    stamped = [(moment, item) for item in items_of(page) if (moment := moment_of(item)) is not None]
     if not stamped:
         for rule in (FROM, TO):
             yield rule.not_tried("no object has a last_updated that can be read", module)
@@ -268,7 +269,7 @@ def _dates(probe: Probe, module: str, url: str, page: Call) -> Iterator[Finding]
     stamp = str(item["last_updated"])
     after = probe.get(url, module, {"date_from": NEVER})
     since = probe.get(url, module, {"date_from": stamp})
-    older = [one for one in items_of(since) if (_moment(one) or newest) < newest]
+    older = [one for one in items_of(since) if (moment_of(one) or newest) < newest]
     if items_of(after):
         yield FROM.judge(False, after, f"{len(items_of(after))} objects of the future", module)
     elif older:
@@ -278,14 +279,14 @@ def _dates(probe: Probe, module: str, url: str, page: Call) -> Iterator[Finding]
     else:
         yield FROM.judge(after.is_success and since.is_success, since, subject=module)
     before = probe.get(url, module, {"date_from": EVER, "date_to": stamp})
-    late = [one for one in items_of(before) if (_moment(one) or newest) >= newest]
-    late = [one for one in late if _moment(one) is not None]
+    late = [one for one in items_of(before) if (moment_of(one) or newest) >= newest]
+    late = [one for one in late if moment_of(one) is not None]
     what = f"{len(late)} objects are of that moment or later" if late else ""
     yield TO.judge(before.is_success and not late, before, what, module)
 
 
 def _order(module: str, page: Call) -> Finding:
-    moments = [moment for item in items_of(page) if (moment := _moment(item)) is not None]
+    moments = [moment for item in items_of(page) if (moment := moment_of(item)) is not None]
     if len(set(moments)) < 2:
         return ORDER.not_tried("all objects have the same last_updated", module)
     is_newest_first = moments == sorted(moments, reverse=True)
@@ -294,18 +295,21 @@ def _order(module: str, page: Call) -> Finding:
     )
 
 
-def _moment(item: dict[str, Any]) -> datetime | None:
+def moment_of(item: dict[str, Any]) -> datetime | None:
+    """`last_updated` of an object, None when it cannot be read."""
     try:
         return utc(datetime.fromisoformat(str(item.get("last_updated"))))
     except (ValueError, OcpiError):
         return None
 
 
-def _key(item: dict[str, Any]) -> tuple[Any, ...]:
+def key_of(item: dict[str, Any]) -> tuple[Any, ...]:
+    """What names an object among those of its module."""
     return item.get("country_code"), item.get("party_id"), item.get("id"), item.get("uid")
 
 
-def _number(call: Call, name: str) -> int | None:
+def number_in(call: Call, name: str) -> int | None:
+    """A header's whole number, None when it has none."""
     text = call.headers.get(name.lower(), "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 

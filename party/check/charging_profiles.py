@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from charging_profiles.objects import (
     ChargingProfileResponse,
     ChargingProfileResponseType,
     ProfileResult,
 )
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.immediate import judge_response
-from hub.conformance.lists import first_page, items_of
-from hub.conformance.models import AwaitedResult
-from hub.conformance.probe import Call, Probe, below
 from hub.ocpi.datatypes import InterfaceRole, as_document, decode
 from hub.ocpi.errors import OcpiError
+from party.check.findings import Finding, Rule
+from party.check.immediate import judge_response
+from party.check.lists import first_page, items_of
+from party.check.probe import Call, Probe, below
 
 RESPONSE = Rule(
     "profiles.response",
@@ -39,7 +39,6 @@ RESULT = Rule(
 )
 RULES = (RESPONSE, UNKNOWN, RESULT)
 LONGEST_WAIT = 60.0  # seconds
-LOOK_AGAIN = 0.2  # seconds
 _REFUSALS = frozenset(
     one for one in ChargingProfileResponseType if one is not ChargingProfileResponseType.ACCEPTED
 )
@@ -59,14 +58,14 @@ def check(probe: Probe) -> Iterator[Finding]:
         return
     session = _active_session(probe)
     if session is None:
-        yield RESULT.not_tried("the party shows the hub no ACTIVE session")
+        yield RESULT.not_tried("the party shows no ACTIVE session")
         return
     call, response_url = _ask(probe, url, session)
-    yield _judge_result(call, response_url)
+    yield _judge_result(probe, call, response_url)
 
 
 def _ask(probe: Probe, url: str, session: str) -> tuple[Call, str]:
-    response_url = probe.response_url()
+    response_url = probe.asker.response_url()
     query = {"duration": "900", "response_url": response_url}
     return probe.get(below(url, session), "chargingprofiles", query, is_single=True), response_url
 
@@ -78,7 +77,7 @@ def _active_session(probe: Probe) -> str | None:
     return next(active, None)
 
 
-def _judge_result(call: Call, response_url: str) -> Finding:
+def _judge_result(probe: Probe, call: Call, response_url: str) -> Finding:
     try:
         data = call.data[0] if isinstance(call.data, list) and call.data else call.data
         response = decode(as_document(data), ChargingProfileResponse)
@@ -87,29 +86,16 @@ def _judge_result(call: Call, response_url: str) -> Finding:
     if response.result != ChargingProfileResponseType.ACCEPTED:
         return RESULT.not_tried(f"the answer was {response.result}, so no result follows")
     began = time.monotonic()
-    key, _, query = response_url.rpartition("/")[2].partition("?")
-    came = _wait(key, min(response.timeout, LONGEST_WAIT))
+    came = probe.asker.result(response_url, min(response.timeout, LONGEST_WAIT))
     took = time.monotonic() - began
     if came is None:
         if response.timeout > LONGEST_WAIT:
             return RESULT.not_tried(f"no result within {LONGEST_WAIT:g} s; timeout is longer")
         return RESULT.failed(call, f"no result within the timeout of {response.timeout} s")
     try:
-        result = decode(came.content, ProfileResult)
+        result = decode(came.body, ProfileResult)
     except OcpiError as error:
         return RESULT.failed(call, f"the result is none: {error.message}")
-    if came.query != query:
+    if came.query != (query := urlsplit(response_url).query):
         return RESULT.failed(call, f"posted without the query of the response_url (?{query})")
     return RESULT.passed(call, f"result {result.result} after {took:.1f} s")
-
-
-def _wait(key: str, seconds: float) -> AwaitedResult | None:
-    """The result; its row is looked at until it has one."""
-    deadline = time.monotonic() + seconds
-    while True:
-        row = AwaitedResult.objects.filter(key=key, body__isnull=False).first()
-        if row is not None:
-            return row
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(LOOK_AGAIN)

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 
 from charging_profiles.objects import ChargingProfileResponse
 from commands.objects import CommandResponse
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Call
 from hub.ocpi.datatypes import as_document, decode
 from hub.ocpi.errors import OcpiError
+from party.check.findings import Finding, Rule
+from party.check.probe import Call
 
 
 def judge_response(

@@ -1,7 +1,7 @@
 """One party under check: the calls that are made to it, and everything that came back."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any, Final
@@ -9,19 +9,16 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import msgspec
 
-from hub import outbound
-from hub.directory import PlatformEntry
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import HubError
 from hub.ocpi.masking import without_keys
 from hub.ocpi.party import PartyId
-from hub.record.calls import noted
-from hub.record.note import Kind
+from party.check.asking import Asker, NoAnswer, Target
 
 CONFIGURATION: Final = frozenset({"versions", "credentials", "hubclientinfo"})
 # Marks everything that a check makes up, so that nobody takes it for real.
 MARK: Final = "HUB-CHECK"
+TIME_IS_OVER: Final = "the check's time is over"
 _SHOWN: Final = 160  # characters
 
 
@@ -41,6 +38,8 @@ class Call:
     body: bytes = b""
     milliseconds: int = 0
     problem: str = ""
+    # Nothing of the answer is there, since it is longer than what is read of one.
+    is_too_long: bool = False
     redirects: tuple[str, ...] = ()
     # Its data is one object, by the text.
     is_single: bool = False
@@ -110,31 +109,38 @@ class _Envelope(msgspec.Struct):
 
 
 class Probe:
-    """Calls a party as the hub does, keeps every answer, and stops when it has had enough."""
+    """Calls a party in a hub's place, keeps every answer, and stops when it has had enough.
+
+    `party` is the TO of its calls; `seconds` is how long each may take, `total_seconds` all.
+    With `push` it also pushes marked test objects and asks a charge point for its profile.
+    """
 
     def __init__(
         self,
-        platform: PlatformEntry,
+        target: Target,
         party: PartyId,
-        hub: PartyId,
+        asker: Asker,
         *,
         push: bool = False,
-        response_url: Callable[[], str] = lambda: "",
         seconds: float = 10.0,
         total_seconds: float = 180.0,
         total_bytes: int = 100_000_000,
     ) -> None:
-        self.platform = platform
+        self.target = target
         self.party = party
-        self.hub = hub
+        self.asker = asker
         self.push = push
-        self.response_url = response_url
         self.seconds = seconds
         self.mark = f"{MARK}-{token_hex(4)}".upper()
         self.calls: list[Call] = []
         self._ends_at = time.monotonic() + total_seconds
         self._bytes_left = total_bytes
         self._kept: dict[str, Call] = {}
+
+    @property
+    def sender(self) -> PartyId:
+        """The FROM of its calls."""
+        return self.asker.party
 
     @property
     def is_unreachable(self) -> bool:
@@ -145,12 +151,12 @@ class Probe:
     def over(self) -> str:
         """Why no more calls are made: every answer is kept, and workers do other things too."""
         if time.monotonic() > self._ends_at:
-            return "the check's time is over"
+            return TIME_IS_OVER
         return "its answers are longer than a check reads" if self._bytes_left < 0 else ""
 
     def endpoint(self, module: str, role: InterfaceRole) -> str | None:
         """Where the party offers an interface, None when it does not."""
-        return self.platform.endpoint(module, role)
+        return self.target.endpoints.get((module, role))
 
     def get(
         self,
@@ -159,11 +165,12 @@ class Probe:
         query: Mapping[str, str] | None = None,
         *,
         is_single: bool = False,
+        anew: bool = False,
     ) -> Call:
-        """GET, once for each URL: who asks again gets the answer of the first time."""
+        """GET, once for each URL: the second time gives the last answer, unless asked `anew`."""
         if query:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
-        if url not in self._kept:
+        if anew or url not in self._kept:
             self._kept[url] = self.call("GET", url, module, is_single=is_single)
         return self._kept[url]
 
@@ -180,7 +187,7 @@ class Probe:
     ) -> Call:
         """Send one request; redirects on the same host are followed and remembered.
 
-        `authorization` replaces the hub's own header; an empty one leaves it out.
+        `authorization` replaces the right header; an empty one leaves it out.
         """
         call = self._send(method, url, module, body, authorization, note)
         for _ in range(3):
@@ -207,13 +214,13 @@ class Probe:
     ) -> Call:
         ids = headers.new_id(), headers.new_id()
         sent = {headers.REQUEST_ID: ids[0], headers.CORRELATION_ID: ids[1]}
-        token = self.platform.authorization if authorization is None else authorization
+        token = self.target.authorization if authorization is None else authorization
         if token:
             sent["Authorization"] = token
         if module not in CONFIGURATION:
             sent |= {
-                headers.FROM_COUNTRY_CODE: self.hub.country_code,
-                headers.FROM_PARTY_ID: self.hub.party_id,
+                headers.FROM_COUNTRY_CODE: self.sender.country_code,
+                headers.FROM_PARTY_ID: self.sender.party_id,
                 headers.TO_COUNTRY_CODE: self.party.country_code,
                 headers.TO_PARTY_ID: self.party.party_id,
             }
@@ -223,13 +230,18 @@ class Probe:
             return Call(method, url, module, *ids, note, problem=problem)
         began = time.monotonic()
         try:
-            with noted(Kind.CHECK, method, sent, self.platform, module=module, body=body) as call:
-                answer = call.answered(
-                    outbound.call(method, url, sent, body, seconds=self.seconds, follow=False)
-                )
-        except HubError as error:
-            took = round((time.monotonic() - began) * 1000)
-            return Call(method, url, module, *ids, note, milliseconds=took, problem=error.message)
+            answer = self.asker.send(method, url, sent, body, module=module, seconds=self.seconds)
+        except NoAnswer as error:
+            return Call(
+                method,
+                url,
+                module,
+                *ids,
+                note,
+                milliseconds=round((time.monotonic() - began) * 1000),
+                problem=str(error),
+                is_too_long=error.is_too_long,
+            )
         self._bytes_left -= len(answer.body)
         return Call(
             method,

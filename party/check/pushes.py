@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.probe import Probe, below
 from hub.ocpi.datatypes import InterfaceRole, as_document, ocpi_now
+from party.check.findings import Finding, Rule
+from party.check.probe import Probe, below
 
 NAME = "Flexhub conformance check, not real"
 KEPT = Rule(
@@ -53,7 +53,7 @@ def check(probe: Probe) -> Iterator[Finding]:
 
 
 def _check_push(probe: Probe, module: str, endpoint: str) -> Iterator[Finding]:
-    owner = (probe.hub.country_code, probe.hub.party_id)
+    owner = (probe.sender.country_code, probe.sender.party_id)
     url = below(endpoint, *owner, probe.mark)
     document = _token(probe) if module == "tokens" else _tariff(probe)
     put = probe.call("PUT", url, module, body=as_document(document))
@@ -83,8 +83,8 @@ def _check_push(probe: Probe, module: str, endpoint: str) -> Iterator[Finding]:
 
 def _token(probe: Probe) -> dict[str, Any]:
     return {
-        "country_code": probe.hub.country_code,
-        "party_id": probe.hub.party_id,
+        "country_code": probe.sender.country_code,
+        "party_id": probe.sender.party_id,
         "uid": probe.mark,
         "type": "RFID",
         "contract_id": probe.mark,
@@ -98,8 +98,8 @@ def _token(probe: Probe) -> dict[str, Any]:
 def _tariff(probe: Probe) -> dict[str, Any]:
     component = {"type": "ENERGY", "price": Decimal("0.01"), "step_size": 1}
     return {
-        "country_code": probe.hub.country_code,
-        "party_id": probe.hub.party_id,
+        "country_code": probe.sender.country_code,
+        "party_id": probe.sender.party_id,
         "id": probe.mark,
         "currency": "EUR",
         "tariff_alt_text": [{"language": "en", "text": NAME}],

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from hub.conformance.findings import Finding, Rule
-from hub.conformance.lists import first_page, items_of
-from hub.conformance.probe import Probe, below
 from hub.ocpi.datatypes import InterfaceRole
+from party.check.findings import Finding, Rule
+from party.check.lists import first_page, items_of
+from party.check.probe import Probe, below
 
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 FOUND = Rule(
@@ -44,7 +44,7 @@ def check(probe: Probe) -> Iterator[Finding]:
     ):
         if (url := probe.endpoint(module, role)) is None:
             continue
-        owner = (probe.hub.country_code, probe.hub.party_id) if owned else ()
+        owner = (probe.sender.country_code, probe.sender.party_id) if owned else ()
         call = probe.call("GET", below(url, *owner, probe.mark), module, note="there is no such")
         is_right = call.status == 404 and call.status_code is not None
         yield UNKNOWN.judge(is_right, call, subject=f"{module} {role}")

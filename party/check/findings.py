@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from hub.conformance.probe import Call
+from party.check.probe import Call
 
 
 class Outcome(StrEnum):
