@@ -14,6 +14,7 @@ from django.conf import settings
 
 from hub import loops
 from hub.ocpi.errors import InvalidParameters
+from hub.quick import setting
 
 # All that is routed in the Internet (RFC 4291, 2.4); the rest is local, reserved, or IPv4 wrapped.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
@@ -30,7 +31,7 @@ class ForbiddenAddress(OSError):
 
 def is_allowed(address: str) -> bool:
     """Whether the hub may connect to this IP address."""
-    if settings.ALLOW_PRIVATE_URLS:
+    if setting("ALLOW_PRIVATE_URLS"):
         return not _is_link_local(address)
     return is_public(address)
 

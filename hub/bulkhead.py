@@ -6,10 +6,9 @@ threads ask. One sender leaves a quarter of a receiver's places to the others.
 
 import threading
 
-from django.conf import settings
-
 from hub.lanes import HUB, behalf
 from hub.ocpi.errors import HeldBack
+from hub.quick import setting
 
 
 class Bulkhead:
@@ -25,7 +24,7 @@ class Bulkhead:
 
         That is FORWARDS_PER_RECEIVER in all, and three quarters of it of one sender.
         """
-        most: int = settings.FORWARDS_PER_RECEIVER
+        most: int = setting("FORWARDS_PER_RECEIVER")
         sender = behalf.get().platform
         pair = sender, receiver
         with self._lock:

@@ -22,7 +22,7 @@ from django.http.response import HttpResponse
 from hub import callbacks, hop, kept, log, own_urls, routing, ways
 from hub.bulkhead import forwards
 from hub.deviations import noting
-from hub.directory import Presented
+from hub.directory import Directory, Presented
 from hub.forwarded import Forwarded, InOneMoment
 from hub.incoming import (
     Incoming,
@@ -33,9 +33,9 @@ from hub.incoming import (
     check_authorization_once,
     check_headers,
     check_not_own,
+    check_token_a,
     check_version,
     from_address,
-    is_open_to_token_a,
     join,
     match_of,
     match_path,
@@ -79,6 +79,7 @@ from hub.outgoing import (
 )
 from hub.owners import owner_of
 from hub.pages import Pages
+from hub.quick import setting
 from hub.record import routed as record
 from hub.record.note import Kind
 from hub.views import AnswerLater, Exchange, RelatedAnswer
@@ -153,12 +154,17 @@ class Gateway:
         self, incoming: Incoming, receive: Receive, whole: Whole | None
     ) -> Outgoing:
         check_not_own(incoming)
-        presented = self._presented(incoming) or await self._presented_lately(incoming)
-        self._accept(incoming, presented)
-        body = None if whole is None else whole.body(settings.MAX_BODY_BYTES)
+        directory = self._worker.directory
+        presented = self._presented(incoming, directory)
+        if presented is None:
+            presented = await self._presented_lately(incoming)
+            directory = self._worker.directory
+        self._accept(incoming, presented, directory)
+        body = None if whole is None else whole.body(setting("MAX_BODY_BYTES"))
         if body is None:
             room = incoming.room(self._worker.under_way)
             body = await read_body(receive, settings.MAX_BODY_BYTES, room)
+            directory = self._worker.directory  # It may have taken its time.
         incoming.body = body
         method = incoming.scope["method"]
         # A POST may come without a body: real-time authorization (mod_tokens). What comes with a
@@ -167,7 +173,7 @@ class Gateway:
             check_json(body)
         if incoming.place is None:
             return await self._unrouted(incoming)
-        decision = self._known_way(incoming) or await self._decide(incoming)
+        decision = self._known_way(incoming, directory) or await self._decide(incoming)
         if decision.noted:
             noting.note(presented.platform.id, decision.noted)
         if isinstance(decision, routing.Forward):
@@ -191,10 +197,10 @@ class Gateway:
 
     # --- 1. Receive -----------------------------------------------------------------------------
 
-    def _accept(self, incoming: Incoming, presented: Presented) -> None:
+    def _accept(self, incoming: Incoming, presented: Presented, directory: Directory) -> None:
         """Who sends it may, and its head is in order."""
         incoming.presented = presented
-        directory, platform = self._worker.directory, presented.platform
+        platform = presented.platform
         usual = usual_path(incoming, directory)
         lane = Lane.FORWARD
         if usual is None:
@@ -206,19 +212,15 @@ class Gateway:
         if usual is None:
             mend_path(incoming, directory)
             check_version(incoming)
-        if presented.is_token_a and not is_open_to_token_a(incoming.scope["path"]):
-            raise NotAuthenticated(
-                "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
-                "POST your credentials to get the token for everything else."
-            )
+        check_token_a(incoming)
         incoming.place = place_of(incoming) if usual is None else match_path(incoming, usual)
 
-    def _presented(self, incoming: Incoming) -> Presented | None:
+    def _presented(self, incoming: Incoming, directory: Directory) -> Presented | None:
         check_authorization_once(incoming)
         credentials_token = incoming.text("authorization")
         if not credentials_token:
             raise NotAuthenticated(why_refused(""))
-        return self._worker.directory.authenticate(credentials_token)
+        return directory.authenticate(credentials_token)
 
     async def _presented_lately(self, incoming: Incoming) -> Presented:
         """Its handshake may have ended in another process a moment ago."""
@@ -231,9 +233,9 @@ class Gateway:
 
     # --- 2. Decide ------------------------------------------------------------------------------
 
-    def _known_way(self, incoming: Incoming) -> routing.Forward | None:
+    def _known_way(self, incoming: Incoming, directory: Directory) -> routing.Forward | None:
         """Where others went that came with the same token and headers, if content says no more."""
-        way = ways.known(self._worker.directory, ways.key_of(incoming))
+        way = ways.known(directory, ways.key_of(incoming))
         if way is None:
             return None
         incoming.sender = way.sender

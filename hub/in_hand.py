@@ -17,6 +17,7 @@ from django.conf import settings
 from hub.directory import PlatformEntry
 from hub.lanes import Behalf, Lane
 from hub.ocpi.errors import TooManyRequests
+from hub.quick import setting
 from hub.record.recorder import recorder
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Rates:
         """TooManyRequests beyond its rate; a second's worth may come at once."""
         rate: float | None = platform.requests_per_second
         if rate is None:
-            rate = settings.REQUESTS_PER_SECOND
+            rate = setting("REQUESTS_PER_SECOND")
         if not rate or lane in _WITHOUT_RATE:
             return
         now = time.monotonic()

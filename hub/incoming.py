@@ -198,20 +198,21 @@ def check_authorization_once(incoming: Incoming) -> None:
 
 def check_headers(incoming: Incoming) -> None:
     """Refuse ids that nobody would keep whole, and ids and routing headers that say two things."""
-    for name, value in (
-        (headers.REQUEST_ID, incoming.request_id),
-        (headers.CORRELATION_ID, incoming.correlation_id),
-    ):
-        if len(value) > MAX_MESSAGE_ID:
-            raise InvalidParameters(f"{name} has more than {MAX_MESSAGE_ID} characters.")
-        if not value.isascii():
-            raise InvalidParameters(f"{name} has characters beyond ASCII.")
+    _check_id(headers.REQUEST_ID, incoming.request_id)
+    _check_id(headers.CORRELATION_ID, incoming.correlation_id)
     if not (repeated := repeated_headers(incoming)):
         return
     for name in (*headers.ROUTING, headers.REQUEST_ID, headers.CORRELATION_ID):
         values = {value.strip().lower() for value in repeated.get(_raw(name), ())}
         if len(values) > 1:
             raise InvalidParameters(f"{name} came more than once, with different values.")
+
+
+def _check_id(name: str, value: str) -> None:
+    if len(value) > MAX_MESSAGE_ID:
+        raise InvalidParameters(f"{name} has more than {MAX_MESSAGE_ID} characters.")
+    if not value.isascii():
+        raise InvalidParameters(f"{name} has characters beyond ASCII.")
 
 
 def check_version(incoming: Incoming) -> None:
@@ -233,8 +234,16 @@ def check_not_own(incoming: Incoming) -> None:
         raise HubError(loops.REASON)
 
 
-def is_open_to_token_a(path: str) -> bool:
-    return path.rstrip("/") in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}
+def check_token_a(incoming: Incoming) -> None:
+    """Refuse (401) who is not registered yet all but versions and credentials."""
+    if not presented_by(incoming).is_token_a:
+        return
+    path: str = incoming.scope["path"]
+    if path.rstrip("/") not in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}:
+        raise NotAuthenticated(
+            "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
+            "POST your credentials to get the token for everything else."
+        )
 
 
 async def read_body(receive: Receive, limit: int, room: Room | None = None) -> bytes:

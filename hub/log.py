@@ -23,6 +23,7 @@ class Line(logging.Formatter):
         super().__init__(*arguments, **more)
         shown = set(_SHOWN(self._fmt or "%(message)s"))
         self.is_brief = shown <= {"levelname", "name", "message"}
+        self._around: dict[tuple[str, str], tuple[str, str]] = {}
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line itself."""
@@ -33,7 +34,12 @@ class Line(logging.Formatter):
 
     def brief(self, level: str, name: str, text: str) -> str:
         """The same line of what is not a record."""
-        told = (self._fmt or "%(message)s") % {"levelname": level, "name": name, "message": text}
+        around = self._around.get((level, name))
+        if around is None:
+            shape = (self._fmt or "%(message)s").replace("%(message)s", "\0")
+            before, _, behind = (shape % {"levelname": level, "name": name}).partition("\0")
+            around = self._around[level, name] = before, behind
+        told = f"{around[0]}{text}{around[1]}"
         if len(told) > LONGEST:
             told = f"{told[:LONGEST]}… ({len(told)} characters)"
         return escaped(told)

@@ -30,6 +30,7 @@ from hub.ocpi.errors import (
     NotTaken,
     TooManyRequests,
 )
+from hub.quick import setting
 from hub.under_way import Room
 from hub.within import Within
 
@@ -49,6 +50,7 @@ class Response(msgspec.Struct, eq=False):
     headers: Mapping[str, str]
     body: bytes
     _said: envelope.Answer | None = None
+    _verdict: envelope.Answer | None = None
 
     @property
     def said(self) -> envelope.Answer:
@@ -60,7 +62,10 @@ class Response(msgspec.Struct, eq=False):
     @property
     def verdict(self) -> envelope.Answer:
         """Its code and message alone: a long answer holds nobody up while it is read through."""
-        return self.said if len(self.body) <= envelope.LONG else envelope.read_ends(self.body)
+        if self._verdict is None:
+            is_short = len(self.body) <= envelope.LONG
+            self._verdict = self.said if is_short else envelope.read_ends(self.body)
+        return self._verdict
 
     @property
     def is_accepted(self) -> bool:
@@ -122,7 +127,7 @@ class AsyncCaller:
                     url,
                     headers,
                     body,
-                    settings.FORWARD_TIMEOUT if seconds is None else seconds,
+                    setting("FORWARD_TIMEOUT") if seconds is None else seconds,
                     known,
                     only_once=only_once,
                     lease=lease,
@@ -181,9 +186,7 @@ class _Request(msgspec.Struct, eq=False):
         """The most bytes of an answer that are read: what has no list in it is short."""
         if self.at_most is not None:
             return self.at_most
-        most: int = (
-            settings.MAX_ANSWER_BYTES if self.method == "GET" else settings.MAX_PUSH_ANSWER_BYTES
-        )
+        most: int = setting("MAX_ANSWER_BYTES" if self.method == "GET" else "MAX_PUSH_ANSWER_BYTES")
         return most
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import msgspec
 from django.conf import settings
 
 from hub.directory import PlatformEntry, holder
@@ -70,7 +71,8 @@ def noted(
 def _merged(note: Note, correlation_id: str) -> Note:
     """The same in the exchange of an earlier change, which was told with a later one."""
     told = f"told together with {note.correlation_id}"
-    return note._replace(
+    return msgspec.structs.replace(
+        note,
         kind=Kind.MERGED,
         correlation_id=correlation_id,
         request_bytes=0,

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
 from hub.ocpi import masking
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
@@ -39,7 +41,7 @@ class Kind(StrEnum):
     STRANGER = "stranger"
 
 
-class Note(NamedTuple):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request and its answer, as it passed."""
 
     at: float
@@ -95,6 +97,7 @@ class Row(NamedTuple):
 def rows(notes: Iterable[Note]) -> list[Row]:
     """What is kept: nothing secret, nothing that the table would not take."""
     made = []
+    names: dict[PartyId | str, str] = {}
     place, path, query = None, "", ""
     where = ("", "", "")
     for note in notes:
@@ -102,7 +105,11 @@ def rows(notes: Iterable[Note]) -> list[Row]:
         if note.place is not place or note.path != path or note.query != query:
             place, path, query = note.place, note.path, note.query
             where = _where(note)
-        made.append(_row(note, *where))
+        sender, receiver = note.sender, note.receiver
+        for who in (sender, receiver):
+            if who not in names:
+                names[who] = str(who)
+        made.append(_row(note, names[sender], names[receiver], *where))
     return made
 
 
@@ -116,7 +123,9 @@ def _where(note: Note) -> tuple[str, str, str]:
     return text(path, 300), text(module, 64), place.role.value if place else ""
 
 
-def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
+def _row(
+    note: Note, sender: str, receiver: str, path: str, module: str, interface_role: str
+) -> Row:
     request_id, correlation_id = note.request_id, note.correlation_id
     if len(request_id) > 255 or len(correlation_id) > 255 or "\0" in request_id + correlation_id:
         request_id, correlation_id = text(request_id, 255), text(correlation_id, 255)
@@ -128,17 +137,17 @@ def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
         )
     return Row(
         note.at,
-        note.direction.value,
-        note.kind.value,
+        note.direction,
+        note.kind,
         note.method if len(note.method) < 8 else text(note.method, 16),
         module,
         interface_role,
         path,
         request_id,
         correlation_id,
-        text(note.related_id, 255) if note.related_id != note.correlation_id else "",
-        str(note.sender),
-        str(note.receiver),
+        _related(note) if note.related_id else "",
+        sender,
+        receiver,
         note.platform,
         _number(note.status),
         _number(note.code),
@@ -150,6 +159,10 @@ def _row(note: Note, path: str, module: str, interface_role: str) -> Row:
         request_body,
         answer_body,
     )
+
+
+def _related(note: Note) -> str:
+    return text(note.related_id, 255) if note.related_id != note.correlation_id else ""
 
 
 def is_failure(status: int | None, code: int | None) -> bool:

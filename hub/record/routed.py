@@ -5,8 +5,6 @@ Called on the hot path: a tuple is made and appended, the rest is the recorder's
 
 import time
 
-from django.conf import settings
-
 from hub.callers import FirstOfMinute, group_of
 from hub.directory import Directory, Presented
 from hub.incoming import Incoming
@@ -16,6 +14,7 @@ from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
+from hub.quick import setting
 from hub.record.note import Direction, Kind, Note, cleaned, is_failure, text
 from hub.record.recorder import recorder
 from hub.record.strangers import Stranger
@@ -34,7 +33,7 @@ def kind_of(place: Match, method: str) -> Kind:
 
 def received(incoming: Incoming, status: int, answer: bytes, directory: Directory) -> None:
     """A party's request, and what it was answered."""
-    if not settings.RECORD_MESSAGES:
+    if not setting("RECORD_MESSAGES"):
         return
     scope, body = incoming.scope, incoming.body
     sender = incoming.sender or _only_party(incoming.presented)
@@ -75,7 +74,7 @@ def received(incoming: Incoming, status: int, answer: bytes, directory: Director
 def stranger(incoming: Incoming, status: int) -> bool:
     """A request of nobody's, counted. Whether it is the first of its address and minute."""
     minute, address, is_first = _strangers.look(group_of(incoming.caller))
-    if settings.RECORD_MESSAGES:
+    if setting("RECORD_MESSAGES"):
         path = incoming.scope["path"]
         recorder.stranger(
             Stranger(
@@ -102,14 +101,15 @@ def sent_on(
     directory: Directory,
 ) -> None:
     """The request to the receiver, and what it answered, or why it did not."""
-    if not settings.RECORD_MESSAGES:
+    if not setting("RECORD_MESSAGES"):
         return
     scope, body = incoming.scope, incoming.body
     receiver = decision.receiver.identity
     seconds = time.monotonic() - began
     if isinstance(outcome, Response):
-        status, answer, code = outcome.status, outcome.body, outcome.verdict.status_code
-        problem = (outcome.verdict.status_message or "") if is_failure(status, code) else ""
+        status, answer, verdict = outcome.status, outcome.body, outcome.verdict
+        code = verdict.status_code
+        problem = (verdict.status_message or "") if is_failure(status, code) else ""
     else:
         status, answer, code, problem = None, b"", outcome.code, outcome.message
     bodies = None
@@ -135,7 +135,7 @@ def sent_on(
             seconds,
             len(body),
             len(answer),
-            cleaned(problem, scope["path"], incoming.place, body),
+            cleaned(problem, scope["path"], incoming.place, body) if problem else "",
             bodies,
         )
     )
