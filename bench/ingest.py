@@ -1,4 +1,4 @@
-"""What a Location costs that is kept and broadcast to nobody, beside the least that it could."""
+"""What a Location costs that is kept and owed to ten receivers, beside the least that it could."""
 
 import argparse
 from contextlib import ExitStack
@@ -12,9 +12,12 @@ from bench.programs import served
 from bench.report import report
 from bench.setting import CPO, joined, services
 from hub.ocpi import headers
+from hub.ocpi.party import PartyId
 
 EVSES = 12
 HUB = ("NL", "HUB")
+# Nobody drains meanwhile: each PUT marks what each of these holds.
+RECEIVERS = [PartyId("DE", f"M{number:02}") for number in range(10)]
 
 
 def pushes(token: str, body: bytes) -> list[bytes]:
@@ -57,8 +60,13 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], di
     """Both in turn, several times over."""
     body = location(evses=EVSES)
     with ExitStack() as stack:
-        env = stack.enter_context(services(folder))
-        tokens = joined(env, [{"party": str(CPO), "role": "CPO", "url": "http://127.0.0.1:9"}])
+        env = stack.enter_context(services(folder)) | {"BACKLOG_MAX_SECONDS": "3600"}
+        roles = {CPO: "CPO"} | dict.fromkeys(RECEIVERS, "EMSP")
+        asked = [
+            {"party": str(party), "role": role, "url": "http://127.0.0.1:9"}
+            for party, role in roles.items()
+        ]
+        tokens = joined(env, asked)
         requests = pushes(tokens[str(CPO)], body)
         hub, bare = (
             Contestant(name, *stack.enter_context(served(application, folder, env)), requests)
@@ -78,8 +86,8 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], di
         Figure(
             f"rate of one core: PUT of a Location ({len(body)} bytes), hub / bare upsert",
             share.told(100, " %"),
-            "at least 70 %",
-            share.median >= 0.7,
+            "at least 80 %",
+            share.median >= 0.8,
         ),
         Figure("the same by the clock", Ratio.of(hub.rate, bare.rate).told(100, " %")),
     ]
