@@ -58,6 +58,11 @@ class Backlog:
                 headers={"Retry-After": str(RETRY_AFTER)},
             )
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether `check` has nothing to look up just now, and nothing to refuse."""
+        return not self._is_late and time.monotonic() < self._look_at
+
     def _look(self) -> None:
         shards, seconds = Sharding.number(), settings.BACKLOG_MAX_SECONDS
         idle = [number for (number,) in statements.run(_IDLE, [shards, seconds])]

@@ -21,8 +21,9 @@ from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
 from flex import commands_at_once, relay
-from hub import broadcasts, callbacks, leaving_out, pushers, quotas
+from hub import broadcasts, broadcasts_at_once, callbacks, leaving_out, pushers, quotas
 from hub.bridge import Bridge, Scope
+from hub.broadcasts_at_once import KeepAtOnce
 from hub.directory import holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
@@ -226,6 +227,11 @@ _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
 }
+# What an owner pushes to the hub for all.
+_BROADCASTS: Final[dict[tuple[str, InterfaceRole, str], KeepAtOnce]] = {
+    ("locations", RECEIVER, "PUT"): location_at_once.location_broadcast,
+    ("locations", RECEIVER, "PATCH"): location_at_once.location_broadcast,
+}
 STATEMENTS: Final = (
     *flex_at_once.STATEMENTS,
     *location_at_once.STATEMENTS,
@@ -233,6 +239,7 @@ STATEMENTS: Final = (
     *commands_at_once.STATEMENTS,
     wake.NUDGE,
 )
+_COMMANDS: Final = frozenset({"GET", "PUT", "DELETE"})
 _PROFILE_RESULT: Final = "/ocpi/2.2.1/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
@@ -320,18 +327,17 @@ async def answered_at_once(
 ) -> HttpResponse | None:
     """The hub's own answer without a thread, where it is simple; None where a view has to give it.
 
-    Of profile commands and their results.
+    Of profile commands, their results, and broadcasts.
     """
     method, match = scope["method"], exchange.match
     if match is None:
         path, key = scope["path"][: len(_PROFILE_RESULT)], scope["path"][len(_PROFILE_RESULT) :]
         if method == "POST" and path == _PROFILE_RESULT and "/" not in key:
             return await profiles_at_once.result_posted(writer, exchange, key)
-    elif (
-        (match.module, match.role) == ("chargingprofiles", RECEIVER)
-        and match.route is not None
-        and method in {"GET", "PUT", "DELETE"}
-    ):
+    elif match.route is not None:
         query = scope["query_string"].decode("latin-1")
-        return await commands_at_once.received(writer, bridge, exchange, method, query)
+        if keep := _BROADCASTS.get((match.module, match.role, method)):
+            return await broadcasts_at_once.push(writer, bridge, exchange, keep, method, query)
+        if (match.module, match.role) == ("chargingprofiles", RECEIVER) and method in _COMMANDS:
+            return await commands_at_once.received(writer, bridge, exchange, method, query)
     return None

@@ -5,7 +5,7 @@ receiver's copy may be older than the hub's. All else are messages (`Delivery`),
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -50,25 +50,16 @@ class Change:
     first_at: datetime | None = None
 
 
+_OF_A_CHANGE: Final = [one.name for one in fields(Change) if one.name != "first_at"]
 # What was deleted once stays a mark of that: it is told where the object is no more, whatever has
 # come between (a replay, a pulled list), and is nothing where it is there.
 # One order of rows for all: two writers wait for each other, and never in a circle.
-MARK: Final = f"""
+_INTO: Final = """
     INSERT INTO hub_stalecopy AS old (
         receiver_id, party, module, owner, object_id, spelling, correlation_id, variant, part,
         patch, is_deleted, held, priority, raised, merged, first_at, state, outcome)
-    SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
-           change.spelling, change.correlation_id, change.variant, change.part, change.patch,
-           change.is_deleted, change.held, change.priority, 1, '{{}}',
-           coalesce(change.first_at, now()), 'WAITING', ''
-    FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::bytea[], %s::boolean[], %s::text[], %s::int[], %s::timestamptz[])
-         WITH ORDINALITY AS change (
-             module, owner, object_id, spelling, correlation_id, variant, part, patch, is_deleted,
-             held, priority, first_at, number)
-    JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
-         AS receiver (platform, party, number) USING (number)
-    ORDER BY 1, 2, 3, 4, 5, variant, part
+"""
+_OR_RAISE: Final = f"""
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = old.raised + 1, patch = NULL,
         spelling = coalesce(nullif(excluded.spelling, ''), old.spelling),
@@ -81,6 +72,22 @@ MARK: Final = f"""
                    ELSE excluded.first_at END,
         held = CASE WHEN old.state = 'WAITING' THEN old.held ELSE '' END
 """  # noqa: S608 - a number of ours
+MARK: Final = f"""
+    {_INTO}
+    SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
+           change.spelling, change.correlation_id, change.variant, change.part, change.patch,
+           change.is_deleted, change.held, change.priority, 1, '{{}}',
+           coalesce(change.first_at, now()), 'WAITING', ''
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                %s::bytea[], %s::boolean[], %s::text[], %s::int[], %s::timestamptz[])
+         WITH ORDINALITY AS change (
+             module, owner, object_id, spelling, correlation_id, variant, part, patch, is_deleted,
+             held, priority, first_at, number)
+    JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
+         AS receiver (platform, party, number) USING (number)
+    ORDER BY 1, 2, 3, 4, 5, variant, part
+    {_OR_RAISE}
+"""  # noqa: S608 - texts of ours
 
 
 def mark(change: Change, receivers: Iterable[Addressee]) -> None:
@@ -115,6 +122,35 @@ def columns_of(
     numbers, platforms, parties = zip(*each, strict=True) if each else ((), (), ())
     columns = [*zip(*map(astuple, changes), strict=True), platforms, parties, numbers]
     return [list(column) for column in columns]
+
+
+def and_marked(kept: str) -> str:
+    """The statement `kept`; where it returns a row, a change of that object is owed.
+
+    Parameters: the fields of a `Change` but for its time, and of the receivers `platforms` and
+    `parties` (`owed`).
+    """
+    return f"""
+        WITH kept AS ({kept}), marked AS (
+            {_INTO}
+            SELECT receiver.platform, receiver.party, %(module)s::text, %(owner)s::text,
+                   %(object_id)s::text, %(spelling)s::text, %(correlation_id)s::text,
+                   %(variant)s::text, %(part)s::text, %(patch)s::bytea, %(is_deleted)s::boolean,
+                   %(held)s::text, %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
+            FROM kept, unnest(%(platforms)s::bigint[], %(parties)s::text[])
+                 AS receiver (platform, party)
+            ORDER BY 1, 2
+            {_OR_RAISE}
+        ) SELECT true FROM kept
+    """  # noqa: S608 - texts of ours
+
+
+def owed(change: Change, receivers: Sequence[Addressee]) -> dict[str, Any]:
+    """The parameters of `and_marked`."""
+    values = {name: getattr(change, name) for name in _OF_A_CHANGE}
+    values["platforms"] = [str(one.platform_id) for one in receivers]
+    values["parties"] = [one.party for one in receivers]
+    return values
 
 
 def and_cleared(kept: str, *, is_patch: bool, lock: str = "") -> str:

@@ -28,6 +28,8 @@ Row = tuple[bytes | None, ...]
 CONNECTIONS: Final = 2
 # So many messages share a commit: more would hold their rows for longer than they save.
 MOST_OF_A_BATCH: Final = 32
+# And so many of those that share it with their like alone: each writes many rows.
+MOST_OF_A_KIND: Final = 8
 # Those that wait; what comes then goes over a thread, where platforms take turns.
 MOST_WAITING: Final = 1_000
 # A statement that waits for a lock so long is undone. Only one that inserts ever does.
@@ -52,7 +54,7 @@ class Statement:
 
     `sql` has its parameters as `%(name)s`; those named in `binary` are bytes, and of those that it
     does not tell by itself the `types` say what they are. `may_wait`: it may wait for another
-    transaction, and so shares a commit with none.
+    transaction, and so shares a commit with none; `shared_by`: only with its like, and with few.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Statement:
         binary: Collection[str] = (),
         types: Mapping[str, str] = MappingProxyType({}),
         may_wait: bool = False,
+        shared_by: str = "",
     ) -> None:
         self.name = name.encode()
+        self.shared_by = shared_by
         self.may_wait = may_wait
         self.parameters: list[str] = []
         numbered = sql % _Numbers(self.parameters)
@@ -196,18 +200,25 @@ class Writer:
 
     def _batch(self) -> list[_Asked]:
         """Platform by platform; what may wait for somebody is one by itself."""
+        first = next(iter(self._waiting.values()))[0].statement
+        most = MOST_OF_A_BATCH if not first.shared_by else MOST_OF_A_KIND
         batch: list[_Asked] = []
-        while self._count and len(batch) < MOST_OF_A_BATCH:
+        passed: dict[int, deque[_Asked]] = {}
+        while self._waiting and len(batch) < most:
             whose, asked = next(iter(self._waiting.items()))
-            if batch and asked[0].statement.may_wait:
-                break
             del self._waiting[whose]
+            statement = asked[0].statement
+            if batch and (statement.may_wait or statement.shared_by != first.shared_by):
+                passed[whose] = asked
+                continue
             batch.append(asked.popleft())
             self._count -= 1
             if asked:
                 self._waiting[whose] = asked
-            if batch[0].statement.may_wait:
+            if first.may_wait:
                 break
+        # What was passed over is the first of the next one.
+        self._waiting = passed | self._waiting
         return batch
 
     def _drop_waiting(self) -> None:

@@ -1,4 +1,4 @@
-"""Locations that are kept from the event loop: what an owner told one party again (decision 0030).
+"""Locations that are kept from the event loop: what an owner tells again (decision 0030).
 
 mod_locations, PUT and PATCH Method; ocpi/ocpi#511. Whatever is not as simple is done on a thread.
 """
@@ -15,9 +15,9 @@ from hub.forwarded import Forwarded
 from hub.ocpi import heads
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.reading import Reading
-from hub.store import Pushed
+from hub.store import Kept, Pushed
 from hub.writer import Statement, Writer
-from locations.models import ESSENTIALS, Location, PartChange
+from locations.models import Location, PartChange
 from locations.moments import Moments, as_json, goes_before
 
 # Reading or merging a longer document would hold up the event loop.
@@ -60,7 +60,30 @@ _PUT_PART: Final = Statement(
     binary={"document"},
     types=storing.TYPES,
 )
-STATEMENTS: Final = (_PUT, _FIND, _CHANGE, _PUT_PART)
+# What is for everybody, and owed to those that it is for. A mark may have to be waited for, if not
+# for long (a replay writes it just now): only other broadcasts wait with it.
+_FOR_ALL: Final = " AND NOT kept.has_variants"
+_BROADCAST: Final = Statement(
+    "location_broadcast",
+    outbox.and_marked(
+        storing.variant_statement(
+            Location, _COLUMNS, Location.is_not_newer("kept", "%({})s") + _FOR_ALL
+        )
+    ),
+    binary={"document", "patch"},
+    types=storing.TYPES,
+    shared_by="broadcasts",
+)
+_BROADCAST_CHANGE: Final = Statement(
+    "location_broadcast_change",
+    outbox.and_marked(
+        storing.variant_statement(Location, _COLUMNS, "kept.xmin = %(version)s::xid" + _FOR_ALL)
+    ),
+    binary={"document", "patch"},
+    types=storing.TYPES,
+    shared_by="broadcasts",
+)
+STATEMENTS: Final = (_PUT, _FIND, _CHANGE, _PUT_PART, _BROADCAST, _BROADCAST_CHANGE)
 
 
 async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
@@ -85,43 +108,65 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
         audience=str(forwarded.receiver),
     )
     try:
-        reading = pushed.read(ESSENTIALS[len(ids) - 1])
         owed = {
             "receiver": receiver.platform.id,
             "module": "locations",
             "variant": "",
             "part": outbox.PART_OF.join(ids[1:]).upper(),
         }
-        is_kept = await _kept(writer, pushed, reading, owed)
+        change = _CHANGE if pushed.method == "PATCH" else _PUT_PART
+        kept = await _kept(writer, pushed, owed, _PUT, change)
     except OcpiError:
         return False  # The thread tells the log.
-    if is_kept:
+    if kept is not None:
         forwarded.note(pushed.deviations)
-    return is_kept
+    return kept is not None
 
 
-async def _kept(writer: Writer, pushed: Pushed, reading: Reading, owed: dict[str, Any]) -> bool:
+async def location_broadcast(
+    writer: Writer, pushed: Pushed, owed: Mapping[str, Any]
+) -> Kept | None:
+    """Keep what an owner tells everybody, and owe it; None where a thread has to do it.
+
+    OcpiError (2001) as `Location.push`, where the thread says the same.
+    """
+    if len(pushed.body) > LONGEST:
+        return None
+    return await _kept(writer, pushed, owed, _BROADCAST, _BROADCAST_CHANGE)
+
+
+async def _kept(
+    writer: Writer, pushed: Pushed, owed: Mapping[str, Any], put: Statement, change: Statement
+) -> Kept | None:
+    reading = Location.read(pushed)
     if pushed.method == "PUT" and len(pushed.ids) == 1:
-        return bool(await writer.run(_PUT, Location.as_kept(pushed, reading) | owed))
+        done = await writer.run(put, Location.as_kept(pushed, reading) | owed)
+        return Kept.CHANGED if done else None
     names = Location.identity(pushed) | {"audience": pushed.audience}
     found = await writer.run(_FIND, names)
     if not found:
-        return False
+        return None
     version, document, moments = found[0]
     if version is None or not document or len(document) > LONGEST or moments is None:
-        return False
-    values = _changed(pushed, reading, document, msgspec.json.decode(moments))
-    if values is None:
-        return False
+        return None
+    changed = _changed(pushed, reading, document, msgspec.json.decode(moments))
+    if changed is None:
+        return None
+    values, is_new = changed
     # What another one has changed meanwhile is merged on a thread.
     values |= names | owed | {"version": version.decode()}
-    return bool(await writer.run(_CHANGE if pushed.method == "PATCH" else _PUT_PART, values))
+    if not await writer.run(change, values):
+        return None
+    return Kept.CREATED if is_new else Kept.CHANGED
 
 
 def _changed(
     pushed: Pushed, reading: Reading, document: bytes, moments: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """The columns with the change in them; None where something kept goes before it."""
+) -> tuple[dict[str, Any], bool] | None:
+    """The columns with the change in them, and whether what it names is new.
+
+    None where something kept goes before it.
+    """
     row = Location(audience=pushed.audience, document=document, moments=moments)
     change = PartChange(pushed, reading)
     merged = change.into(row)
@@ -130,7 +175,7 @@ def _changed(
     now = msgspec.convert(merged.more["moments"], Moments)
     if goes_before(row.own_moments, now, change.ahead):
         return None
-    return {
+    columns = {
         "last_updated": merged.last_updated,
         "document": merged.document,
         "received_at": change.now,
@@ -138,3 +183,4 @@ def _changed(
         "told_by": "",
         "moments": as_json(now),
     }
+    return columns, merged.is_new

@@ -100,11 +100,7 @@ class Location(StoredObject):
 
         UnknownLocation (2003) when it changes what the hub does not have.
         """
-        reading = pushed.read(ESSENTIALS[len(pushed.ids) - 1])
-        if len(pushed.ids) == 1:
-            check_ids(pushed, reading.sent)
-        elif pushed.audience == EVERYBODY:
-            check_id(reading.sent, PARTS[len(pushed.ids) - 2][1], pushed.ids[-1])
+        reading = cls.read(pushed)
         if pushed.method == "PUT" and len(pushed.ids) == 1:
             return cls._put(pushed, reading)
         change = PartChange(pushed, reading)
@@ -114,6 +110,16 @@ class Location(StoredObject):
                 f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."
             )
         return Told(kept, change.body)
+
+    @classmethod
+    def read(cls, pushed: Pushed) -> Reading:
+        """What the body means; InvalidParameters (2001) where it names another one than the URL."""
+        reading = pushed.read(ESSENTIALS[len(pushed.ids) - 1])
+        if len(pushed.ids) == 1:
+            check_ids(pushed, reading.sent)
+        elif pushed.audience == EVERYBODY:
+            check_id(reading.sent, PARTS[len(pushed.ids) - 2][1], pushed.ids[-1])
+        return reading
 
     @classmethod
     def _put(cls, pushed: Pushed, reading: Reading) -> Told:
