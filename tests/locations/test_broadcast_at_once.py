@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from django.http import HttpResponse
 
 from hub import kept, pushers
 from hub.backlog import backlog
@@ -15,10 +16,8 @@ from hub.bridge import Bridge
 from hub.directory import holder
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.modules import match
-from hub.outgoing import Outgoing, of_django
 from hub.views import Exchange
 from hub.wakeups import connection_parameters
-from hub.workers.wake import nudge
 from hub.writer import Writer
 from locations.models import Location
 from tests.hub.pushing import T1, T2, T3, evse_of, location_of
@@ -35,8 +34,13 @@ class Sent:
         if method == "PUT" and len(ids) == 1:
             body = location_of(owner.party, ids[0], last_updated=T2) | body
         path = "/".join((*owner.party, *ids))
-        self.method = method
-        self.path = f"/ocpi/2.2.1/receiver/locations/{path}"
+        self._scope = {
+            "method": method,
+            "path": f"/ocpi/2.2.1/receiver/locations/{path}",
+            "query_string": b"",
+            "headers": [],
+            "http_version": "1.1",
+        }
         self.exchange = Exchange(
             platform=holder.current().parties[owner.party].platform,
             is_token_a=False,
@@ -48,20 +52,19 @@ class Sent:
             match=match("locations", InterfaceRole.RECEIVER, path, method),
         )
 
-    def at_once(self, meanwhile: Callable[[], object] | None = None) -> Outgoing | None:
+    def at_once(self, meanwhile: Callable[[], object] | None = None) -> HttpResponse | None:
         """As the gateway asks for it; `meanwhile` is run while it is on its way."""
         backlog.check()
-        nudge("deliveries")
         pushers.note(self.exchange.caller, "locations")
 
-        async def run(bridge: Bridge) -> Outgoing | None:
+        async def run(bridge: Bridge) -> HttpResponse | None:
             writer = Writer(kept.STATEMENTS, 1)
             try:
                 async with asyncio.timeout(60):
                     while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                         await asyncio.sleep(0.01)
                     answer = asyncio.create_task(
-                        kept.broadcast_at_once(writer, bridge, self.exchange, self.method, "")
+                        kept.answered_at_once(writer, bridge, self.exchange, self._scope)
                     )
                     if meanwhile is not None:
                         await asyncio.sleep(0)  # It has its receivers, and nothing of it has left:
@@ -73,14 +76,12 @@ class Sent:
 
         return _with_bridge(run)
 
-    def on_a_thread(self) -> Outgoing:
+    def on_a_thread(self) -> HttpResponse:
         """As where it cannot be kept at once."""
-        scope = {"method": self.method, "path": self.path, "query_string": b"", "headers": []}
-        scope |= {"http_version": "1.1"}
         more = {"flexhub.exchange": self.exchange, "HTTP_HOST": "127.0.0.1"}
 
-        async def run(bridge: Bridge) -> Outgoing:
-            return of_django(await bridge.answer(scope, self.exchange.body, **more))
+        async def run(bridge: Bridge) -> HttpResponse:
+            return await bridge.answer(self._scope, self.exchange.body, **more)
 
         return _with_bridge(run)
 
@@ -114,7 +115,7 @@ def test_it_is_answered_kept_and_told_as_by_a_thread(owner, emsp):
             told = owner.told(emsp, name, 2)[1]
             assert told.headers["X-Correlation-ID"] == "correlation-at-once"
             said = told.body.replace(name.encode(), b"ID")
-            seen.append((answer.status, row, told.method, told.target[-6:].strip("/"), said))
+            seen.append((answer.status_code, row, told.method, told.target[-6:].strip("/"), said))
         assert seen[0][0] in {200, 201}
         assert [*seen[0]][:3] == [*seen[1]][:3], (method, ids, body)
         assert seen[0][4] == seen[1][4], (method, ids, body)
@@ -142,8 +143,7 @@ def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(owner, e
     # One party has been told something else of it.
     assert owner.patch("BOTH", body={"city": "Brugge", "last_updated": T2}, to=emsp).code == 1000
     assert newer.at_once() is None
-    status = newer.on_a_thread().status
-    assert status == 200
+    assert newer.on_a_thread().status_code == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
