@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from hub import owed
 from hub.deviations import noting
-from hub.models import Party, Platform
+from hub.models import Party, Platform, WorkerProcess
 from hub.quotas import Usage, What
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
@@ -99,6 +99,7 @@ class _Hub(Collector):
         yield from _queues(platform)
         yield from _quotas()
         yield _parties()
+        yield from _workers()
 
 
 def _messages() -> Iterator[Metric]:
@@ -131,6 +132,21 @@ def _messages() -> Iterator[Metric]:
         took.add_metric(of, list(zip(bounds, below, strict=True)), sums[of])
     yield total
     yield took
+
+
+def _workers() -> Iterator[Metric]:
+    alive = GaugeMetricFamily("flexhub_workers", "Worker processes alive.", labels=("queue",))
+    silent = GaugeMetricFamily(
+        "flexhub_worker_silent_seconds",
+        "Since the process that has been silent longest was heard; dead ones for an hour.",
+        labels=("queue",),
+    )
+    for workers in WorkerProcess.by_queue():
+        alive.add_metric((workers.queue,), workers.alive)
+        if workers.silent is not None:
+            silent.add_metric((workers.queue,), workers.silent)
+    yield alive
+    yield silent
 
 
 def _counted(

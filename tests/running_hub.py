@@ -23,7 +23,8 @@ from hub.gateway import Gateway
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
 from hub.record.recorder import STREAM, connect, recorder
-from hub.workers.process import QUEUES, Worker
+from hub.workers.models import QUEUES
+from hub.workers.process import Worker
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.faulty_platform import FaultyPlatform

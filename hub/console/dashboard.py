@@ -19,7 +19,7 @@ from hub.console.charging import STATUS_COLOURS as SESSION_COLOURS
 from hub.console.owed import state_badge
 from hub.console.statuses import status_badge
 from hub.console.tables import ago, badge
-from hub.models import Delivery, DeliveryState, Party
+from hub.models import Delivery, DeliveryState, Party, WorkerProcess
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.stale_copies import CopyState
 from sessions.models import Session
@@ -68,6 +68,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": "Overview",
         "tiles": [_parties(), _sessions(), _commands(since), _deliveries(since)],
         "failures": _failures(since),
+        "workers": WorkerProcess.by_queue(),
         "now": now,
     }
     return context

@@ -1,12 +1,20 @@
 """What workers share in the database: jobs, turns by the clock, who is there, which shards."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import models
 from django.db.models.functions import Now
 
 from hub import statements
-from hub.leases import NOW, Leased
+from hub.leases import NOW, UNTIL, Leased
+
+QUEUES: Final = ("profiles", "deliveries", "pulls", "upkeep")
+_BY_QUEUE: Final = f"""
+    SELECT queue, count(*) FILTER (WHERE lease_until > {NOW}),
+           extract(epoch FROM {UNTIL} - min(lease_until))::float8
+    FROM unnest(%s::text[]) WITH ORDINALITY AS asked (queue, number)
+    LEFT JOIN hub_workerprocess USING (queue) GROUP BY queue, number ORDER BY number
+"""  # noqa: S608 - clocks of ours
 
 
 class Job(Leased):
@@ -41,6 +49,17 @@ class Timer(Leased):
         return self.task
 
 
+class Workers(NamedTuple):
+    """Of one queue: how many processes are alive, and for how many seconds one has said nothing.
+
+    That is the one that has been silent longest, dead ones too for an hour; None: there was none.
+    """
+
+    queue: str
+    alive: int
+    silent: float | None
+
+
 class WorkerProcess(models.Model):
     """A process that works for a queue, as long as it says so."""
 
@@ -55,6 +74,11 @@ class WorkerProcess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue}: {self.name}"
+
+    @staticmethod
+    def by_queue() -> list[Workers]:
+        """Of every queue, in the order of QUEUES."""
+        return [Workers(*row) for row in statements.run(_BY_QUEUE, [list(QUEUES)])]
 
 
 class Sharding(models.Model):

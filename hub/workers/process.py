@@ -23,6 +23,7 @@ from hub.celery import app
 from hub.leases import process_name
 from hub.wakeups import connection_parameters
 from hub.workers import jobs, timers
+from hub.workers.models import QUEUES
 from hub.workers.threads import Threads
 from hub.workers.wake import CHANNEL
 
@@ -35,7 +36,6 @@ PRESENT_EVERY: Final = 2.0  # seconds
 STOP_SECONDS: Final = 8.0  # seconds
 # Jobs at the same time: they wait for other people's servers.
 JOBS_AT_ONCE: Final = 8
-QUEUES: Final = ("profiles", "deliveries", "pulls", "upkeep")
 _PRESENT: Final = f"""
     INSERT INTO hub_workerprocess (name, queue, lease_until)
     SELECT %s, queue, {leases.UNTIL} FROM unnest(%s::text[]) AS queue

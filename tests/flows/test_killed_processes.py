@@ -22,7 +22,7 @@ from hub.delivery import Keeper
 from hub.models import Delivery, DeliveryState, Job, WorkerProcess
 from hub.ocpi.datatypes import Role
 from hub.pulls import Pull, PullState
-from hub.workers.process import QUEUES
+from hub.workers.models import QUEUES
 from locations.models import Location
 from party.messages import Received, Reply
 from sessions.models import Session

@@ -250,6 +250,19 @@ def test_a_delete_comes_last_and_of_what_is_not_there_it_is_done(hub, cpo, emsp)
     assert not StaleCopy.objects.filter(object_id="T").exists()
 
 
+def test_what_was_deleted_once_stays_a_mark_of_that_whatever_comes_after(emsp):
+    """A replay of a moment ago, or a pulled list, must not keep a dead Tariff alive."""
+    to = [outbox.Addressee(_platform(emsp), str(emsp.simulator.party))]
+    named = {"module": "tariffs", "owner": "NL-CPO", "object_id": "STICKY", "spelling": "NL/CPO/S"}
+    with transaction.atomic():  # No drain sees it.
+        for is_deleted in (False, True, False):
+            change = outbox.Change(**named, correlation_id="c", is_deleted=is_deleted)
+            outbox.mark(change, to)
+        found = StaleCopy.objects.get(object_id="STICKY")
+        transaction.set_rollback(True)
+    assert (found.is_deleted, found.raised, found.state) == (True, 3, "WAITING")
+
+
 def test_what_is_gone_from_the_store_is_told_to_nobody(emsp, locations):
     gate = behind(emsp, locations, "stays")
     locations.put("goes", body=two_evses(locations, "goes"))

@@ -16,7 +16,7 @@ from hub import leases, onboarding, party_status, statements
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount
 from hub.leases import Lease
-from hub.models import Delivery, Party
+from hub.models import Delivery, Party, WorkerProcess
 from hub.ocpi.datatypes import Role
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
@@ -149,6 +149,25 @@ def test_deliveries_that_wait_and_their_age_are_told_by_receiver(client):
     (age,) = of("flexhub_delivery_queue_age_seconds", found).values()
     assert 90 <= age < 3600
     assert of("flexhub_parties", found) == {("EMSP", "CONNECTED"): 1, ("SCSP", "CONNECTED"): 1}
+
+
+@pytest.mark.django_db
+def test_workers_are_told_by_queue_also_one_that_has_died(client):
+    WorkerProcess.objects.all().delete()
+    now = timezone.now()
+    for name, queue, seconds in (
+        ("a", "deliveries", 5),
+        ("b", "deliveries", -60),
+        ("c", "pulls", 5),
+    ):
+        until = now + timedelta(seconds=seconds)
+        WorkerProcess.objects.create(name=name, queue=queue, lease_until=until)
+    found = scrape(client)
+    alive = {queue: number for (queue,), number in of("flexhub_workers", found).items()}
+    assert alive == {"profiles": 0, "deliveries": 1, "pulls": 1, "upkeep": 0}
+    silent = {queue: age for (queue,), age in of("flexhub_worker_silent_seconds", found).items()}
+    assert set(silent) == {"deliveries", "pulls"}
+    assert silent["deliveries"] - silent["pulls"] == pytest.approx(65)
 
 
 def _push(receiver, state="WAITING", **changes) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management.base import CommandError
+from django.db import connection
 
 from hub import ladder
 from hub.models import Delivery, StaleCopy
@@ -143,6 +144,29 @@ def test_a_push_that_waits_or_was_dropped_has_a_fate_and_no_steps(correlation_id
     assert [(fate.state, fate.failed) for fate in found.fates] == [
         ("waiting", False),
         ("dropped: there is nobody to send it to", True),
+    ]
+
+
+@pytest.mark.django_db
+def test_of_very_many_marks_those_of_an_exchange_are_looked_for_among_the_newest(correlation_id):
+    message(correlation_id=correlation_id)
+    mark = {"receiver": platform("Receiver", ("DE", "MSP", "EMSP")), "party": "DE-MSP"}
+    of = {"module": "locations", "owner": "NL-CPO", "correlation_id": correlation_id}
+    with connection.cursor() as cursor:
+        StaleCopy.objects.create(**mark, **of, object_id="OLD")
+        cursor.execute(
+            "INSERT INTO hub_stalecopy (receiver_id, party, module, owner, object_id, variant, "
+            "part, spelling, is_deleted, held, priority, raised, correlation_id, merged, first_at, "
+            "state, outcome) SELECT 0, '', 'tariffs', 'NL-CPO', n, '', '', '', false, '', 1, 1, "
+            "'c', '{}', now(), 'WAITING', '' FROM generate_series(1, %s) AS n",
+            [ladder.MOST_MARKS - 1],
+        )
+        StaleCopy.objects.create(**mark, **of, object_id="NEW")
+    found = ladder.of(correlation_id)
+    assert found is not None
+    assert [(fate.what.partition(" to ")[0], fate.state) for fate in found.fates] == [
+        ("objects but for the 20,000 that were marked last", "not looked at"),
+        ("locations NL-CPO NEW", "waiting"),
     ]
 
 

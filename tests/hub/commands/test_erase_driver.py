@@ -241,6 +241,17 @@ def test_what_is_going_on_is_left_and_said(scsp):
     assert not PreferenceCopy.objects.exists()
 
 
+def test_messages_of_a_session_go_by_their_order_though_they_name_nobody(driver, scsp):
+    base = {"module": "sessions", "correlation_id": "c", "state": "DELIVERED", "receiver": scsp}
+    keys = [f"session:{driver.pk} {driver.owner}", f"session:{driver.pk}:RECEIVER"]
+    others = [f"session:{driver.pk}1 {driver.owner}", f"session:{driver.pk} NL-XXX"]
+    for key in (*keys, *others):
+        Delivery.objects.create(method="PUT", path="x", body=b"{}", ordering_key=key, **base)
+    erase("--yes")
+    left = Delivery.objects.exclude(state="WAITING").values_list("ordering_key", flat=True)
+    assert set(left) == set(others)
+
+
 def test_what_is_owed_of_the_token_is_owed_no_more(scsp):
     token().save()
     marked = {"receiver": scsp, "module": "tokens", "correlation_id": "c", "owner": "DE-MSP"}

@@ -34,6 +34,7 @@ def test_what_goes_on(console):
         "Deliveries in the last hour": 8,
     }
     assert f"{reverse('admin:hub_party_changelist')}?status__exact=OFFLINE" in html
+    assert re.search(r"Worker processes:\s+profiles \d+", html)
     assert "TOO_OFTEN, OCPI 1000" in html
     assert "HTTP 200, OCPI 2003: Unknown Location" in html
 
