@@ -1,4 +1,4 @@
-"""Which of the parties that credentials name take part: the operator's word, and what is beyond it.
+"""Which parties of some credentials take part: those the operator named, and those beyond.
 
 credentials, Credentials object: a platform may host "virtual" CPOs beside the party that was
 invited. Agreement belongs to a party in a role (docs/decisions/0020).
@@ -35,7 +35,7 @@ def judge(platform_id: int, roles: Sequence[CredentialsRole]) -> list[Admission]
     _refuse_hubs(roles)
     _refuse_without_invited(named, before.values())
     for identity in named:
-        # What somebody else has only claimed is nobody's, and nobody's claim keeps others out.
+        # A party that another platform only claims belongs to nobody; a claim keeps nobody out.
         others = rows_of(identity).exclude(platform_id=platform_id)
         if others.exclude(admission=Admission.CLAIMED).exists():
             raise of_another_platform(identity)
@@ -78,7 +78,7 @@ def _listed(parties: Iterable[PartyId]) -> str:
 
 
 def of_another_platform(identity: PartyId) -> InvalidParameters:
-    """The refusal of a party that is somebody else's."""
+    """The refusal of a party that belongs to another platform."""
     return InvalidParameters(
         f"{identity} belongs to another platform of this hub. The combination of country_code and "
         "party_id must be unique; ask the hub's operator."
@@ -90,7 +90,7 @@ def _verdicts(
 ) -> list[Admission]:
     by_operator = {p.identity for p in before.values() if p.admission in _BY_THE_OPERATOR}
     invited_roles = {p.role for p in before.values() if p.admission == Admission.INVITED}
-    # Also those that have left: who changes its parties each day takes no more names than others.
+    # Those that have left count, so that changing parties each day gains no more names.
     taken = {p.identity for p in before.values() if p.admission == Admission.TAKEN}
     verdicts = []
     for role in roles:
@@ -111,14 +111,14 @@ def _verdicts(
 
 
 def _stays(party: Party) -> bool:
-    """The operator's word stands; who was taken and is here goes on. All else is judged anew."""
+    """What the operator said stands, a taken party that is here goes on; others are judged anew."""
     if party.admission == Admission.TAKEN:
         return party.is_named
     return party.admission in _BY_THE_OPERATOR
 
 
 def remarks(roles: Sequence[CredentialsRole], verdicts: Sequence[Admission]) -> list[str]:
-    """What the platform is told about those that wait."""
+    """What the platform is told about its waiting parties."""
     waiting = [
         f"{role.identity} {role.role}"
         for role, verdict in zip(roles, verdicts, strict=True)

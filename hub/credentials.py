@@ -18,7 +18,7 @@ from hub.ocpi.errors import NotAuthenticated
 from hub.onboarding import Presented
 from hub.views import Exchange, OcpiView, answer, exchange_of
 
-# Two calls in each form of the token, and what the database needs.
+# Time for two calls in each form of the token, and for the database.
 _SECONDS = 5 * handshake.SECONDS
 
 
@@ -56,7 +56,7 @@ class CredentialsView(OcpiView):
         admission.judge(platform_id, read.credentials.roles)
         addresses.check_url(read.credentials.url, "url")
         with _turn(platform_id) as (turn, hang_up):
-            _presented(exchange)  # It may have been replaced before the turn began.
+            _presented(exchange)  # The token may have been replaced before the turn began.
             forms = Platform.objects.get(pk=platform_id).forms(first=form)
             offer, taken = handshake.fetch_offer(
                 read.credentials.url, read.credentials.token, forms, hang_up
@@ -85,13 +85,13 @@ _lock = threading.Lock()
 
 @contextmanager
 def _turn(platform_id: int) -> Iterator[tuple[str, HangUp]]:
-    """The newest handshake of this platform; the one before is ended, wherever its call hangs.
+    """The newest handshake of this platform; it ends the one before, wherever its call hangs.
 
     NotAuthenticated (401) while the hub is in one of its own, and when a newer one has begun.
     """
     mine = HangUp()
     try:
-        # In one: else the older of two might end the newer one's call.
+        # Under one lock, since otherwise the older of two might end the newer one's call.
         with _lock:
             turn = handshake_turns.begin(platform_id, _SECONDS)
             former, _open[platform_id] = _open.get(platform_id), mine

@@ -30,13 +30,13 @@ from hub.record.note import Kind
 
 logger = logging.getLogger(__name__)
 MAX_URL: Final = 2048  # characters
-# A list grows while it is read, and an object may be read again; not so much.
+# A list may grow while it is read, and an object may be read again, but no more than this.
 _SLACK: Final = 1000
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class PageFailed(Exception):
-    """This page could not be read now; `seconds` is what the party asked to wait."""
+    """This page could not be read now; the party asked to wait for `seconds`."""
 
     def __init__(self, message: str, seconds: float | None = None) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class Page:
         if not self.items:
             return []
         if self.total is not None and read > 2 * self.total + _SLACK:
-            return []  # A circle of Links, too long to be seen in one turn.
+            return []  # A circle of Links that is too long to be noticed in one turn.
         found = [] if self.link is None else [_at_home(self.link, self.url)]
         if self.is_short(read):
             found.append(with_query(self.url, offset=str(read)))

@@ -32,7 +32,7 @@ _IN_WORDS = {TokenForm.BASE64: "in Base64", TokenForm.PLAIN: "plain"}
 
 
 class NoSuccess(UnableToUseClientApi):
-    """It has answered, but not with what was asked for: it may be that it cannot read the token.
+    """It has answered, but not as asked: perhaps it cannot read the token.
 
     To a plain token py-ocpi 0.3.1 says HTTP 500, extrawest-ocpi 2025.7.16 OCPI 3000 with HTTP 200,
     401 or 403: it depends on whether the token's letters could be Base64.

@@ -1,7 +1,7 @@
-"""Whose turn it is: of the handshakes of one platform the newest counts (credentials).
+"""Turns of handshakes: the newest handshake of a platform counts (credentials).
 
-A party repeats a POST or PUT whose answer it did not see, so the newest is the one that somebody
-waits for; an older one that still hangs in its call back can change nothing any more. The hub's own
+A party repeats a POST or PUT whose answer it did not see, so somebody waits for the newest
+one; an older one that still hangs in its call back can change nothing any more. The hub's own
 handshake with a platform is not overtaken: the platform has been told a new token already.
 """
 
@@ -68,7 +68,7 @@ def end(platform_id: int, key: str) -> bool:
 
 
 def is_going_on(platform_id: int) -> bool:
-    """Whether there is a handshake with this platform, whoever began it."""
+    """Whether there is a handshake with this platform, begun by either side."""
     return HandshakeTurn.objects.filter(platform=platform_id, until__gt=timezone.now()).exists()
 
 

@@ -36,7 +36,7 @@ class HubClientInfo(OcpiView):
         viewer = exchange_of(request).platform
         check_open(viewer)
         parties = Party.objects.exclude(platform_id=viewer.id).order_by("id")
-        # Whom the operator has not agreed to is told to nobody.
+        # A party that the operator has not agreed to is told to nobody.
         parties = parties.exclude(admission=Admission.CLAIMED)
         if page.date_from is not None:
             parties = parties.filter(last_updated__gte=page.date_from)

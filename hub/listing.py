@@ -3,7 +3,7 @@
 The oldest objects come first, in the order of their row numbers. The Link to the next page says
 behind which row it begins: nothing is skipped or counted again to get there, and an object that
 goes, or comes into the filter, meanwhile shifts no other one out of the crawl. An offset that a
-client has reckoned itself is counted from the first row on, as the text says.
+client has computed itself is counted from the first row on, as the text says.
 """
 
 import time
@@ -30,16 +30,16 @@ _MARK: Final = "after"
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Where a page of our own Link begins: `offset` objects of this list end with row `row`."""
+    """Where a page of a Link begins: `offset` objects of this list end with row `row`."""
 
     offset: int
     row: int
-    # Whose list and which filter it was: in another one the row has another place.
+    # The viewer and the filter of the list; in another list the row has another position.
     of: int
 
     @classmethod
     def read(cls, text: str, page: Page, of: int) -> Self | None:
-        """None for what no Link of this list says."""
+        """Read a mark; None for text that no Link of this list contains."""
         parts = text.split(".")
         if len(parts) != 3 or not all(one.isascii() and one.isdigit() for one in parts):
             return None
@@ -82,9 +82,9 @@ def list_page(rows: "Rows | Sequence[Rows]", request: Request) -> HttpResponse:
 
 
 def _within(rows: Rows, page: Page) -> Rows:
-    """What was last updated between the page's times."""
+    """The rows that were last updated between the page's times."""
     if page.date_from is not None:
-        # A kind without an index of `last_updated` knows another way.
+        # A kind without an index of `last_updated` has a way of its own.
         since = getattr(rows.model, "updated_since", None)
         if since is None:
             rows = rows.filter(last_updated__gte=page.date_from)
@@ -116,7 +116,7 @@ def _documents(lists: Sequence[Rows], page: Page, mark: _Mark | None) -> tuple[b
     told = [one.query.sql_with_params() for one in queries]
     numbers = " UNION ALL ".join(f"({query})" for query, _ in told)
     table = lists[0].model._meta.db_table
-    # Their order is that of the index: to ask for it again would sort the documents.
+    # The rows have the index's order; asking for it again would sort the documents.
     statement = f"""
         WITH numbers AS MATERIALIZED (
             SELECT id FROM ({numbers}) AS one ORDER BY id OFFSET %s LIMIT %s
@@ -139,7 +139,7 @@ def _documents(lists: Sequence[Rows], page: Page, mark: _Mark | None) -> tuple[b
 
 # --- X-Total-Count ------------------------------------------------------------------------------
 
-# Who follows our Links misses nothing whatever the total says: counting it again may wait for a
+# A client that follows the Links misses nothing, whatever the total says: a count may wait a
 # hundred times as long as it took.
 _PATIENCE: Final = 100
 _MOST_TOTALS: Final = 1000
@@ -147,14 +147,14 @@ _totals: dict[int, tuple[int, float]] = {}
 
 
 def _total(lists: Sequence[Rows], of: int, *, is_exact: bool) -> int:
-    """How many objects a list has; exactly where a client reckons with it (Pagination, NOTE)."""
+    """How many objects a list has; exact where a client computes with it (Pagination, NOTE)."""
     begun = time.monotonic()
     total, valid_until = _totals.get(of, (0, 0.0))
     if not is_exact and valid_until > begun:
         return total
     total = sum(one.order_by().count() for one in lists)
     if len(_totals) >= _MOST_TOTALS:
-        _totals.clear()  # In one step: other threads are at it too.
+        _totals.clear()  # In one step, since other threads do it too.
     ended = time.monotonic()
     _totals[of] = (total, ended + _PATIENCE * (ended - begun))
     return total

@@ -53,7 +53,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """By which token, in which turn a handshake was begun: both must hold when it ends."""
+    """The token and the turn with which a handshake began; both must still hold when it ends."""
 
     token_hash: bytes
     turn: str
@@ -61,19 +61,19 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a handshake has led to: the platform's new token, and what it is to be told."""
+    """The result of a handshake: the platform's new token, and what it is told."""
 
     token: str
     remarks: list[str]
 
 
 def versions_url() -> str:
-    """Where every party starts."""
+    """The versions URL, where every party starts."""
     return f"{settings.BASE_URL}/ocpi/versions"
 
 
 def _one_at_a_time() -> None:
-    """Whose a party is concerns two platforms at once: whoever decides it waits for the others."""
+    """Lock the question which platform a party belongs to, since it concerns two platforms."""
     lock_name("parties of platforms")
 
 
@@ -85,7 +85,7 @@ def _locked(platform_id: int) -> tuple[Platform, list[Party]]:
 
 
 def _locked_party(identity: PartyId) -> list[Party]:
-    """A party in all its roles, locked with its platform; none when nobody is of this name."""
+    """A party in all its roles, locked with its platform; empty when there is none of this name."""
     if (found := rows_of(identity).first()) is None:
         return []
     _, parties = _locked(found.platform_id)
@@ -136,9 +136,9 @@ def lost_token(identity: PartyId) -> str:
 
 
 def enter(platform: Platform, identity: PartyId, roles: Iterable[Role], name: str) -> None:
-    """The operator's word: this party in these roles, here. In a transaction, one at a time.
+    """The operator says that this party comes here in these roles. In a transaction, one at a time.
 
-    Of its other roles those that never came are gone; one that left has to be agreed to anew.
+    Other roles that never came are deleted; one that left has to be agreed to anew.
     InvalidParameters (2001) when the operator has said so of another platform before.
     """
     elsewhere = list(rows_of(identity).exclude(platform=platform))
@@ -177,7 +177,7 @@ def enter(platform: Platform, identity: PartyId, roles: Iterable[Role], name: st
 def _settle(
     parties: Iterable[Party], *, is_registered: bool, is_away: bool, is_news: bool = False
 ) -> None:
-    """Save with the status that is due, and tell the others where it is another one, or news."""
+    """Save with the status that is due, and tell the others if it has changed or is new."""
     changed, before = [], {}
     for party in parties:
         status = party.due_status(is_registered=is_registered, is_away=is_away)
@@ -282,7 +282,7 @@ def rotate(
 
 
 def check_presented(platform: Platform, presented: Presented) -> None:
-    """Refuse (401) who has been overtaken: `platform` is locked, so this is how it stays."""
+    """Refuse (401) an overtaken handshake; `platform` is locked, so nothing changes meanwhile."""
     held = {bytes(h) for h in (platform.token_a_hash, platform.token_c_hash) if h is not None}
     if presented.token_hash not in held:
         raise NotAuthenticated(REPLACED)
@@ -308,7 +308,7 @@ def _take_tokens(
 
 
 def not_allowed(*, is_registered: bool) -> MethodNotAllowed:
-    """The 405 of the credentials chapter."""
+    """The 405 of the credentials chapter, and what to do instead."""
     if is_registered:
         return MethodNotAllowed(
             f"You are registered already: PUT updates your credentials. {IF_LOST}"
@@ -322,7 +322,7 @@ def _take_parties(
     """Make the platform's parties what its credentials say."""
     # Read anew: what the operator entered a moment ago is among them.
     before = {(party.identity, party.role): party for party in platform.parties.order_by("pk")}
-    # Else a suspended party would come back under another name.
+    # Otherwise a suspended party would come back under another name.
     suspends_new = any(party.is_suspended for party in before.values())
     now = timezone.now()
     named = []
@@ -349,7 +349,7 @@ def _take_parties(
 
 
 def _withdraw(parties: Iterable[Party]) -> None:
-    """They are not in the credentials any more. One that was only claimed leaves nothing behind."""
+    """Note that they left the credentials. A party that was only claimed leaves nothing behind."""
     parties = list(parties)
     claims = [p.pk for p in parties if not (p.is_agreed or p.is_suspended)]
     Party.objects.filter(pk__in=claims).delete()
@@ -361,9 +361,9 @@ def _withdraw(parties: Iterable[Party]) -> None:
 
 @locking.whole
 def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
-    """Undo a registration: no call in either direction any more.
+    """End a registration: after it, neither side can call the other.
 
-    `token_hash` is of the token by which the platform itself asks for it (DELETE of credentials):
+    `token_hash` is that of the token with which the platform itself sent DELETE of credentials:
     NotAuthenticated (401) when it was replaced meanwhile; MethodNotAllowed (405) when there is no
     registration.
     """
@@ -399,14 +399,14 @@ def suspend(identity: PartyId) -> bool:
     platform_id = parties[0].platform_id
     _drop_deliveries(platform_id, identity, "the receiver is SUSPENDED")
     if not Party.objects.filter(platform=platform_id, status__in=party_status.OPEN).exists():
-        # What is told to no party in particular: who is here.
+        # Not about a single object: who is here.
         _drop(platform_id, Delivery.objects.none(), "", "the receiver is SUSPENDED")
     return True
 
 
 @locking.whole
 def resume(identity: PartyId) -> bool:
-    """Take a suspension back, to what was before it; False when the party is not suspended."""
+    """Take a suspension back; False when the party is not suspended."""
     _one_at_a_time()
     parties = [party for party in _locked_party(identity) if party.is_suspended]
     for party in parties:
@@ -416,7 +416,7 @@ def resume(identity: PartyId) -> bool:
 
 
 def status_of(identity: PartyId) -> ConnectionStatus:
-    """What now holds for a party, whatever its roles; PLANNED of one that is only claimed."""
+    """The status of a party over all its roles; PLANNED if it is only claimed."""
     entry = load().parties.get(identity)
     return ConnectionStatus.PLANNED if entry is None else entry.status
 
@@ -442,7 +442,7 @@ def agree(identity: PartyId, role: str = "") -> bool:
 
 
 def _settle_here(parties: list[Party], *, is_news: bool = False) -> None:
-    """With the status that is due as their platform is now."""
+    """Save them with the status that is due as their platform is now."""
     if parties:
         platform = Platform.objects.select_related("health").get(pk=parties[0].platform_id)
         is_away = hasattr(platform, "health") and bool(platform.health.problem)

@@ -65,7 +65,7 @@ class _Object:
     told_by: str = ITS_OWNER
 
     def told(self, method: str) -> list[Any]:
-        """As `Untold` remembers it."""
+        """The object as `Untold` remembers it."""
         variant = self.query.get("type", "")
         return [method, str(self.owner), list(self.segments), variant, self.told_by]
 
@@ -94,7 +94,7 @@ def objects_of(pull: Pull, page: Page, directory: Directory) -> list[_Object]:
 
 
 def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold | None:
-    """Keep what is news, in the caller's transaction; counts in `pull`. What is to be told of it.
+    """Store what is new, in the caller's transaction; count in `pull`. Returns what is to be told.
 
     The first run tells nobody: what was there before the party came is not a change.
     """
@@ -185,7 +185,7 @@ def _name(document: bytes, module: str, place: int) -> str:
             if found := msgspec.json.decode(document, type=_Named).id:
                 return repr(found[:40])
         except (msgspec.DecodeError, RecursionError):
-            pass  # Then by its place in the page.
+            pass  # Then it is named by its place in the page.
     return f"object {place} of a page"
 
 
@@ -203,10 +203,10 @@ def _mark_as_seen(kind: Kind, objects: list[Whole], pull: Pull) -> None:
 
 
 def remove_gone(pull: Pull) -> Untold | None:
-    """At the end of a whole full run: forget the party's Tariffs that its list has no more.
+    """At the end of a complete full run: forget the Tariffs that the party's list no longer has.
 
     Tariffs alone can be deleted in OCPI. Not where an object of the list could not be read, which
-    may be the very one; nor where the list was empty, which is rather a fault than the truth.
+    may be the missing one; nor where the list was empty, which is more likely a fault.
     """
     own = Tariff.objects.filter(
         Q(owner=str(pull.identity), told_by=ITS_OWNER) | Q(told_by=str(pull.identity)),

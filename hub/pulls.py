@@ -21,7 +21,7 @@ class PullRule(models.TextChoices):
 
 
 class PullState(models.TextChoices):
-    """Where the fetching of one party's list stands."""
+    """The state of fetching one party's list."""
 
     WAITING = "WAITING", "not begun"
     RUNNING = "RUNNING", "under way"
@@ -33,7 +33,7 @@ class PullQuerySet(models.QuerySet["Pull"]):
     """Which lists are to be fetched."""
 
     def due(self, now: datetime) -> Self:
-        """Those whose time has come and whose platform is to be asked; nobody carries them."""
+        """The lists that are due, of platforms that are to be asked, without a holder."""
         silent_since = now - timedelta(days=settings.PULL_SILENT_DAYS)
         is_silent = models.Q(pushed_at__isnull=True) | models.Q(pushed_at__lt=silent_since)
         is_wanted = models.Q(platform__pull_rule=PullRule.ALWAYS) | (
@@ -101,12 +101,12 @@ class Pull(Leased):
 
     @property
     def identity(self) -> PartyId:
-        """Whose list it is."""
+        """The party whose list it is."""
         return PartyId(self.country_code, self.party_id)
 
     @property
     def is_first(self) -> bool:
-        """No run has ended yet: what it finds is stored, and told to nobody."""
+        """Whether no run has ended yet: what the first run finds is stored, and told to nobody."""
         return self.finished_at is None
 
     def begin(self, now: datetime, first_url: str) -> None:
@@ -153,7 +153,7 @@ class Untold(models.Model):
 
     module = models.CharField(max_length=16)
     correlation_id = models.CharField(max_length=255)
-    # Not after the `received_at` of any of them.
+    # No later than the `received_at` of any of them.
     since = models.DateTimeField()
     # [[method, owner, names in the URL, TokenType or "", who told it]]
     objects_told = models.JSONField()

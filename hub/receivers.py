@@ -42,7 +42,7 @@ def gets_broadcast(
                 else ()
             )
         except HubError:
-            entries = ()  # It has no opposite role any more.
+            entries = ()  # The owner has no opposite role any more.
         directory.memo[key] = frozenset(entry.identity for entry in entries)
     return party in directory.memo[key]
 

@@ -2,7 +2,7 @@
 
 The other platform has given out a CREDENTIALS_TOKEN_A. During the hub's POST it calls the hub's
 versions with the TOKEN_B that the POST carries, so that token opens versions and credentials before
-the POST is sent: it is kept where a TOKEN_A that the hub gives out is kept, and opens as much.
+the POST is sent: it is stored like a TOKEN_A that the hub gives out, and opens as much.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,9 +48,9 @@ from hub.record.calls import noted
 from hub.record.note import Kind
 from hub.token_forms import REFUSALS
 
-# A process that died in a handshake leaves its row; no handshake lasts as long as this.
+# A process that died in a handshake leaves its row; no handshake lasts this long.
 _LEFT_BEHIND = timedelta(minutes=10)
-# Beside the one call that a turn is kept for.
+# Beside the one call that the turn is for.
 _AFTERWARDS = 30.0  # seconds
 _NOT_TOLD = "It could not be told so ({}): ask its operator to delete the hub's registration there."
 _HERE_ALONE = (
@@ -70,13 +70,13 @@ class _Side:
     credentials_url: str
     offer: Offer
     token: str = field(repr=False)
-    # In which it took the token, and in which it may be sent.
+    # The form in which it took the token, and the forms in which it may be sent.
     form: TokenForm
     forms: Sequence[TokenForm]
 
 
 def expected(words: Iterable[str]) -> dict[PartyId, list[Role]]:
-    """Read parties as an operator enters them, NL-ABC:CPO; ValueError names what is none."""
+    """Read parties as an operator enters them, NL-ABC:CPO; ValueError names what is not a party."""
     parties: dict[PartyId, list[Role]] = {}
     for word in words:
         name, _, role = word.partition(":")
@@ -96,7 +96,7 @@ def connect(
     """Register with a platform. CannotConnect leaves everything as it was.
 
     `parties` are those that the operator expects there, in these roles: they are the invited ones.
-    `invited` is a platform that was to register itself here: its parties come by this way instead.
+    `invited` is a platform that was invited to register here: its parties come this way instead.
     """
     known = Platform.objects.filter(versions_url=versions_url, registered_at__isnull=False).first()
     if known is not None:
@@ -138,7 +138,7 @@ def update(platform: Platform) -> Platform:
         try:
             _take(platform, theirs, side, opened, is_new=False)
         except OcpiError as error:
-            # The tokens have changed over there: to keep the old ones would cut the connection.
+            # The other side has changed its tokens: keeping the old ones would cut the connection.
             _take_tokens(platform, theirs, side, opened)
             wait_until_confirmed()
             raise CannotConnect(
@@ -160,7 +160,7 @@ def end(platform: Platform) -> str:
         response, _ = _send("DELETE", endpoint.url, token, forms)
     except CannotConnect as error:
         raise CannotConnect(f"{error} {_HERE_ALONE}") from error
-    # It does not know the hub (any more): then there is nothing left to end over there.
+    # It does not know the hub (any more), so there is nothing left to end on its side.
     knows_nothing = response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
     if not (response.said.is_success or knows_nothing):
         raise CannotConnect(
@@ -175,7 +175,7 @@ def end(platform: Platform) -> str:
 def end_here(platform: Platform) -> str:
     """Unregister without a word to the other side, which may have lost its token, or be gone.
 
-    Returns what is true then. CannotConnect when there is no registration.
+    Returns, for people, what holds then. CannotConnect when there is no registration.
     """
     try:
         onboarding.unregister(platform.pk)
@@ -207,13 +207,13 @@ def _look_at(versions_url: str, token: str, forms: Sequence[TokenForm]) -> _Side
 
 @locking.whole
 def _forget(platform: Platform) -> None:
-    """With its row locked: at this moment a web process may write down that it was heard."""
+    """Forget it with its row locked, since a web process may be noting that it was heard."""
     locking.lock_platform(platform.pk)
     platform.delete()
 
 
 def _one_that_left(versions_url: str) -> Platform | None:
-    """Its parties are still its own, and come back with it."""
+    """End the registration; the platform keeps its parties, which come back with it."""
     return Platform.objects.filter(
         versions_url=versions_url, registered_at__isnull=True, parties__isnull=False
     ).first()
@@ -233,7 +233,7 @@ def _new_platform(versions_url: str, name: str) -> Platform:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A TOKEN_B that the other platform may use from now on, and whose turn it is."""
+    """A TOKEN_B that the other platform may use from now on, and the turn of this handshake."""
 
     token: str = field(repr=False)
     turn: str
@@ -355,7 +355,7 @@ def _undo(side: _Side, theirs: Credentials) -> str:
 
 
 def _first(side: _Side) -> Sequence[TokenForm]:
-    """The forms, the one that was taken before the other."""
+    """The forms of a token, the accepted one first."""
     return [side.form, *(form for form in side.forms if form is not side.form)]
 
 

@@ -69,14 +69,14 @@ class Hub:
 
 
 class LookupKind(StrEnum):
-    """What the database is asked: whose is this?"""
+    """The kinds of question to the database: whose is this?"""
 
     SESSION = "session"
     SESSION_FSP = "fsp of session"
     LOCATION = "location"
     TOKEN = "issuer of token"  # noqa: S105 - a kind of question
     COMMAND = "command"
-    # Of somebody else's object:
+    # Questions about another party's object:
     SESSION_EMSP = "eMSP of session"
     OWN_TELLER = "owner that tells its object itself"
 
@@ -91,7 +91,7 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a Lookup: the candidates' parties, as many as there are, and what of."""
+    """The answer to a Lookup: all parties that fit, in any order, and of what ("session 'S1'")."""
 
     parties: tuple[PartyId, ...]
     what: str
@@ -242,7 +242,7 @@ def _route(
         # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
         return Hub(sender, _named_receiver(message, directory, sender))
     if place.module == "chargingprofiles" and place.role == _SENDER and found is None:
-        # An update of the active profile goes to who is FSP now, whomever the CPO still addresses.
+        # An update of the active profile goes to the FSP of now, whatever party the CPO addresses.
         return Lookup(LookupKind.SESSION_FSP, sender)
     if place.module == "chargingprofiles" and found is not None and found.parties:
         return _forward(message, directory, sender, _only(found))
@@ -255,7 +255,7 @@ def _route(
         # "or that it needs to be broadcasted if the destination cannot be determined".
         return Hub(sender, None)
     if _is_list(message):
-        # Libraries without routing headers ask so; there is nobody but the hub to answer.
+        # Libraries without routing headers ask in this way; only the hub can answer.
         return _noted(Hub(sender, None), "list-without-to", "OCPI-to", f"GET {place.module}")
     if found is not None and not found.parties and place.module == "tokens":
         return _ask_issuers(message, directory, sender)
@@ -428,7 +428,7 @@ def _receiver_by_content(
 
 
 def _lookup_kind(place: Match) -> LookupKind | None:
-    """What in the message the database knows the owner of."""
+    """The question to the database that the message's content leads to."""
     if place.module == "sessions" and "session_id" in place.ids:
         return LookupKind.SESSION
     if place.role == _SENDER and "location_id" in place.ids:

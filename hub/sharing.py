@@ -16,7 +16,7 @@ from hub.store import ENDED, EVERYBODY, ITS_OWNER, StoredObject
 def shared_with(
     kind: type[StoredObject], viewer: PartyId, directory: Directory
 ) -> "models.QuerySet[Any]":
-    """What `viewer` may see of what is told to many: its own variants, else what was broadcast.
+    """The objects that `viewer` may see: its own variants, or else what was broadcast.
 
     Only of owners that may exchange this module with it, and are not suspended. A variant without
     a document says that the viewer alone was told of the object's end.
@@ -71,7 +71,7 @@ def _shared_with(
 
 
 def _tellers(visible: Mapping[str, bool], directory: Directory) -> list[str]:
-    """The aggregators, as the operator has marked them, whose word the viewer may see."""
+    """The marked aggregators whose objects the viewer may see."""
     return [
         str(identity)
         for identity, entry in directory.parties.items()
@@ -80,9 +80,9 @@ def _tellers(visible: Mapping[str, bool], directory: Directory) -> list[str]:
 
 
 def _exceptions(kind: type[StoredObject], viewer: PartyId) -> tuple[bool, bool]:
-    """Whether anything was told to this party alone, and whether anything by an aggregator.
+    """Whether this party alone was told anything, and whether an aggregator told anything.
 
-    Hardly ever, and asked for each message.
+    Both are rare, and needed for each message.
     """
     table = kind._meta.db_table
     query = (

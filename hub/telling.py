@@ -20,9 +20,9 @@ from hub.pulls import Untold
 from hub.receivers import broadcast_receivers
 from hub.store import Pushed
 
-# Marks that are written in one transaction, about.
+# About so many marks are written in one transaction.
 MARKS: Final = 1000
-# One turn goes on for so long.
+# One turn lasts about so long.
 SECONDS: Final = 10.0  # seconds
 
 
@@ -37,7 +37,7 @@ def advance() -> None:
 
 
 def tell(pk: int) -> bool:
-    """Some of it, in one transaction; whether there is more."""
+    """Tell some of it, in one transaction; returns whether there is more."""
     with transaction.atomic():
         untold = Untold.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
         if untold is None:
@@ -65,7 +65,7 @@ def tell(pk: int) -> bool:
 def _change(
     untold: Untold, one: list[Any], directory: Directory
 ) -> tuple[outbox.Change, list[PartyEntry]]:
-    """What is owed of an object, and to whom: as if its owner had pushed it."""
+    """What is owed of an object, and to which parties, as if its owner had pushed it."""
     method, owner, names, variant, told_by = one
     pushed = Pushed(
         method=method,
@@ -85,6 +85,6 @@ def _change(
     try:
         receivers = broadcast_receivers(directory, teller, untold.module, pushed.owner)
     except HubError:
-        return change, []  # It has no opposite role any more.
+        return change, []  # The owner has no opposite role any more.
     choice = leaving_out.choose(KINDS[untold.module], pushed, receivers)
     return change, [*choice.as_pushed, *choice.whole]

@@ -27,7 +27,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A request's place in the table; `route` is None for custom modules. Shared: not to change."""
+    """A request's row in the route table, and its `ids` by name ("country_code": "NL").
+
+    `route` is None for custom modules. Matches are shared, so nobody changes them.
+    """
 
     module: str
     role: InterfaceRole

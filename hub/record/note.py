@@ -15,14 +15,14 @@ _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 
 class Direction(StrEnum):
-    """Seen from the hub."""
+    """The direction of a message, seen from the hub."""
 
     IN = "IN"
     OUT = "OUT"
 
 
 class Kind(StrEnum):
-    """On which way through the hub."""
+    """The way of a message through the hub."""
 
     FORWARD = "forward"
     VIA = "via"
@@ -95,7 +95,7 @@ class Row(NamedTuple):
 
 
 def rows(notes: Iterable[Note]) -> list[Row]:
-    """What is kept: nothing secret, nothing that the table would not take."""
+    """The row to keep: without secrets, and without anything that the table refuses."""
     made = []
     names: dict[PartyId | str, str] = {}
     place, path, query = None, "", ""
@@ -114,7 +114,7 @@ def rows(notes: Iterable[Note]) -> list[Row]:
 
 
 def _where(note: Note) -> tuple[str, str, str]:
-    """Path, module and interface."""
+    """The path, module and interface of a request."""
     place = note.place
     path = masking.safe_path(note.path, place)
     if note.query and (query := masking.safe_query(note.query)):
@@ -166,7 +166,7 @@ def _related(note: Note) -> str:
 
 
 def is_failure(status: int | None, code: int | None) -> bool:
-    """Not 1xxx, or nothing said at all and no HTTP success either."""
+    """Whether it failed: not 1xxx, or no code at all and no HTTP success."""
     if code is None:
         return status is None or status >= 300
     return not 1000 <= code <= 1999 or status is None or status >= 400
@@ -198,7 +198,7 @@ def _configuration_module(path: str) -> str:
 
 
 def text(value: str, longest: int) -> str:
-    """As a column takes it: PostgreSQL has no NUL in a text."""
+    """A text as a column takes it: PostgreSQL has no NUL in a text."""
     return value[:longest].replace("\0", "")
 
 

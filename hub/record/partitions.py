@@ -13,7 +13,7 @@ from hub.record.models import Message
 
 TABLE: Final = Message._meta.db_table
 DAYS_AHEAD: Final = 2
-# A partition comes and goes under a lock on the table: better later than holding others up.
+# A partition comes and goes under a lock on the table: it waits rather than holding others up.
 _LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = '2s'"
 
 

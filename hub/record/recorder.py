@@ -68,7 +68,7 @@ def connect(url: str) -> "redis.Redis":
 
 
 class Recorder:
-    """One for each process; its thread starts with the first note."""
+    """The recorder of a process; its thread starts with the first note."""
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
@@ -94,13 +94,13 @@ class Recorder:
             self._wake()
 
     def count(self, name: str, *labels: str, number: int = 1) -> None:
-        """Something happened `number` times."""
+        """Count that something happened `number` times."""
         with self._lock:
             self._counts[name, labels] += number
         self._wake()
 
     def stranger(self, stranger: Stranger) -> None:
-        """Somebody without a token that is known."""
+        """Note a request without a token that is known."""
         with self._lock:
             self._strangers.append(stranger)
             if len(self._strangers) >= MOST_STRANGERS:
@@ -130,7 +130,7 @@ class Recorder:
     def flush(self) -> None:
         """Send what has gathered; what Valkey does not take is dropped and counted."""
         with self._flushing:
-            # Others go on appending meanwhile.
+            # Other threads go on appending meanwhile.
             notes = [self._notes.popleft() for _ in range(len(self._notes))]
             with self._lock:
                 counts, self._counts = self._counts, Counter()
@@ -162,7 +162,7 @@ class Recorder:
     def _lost(
         self, notes: int, counts: "Counter[tuple[str, tuple[str, ...]]]", error: Exception
     ) -> None:
-        """Messages are forgotten, numbers are not: they go with the next flush that works."""
+        """Drop messages, but keep numbers: they go with the next flush that works."""
         with self._lock:
             self._counts.update(counts)
             if notes:
@@ -173,7 +173,7 @@ class Recorder:
 
 
 def _batches(rows: list[Row]) -> list[Batch]:
-    """At least one: it may carry counts alone."""
+    """The batches, at least one, since it may carry counts alone."""
     batches = []
     left = iter(rows)
     while part := list(islice(left, MOST_ROWS_OF_A_BATCH)):

@@ -24,7 +24,7 @@ _strangers = FirstOfMinute()
 
 
 def kind_of(place: Match, method: str) -> Kind:
-    """What the hub answers itself."""
+    """The kind of a message that the hub answers itself."""
     if place.module == "chargingprofiles":
         return Kind.COMMAND
     is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
@@ -32,7 +32,7 @@ def kind_of(place: Match, method: str) -> Kind:
 
 
 def received(incoming: Incoming, status: int, answer: bytes, directory: Directory) -> None:
-    """A party's request, and what it was answered."""
+    """Note a party's request and its answer."""
     if not setting("RECORD_MESSAGES"):
         return
     scope, body = incoming.scope, incoming.body
@@ -72,7 +72,7 @@ def received(incoming: Incoming, status: int, answer: bytes, directory: Director
 
 
 def stranger(incoming: Incoming, status: int) -> bool:
-    """A request of nobody's, counted. Whether it is the first of its address and minute."""
+    """Count a stranger's request. Returns whether it is the first of its address and minute."""
     minute, address, is_first = _strangers.look(group_of(incoming.caller))
     if setting("RECORD_MESSAGES"):
         path = incoming.scope["path"]
@@ -100,7 +100,7 @@ def sent_on(
     outcome: Response | OcpiError,
     directory: Directory,
 ) -> None:
-    """The request to the receiver, and what it answered, or why it did not."""
+    """Note the request to the receiver, and its answer, or why there was none."""
     if not setting("RECORD_MESSAGES"):
         return
     scope, body = incoming.scope, incoming.body
@@ -142,6 +142,6 @@ def sent_on(
 
 
 def _only_party(presented: Presented | None) -> PartyId | str:
-    """Configuration modules name no party: that of the platform, when it has just one."""
+    """The only party of the platform, or "": configuration modules name no party."""
     parties = presented.platform.parties if presented else ()
     return parties[0] if len(parties) == 1 else ""

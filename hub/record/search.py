@@ -19,12 +19,12 @@ _MOST_DIGITS: Final = 30
 
 
 class WrongCriterion(ValueError):
-    """Says which one, and what it should look like."""
+    """The message names the criterion, and how it should look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """All of them must fit; None fits everything."""
+    """The criteria of a search: all must fit; None fits everything."""
 
     party: PartyId | None = None
     module: str | None = None
@@ -34,13 +34,13 @@ class Criteria:
     correlation_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    # Where the page before ended: its last row's moment and id.
+    # Where the previous page ended: the time and id of its last row.
     before: tuple[datetime, int] | None = None
     limit: int = LIMIT
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Criteria":
-        """Out of a query string; WrongCriterion tells what is wrong."""
+        """Read criteria from a query string; WrongCriterion says what is wrong."""
         text = {name: value.strip() for name, value in query.items() if value.strip()}
         if odd := [name for name, value in text.items() if "\0" in value]:
             raise WrongCriterion(f"{odd[0]} has a NUL in it.")
@@ -60,7 +60,7 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some messages, and what to ask for the next ones ("" at the end)."""
+    """Some messages, and the `before` that asks for the next ones ("" at the end)."""
 
     messages: list[Message]
     before: str
@@ -72,7 +72,7 @@ def search(criteria: Criteria) -> Page:
     parts = [rows.order_by("-at", "-id")[:wanted] for rows in _parts(criteria)]
     rows = parts[0]
     if len(parts) > 1:
-        # Each side by its own index: an OR would sort all that either finds.
+        # Each side by its own index: an OR would sort everything that either finds.
         rows = parts[0].union(*parts[1:], all=True).order_by("-at", "-id")[:wanted]
     found = list(rows)
     messages = found[: criteria.limit]

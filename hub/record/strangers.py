@@ -1,7 +1,7 @@
 """Who has no credentials token that the hub knows: a row for each address and minute.
 
-Whoever guesses tokens, or runs with a wrong one, sends any number of requests; a row for each would
-let a stranger fill the table. The first ids and all reasons of the minute are kept.
+A stranger that guesses tokens, or runs with a wrong one, may send any number of requests; a row for
+each would let it fill the table. The first ids and all reasons of the minute are kept.
 """
 
 from collections.abc import Iterable
@@ -35,11 +35,11 @@ class Stranger(msgspec.Struct, array_like=True):
 
     @property
     def key(self) -> tuple[int, str]:
-        """Which row it is."""
+        """The key of the row."""
         return self.minute, self.address
 
     def add(self, other: "Stranger") -> None:
-        """What came later of the same minute."""
+        """Add what came later in the same minute."""
         self.times += other.times
         for reason in other.reasons:
             if reason not in self.reasons and len(self.reasons) < _MOST_REASONS:
@@ -60,8 +60,8 @@ def joined(strangers: Iterable[Stranger]) -> dict[tuple[int, str], Stranger]:
 def write(strangers: Iterable[Stranger]) -> int:
     """Make or raise their rows, in the drain's transaction; how many requests those were.
 
-    Several web processes count the same minute: whoever is drained first has made the row. There is
-    one drain at a time, so nobody else makes it meanwhile.
+    Several web processes count the same minute: the first one that is drained makes the row. One
+    drain runs at a time, so nobody else makes it meanwhile.
     """
     total = 0
     for (minute, address), stranger in sorted(joined(strangers).items()):
