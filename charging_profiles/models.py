@@ -9,12 +9,12 @@ from secrets import token_urlsafe
 from typing import Any
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from charging_profiles import order
-from hub import outbox, statements, wakeups
+from hub import locking, outbox, statements, wakeups
 from hub.leases import NOW, Lease, Leased, free
 from hub.models import Delivery, Platform
 from hub.ocpi.party import PartyId
@@ -230,14 +230,7 @@ class ProfileCommand(Leased):
 
         False when a result was there already (a duplicate).
         """
-        with transaction.atomic():
-            kept = statements.rows(
-                type(self),
-                _RESULT,
-                {"id": self.pk, "result": result, "body": body},
-            )
-            if kept and kept[0].is_result_handed_over:
-                kept[0]._enqueue_result()
+        kept = _kept(_RESULT, {"id": self.pk, "result": result, "body": body})
         if kept and kept[0].state == f"RESULT_{result}":
             counters.command_ended(kept[0].method, kept[0].state)
         return bool(kept)
@@ -252,10 +245,7 @@ class ProfileCommand(Leased):
     @classmethod
     def passed_on(cls, pk: int) -> None:
         """The FSP has the CPO's answer: a result may follow it, and does if it is there already."""
-        with transaction.atomic():
-            found = statements.rows(cls, _PASSED_ON, {"id": pk})
-            if found and found[0].is_result_handed_over:
-                found[0]._enqueue_result()
+        _kept(_PASSED_ON, {"id": pk})
 
     def _enqueue_result(self) -> None:
         """For the original `response_url`; what the hub has asked itself is told to nobody."""
@@ -375,3 +365,12 @@ _RESULT = f"""
     WHERE id = %(id)s AND result = ''
     RETURNING {statements.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
+
+
+@locking.whole
+def _kept(statement: str, values: dict[str, Any]) -> list[ProfileCommand]:
+    """The command as it is now; its result is handed over where it is to be."""
+    found = statements.rows(ProfileCommand, statement, values)
+    if found and found[0].is_result_handed_over:
+        found[0]._enqueue_result()
+    return found

@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Final
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from commands.objects import CommandResultType
+from hub import locking
 from hub.ocpi.party import PartyId
 
 # A reservation may be cancelled so long after its end: clocks differ, and so do views of an end.
@@ -72,32 +73,32 @@ class Reservation(models.Model):
         return ()
 
     @classmethod
+    @locking.whole
     def cancelling(cls, emsp: PartyId, cpo: PartyId, reservation_id: str, key: str) -> None:
         """The CPO has taken a CANCEL_RESERVATION; its result comes to the URL of this key."""
-        with transaction.atomic():
-            for one in cls.objects.select_for_update().filter(
-                emsp=str(emsp), cpo=str(cpo), reservation_id=reservation_id.upper()
-            ):
-                one.cancel_keys = [*one.cancel_keys, key]
-                one.save(update_fields=["cancel_keys"])
+        for one in cls.objects.select_for_update().filter(
+            emsp=str(emsp), cpo=str(cpo), reservation_id=reservation_id.upper()
+        ):
+            one.cancel_keys = [*one.cancel_keys, key]
+            one.save(update_fields=["cancel_keys"])
 
     @classmethod
+    @locking.whole
     def told(cls, emsp: PartyId, cpo: PartyId, key: str, result: str) -> None:
         """Note the Charge Point's result of the command whose URL has this key; safe to repeat."""
-        with transaction.atomic():
-            concerned = cls.objects.select_for_update().filter(emsp=str(emsp), cpo=str(cpo))
-            if result in _CANCELLING:
-                concerned.filter(cancel_keys__contains=[key]).delete()
-            if result in _REFUSING:
-                concerned.filter(key=key).delete()
-            elif result == CommandResultType.ACCEPTED:
-                for one in concerned.filter(key=key):
-                    one._replaces(concerned)
-            elif result == CommandResultType.CANCELED_RESERVATION:
-                ended = models.Q(key=key) | models.Q(former_keys__contains=[key])
-                for one in concerned.filter(ended):
-                    one._former(concerned).delete()
-                    one.delete()
+        concerned = cls.objects.select_for_update().filter(emsp=str(emsp), cpo=str(cpo))
+        if result in _CANCELLING:
+            concerned.filter(cancel_keys__contains=[key]).delete()
+        if result in _REFUSING:
+            concerned.filter(key=key).delete()
+        elif result == CommandResultType.ACCEPTED:
+            for one in concerned.filter(key=key):
+                one._replaces(concerned)
+        elif result == CommandResultType.CANCELED_RESERVATION:
+            ended = models.Q(key=key) | models.Q(former_keys__contains=[key])
+            for one in concerned.filter(ended):
+                one._former(concerned).delete()
+                one.delete()
 
     def _former(self, concerned: "models.QuerySet[Reservation]") -> "models.QuerySet[Reservation]":
         return concerned.filter(reservation_id=self.reservation_id, pk__lt=self.pk)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from flex import relay
+from flex import given_at_once, relay
 from hub.forwarded import Forwarded
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
@@ -47,7 +47,7 @@ _HAS_FSP: Final = f"""
 _PUT: Final = Statement("session_put", storing.keep_known(_HAS_FSP), binary={"document"})
 _FIND: Final = Statement("session_find", storing.FIND)
 _PATCH: Final = Statement("session_patch", storing.change_known(_HAS_FSP), binary={"document"})
-STATEMENTS: Final = (_PUT, _FIND, _PATCH)
+STATEMENTS: Final = (_PUT, _FIND, _PATCH, *given_at_once.STATEMENTS)
 
 
 async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:
@@ -72,7 +72,9 @@ async def _put(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id:
         return False
     # While the database works.
     deviations = deviations_of(forwarded.body, relay.SHAPES["PUT"])
-    if not await asked:
+    if not await asked and not await given_at_once.keep_and_give(
+        writer, "PUT", values, receiver, forwarded.correlation_id
+    ):
         return False
     underway.remember(owner, session_id, receiver)
     forwarded.note(deviations)
@@ -101,7 +103,12 @@ async def _patch(writer: Writer, forwarded: Forwarded, owner: PartyId, session_i
         "sent_to": [str(forwarded.receiver)],
     }
     # What another one has changed meanwhile is merged on a thread.
-    if not await writer.run(_PATCH, values):
+    if not await writer.run(_PATCH, values) and (
+        change.document == document  # It is no news.
+        or not await given_at_once.keep_and_give(
+            writer, "PATCH", values, forwarded.receiver, forwarded.correlation_id
+        )
+    ):
         return False
     deviations = deviations_of(forwarded.body, relay.SHAPES["PATCH"])
     forwarded.note([*change.deviations, *deviations])

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from flex.models import FspAssignment, PreferenceCopy
-from hub import outbox, statements
+from hub import locking, outbox, statements
 from hub.directory import PartyEntry, holder
 from hub.forwarded import Forwarded
 from hub.leases import Lease
@@ -84,27 +84,27 @@ def patch_lost(
         _unanswered(owner, session_id, receiver, "PATCH", body)
 
 
+@locking.whole
 def _unanswered(
     owner: PartyId, session_id: str, receiver: PartyId, method: str, body: bytes
 ) -> bool:
     """Keep what an eMSP did not answer, and give it to the FSP; whether there is one."""
     keep = Session.put_unanswered if method == "PUT" else Session.patch_unanswered
-    with transaction.atomic():
-        known = Session.find(owner, session_id, for_update=True)
-        if known is None or receiver != known.emsp:
-            return False
-        assignment = FspAssignment.of(known)
-        if (
-            assignment is None
-            or assignment.fsp in {None, receiver}
-            or _open_entry(assignment.fsp, InterfaceRole.RECEIVER, known, owner) is None
-        ):
-            return False
-        session = keep(owner, session_id, body, receiver)
-        if session is not None:
-            _relay(session, assignment, headers.new_id())
-            _give_waiting(session)
-        return True
+    known = Session.find(owner, session_id, for_update=True)
+    if known is None or receiver != known.emsp:
+        return False
+    assignment = FspAssignment.of(known)
+    if (
+        assignment is None
+        or assignment.fsp in {None, receiver}
+        or _open_entry(assignment.fsp, InterfaceRole.RECEIVER, known, owner) is None
+    ):
+        return False
+    session = keep(owner, session_id, body, receiver)
+    if session is not None:
+        _relay(session, assignment, headers.new_id())
+        _give_waiting(session)
+    return True
 
 
 def session_pushed(forwarded: Forwarded) -> None:
@@ -126,13 +126,18 @@ def session_pushed(forwarded: Forwarded) -> None:
         ):
             _forget(owner, session_id, forwarded.receiver)
         return
-    with transaction.atomic():
-        told = _keep(forwarded, owner, session_id)
-        _give_session(told, owner, session_id, forwarded)
-        if told.session is not None:
-            _give_waiting(told.session)
+    told = _keep_and_give(forwarded, owner, session_id)
     shape = SHAPES[forwarded.method]
     forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
+
+
+@locking.whole
+def _keep_and_give(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
+    told = _keep(forwarded, owner, session_id)
+    _give_session(told, owner, session_id, forwarded)
+    if told.session is not None:
+        _give_waiting(told.session)
+    return told
 
 
 def _keep(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
@@ -155,15 +160,15 @@ def as_emsp(receiver: PartyId) -> PartyId | None:
     return receiver if entry is not None and Role.EMSP in entry.roles else None
 
 
+@locking.whole
 def _forget(owner: PartyId, session_id: str, receiver: PartyId) -> None:
     """A Session that its receiver has not accepted, with what hangs on it.
 
     But for preferences that the CPO has accepted meanwhile: then both sides do have the session.
     """
-    with transaction.atomic():
-        session = Session.refused(owner, session_id, receiver)
-        if session is not None:
-            _end(session)
+    session = Session.refused(owner, session_id, receiver)
+    if session is not None:
+        _end(session)
 
 
 def _end(session: Session) -> None:
@@ -295,20 +300,24 @@ def preferences_put(forwarded: Forwarded) -> None:
     is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
     if not is_accepted and any(one.rule not in _SPELLINGS for one in deviations):
         return
-    with transaction.atomic():
-        if not session.is_accepted:
-            # Whoever answers the Session's PUT just now waits, or has just ended it.
-            found = Session.find(forwarded.receiver, session_id, for_update=True)
-            if found is None:
-                return
-            session = found
-        copy = _copy_of(forwarded, session)
-        statements.insert(copy)
-        if copy.is_waiting:
-            session.has_waiting = True
-            session.save(update_fields=["has_waiting"])
-        else:
-            _give_preferences(copy, session)
+    _keep_preferences(forwarded, session)
+
+
+@locking.whole
+def _keep_preferences(forwarded: Forwarded, session: Session) -> None:
+    if not session.is_accepted:
+        # Whoever answers the Session's PUT just now waits, or has just ended it.
+        found = Session.find(forwarded.receiver, session.session_id, for_update=True)
+        if found is None:
+            return
+        session = found
+    copy = _copy_of(forwarded, session)
+    statements.insert(copy)
+    if copy.is_waiting:
+        session.has_waiting = True
+        session.save(update_fields=["has_waiting"])
+    else:
+        _give_preferences(copy, session)
 
 
 # Differences from the text that leave no doubt about what is meant.

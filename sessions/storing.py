@@ -73,6 +73,8 @@ _SENT_TO = """
     sent_to = CASE WHEN kept.sent_to @> %(sent_to)s::varchar[] THEN kept.sent_to
                    ELSE kept.sent_to || %(sent_to)s::varchar[] END
 """
+# Of which Session it was, for whatever hangs on that.
+_KEPT = "kept.id, kept.document"
 # Nobody waits for a row that another transaction holds.
 _FREE = """(
     SELECT id FROM ocpi_sessions_session
@@ -103,7 +105,7 @@ def keep_known(unless: str) -> str:
           AND (NOT kept.is_accepted OR kept.last_updated <= %(last_updated)s::timestamptz
                OR kept.last_updated > %(ahead)s::timestamptz)
           AND NOT kept.has_waiting AND NOT ({unless})
-        RETURNING true
+        RETURNING {_KEPT}
     """  # noqa: S608 - names of ours
 
 
@@ -127,7 +129,7 @@ def change_known(unless: str) -> str:
             unanswered_by = '', is_accepted = true
         WHERE kept.id = {_FREE} AND kept.xmin = %(version)s::xid
           AND NOT kept.has_waiting AND NOT ({unless})
-        RETURNING true
+        RETURNING {_KEPT}
     """  # noqa: S608 - names of ours
 
 

@@ -1,0 +1,226 @@
+"""Sessions that are kept and given to their flexibility provider in one statement (decision 0030).
+
+SCALE D2.3, 8.4; mod_sessions, PUT and PATCH Method. As relay.session_pushed does on a thread, which
+has all that is not as simple: what the CPO itself sends the FSP, what is no news, who may not get
+it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from flex.models import FlexAgreement
+from hub import outbox
+from hub.directory import PartyEntry, holder
+from hub.leases import NOW
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.party import PartyId
+from hub.workers import wake
+from hub.writer import Row, Statement, Writer
+from sessions import storing
+from sessions.audience import MODULE
+
+_OVER: Final = "('COMPLETED', 'INVALID')"
+
+
+def _will_be(name: str) -> str:
+    """A column of the Session once what is told now is in it."""
+    if name in storing.EMSP:
+        return (
+            f"CASE WHEN %(tells_emsp)s::boolean OR kept.{name} = '' THEN %({name})s::text "
+            f"ELSE kept.{name} END"
+        )
+    return f"coalesce(nullif(%({name})s::text, ''), kept.{name})"
+
+
+def _fits(name: str, value: str) -> str:
+    return f"(agreed.{name} = '' OR upper(agreed.{name}) = upper({value}))"
+
+
+_AGREED: Final = (
+    *("id", "fsp_country_code", "fsp_party_id"),
+    *("cpo_country_code", "cpo_party_id", "emsp_country_code", "emsp_party_id"),
+    *("token_uid", "location_id"),
+)
+_OF_THIS: Final = " AND ".join(
+    _fits(name, _will_be(name)) for name in (*storing.EMSP, "token_uid", "location_id")
+)
+# Who gets it: by an open assignment to which the CPO itself has sent nothing as new; or, of one
+# that is not over, by the agreement that would make one (`FlexAgreement.for_session`).
+_FIND: Final = Statement(
+    "session_fsp",
+    f"""
+    SELECT kept.country_code, kept.party_id, kept.session_id,
+           one.id::text, one.fsp_country_code, one.fsp_party_id, one.is_relayed::text,
+           {", ".join(f"agreed.{name}::text" for name in _AGREED)}
+    FROM ocpi_sessions_session AS kept
+    LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
+    LEFT JOIN LATERAL (
+        SELECT * FROM flex_flexagreement AS agreed
+        WHERE one.id IS NULL AND agreed.is_active AND {_will_be("status")} NOT IN {_OVER}
+          AND {_fits("cpo_country_code", "kept.country_code")}
+          AND {_fits("cpo_party_id", "kept.party_id")}
+          AND {_OF_THIS}
+        ORDER BY agreed.token_uid = '', agreed.emsp_party_id = '', agreed.location_id = '',
+                 agreed.id
+        LIMIT 1
+    ) AS agreed ON true
+    WHERE upper(kept.country_code) = upper(%(country_code)s::text)
+      AND upper(kept.party_id) = upper(%(party_id)s::text)
+      AND upper(kept.session_id) = upper(%(session_id)s::text) AND NOT kept.has_waiting
+      AND (one.id IS NULL OR one.kind = 'PARTY' AND (one.sent_last_updated IS NULL
+           OR one.sent_last_updated < %(last_updated)s::timestamptz))
+    """,  # noqa: S608 - names of ours
+)
+# What was found is still so.
+_OPEN: Final = """
+    SELECT FROM flex_fspassignment AS one
+    WHERE one.session_id = kept.id AND one.ended_at IS NULL AND one.id = %(assignment)s::bigint
+      AND (one.sent_last_updated IS NULL OR one.sent_last_updated < %(last_updated)s::timestamptz)
+"""
+_AGREES: Final = f"""
+    %(assignment)s::bigint IS NULL
+    AND EXISTS (SELECT FROM flex_flexagreement WHERE is_active AND id = %(agreement)s::bigint)
+    AND NOT EXISTS (SELECT FROM flex_fspassignment AS one
+                    WHERE one.session_id = kept.id AND one.ended_at IS NULL)
+    AND {_will_be("status")} NOT IN {_OVER}
+"""  # noqa: S608 - names of ours
+_MESSAGE: Final = outbox.enqueued(
+    "kept",
+    receiver_id="%(platform)s::bigint",
+    ordering_key="'session:' || kept.id || ' ' || %(owner)s::text",
+    module="'sessions'",
+    method="'PUT'",
+    interface_role="'RECEIVER'",
+    path="%(path)s::text",
+    body="kept.document",
+    from_country_code="%(country_code)s::text",
+    from_party_id="%(party_id)s::text",
+    to_country_code="%(to_country_code)s::text",
+    to_party_id="%(to_party_id)s::text",
+    correlation_id="%(correlation_id)s::text",
+)
+
+
+def _given(kept: str) -> str:
+    return f"WITH kept AS ({kept}), queued AS ({_MESSAGE}) SELECT true FROM kept"  # noqa: S608
+
+
+def _given_first(kept: str) -> str:
+    """It has an FSP from now on, or gets it from the hub for the first time."""
+    return f"""
+    WITH kept AS ({kept}), opened AS (
+        INSERT INTO flex_fspassignment (session_id, kind, fsp_country_code, fsp_party_id, epoch,
+                                        reason, started_at, is_relayed)
+        SELECT kept.id, 'PARTY', %(fsp_country_code)s::text, %(fsp_party_id)s::text,
+               coalesce((SELECT max(epoch) FROM flex_fspassignment
+                         WHERE session_id = kept.id), 0) + 1,
+               %(reason)s::text, {NOW}, true
+        FROM kept WHERE %(assignment)s::bigint IS NULL
+    ), relayed AS (
+        UPDATE flex_fspassignment AS one SET is_relayed = true
+        FROM kept WHERE one.id = %(assignment)s::bigint
+    ), queued AS ({_MESSAGE}) SELECT true FROM kept
+    """  # noqa: S608 - names of ours
+
+
+_RELAYED: Final = f"NOT EXISTS ({_OPEN} AND one.is_relayed)"
+_FIRST: Final = f"NOT (EXISTS ({_OPEN}) OR {_AGREES})"
+_STATEMENTS: Final = {
+    ("PUT", True): Statement(
+        "session_put_given", _given(storing.keep_known(_RELAYED)), binary={"document"}
+    ),
+    ("PATCH", True): Statement(
+        "session_patch_given", _given(storing.change_known(_RELAYED)), binary={"document"}
+    ),
+    ("PUT", False): Statement(
+        "session_put_given_first",
+        _given_first(storing.keep_known(_FIRST)),
+        binary={"document"},
+        may_wait=True,
+    ),
+    ("PATCH", False): Statement(
+        "session_patch_given_first",
+        _given_first(storing.change_known(_FIRST)),
+        binary={"document"},
+        may_wait=True,
+    ),
+}
+STATEMENTS: Final = (_FIND, *_STATEMENTS.values())
+
+
+class _Fsp(NamedTuple):
+    """Who gets a Session, and why; the ids are None where they do not count."""
+
+    party: PartyId
+    path: str
+    assignment: int | None
+    is_relayed: bool
+    agreement: int | None
+    reason: str
+
+
+async def keep_and_give(
+    writer: Writer, method: str, values: Mapping[str, Any], receiver: PartyId, correlation_id: str
+) -> bool:
+    """Keep what the CPO has told its receiver, and give it to the FSP; False: nothing was done.
+
+    `values` are the parameters of `storing.keep_known` or `change_known`.
+    """
+    found = await writer.run(_FIND, {"tells_emsp": values["emsp_party_id"] != "", **values})
+    if not found:
+        return False
+    owner = PartyId(values["country_code"], values["party_id"])
+    fsp = _fsp(found[0])
+    entry = None if fsp is None or fsp.party == receiver else _open_entry(fsp.party, owner)
+    if fsp is None or entry is None:
+        return False
+    more = {
+        "tells_emsp": values["emsp_party_id"] != "",
+        "owner": str(owner),
+        "platform": entry.platform.id,
+        "to_country_code": entry.country_code,
+        "to_party_id": entry.party_id,
+        "path": fsp.path,
+        "correlation_id": correlation_id,
+        "assignment": fsp.assignment,
+        "agreement": fsp.agreement,
+        "reason": fsp.reason[:200],
+        "fsp_country_code": fsp.party.country_code,
+        "fsp_party_id": fsp.party.party_id,
+    }
+    statement = _STATEMENTS[method, fsp.assignment is not None and fsp.is_relayed]
+    if not await writer.run(statement, {**more, **values}):
+        return False
+    wake.nudge_at_once(writer, "deliveries")
+    return True
+
+
+def _fsp(row: Row) -> _Fsp | None:
+    """None where nobody is, or is to be, the FSP."""
+    text = ["" if value is None else value.decode() for value in row]
+    country_code, party_id, session_id, assignment, *fsp, is_relayed = text[:7]
+    path = "/".join((country_code, party_id, quote(session_id, safe="")))
+    if assignment:
+        party = PartyId(fsp[0].upper(), fsp[1].upper())
+        return _Fsp(party, path, int(assignment), is_relayed == "true", None, "")
+    agreed = dict(zip(_AGREED, text[7:], strict=True))
+    if not agreed["id"]:
+        return None
+    agreement = FlexAgreement(**{**agreed, "id": int(agreed["id"])})
+    reason = f"agreement {agreement.pk}: {agreement}"
+    return _Fsp(agreement.fsp, path, None, False, agreement.pk, reason)
+
+
+def _open_entry(fsp: PartyId, owner: PartyId) -> PartyEntry | None:
+    """As relay does it, by what this process knows of the parties now."""
+    directory = holder.snapshot
+    entry = directory.parties.get(fsp)
+    if (
+        entry is None
+        or not entry.is_agreed
+        or entry.platform.endpoint(MODULE, InterfaceRole.RECEIVER) is None
+        or directory.closed_because(owner, fsp, MODULE) is not None
+    ):
+        return None
+    return entry
