@@ -67,8 +67,7 @@ async def _put(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id:
     receiver = forwarded.receiver
     emsp = relay.as_emsp(receiver)
     values = Session.as_kept(owner, session_id, forwarded.body, receiver, emsp)
-    asked = None if isinstance(values, Told) else writer.ask(_PUT, values)
-    if asked is None:
+    if isinstance(values, Told) or (asked := writer.ask(_PUT, values)) is None:
         return False
     # While the database works.
     deviations = deviations_of(forwarded.body, relay.SHAPES["PUT"])

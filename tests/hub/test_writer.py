@@ -72,7 +72,7 @@ async def until_asleep() -> None:
     """One of ours has begun, and lasts."""
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     with other_connection() as other:
-        while not other.execute(asleep).fetchone()[0]:  # noqa: ASYNC110 - it tells nobody
+        while other.execute(asleep).fetchall() == [(0,)]:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
 
 
