@@ -42,6 +42,7 @@ class Backlog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._look_at = 0.0
+        self._sent_at = 0.0
         self._is_late = False
 
     def check(self) -> None:
@@ -58,10 +59,19 @@ class Backlog:
                 headers={"Retry-After": str(RETRY_AFTER)},
             )
 
-    @property
     def is_clear(self) -> bool:
-        """Whether `check` has nothing to look up just now, and nothing to refuse."""
-        return not self._is_late and time.monotonic() < self._look_at
+        """Whether `check` has nothing to refuse, and need not look it up just now.
+
+        Once in a while the answer is no to one caller, who is to look; those that come meanwhile go
+        by the last look.
+        """
+        now = time.monotonic()
+        if self._is_late or now > self._look_at + LOOK_EVERY:
+            return False
+        if now < self._look_at or now < self._sent_at + LOOK_EVERY:
+            return True
+        self._sent_at = now
+        return False
 
     def _look(self) -> None:
         shards, seconds = Sharding.number(), settings.BACKLOG_MAX_SECONDS

@@ -45,8 +45,8 @@ async def push(
     if (
         owner not in platform.parties
         or platform.is_strict
-        or not backlog.is_clear
         or not pushers.is_noted(exchange.caller, module)
+        or not backlog.is_clear()
     ):
         return None
     pushed = Pushed(

@@ -140,7 +140,7 @@ async def _kept(
 ) -> Kept | None:
     reading = Location.read(pushed)
     if pushed.method == "PUT" and len(pushed.ids) == 1:
-        done = await writer.run(put, Location.as_kept(pushed, reading) | owed)
+        done = await writer.run(put, {**Location.as_kept(pushed, reading), **owed})
         return Kept.CHANGED if done else None
     names = Location.identity(pushed) | {"audience": pushed.audience}
     found = await writer.run(_FIND, names)
@@ -154,7 +154,7 @@ async def _kept(
         return None
     values, is_new = changed
     # What another one has changed meanwhile is merged on a thread.
-    values |= names | owed | {"version": version.decode()}
+    values = {**values, **names, **owed, "version": version.decode()}
     if not await writer.run(change, values):
         return None
     return Kept.CREATED if is_new else Kept.CHANGED
