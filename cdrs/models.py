@@ -183,7 +183,7 @@ class Posting(Leased):
         if answers and len(answers) < len(bills):
             taken = ", ".join(bill.id for bill, known in found if known is not None)
             raise InvalidParameters(
-                f"Of the CDRs in this list {emsp} has taken some already ({taken[:200]}): POST "
+                f"{emsp} has taken some CDRs of this list already ({taken[:200]}): POST "
                 "each of the others by itself, one CDR in a message."
             )
         return answers[0] if answers else None
@@ -283,7 +283,7 @@ class Bill(NamedTuple):
             if value and value.upper() != expected:
                 raise InvalidParameters(
                     f"{name} of the CDR is {value[:40]!r}, but OCPI-from is {sender}: "
-                    "a CPO sends its own CDRs alone."
+                    "a CPO sends only its own CDRs."
                 )
 
 

@@ -74,7 +74,7 @@ def check_url(url: str, what: str) -> None:
     if not (url.isascii() and url.isprintable()) or " " in url:
         # urlsplit() would drop some of these, and neither a database nor HTTP takes all.
         raise InvalidParameters(
-            f"{what} {url!r} has white space, control characters or such as are not ASCII."
+            f"{what} {url!r} has white space, control characters or non-ASCII characters."
         )
     try:
         parts = urlsplit(url)

@@ -80,7 +80,7 @@ class Backlog:
         if idle:
             [(is_late,)] = statements.run(_LATE, [shards, idle, seconds] * 2)
         if is_late and not self._is_late:
-            logger.warning("broadcasts are refused: nobody drains the shards %s", idle)
+            logger.warning("broadcasts are refused: no worker drains the shards %s", idle)
         self._is_late = is_late
         self._look_at = time.monotonic() + LOOK_EVERY
 

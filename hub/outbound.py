@@ -265,7 +265,7 @@ async def _sent(http: http_client.Client, request: _Request) -> Response:
         ) from error
     except ValueError as error:
         # For example a redirect to a path that is not ASCII.
-        raise HubError(f"What {request.host} is to be sent cannot be said in HTTP.") from error
+        raise HubError(f"The message to {request.host} cannot be written in HTTP.") from error
 
 
 def _told(request: _Request, error: OSError) -> str | None:

@@ -50,10 +50,10 @@ _SETTINGS: Final[Mapping[What, str]] = {
 }
 # What a party can do about it itself.
 _CURES: Final[Mapping[What, str]] = {
-    What.TARIFFS: "DELETE those that are not used any more, or a",
-    What.TOKENS: "Tokens that are not valid any more are forgotten some time later; a",
-    What.SESSIONS: "Sessions that have ended are forgotten some time later; a",
-    What.URLS: "each ends some days after it was given out; a",
+    What.TARIFFS: "DELETE those that are not used any more. ",
+    What.TOKENS: "Tokens that are not valid any more are forgotten some time later. ",
+    What.SESSIONS: "Sessions that have ended are forgotten some time later. ",
+    What.URLS: "Each URL ends some days after it was given out. ",
 }
 
 
@@ -142,7 +142,7 @@ def refuse(party: str, what: What) -> None:
     raise QuotaReached(
         f"{party} has its quota of {most(what, known.own if known else None)} {name}: no new one "
         "is taken, what is there can be changed. "
-        f"{_CURES.get(what, 'A').capitalize()} larger quota is the hub operator's to give."
+        f"{_CURES.get(what, '')}The operator of this hub can give a larger quota."
     )
 
 

@@ -206,7 +206,7 @@ def _told_by_aggregator(
     if found is None:
         return Lookup(LookupKind.OWN_TELLER, sender)
     if found.parties:
-        raise InvalidParameters(f"{owner} tells {found.what} itself, which goes before your word.")
+        raise InvalidParameters(f"{owner} tells {found.what} itself, and takes precedence.")
     if owner in directory.parties:
         reachable(directory, owner, to, message.match.module)
     return _forward(message, directory, sender, to)

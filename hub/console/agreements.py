@@ -56,7 +56,7 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
     module = forms.ChoiceField(
         required=False,
         widget=UnfoldAdminSelectWidget(),
-        help_text="A word on one module goes before the word on all modules.",
+        help_text="An agreement on one module takes precedence over one on all modules.",
     )
 
     class Meta:

@@ -22,7 +22,7 @@ class ConnectForm(forms.Form):
     versions_url = forms.CharField(
         label="Versions URL",
         max_length=255,
-        help_text="Of the other platform, such as https://party.example/ocpi/versions.",
+        help_text="The URL of the other platform, such as https://party.example/ocpi/versions.",
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "url"}),
     )
     token = forms.CharField(
@@ -34,7 +34,7 @@ class ConnectForm(forms.Form):
         label="Name",
         max_length=100,
         required=False,
-        help_text="Of the company. Empty: what it calls itself.",
+        help_text="The name of the company. Empty: the name that it gives itself.",
         widget=UnfoldAdminTextInputWidget(),
     )
 
@@ -42,8 +42,8 @@ class ConnectForm(forms.Form):
         label="Parties",
         max_length=500,
         required=False,
-        help_text="Whom you expect there, such as NL-ABC:CPO, NL-ABC:EMSP. What else it names "
-        "waits for your agreement, or is taken in one of these roles.",
+        help_text="The parties that you expect, such as NL-ABC:CPO, NL-ABC:EMSP. Others that it "
+        "names wait for your agreement, or are taken in one of these roles.",
         widget=UnfoldAdminTextInputWidget(),
     )
 

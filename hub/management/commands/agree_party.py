@@ -20,14 +20,14 @@ class Command(BaseCommand):
             type=str.upper,
             choices=[role.value for role in Role if role is not Role.HUB],
             default="",
-            help="in this role alone; without, in all that its platform has named",
+            help="in this role only; by default in all roles that its platform has named",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Agree, and wait for the web processes to know."""
         identity = party_of(options["country_code"], options["party_id"])
         if not onboarding.agree(identity, options["role"]):
-            raise CommandError(f"{identity} waits for no agreement.")
+            raise CommandError(f"{identity} does not wait for an agreement.")
         is_known = directory.wait_until_confirmed()
         status = onboarding.status_of(identity)
         self.stdout.write(

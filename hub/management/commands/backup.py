@@ -22,7 +22,9 @@ class Command(BaseCommand):
         """Where to."""
         parser.add_argument("file", type=Path)
         parser.add_argument(
-            "--with-key", action="store_true", help="whoever has the file can be the hub then"
+            "--with-key",
+            action="store_true",
+            help="put the encryption key in: anybody who has the file can then be the hub",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -29,7 +29,10 @@ class Command(BaseCommand):
             help="push marked test objects too, and ask a charge point for its active profile",
         )
         parser.add_argument(
-            "--seconds", type=float, default=10.0, help="to wait for each answer, default 10"
+            "--seconds",
+            type=float,
+            default=10.0,
+            help="wait for each answer, 10 by default",
         )
         parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 

@@ -31,7 +31,7 @@ class Command(BaseCommand):
             help="what the other platform gave out, as --token=… when it begins with a dash; else "
             f"${_FROM_ENVIRONMENT}, unseen by others",
         )
-        parser.add_argument("--name", default="", help="of the company; else what it calls itself")
+        parser.add_argument("--name", default="", help="of the company; by default its own")
         parser.add_argument(
             "--invited",
             type=named_party,
@@ -43,8 +43,8 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NL-ABC:CPO",
-            help="whom you expect there, and in which role; may be given more than once. What else "
-            "it names waits for your agreement, or is taken in one of these roles",
+            help="a party that you expect, and its role; may be given more than once. Others that "
+            "it names wait for your agreement, or are taken in one of these roles",
         )
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--update", action="store_true", help="renew the credentials (PUT)")

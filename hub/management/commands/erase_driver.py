@@ -28,14 +28,14 @@ class Command(BaseCommand):
         parser.add_argument("--token-uid", required=True, metavar="UID")
         parser.add_argument(
             "--type", default="", type=str.upper, choices=[t.value for t in TokenType],
-            help="of the token; any when left out",
+            help="of the token; by default any",
         )  # fmt: skip
         parser.add_argument(
             "--emsp", required=True, type=named_party, metavar="DE-MSP", help="whose token it is"
         )
         parser.add_argument(
             "--contract-id", action="append", default=[], metavar="ID",
-            help="also what names this contract, whatever the token; may be given more than once",
+            help="erase also what names this contract, with any token; may be given more than once",
         )  # fmt: skip
         parser.add_argument(
             "--delete-cdrs", action="store_true", help="delete CDRs instead of pseudonyms in them"

@@ -75,5 +75,5 @@ def test_agreeing_is_to_one_role_or_to_all(claimed):
     }
     run("agree_party", "NL", "CPO")
     assert statuses()["SCSP"] == ("AGREED", "CONNECTED")
-    with pytest.raises(CommandError, match="waits for no agreement"):
+    with pytest.raises(CommandError, match="does not wait for an agreement"):
         run("agree_party", "NL", "CPO")
