@@ -121,7 +121,7 @@ class Carrier:
         renewed = {pk for (pk,) in await self._run(_RENEW, (list(held), fences))}
         for pk, lease in held.items():
             if pk in renewed:
-                lease.renewed(asked)
+                lease.asked = asked
             else:
                 lease.end()
 
@@ -152,7 +152,8 @@ class Carrier:
             command = ProfileCommand.from_db(None, names, row)
             if command.pk in self._claimed:
                 # Still at work on it, though its lease could not be renewed in time.
-                self._claimed[command.pk][0].taken_again(command.fence, asked)
+                lease = self._claimed[command.pk][0]
+                lease.fence, lease.asked = command.fence, asked
                 continue
             lease = Lease(command.fence, asked)
             turn = _Turn(lease, asked + left, is_to_ask)

@@ -72,11 +72,10 @@ class Keeper:
                     runner.run(self._keep())
             except psycopg.Error as error:
                 logger.warning("drains wait for the database: %s", error)
-                self._is_stopping.wait(BALANCE_EVERY)
             except Exception:
                 # The boundary of this thread: without it the process would live on, and idle.
                 logger.exception("the drains of this process failed; beginning again")
-                self._is_stopping.wait(BALANCE_EVERY)
+            self._is_stopping.wait(BALANCE_EVERY)
 
     def look(self) -> None:
         """From any thread: something may wait."""
@@ -130,7 +129,8 @@ class Keeper:
         part = -(-shards // max(1, processes))
         for number in sorted(self._held)[part:]:
             self._held[number].end()
-        for number in [one for one in left if one not in self._held][: part - len(self._held)]:
+        room = max(0, part - len(self._held))
+        for number in [one for one in left if one not in self._held][:room]:
             holding = self._held[number] = _Holding()
             holding.task = asyncio.create_task(self._hold(number, holding))
 

@@ -14,8 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from math import inf
 from secrets import token_hex
 from typing import Final
 
@@ -67,38 +69,25 @@ def clock() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+@dataclass(slots=True, eq=False)
 class Lease:
-    """A lease as its holder sees it: taken by a statement that was sent at `asked` (clock())."""
+    """A lease as its holder sees it: claimed, or renewed, by a statement sent at `asked` (clock()).
 
-    __slots__ = ("_seconds", "_until", "fence")
+    Whoever renews it, or claims the row again, writes that down here.
+    """
 
-    def __init__(self, fence: int, asked: float, seconds: float = LEASE.total_seconds()) -> None:
-        self.fence = fence
-        self._seconds = seconds - MARGIN
-        self._until = asked + self._seconds
+    fence: int
+    asked: float
+    seconds: float = LEASE.total_seconds()
 
     @property
     def is_held(self) -> bool:
         """Whether nobody else can have taken it over yet."""
-        return clock() < self._until
-
-    @property
-    def asked(self) -> float:
-        """When the database was last asked whether it is held, by clock()."""
-        return self._until - self._seconds
-
-    def renewed(self, asked: float) -> None:
-        """The database has renewed it, by a statement that was sent at `asked`."""
-        self._until = asked + self._seconds
-
-    def taken_again(self, fence: int, asked: float) -> None:
-        """Its holder, who was too late to renew it, has claimed the row once more."""
-        self.fence = fence
-        self.renewed(asked)
+        return clock() < self.asked + self.seconds - MARGIN
 
     def end(self) -> None:
         """It was given back, or lost."""
-        self._until = 0.0
+        self.asked = -inf
 
 
 def now() -> datetime:
@@ -180,7 +169,7 @@ def _renew(model: type[Leased], pk: int, lease: Lease) -> None:
         [pk, lease.fence],
     )
     if found:
-        lease.renewed(asked)
+        lease.asked = asked
     else:
         lease.end()
 

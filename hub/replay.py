@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from celery import shared_task
 from django.db import transaction
-from django.utils import timezone
 
 from hub import leaving_out, outbox, party_status, statements
 from hub.broadcasts import addressee
@@ -73,9 +72,12 @@ def _is_time(replay: Replay) -> bool:
             )
             replay.save(update_fields=["horizon"])
         return False
-    [(oldest,)] = statements.run("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-    is_old = timezone.now() - replay.started_at > LONGEST
-    return bool(oldest >= replay.horizon) or is_old
+    [(is_time,)] = statements.run(
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= %s "
+        "OR statement_timestamp() - %s > %s",
+        [replay.horizon, replay.started_at, LONGEST],
+    )
+    return bool(is_time)
 
 
 def _mark_on(replay: Replay, directory: Directory) -> bool:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub import statements
@@ -81,7 +82,7 @@ class Replay(models.Model):
                     "module": "",
                     "after": 0,
                     "objects_marked": 0,
-                    "started_at": timezone.now(),
+                    "started_at": Now(),
                 },
             )
 

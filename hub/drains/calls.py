@@ -124,8 +124,8 @@ def _message(
         message.method,
         message.path,
         message.body,
-        message.sender,
-        message.receiver,
+        (message.from_country_code, message.from_party_id),
+        (message.to_country_code, message.to_party_id),
         message.correlation_id,
         covers=[(row_id, 0)],
         attempts=message.attempts,
@@ -141,9 +141,10 @@ def _closed(ordering_key: str, module: str, message: rows.Message, directory: Di
     """
     if module != "sessions" or not message.interface_role:
         return ""
-    receiver = PartyId.of(*message.receiver)
+    receiver = PartyId.of(message.to_country_code, message.to_party_id)
     owner = ordering_key.rpartition(" ")[2]
-    for party in dict.fromkeys((str(PartyId.of(*message.sender)), owner)):
+    sender = PartyId.of(message.from_country_code, message.from_party_id)
+    for party in dict.fromkeys((str(sender), owner)):
         if "-" in party:
             reason = directory.closed_because(PartyId.parse(party), receiver, module)
             if reason is not None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from hub import token_forms
+from hub.checker import NOT_ITS_OWN
 from hub.directory import Directory, PlatformEntry
 from hub.drains.calls import Call, platform_of
 from hub.drains.shard import Shard
@@ -22,11 +23,6 @@ from hub.ocpi.party import PartyId
 from hub.outbound import AsyncCaller, LeaseEnded, NotArrived, Response
 from hub.record.calls import noted
 from hub.record.note import Kind
-
-# Nobody has answered, but something before it (transport_and_format, Offline behaviour).
-_NOBODY: Final = frozenset(
-    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-)
 
 
 class Verdict(Enum):
@@ -180,7 +176,7 @@ def _read(response: Response, call: Call) -> Outcome:
     pause = _pause(response.headers.get("retry-after", ""))
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         return Outcome(Verdict.BUSY, text, pause)
-    if response.status in _NOBODY:
+    if response.status in NOT_ITS_OWN:
         return Outcome(Verdict.NO_ANSWER, text, pause, may_be_taken=True)
     if response.status == HTTPStatus.NOT_FOUND or answer.status_code == UnknownLocation.code:
         return Outcome(Verdict.UNKNOWN, text)

@@ -168,7 +168,8 @@ class Drain:
         """Take what waits in each lane that has room for it."""
         if sum(len(lane.held) for lane in self._lanes.values()) >= ROWS_HELD:
             return
-        room = _even_part(ROWS_HELD, len(self._lanes), *ROWS_PER_LANE)
+        least, most = ROWS_PER_LANE
+        room = min(max(least, ROWS_HELD // max(1, len(self._lanes))), most)
         rooms: dict[tuple[int, str], Room] = {}
         copies: list[int] = []
         messages: list[int] = []
@@ -455,10 +456,6 @@ def _and_close(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         return function(*arguments)
     finally:
         connection.close()  # this thread's own
-
-
-def _even_part(held: int, lanes: int, least: int, most: int) -> int:
-    return min(max(least, held // max(1, lanes)), most)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -209,15 +209,17 @@ async def forget_held(database: Database, ids: Sequence[int]) -> None:
 
 
 class Message(NamedTuple):
-    """A message as it was written."""
+    """A message as it was written: columns of its row."""
 
     id: int
     method: str
     interface_role: str
     path: str
     body: bytes
-    sender: tuple[str, str]
-    receiver: tuple[str, str]
+    from_country_code: str
+    from_party_id: str
+    to_country_code: str
+    to_party_id: str
     correlation_id: str
     attempts: int
     unanswered_by: str
@@ -228,27 +230,12 @@ async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]
     if not ids:
         return {}
     rows = await database.execute(
-        "SELECT id, method, interface_role, path, body, from_country_code, from_party_id, "
-        "to_country_code, to_party_id, correlation_id, attempts, unanswered_by FROM hub_delivery "
+        f"SELECT {', '.join(Message._fields)} FROM hub_delivery "  # noqa: S608 - names of ours
         "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
         [list(ids)],
         binary=True,
     )
-    return {
-        row[0]: Message(
-            id=row[0],
-            method=row[1],
-            interface_role=row[2],
-            path=row[3],
-            body=row[4],
-            sender=(row[5], row[6]),
-            receiver=(row[7], row[8]),
-            correlation_id=row[9],
-            attempts=row[10],
-            unanswered_by=row[11],
-        )
-        for row in await rows.fetchall()
-    }
+    return {row[0]: Message._make(row) for row in await rows.fetchall()}
 
 
 # --- What became of them --------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class Shard:
         done = await self._database.execute(_RENEW, self._lease())
         if self._held is None or not done.rowcount:
             raise LeaseLost
-        self._held.renewed(asked)
+        self._held.asked = asked
 
     async def release(self) -> None:
         """Let others take it at once."""
