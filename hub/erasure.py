@@ -38,7 +38,7 @@ _UNFINISHED: Final = (*UNSENT, CommandState.ACCEPTED)
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """Whose data: a token of an eMSP, and the contract ids that it is known to belong to."""
+    """The driver: a token of an eMSP, and the contract ids that it is known to belong to."""
 
     emsp: PartyId
     token_uid: str
@@ -47,7 +47,7 @@ class Driver:
 
     @property
     def token_hash(self) -> str:
-        """By which an audit can be asked about this token, and nobody can be found."""
+        """A keyed hash by which an audit can be asked about this token, and nobody can be found."""
         return secret_box.keyed_hash(f"{self.emsp} {self.token_uid.upper()}", "erased tokens")
 
     @property
@@ -128,7 +128,7 @@ class Eraser:
         )
 
     def _ended_sessions(self, sessions: "list[Session]") -> list[int]:
-        """Those that may go: nothing is going on in them any more."""
+        """The sessions that may go, since nothing goes on in them any more."""
         if self.with_running:
             return [one.pk for one in sessions]
         unfinished = ProfileCommand.objects.filter(session__in=sessions, state__in=_UNFINISHED)
@@ -160,7 +160,7 @@ class Eraser:
         sessions = [one.pk for one in found]
         commands = ProfileCommand.objects.filter(session__in=sessions).values_list("pk", flat=True)
         keys = [f"session:{one.pk} {one.owner}" for one in found]
-        # So they were until both interfaces came to have one order.
+        # The keys that they had until both interfaces got one order.
         keys += [f"session:{pk}{role}" for pk in sessions for role in ("", ":SENDER", ":RECEIVER")]
         keys += [f"profile-command:{pk}" for pk in commands]
         hanging = set(Delivery.objects.filter(ordering_key__in=keys).values_list("pk", flat=True))
@@ -176,7 +176,7 @@ class Eraser:
             outcome.left["pushes on their way"] = waiting
 
     def _messages(self, outcome: Outcome) -> None:
-        """Recorded bodies: masked, so by what the mask leaves and by sessions; rather too many."""
+        """Empty recorded bodies, found by what the mask leaves and by sessions; rather too many."""
         signs = {hint(name).upper() for name in self.driver.names} - {HIDDEN}
         signs |= {one.session_id.upper() for one in self._found_sessions()}
         with_bodies = Message.objects.exclude(request_body="", answer_body="")
@@ -192,7 +192,7 @@ class Eraser:
     # --- What names the driver itself -----------------------------------------------------------
 
     def _tokens(self, outcome: Outcome) -> None:
-        """For all CPOs and for single ones, also other tokens of a contract that was named.
+        """Erase Tokens told to all CPOs or to single ones, also other tokens of a named contract.
 
         Nobody is told of them any more.
         """
@@ -216,7 +216,7 @@ class Eraser:
         self._delete(outcome, "flexibility agreements", rows)
 
     def _cdrs(self, outcome: Outcome) -> None:
-        """Bills: kept under a pseudonym, unless they are to be deleted too."""
+        """Put CDRs, which are bills, under a pseudonym, unless they are to be deleted too."""
         of_emsp = Cdr.objects.filter(audience=str(self.driver.emsp))
         found = _naming(of_emsp, self.driver).iterator(CHUNK)
         rows = [one.pk for one in found if self._is_of(one.document)]
@@ -255,7 +255,7 @@ class Eraser:
         return self._is_of(body) or self._is_token(body)
 
     def _is_in_path(self, delivery: Delivery) -> bool:
-        """A PATCH of a Token names it in its URL alone."""
+        """Whether it is a PATCH of this Token, which is named only in the URL."""
         if delivery.module != "tokens":
             return False
         path, _, query = delivery.path.partition("?")
@@ -267,7 +267,7 @@ class Eraser:
 
 
 class _Bearer(msgspec.Struct):
-    """What of a Token names its driver."""
+    """The fields of a Token that name its driver."""
 
     uid: Any = None
     type: Any = None
@@ -305,7 +305,7 @@ def _holds(column: str, driver: Driver) -> RawSQL:
 
 
 def _sql(condition: str, driver: Driver) -> RawSQL:
-    """With the driver's names as its parameters."""
+    """The condition with the driver's names as its parameters."""
     return RawSQL(  # noqa: S611 - columns of ours; what was typed is a parameter
         condition, driver.names, output_field=models.BooleanField()
     )

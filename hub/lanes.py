@@ -1,4 +1,4 @@
-"""On whose behalf the hub works at the moment, and on which lane: what fairness goes by.
+"""The platform for which the hub works at the moment, and the lane: fairness goes by these.
 
 The gateway says so for each request; threads, names and bytes are shared out by it.
 """
@@ -16,17 +16,17 @@ class Lane(IntEnum):
 
     # House-keeping, and the console.
     HUB = 0
-    # What of a forwarded message needs the database.
+    # The part of a forwarded message that needs the database.
     FORWARD = 1
-    # What the hub answers from its own store: GETs, pushes, charging profiles.
+    # Messages that the hub answers from its own store: GETs, pushes, charging profiles.
     READ = 2
     PUSH = 3
     COMMAND = 4
-    # What others wait for: the outcome of a command, of a profile, of a check.
+    # Results that others wait for: of a command, of a profile, of a check.
     RESULT = 5
     VERSIONS = 6
     CREDENTIALS = 7
-    # Calls the other side back.
+    # Handshakes, which call the other side back.
     HANDSHAKE = 8
     CLIENT_INFO = 9
 

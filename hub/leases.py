@@ -1,8 +1,8 @@
 """The one lease: who works on a row, until when, and how its holder knows that it still does.
 
 Two columns of the row: `fence`, a number that no claim ever gets again, and `lease_until`, which
-the database's clock alone writes and reads. What a former holder still wants to write says an older
-fence, and is refused. No database can call back what is sent, so a holder compares its own end
+the database's clock alone writes and reads. A write of a former holder names an older
+fence, and is refused. No database can call back what is sent, so a holder checks its own end
 before each first byte: a moment before the database's, from the time at which it asked, by a clock
 that no step touches and that goes on while the machine sleeps (docs/decisions/0027).
 """
@@ -34,7 +34,7 @@ MARGIN: Final = 1.0  # seconds
 # A living one renews this often.
 RENEW_EVERY: Final = 1.0  # seconds
 
-# In SQL, for whoever has a statement of its own. The time of a statement, not of its transaction,
+# In SQL, for statements of their own. The time of a statement, not of its transaction,
 # which may have begun long before its holder asked.
 NOW: Final = "statement_timestamp()"
 UNTIL: Final = f"{NOW} + interval '{LEASE.total_seconds():g} s'"
@@ -65,7 +65,7 @@ _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def clock() -> float:
-    """Seconds of this machine's life, asleep or awake; nobody sets it."""
+    """Seconds since this machine started, asleep or awake; nobody sets this clock."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -82,16 +82,16 @@ class Lease:
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody else can have taken it over yet."""
+        """Whether no other process can have taken it over yet."""
         return clock() < self.asked + self.seconds - MARGIN
 
     def end(self) -> None:
-        """It was given back, or lost."""
+        """Note that it was given back, or lost."""
         self.asked = -inf
 
 
 def now() -> datetime:
-    """The database's time, for what several hosts compare."""
+    """The database's time, for comparisons between hosts."""
     [(moment,)] = statements.run(f"SELECT {NOW}")
     assert isinstance(moment, datetime)  # noqa: S101 - narrows for mypy
     return moment

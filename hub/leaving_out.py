@@ -7,7 +7,7 @@ as it is. It holds an object when
 - the hub had it without deviations at a time when the platform was registered already, or
 - a push of it waits for the platform when the switch is turned on, or its owner has sent one to
   this party alone (`Holding`).
-What it has read of odd objects in lists counts for nothing: whether it could is not known.
+Odd objects that it has read in lists do not count, since it may not have been able to read them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ from hub.store import ENDED, EVERYBODY, Pushed, StoredObject
 
 
 class Standing(NamedTuple):
-    """What of a stored object decides who is told of it."""
+    """The fields of a stored object that decide who is told of it."""
 
     deviates: bool
     clean_until: datetime | None
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who is told of a push as it came, and who needs the whole object, which it lacked so far."""
+    """The receivers of a push as it came, and those that need the whole object that they lacked."""
 
     as_pushed: Sequence[PartyEntry]
     whole: Sequence[PartyEntry] = ()
@@ -53,7 +53,7 @@ def module_of(kind: type[models.Model]) -> str:
 
 
 def left_out(kind: type[models.Model], platform: PlatformEntry) -> "models.QuerySet[Any] | None":
-    """The stored objects that are left out for a platform; None where that is nothing."""
+    """The stored objects that are left out for a platform; None if there are none."""
     since = platform.leaves_out_since
     if since is None or not (issubclass(kind, StoredObject) and kind.MAY_BE_LEFT_OUT):
         return None
@@ -68,13 +68,13 @@ def left_out(kind: type[models.Model], platform: PlatformEntry) -> "models.Query
         kind._default_manager.filter(deviates=True, audience=EVERYBODY)
         .filter(models.Q(clean_until__isnull=True) | models.Q(clean_until__lt=since))
         .exclude(owner__in=own)
-        .exclude(told_by__in=own)  # As an aggregator has told them.
+        .exclude(told_by__in=own)  # Objects that an aggregator has told.
         .exclude(models.Exists(held))
     )
 
 
 def listed(rows: "models.QuerySet[Any]", platform: PlatformEntry) -> "models.QuerySet[Any]":
-    """What of these objects the platform is shown in a list, or sent again."""
+    """Those of these objects that the platform is shown in a list, or sent again."""
     odd = left_out(rows.model, platform)
     return rows if odd is None else rows.exclude(pk__in=odd.values("pk"))
 
@@ -107,13 +107,13 @@ def left_out_now(
 def standing(
     kind: type[StoredObject], pushed: Pushed, receivers: Iterable[PartyEntry]
 ) -> Standing | None:
-    """How an object stands before a push changes it; None where that decides nothing.
+    """The state of an object before a push changes it; None if it decides nothing.
 
     In the caller's transaction, in which nobody else changes the object from now on.
     """
     is_whole = pushed.method != "PATCH" and len(pushed.ids) == 1
     if is_whole or not _selective(kind, pushed, receivers):
-        return None  # Whoever lacked it gets all of it now.
+        return None  # A platform that lacked it gets all of it now.
     identity = kind.identity(pushed)
     kind.lock(identity)
     return _standing(kind, identity)
@@ -125,7 +125,7 @@ def choose(
     receivers: Sequence[PartyEntry],
     before: Standing | None = None,
 ) -> Choice:
-    """Who is told of a push that is kept; who is left out is counted when it is committed."""
+    """The receivers of a push that is kept; those left out are counted when it is committed."""
     identity = kind.identity(pushed)
     if pushed.method == "DELETE" and kind.MAY_BE_LEFT_OUT:
         _holdings(kind, identity).delete()
@@ -150,7 +150,7 @@ def choose(
 def _selective(
     kind: type[StoredObject], pushed: Pushed, receivers: Iterable[PartyEntry]
 ) -> list[PartyEntry]:
-    """Whom this push may be left out for."""
+    """The receivers that this push may be left out for."""
     if not kind.MAY_BE_LEFT_OUT or pushed.method == "DELETE":
         return []
     return [one for one in receivers if one.platform.leaves_out_since is not None]
@@ -203,7 +203,7 @@ def took(kind: type[StoredObject], pushed: Pushed, receiver: PartyEntry | None) 
 
 
 def switch(platform: Platform, kinds: Iterable[type[StoredObject]], *, on: bool) -> bool:
-    """Have what deviates left out for a platform, or not any more.
+    """Leave out what deviates for a platform, or stop doing so.
 
     Returns whether all web processes have confirmed it. What was left out is not sent when it is
     turned off: a replay does that (hub/replay.py).
@@ -216,13 +216,13 @@ def switch(platform: Platform, kinds: Iterable[type[StoredObject]], *, on: bool)
         platform.save(update_fields=["leaves_out_deviations"])
     confirmed = directories.wait_until_confirmed()
     if on:
-        # What was spread by those that did not know of it yet.
+        # What was broadcast by processes that did not know of it yet.
         _remember(platform, kinds)
     return confirmed
 
 
 def explained(platform: Platform) -> str:
-    """What the switch means from now on, for whoever has turned it."""
+    """What the switch means from now on, in words for the person who has turned it."""
     if platform.leaves_out_deviations:
         return (
             f"{platform}: Locations and Tariffs that deviate are left out of its lists and pushes, "
@@ -235,7 +235,7 @@ def explained(platform: Platform) -> str:
 
 
 def _remember(platform: Platform, kinds: Iterable[type[StoredObject]]) -> None:
-    """What it will soon have, though it deviates; and what it alone was told."""
+    """Objects that it will soon have although they deviate, and objects that it alone was told."""
     parties = [str(party.identity) for party in platform.parties.all()]
     for kind in kinds:
         module, table = module_of(kind), kind._meta.db_table

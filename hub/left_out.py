@@ -1,4 +1,4 @@
-"""What is left out for the platforms that want no deviations: how much, of whom, for whom.
+"""What is left out for the platforms that want no deviations: how much, whose, for which platform.
 
 Told to both sides. The operator sees who misses what of whom; a receiver sees the owners, whose
 objects it would be shown otherwise; an owner sees how many platforms miss how much of its objects,
@@ -30,7 +30,7 @@ MOST_IDS: Final = 10
 
 @dataclass(slots=True)
 class Missed:
-    """What of one owner and module is left out; for one receiver, or for all of them (0)."""
+    """What is left out of one owner and module, for one receiver or for all of them (0)."""
 
     receiver: int
     module: str
@@ -44,7 +44,7 @@ class Missed:
     last_at: datetime | None = None
 
     def sentence(self, whom: str = "") -> str:
-        """For people; `whom` is for whom they are left out, where that is said."""
+        """The line for people; `whom` names the platforms that they are left out for, if told."""
         shown = ", ".join(self.ids) + (", .." if self.objects > len(self.ids) else "")
         now = (
             f"{self.objects} ({shown}){whom and f' for {whom}'} now" if self.objects else "none now"
@@ -57,7 +57,7 @@ class Missed:
         )
 
     def told(self, *, to_owner: bool) -> LeftOutObjects:
-        """As one of the two sides is told it."""
+        """The row as one of the two sides is told it."""
         country_code, party_id = PartyId.parse(self.owner)
         first, last = self.first_at, self.last_at
         return LeftOutObjects(
@@ -82,7 +82,7 @@ class Sides(NamedTuple):
 
 
 def sides(platform_id: int, *, by_receiver: bool = False) -> Sides:
-    """As it is in the database now; whoever has a snapshot of the directory needs no such look."""
+    """The switch in the database now; with a snapshot of the directory this look is not needed."""
     is_used = Platform.objects.filter(leaves_out_deviations=True).exists()
     if not (is_used or LeftOut.objects.exists()):
         return Sides([], [])
@@ -166,7 +166,7 @@ def _lacking(
         try:
             chosen, values = odd.filter(of).values("owner", "object_id").query.sql_with_params()
         except EmptyResultSet:
-            continue  # It may see nothing of these.
+            continue  # The platform may see nothing of these.
         parts.append(
             f"SELECT {int(receiver.id)} AS receiver, owner, object_id "  # noqa: S608 - by Django
             f"FROM ({chosen}) AS one (owner, object_id)"

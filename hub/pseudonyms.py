@@ -51,9 +51,9 @@ def bearer_of(document: bytes) -> Fields:
 
 
 def without_driver(document: bytes, emsp: PartyId) -> bytes:
-    """The same bill of nobody known; fields that do not speak of the driver keep their bytes.
+    """The same bill without a known driver; fields that do not name the driver keep their bytes.
 
-    Pseudonyms are keyed: the same ones for all bills of a driver, found again by who has the key.
+    Pseudonyms are keyed: all bills of a driver have the same ones, which only the key finds again.
     """
     fields: Fields = dict(msgspec.json.decode(document, type=dict[str, Raw]))
     bearer = bearer_of(document)
@@ -102,7 +102,7 @@ def is_of_nobody(document: bytes) -> bool:
 
 
 def _names(bearer: Fields, emsp: PartyId) -> dict[str, str]:
-    """What stands for each name of the driver, which is in upper case here."""
+    """The pseudonym for each name of the driver, which is in upper case here."""
     said = (heads.text(bearer.get(name)) for name in _NAMES)
     return {name.upper(): _pseudonym(emsp, name) for name in said if name}
 

@@ -56,7 +56,7 @@ class Rule:
 
 
 def _sessions(limit: datetime) -> Rows:
-    """With preferences and assignments. `created_at` alone is indexed: it never changes."""
+    """Sessions with preferences and assignments. Only `created_at` is indexed: it never changes."""
     old = Session.objects.filter(created_at__lt=limit, received_at__lt=limit)
     return old.filter(models.Q(status__in=_OVER) | models.Q(received_at__lt=limit - SILENT))
 
@@ -116,12 +116,12 @@ def _deliveries(limit: datetime) -> Rows:
 
 
 def _refused(limit: datetime) -> Rows:
-    """What its receiver did not take, and what has not changed since."""
+    """Marks that their receiver refused, and that have not changed since."""
     return StaleCopy.objects.filter(state=CopyState.REFUSED, first_at__lt=limit)
 
 
 def _deviations(limit: datetime) -> Rows:
-    """By when it was last met: what goes on stays, however long ago it began."""
+    """Deviations by when they were last met: one that goes on stays, however long ago it began."""
     return DeviationCount.objects.filter(last_at__lt=limit)
 
 
@@ -167,7 +167,7 @@ def forget(
 
 
 def _batches(rule: Rule, rows: Rows, size: int, most: int) -> Iterator[int]:
-    """Each in a transaction of its own; what somebody is changing just now is left for later."""
+    """Delete batches, each in a transaction; rows that are being changed are left for later."""
     if rule.confirms is None:
         rows = rows.only("pk")
     last: Any = None

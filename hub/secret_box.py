@@ -19,7 +19,7 @@ def token_hash(credentials_token: str) -> bytes:
 
 
 def keyed_hash(text: str, purpose: str) -> str:
-    """64 hexadecimal digits that only who has the key can make out of the text, one purpose apart.
+    """64 hexadecimal digits that only the holder of the key can make of the text, for one purpose.
 
     A token's uid has too few values for a hash without a key: trying all of them is quick.
     """
@@ -52,7 +52,7 @@ def decrypt(ciphertext: bytes) -> str:
 
 
 def fingerprint(key: str) -> str:
-    """By which two keys can be compared without showing them."""
+    """A fingerprint by which two keys can be compared without showing them."""
     return hmac.digest(key.encode(), b"flexhub key fingerprint", "sha256").hex()[:16]
 
 

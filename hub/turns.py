@@ -11,7 +11,7 @@ from hub.lanes import Behalf, Lane
 
 # The part of a pool's threads that neither one platform nor lists may take.
 _SPARE: Final = 0.25
-# What can be much: one place of a platform is for its other lanes.
+# Lanes with much work: one place of a platform is for its other lanes.
 _BULK: Final = frozenset({Lane.FORWARD, Lane.READ, Lane.PUSH, Lane.COMMAND})
 
 
@@ -39,7 +39,7 @@ class Turns:
         self._waiting: dict[int, dict[Lane, deque[asyncio.Future[None]]]] = {}
 
     def take(self, whose: Behalf) -> "asyncio.Future[None] | None":
-        """None when the place is theirs at once; else what to `wait` for."""
+        """None when the place is free at once; otherwise the future to `wait` for."""
         if self._may_begin(whose):
             self._begin(whose)
             return None
@@ -49,16 +49,16 @@ class Turns:
         return turn
 
     async def wait(self, turn: "asyncio.Future[None]", whose: Behalf) -> None:
-        """Until it is their turn; without holding a thread."""
+        """Wait for the turn, without holding a thread."""
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back(whose)  # It came just now.
+                self.give_back(whose)  # The turn came just now.
             raise
 
     def give_back(self, whose: Behalf) -> None:
-        """A thread is free: let the next ones begin."""
+        """Give a thread back, and let the next ones begin."""
         platform = whose.platform
         self._taken -= 1
         _one_less(self._of_platform, platform)
@@ -98,7 +98,7 @@ class Turns:
             for lane, turns in lanes.items():
                 whose = Behalf(platform, lane)
                 while turns and turns[0].done():
-                    turns.popleft()  # Who waited has gone.
+                    turns.popleft()  # The one that waited has gone.
                 if turns and not self._may_begin(whose):
                     continue
                 del lanes[lane]

@@ -21,7 +21,7 @@ _CHUNK: Final = 1 << 20
 
 
 class BackupError(Exception):
-    """Its text is what the person at the command line has to know."""
+    """An error whose text says what the person at the command line has to know."""
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -41,7 +41,7 @@ class Manifest(msgspec.Struct, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """In all tables."""
+        """The number of rows in all tables."""
         return sum(self.tables.values())
 
 
@@ -67,7 +67,7 @@ class Archive:
         return self._file.read(KEY).decode() if KEY in self._file.namelist() else None
 
     def dump(self) -> IO[bytes]:
-        """PostgreSQL's own."""
+        """The dump, in PostgreSQL's own format; the caller closes it."""
         return self._file.open(DUMP)
 
 

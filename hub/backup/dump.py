@@ -74,7 +74,7 @@ def release() -> str:
 
 
 def migrations(db: Database) -> list[str]:
-    """Those that the database has had."""
+    """The migrations that the database has had."""
     rows = db.execute("SELECT app, name FROM django_migrations ORDER BY app, name")
     return [f"{app}.{name}" for app, name in rows]
 

@@ -19,7 +19,7 @@ from stack.errors import SetupError
 from stack.postgres import binaries
 
 CONNECT_SECONDS: Final = 10
-# By which our own connections are told from the hub's: one that we closed is seen for a moment.
+# The name by which our connections differ from the hub's: a closed one is seen for a moment.
 APPLICATION: Final = "flexhub backup"
 Database = psycopg.Connection[Any]
 _ANSWERED: Final = "flexhub: that was all"
@@ -32,7 +32,7 @@ def name() -> str:
 
 
 def conninfo(database: str, *, password: bool = True) -> str:
-    """How Django would connect, to this database of the server."""
+    """The parameters by which Django would connect to this database of the server."""
     own = connection.settings_dict
     values = {
         "host": own["HOST"],
@@ -93,7 +93,7 @@ class Answers:
         self._from = cast(IO[bytes], process.stdout)
 
     def __call__(self, query: str) -> list[str]:
-        """The one column of its rows; BackupError when psql has ended."""
+        """The single column of the answer's rows; BackupError when psql has ended."""
         self._to.write(f"\\o\n{query};\n\\echo {_ANSWERED}\n\\o {os.devnull}\n".encode())
         self._to.flush()
         found: list[str] = []
@@ -158,7 +158,7 @@ def _target(database: str) -> str:
 
 
 def _program(program: str, server: int) -> str:
-    """The oldest that is not older than the server: newer ones may say what it does not know."""
+    """The oldest program that is not older than the server, which may not know newer statements."""
     found: dict[int, str] = {}
     for path in _places(program):
         said = subprocess.run(  # noqa: S603 - a program of PostgreSQL's

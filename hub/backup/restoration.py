@@ -23,13 +23,13 @@ from hub.backup.dump import counted
 from hub.backup.programs import Answers, Database
 
 SWAP_ATTEMPTS: Final = 5
-# To create a database on, and to rename others.
+# The database to connect to in order to create or rename others.
 _MAINTENANCE: Final = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came back, and where what was there before is now."""
+    """What came back, and where the former database is now."""
 
     manifest: Manifest
     former: str
@@ -164,7 +164,7 @@ def _aside(db: Database, archive: Archive, wish: Wish, tell: Callable[[str], obj
             restored.execute("ANALYZE")
         return _swap(db, new)
     finally:
-        # Its name is the hub's by now, or it is of no use.
+        # By now it has the hub's name, or it is of no use.
         db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(new)))
 
 

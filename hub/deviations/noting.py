@@ -46,7 +46,7 @@ class _Count:
 # By platform; then by rule and path.
 _noted: dict[int, dict[tuple[str, str], _Count]] = {}
 _lock = threading.Lock()
-# Held while they are written: whoever asks for it meanwhile waits, and then finds them written.
+# Held while notes are written: a thread that needs it meanwhile waits, and finds them written.
 _writing = threading.Lock()
 
 
@@ -185,7 +185,7 @@ def _write(platform_id: int, counts: Mapping[tuple[str, str], _Count]) -> bool:
 
 
 def _example(one: Deviation) -> str:
-    """Without what opens something or names a driver, whatever whoever noted it left in."""
+    """An example without what opens something or names a driver, whatever the caller left in."""
     text = _printable(one.example, "example")
     name = one.path.rpartition(".")[2].removesuffix("[]")
     is_secret = masking.is_secret(name) or (name == "uid" and "evses" not in one.path)
@@ -193,7 +193,7 @@ def _example(one: Deviation) -> str:
 
 
 def _printable(text: str, column: str) -> str:
-    """On one line, cut, and without what no column takes."""
+    """A text on one line, cut, and without what no column takes."""
     cut = text[: _LONGEST[column]]
     if cut.isprintable():
         return cut

@@ -28,7 +28,7 @@ class CountedDeviation(msgspec.Struct):
 
     @classmethod
     def of(cls, row: DeviationCount) -> Self:
-        """A row as it is told."""
+        """A row as a party is told it."""
         rule = rule_of(row.rule)
         return cls(
             rule=row.rule,

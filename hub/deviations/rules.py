@@ -10,7 +10,7 @@ class Rule(NamedTuple):
     asked: str
 
 
-# By the word that whoever notes one gives it (hub/ocpi/comparison.py, and where else a Deviation is
+# By the name that a Deviation has where it is made (hub/ocpi/comparison.py, and where else one is
 # made).
 RULES: Final[dict[str, Rule]] = {
     "date-time": Rule(
@@ -71,5 +71,5 @@ RULES: Final[dict[str, Rule]] = {
 
 
 def rule_of(name: str) -> Rule:
-    """The rule in words; of one that has left this list since, its name as it was noted."""
+    """The rule in words; for a rule that has left this list, its name as it was noted."""
     return RULES.get(name) or Rule(name.replace("-", " "), "see the field in OCPI 2.2.1")

@@ -52,7 +52,7 @@ def run(job: Job, lease: Lease) -> None:
             return
         mine: tuple[Any, ...] = (job.pk, lease.fence)
         if not statements.run(_DONE, (*mine, job.wakes)):
-            # Asked for once more meanwhile, by somebody who may have come after its last look.
+            # It was requested once more meanwhile, perhaps after its last look.
             statements.run(_ONCE_MORE, mine)
 
 

@@ -18,9 +18,9 @@ _BY_QUEUE: Final = f"""
 
 
 class Job(Leased):
-    """A task that somebody is to run with these arguments; gone when it has been run.
+    """A task to run with these arguments; the row is deleted when it has been run.
 
-    Asked for again before it has begun, it is one job; while it runs, it is run once more
+    Requested again before it has begun, it is one job; while it runs, it is run once more
     (`wakes`). One that fails is tried again from `due_at`, a few times.
     """
 
@@ -50,7 +50,7 @@ class Timer(Leased):
 
 
 class Workers(NamedTuple):
-    """Of one queue: how many processes are alive, and for how many seconds one has said nothing.
+    """For one queue: how many processes are alive, and for how many seconds one has been silent.
 
     That is the one that has been silent longest, dead ones too for an hour; None: there was none.
     """
@@ -77,12 +77,12 @@ class WorkerProcess(models.Model):
 
     @staticmethod
     def by_queue() -> list[Workers]:
-        """Of every queue, in the order of QUEUES."""
+        """The state of every queue, in the order of QUEUES."""
         return [Workers(*row) for row in statements.run(_BY_QUEUE, [list(QUEUES)])]
 
 
 class Sharding(models.Model):
-    """Into how many shards receivers are divided: one row; drains follow it while they run."""
+    """The number of shards of the receivers: one row, which running drains follow."""
 
     DEFAULT: Final = 2
     FIRST: Final = f"""
@@ -96,7 +96,7 @@ class Sharding(models.Model):
 
     @staticmethod
     def number() -> int:
-        """As of now."""
+        """The number of shards now."""
         found = statements.run("SELECT shards FROM hub_sharding")
         return int(found[0][0]) if found else Sharding.DEFAULT
 
@@ -123,11 +123,11 @@ class DrainLease(Leased):
 
     @staticmethod
     def shard_of(receiver: int, shards: int = 0) -> int:
-        """Which shard's drain carries what goes to this platform; of so many, or as of now."""
+        """The shard of a platform, out of so many, or out of the number of now."""
         return receiver % (shards or Sharding.number())
 
     @classmethod
     def held(cls) -> set[int]:
-        """The shards that somebody drains now."""
+        """The shards that a process drains now."""
         held = f"SELECT shard FROM hub_drainlease WHERE lease_until > {NOW}"  # noqa: S608
         return {shard for (shard,) in statements.run(held)}

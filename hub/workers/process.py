@@ -30,9 +30,9 @@ from hub.workers.wake import CHANNEL
 logger = logging.getLogger(__name__)
 # A worker that hears nothing looks this often, in seconds.
 LOOK_EVERY: Final = 0.5  # seconds
-# A process says so often that it is there.
+# A process confirms this often that it is there.
 PRESENT_EVERY: Final = 2.0  # seconds
-# What is under way when a process is told to stop may take so long.
+# Work that is under way when a process is told to stop may take so long.
 STOP_SECONDS: Final = 8.0  # seconds
 # Jobs at the same time: they wait for other people's servers.
 JOBS_AT_ONCE: Final = 8
@@ -50,13 +50,13 @@ class Loop(Protocol):
     """Work that never ends: it runs in a thread of its own until it is stopped."""
 
     def run(self) -> None:
-        """Until `stop`; whatever goes wrong meanwhile is tried again."""
+        """Run until `stop`; what goes wrong meanwhile is tried again."""
 
     def look(self) -> None:
-        """From any thread: something may wait."""
+        """Tell it that something may wait; from any thread."""
 
     def stop(self) -> None:
-        """From any thread: end when what is under way has ended."""
+        """End when what is under way has ended; from any thread."""
 
 
 LOOPS: Final[dict[str, Callable[[], Loop]]] = {
@@ -89,7 +89,7 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin, and return at once."""
+        """Start the threads, and return at once."""
         for thread in self._threads:
             thread.start()
 
@@ -130,7 +130,7 @@ class Worker:
             self._to_look.set()
 
     def _look_all(self) -> None:
-        """Whatever was told while nobody listened."""
+        """Look for everything that was told while nobody listened."""
         for queue in self._queues:
             self._look(queue)
 
@@ -169,7 +169,7 @@ _started: list[Worker] = []
 
 @worker_init.connect
 def _start(sender: Any, **_: object) -> None:
-    """Before Celery connects to its broker, which may hang."""
+    """Start before Celery connects to its broker, which may hang."""
     worker = Worker(sender.app.amqp.queues.consume_from)
     worker.start()
     _started.append(worker)
@@ -183,7 +183,7 @@ def _stop(**_: object) -> None:
 
 @worker_shutdown.connect
 def _join(**_: object) -> None:
-    """Also of a worker that ends without having been told to."""
+    """Stop it, also when the worker ends without having been told to."""
     for worker in _started:
         worker.stop()
         worker.join()

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Threads:
-    """Begun when they are needed; they end with the process, whose leases end soon after."""
+    """Threads that start when needed, and end with the process, whose leases end soon after."""
 
     def __init__(self, name: str, most: int, ended: Callable[[], None]) -> None:
         self._name = name
@@ -26,12 +26,12 @@ class Threads:
 
     @property
     def free(self) -> int:
-        """How much more may be begun now."""
+        """How many more threads may be begun now."""
         with self._lock:
             return self._most - self._busy
 
     def begin(self, work: Callable[[], None]) -> None:
-        """Do it on a thread of its own; `ended` is called after it."""
+        """Do the work on a thread of its own; `ended` is called after it."""
         with self._lock:
             self._busy += 1
             if len(self._threads) < self._busy:

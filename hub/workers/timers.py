@@ -28,7 +28,7 @@ _CLAIM: Final = f"""
 
 
 def add(timers: Mapping[str, float]) -> None:
-    """Those that have no row yet; their first turn is now."""
+    """Make rows for timers that have none yet; their first turn is now."""
     statements.run(_ADD, [list(timers)])
 
 
@@ -44,6 +44,6 @@ def begin(timers: Mapping[str, float], threads: Threads) -> None:
 
 
 def run(timer: Timer, lease: Lease) -> None:
-    """One turn; one that fails is followed by the next."""
+    """Run one turn; a failed one is followed by the next."""
     with leases.holding(timer, lease):
         app.tasks[timer.task]()

@@ -36,7 +36,7 @@ _nudged: dict[str, float] = {}
 def wake(task: str, *arguments: object) -> None:
     """Have a worker run a task soon; whatever happens to this process, it is run.
 
-    What was asked for already and has not begun is asked for once.
+    A job that was requested already and has not begun is one job.
     """
     statements.run(_WAKE, [queue_of(task), task, json.dumps(arguments)])
 
@@ -64,7 +64,7 @@ def _is_due(queue: str) -> bool:
 
 @cache
 def queue_of(task: str) -> str:
-    """Whose work it is, by the longest pattern of CELERY_TASK_ROUTES that fits."""
+    """The queue of a task, by the longest pattern of CELERY_TASK_ROUTES that fits."""
     routes: dict[str, dict[str, str]] = settings.CELERY_TASK_ROUTES
     fitting = [pattern for pattern in routes if task.startswith(pattern.removesuffix("*"))]
     if not fitting:
