@@ -26,6 +26,11 @@ class CommandsSender:
         self._platform = platform
         self._callbacks = Callbacks(platform, "commands", CommandResult)
 
+    @property
+    def results(self) -> Mapping[str, list[CommandResult]]:
+        """All that was posted, by the key at the end of each response_url that was given out."""
+        return self._callbacks.results
+
     def handlers(self) -> dict[str, Handler]:
         """The Sender interface: results by POST."""
         return {"POST": self._callbacks.post}

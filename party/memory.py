@@ -78,7 +78,7 @@ async def resume(platform: Platform, remembered: Remembered) -> Connection | Non
     except RegistrationFailed:
         platform.by_token.pop(connection.accepts, None)
         return None
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, TimeoutError):
         platform.by_token.pop(connection.accepts, None)
         raise
     platform.connections.append(connection)

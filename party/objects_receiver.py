@@ -24,6 +24,13 @@ class ObjectsReceiver:
         """The Receiver interface."""
         return {"GET": self._get, "PUT": self._put, "PATCH": self._patch, "DELETE": self._delete}
 
+    def keep(self, document: dict[str, Any]) -> None:
+        """Keep an object that came in a list; msgspec.ValidationError when it is wrong."""
+        msgspec.convert(document, self._kind)
+        owner = (document["country_code"], document["party_id"])
+        name = document["id"] if "id" in document else document["uid"]
+        self.objects[tuple(part.upper() for part in (*owner, name))] = document
+
     async def _get(self, message: Received) -> Reply:
         return Reply(self._named(message))
 

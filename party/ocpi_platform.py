@@ -97,6 +97,9 @@ class Platform:
         await self.listening.close()
         await self.client.stop()
 
+    async def joined(self) -> None:
+        """Called by party.serving once it is registered; for subclasses that read lists then."""
+
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside the messages; a failure of it is logged, not lost."""
         task = asyncio.get_running_loop().create_task(work)

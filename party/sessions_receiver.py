@@ -12,33 +12,51 @@ from sessions.objects import Session
 
 
 class SessionsReceiver:
-    """The Sessions that were pushed, by their ids; `on_session` hears of every change."""
+    """The Sessions that were pushed, by country_code, party_id and id in upper case.
 
-    def __init__(self, on_session: Callable[[dict[str, Any]], None]) -> None:
-        self.sessions: Recent[str, dict[str, Any]] = Recent()
-        self._on_session = on_session
+    `on_session` hears of every change, `on_new` once of each Session; both get it whole.
+    """
+
+    def __init__(
+        self,
+        on_session: Callable[[dict[str, Any]], None] | None = None,
+        on_new: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.sessions: Recent[tuple[str, ...], dict[str, Any]] = Recent()
+        self._on_session = on_session or (lambda _: None)
+        self._on_new = on_new or (lambda _: None)
+
+    def find(self, session_id: str) -> dict[str, Any] | None:
+        """The Session of that id; of several CPOs' the one that came last."""
+        wanted = session_id.upper()
+        found = (self.sessions[key] for key in reversed(self.sessions) if key[-1] == wanted)
+        return next(found, None)
 
     def handlers(self) -> dict[str, Handler]:
         """The Receiver interface."""
         return {"GET": self._get, "PUT": self._put, "PATCH": self._patch}
 
     async def _get(self, message: Received) -> Reply:
-        session = self.sessions.get(self._id(message))
+        session = self.sessions.get(self._key(message))
         if session is None:
             raise NotFound("There is no such Session.")
         return Reply(session)
 
     async def _put(self, message: Received) -> Reply:
-        session_id = self._id(message)
+        key = self._key(message)
         session = message.read(Session)
-        if session.id.upper() != session_id:
-            raise InvalidParameters("The id differs from the one in the URL.")
-        self.sessions[session_id] = decode(message.body, dict[str, Any])
-        self._on_session(self.sessions[session_id])
+        named = (session.country_code, session.party_id, session.id)
+        if tuple(part.upper() for part in named) != key:
+            raise InvalidParameters("country_code, party_id and id differ from those in the URL.")
+        is_new = key not in self.sessions
+        kept = self.sessions[key] = decode(message.body, dict[str, Any])
+        if is_new:
+            self._on_new(kept)
+        self._on_session(kept)
         return Reply()
 
     async def _patch(self, message: Received) -> Reply:
-        session = self.sessions.get(self._id(message))
+        session = self.sessions.get(self._key(message))
         if session is None:
             raise InvalidParameters("There is no such Session; send it by PUT.")
         changes = decode(message.body, dict[str, Any])
@@ -51,10 +69,10 @@ class SessionsReceiver:
         return Reply()
 
     @staticmethod
-    def _id(message: Received) -> str:
+    def _key(message: Received) -> tuple[str, ...]:
         if len(message.parts) != 3:
             raise InvalidParameters("The URL has to end in /{country_code}/{party_id}/{id}.")
-        return message.parts[2].upper()
+        return tuple(part.upper() for part in message.parts)
 
 
 def owner(session: dict[str, Any]) -> PartyId:

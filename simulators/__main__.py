@@ -12,8 +12,8 @@ import aiohttp
 
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from party import memory
 from party.registration import RegistrationFailed
+from party.serving import join
 from simulators.cpo import Cpo
 from simulators.demo import PROJECT, Demo, DemoFailed
 from simulators.emsp import Emsp
@@ -86,18 +86,17 @@ async def run_one(options: argparse.Namespace, stop: asyncio.Event) -> None:
     try:
         _say(f"versions: {platform.versions_url}")
         _say(f"page: {platform.url}{platform.page_path}")
-        remembered = memory.read(options.memory) if options.memory else None
-        connection = await memory.resume(platform, remembered) if remembered else None
-        if connection is None and options.versions_url and options.token_a:
-            connection = await platform.register(
-                options.versions_url, options.token_a, base64_encoded=not options.plain
-            )
+        connection = await join(
+            platform,
+            options.versions_url,
+            options.token_a,
+            file=options.memory,
+            base64_encoded=not options.plain,
+        )
         if connection is None:
             _say(f"others can register with token: {platform.invite()}")
         else:
             _say(f"registered with {connection.versions_url}")
-            if options.memory:
-                memory.write(platform, connection, options.memory)
         await stop.wait()
     finally:
         await platform.stop()

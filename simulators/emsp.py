@@ -74,7 +74,7 @@ class Emsp(FaultyPlatform):
         super().__init__([(party, Role.EMSP), *more_roles], name=name, **listen)
         self.party = party
         self.speed_up = speed_up
-        self.kept = SessionsReceiver(lambda session: None)
+        self.kept = SessionsReceiver()
         self.sessions = self.kept.sessions
         self.cdrs: Recent[str, Any] = Recent()
         self.asked: Recent[str, Asked] = Recent()
@@ -98,7 +98,7 @@ class Emsp(FaultyPlatform):
 
     async def send_preferences(self, session_id: str, preferences: ChargingPreferences) -> Answered:
         """PUT of the driver's preferences to the CPO of the session."""
-        session = self.sessions.get(session_id.upper())
+        session = self.kept.find(session_id)
         if session is None:
             raise NotFound("There is no such session.")
         answer = await self.call(

@@ -29,7 +29,8 @@ def test_an_app_starts_and_stops_charging_at_a_place_that_it_was_told(hub, publi
     emsp = hub.emsp.simulator
     assert hub.emsp.run(emsp.start_charging("LOC1", evse)) == "ACCEPTED"
     hub.emsp.wait_for(lambda: evse not in places(hub))
-    assert list(emsp.results.values()) == ["ACCEPTED"]
+    [[result]] = emsp.commands.results.values()
+    assert result.result == "ACCEPTED"
     (session,) = emsp.sessions.values()
     assert session["cdr_token"]["uid"] == "SIM-TOKEN-1"
     assert hub.emsp.run(emsp.start_charging("LOC1", evse)) == "REJECTED"

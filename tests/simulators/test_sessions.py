@@ -32,7 +32,8 @@ def test_a_session_is_put_and_then_patched(emsp: Running[Emsp]) -> None:
         for patch in patches:
             assert {"kwh", "last_updated"} <= set(patch.json())
         cpo.run(fast.end_session(session.id))
-        kept = emsp.simulator.sessions[session.id.upper()]
+        kept = emsp.simulator.kept.find(session.id)
+        assert kept is not None
         # What PUT and PATCHes have added up to is what the CPO has.
         theirs = cpo.simulator.sessions[session.id]
         assert len(kept["charging_periods"]) == len(theirs.meter.periods)
@@ -74,7 +75,7 @@ def test_a_patch_of_an_unknown_session_or_without_a_time_is_refused(
     assert cpo.call("sessions", "RECEIVER", "GET", "NL/CPO/x").http_status == 404
     other = cpo.call(
         "sessions", "RECEIVER", "PUT", "NL/CPO/other",
-        body=emsp.simulator.sessions[session.id.upper()],
+        body=emsp.simulator.kept.find(session.id),
     )  # fmt: skip
     assert other.status_code == 2001
 

@@ -1,0 +1,113 @@
+"""The examples, each a process of its own, at the running hub beside a simulated CPO."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import onboarding
+from hub.directory import holder, wait_until_confirmed
+from hub.ocpi.datatypes import Role
+from hub.ocpi.party import PartyId
+from sessions.objects import CdrToken, TokenType
+from simulators.cpo import Cpo
+from simulators.demo import PROJECT
+from simulators.testing import PATIENCE
+from tests.hub.commands.calling import run
+from tests.hub.strangers import until
+from tests.running_hub import new_party
+
+pytestmark = pytest.mark.unmeasured
+EMSP, SCSP = PartyId("DE", "EXA"), PartyId("NL", "EXS")
+DRIVER = CdrToken("DE", "EXA", "CARD-1", TokenType.RFID, "DE-EXA-C00000001-X")
+
+
+@contextmanager
+def serving(module: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process from a shell, ended as a shell ends it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], cwd=PROJECT, env=os.environ | environment
+    )
+    try:
+        yield process
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def joined(hub, module: str, party: PartyId, role: Role, **more: str) -> Iterator[None]:
+    """Registered with the operator's word on it."""
+    token_a = onboarding.invite(party, [role], module).token
+    with serving(module, HUB_VERSIONS_URL=hub.versions_url, TOKEN_A=token_a, **more):
+        until(lambda: is_registered(party))
+        onboarding.agree(party)
+        assert wait_until_confirmed()
+        yield
+
+
+def is_registered(party: PartyId) -> bool:
+    entry = holder.refresh().parties.get(party)
+    return entry is not None and entry.platform.is_registered
+
+
+def kept(cpo, location_id: str) -> dict[str, Any] | None:
+    """What the eMSP has of the CPO's Location."""
+    path = "/".join((*cpo.simulator.party, location_id))
+    answer = cpo.call("locations", "RECEIVER", "GET", path, to=EMSP)
+    return answer.data if answer.is_success else None
+
+
+def status(cpo, location_id: str, evse_uid: str) -> str:
+    found = kept(cpo, location_id) or {"evses": []}
+    return next((e["status"] for e in found["evses"] if e["uid"] == evse_uid), "")
+
+
+def test_an_emsp_and_an_scsp_let_a_car_wait(hub, tmp_path: Path):
+    cpo = hub.join(Cpo(new_party()))
+    site = cpo.simulator.site
+    cpo.run(cpo.simulator.publish())
+    file = str(tmp_path / "registration.json")
+    with joined(hub, "examples.scsp", SCSP, Role.SCSP):
+        with joined(hub, "examples.emsp", EMSP, Role.EMSP, REGISTRATION_FILE=file):
+            run("grant_mandate", "--scsp", str(SCSP), "--cpo", str(cpo.simulator.party))
+            # Read from the hub's list: it was pushed before the eMSP was there.
+            until(lambda: kept(cpo, site.id))
+            session = cpo.run(cpo.simulator.start_session(token=DRIVER))
+            cpo.wait_for(lambda: session.plug.set_profiles)
+            until(lambda: status(cpo, site.id, session.plug.evse.uid) == "CHARGING")
+
+            wishes = cpo.simulator.preferences[session.id]
+            assert (wishes.profile_type, wishes.energy_need) == ("CHEAP", 12.5)
+            [profile] = session.plug.set_profiles
+            assert session.profile_senders.keys() == {SCSP}
+            first, second = profile.charging_profile_period
+            assert (first.start_period, first.limit) == (0, 0)
+            hours = (wishes.departure_time - profile.start_date_time).total_seconds() / 3600
+            left = hours - second.start_period / 3600
+            # At 230 V on one phase the energy just fits.
+            assert left * float(second.limit) * 0.230 == pytest.approx(12.5, rel=0.01)
+            assert profile.charging_rate_unit == "A"
+        # It comes back at another port, and needs no other invitation.
+        with serving("examples.emsp", HUB_VERSIONS_URL=hub.versions_url, REGISTRATION_FILE=file):
+            until(lambda: kept(cpo, site.id))
+
+
+@pytest.mark.parametrize("name", ["emsp", "scsp"])
+def test_an_example_has_40_lines(name):
+    text = (PROJECT / "examples" / f"{name}.py").read_text()
+    assert len([line for line in text.splitlines() if line]) <= 40
+    # Nothing of the hub but its vocabulary, nothing of the simulators.
+    imported = set(re.findall(r"^from (\w+(?:\.\w+)?)", text, re.MULTILINE))
+    assert {name for name in imported if name.startswith("hub")} <= {"hub.ocpi"}
+    assert not any(name.startswith("simulators") for name in imported)
