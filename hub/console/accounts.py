@@ -49,7 +49,6 @@ class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # u
         return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Likewise."""
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:

@@ -122,22 +122,20 @@ class AgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
     @column("parties", ordering="country_code_a")
     def pair_(self, agreement: Agreement) -> str:
-        """Both."""
         return " and ".join(map(str, agreement.pair))
 
     @column("module", ordering="module")
     def module_(self, agreement: Agreement) -> str:
-        """Or all."""
+        """The module, or all of them."""
         return agreement.module or "all modules"
 
     @column("state", ordering="is_open")
     def state(self, agreement: Agreement) -> SafeString:
-        """Open or closed."""
+        """Whether the agreement opens or closes the pair."""
         return badge("open", GREEN) if agreement.is_open else badge("closed", RED)
 
     @column("changed", ordering="last_updated")
     def updated(self, agreement: Agreement) -> SafeString | None:
-        """When."""
         return ago(agreement.last_updated)
 
     def save_model(self, request: HttpRequest, obj: Agreement, form: Any, change: Any) -> None:
@@ -209,27 +207,27 @@ class FlexAgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no typ
     actions: Any = None
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No: switch it off."""
+        """Nobody: an agreement is switched off instead."""
         return False
 
     @column("FSP", ordering="fsp_party_id")
     def fsp_(self, agreement: FlexAgreement) -> str:
-        """Who may act."""
+        """The SCSP that may act."""
         return str(agreement.fsp)
 
     @column("CPO", ordering="cpo_party_id")
     def cpo_(self, agreement: FlexAgreement) -> str:
-        """For whose sessions."""
+        """The CPO whose sessions it is about."""
         return _named(agreement.cpo_country_code, agreement.cpo_party_id)
 
     @column("eMSP", ordering="emsp_party_id")
     def emsp_(self, agreement: FlexAgreement) -> str:
-        """For whose drivers."""
+        """The eMSP whose drivers it is about."""
         return _named(agreement.emsp_country_code, agreement.emsp_party_id)
 
     @column("only")
     def narrowed(self, agreement: FlexAgreement) -> str:
-        """A token or location."""
+        """The token or location that it is narrowed to."""
         found = ["one token"] if agreement.token_uid else []
         if agreement.location_id:
             found.append(f"location {agreement.location_id}")
@@ -237,12 +235,12 @@ class FlexAgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no typ
 
     @column("state", ordering="is_active")
     def state(self, agreement: FlexAgreement) -> SafeString:
-        """Active or ended."""
+        """Whether it is active or has ended."""
         return badge("active", GREEN) if agreement.is_active else badge("ended", GREY)
 
     @column("since", ordering="created_at")
     def created(self, agreement: FlexAgreement) -> SafeString | None:
-        """When it was made."""
+        """How long ago it was made."""
         return ago(agreement.created_at)
 
 

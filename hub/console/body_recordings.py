@@ -66,5 +66,4 @@ class BodyRecordingAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no typ
 
     @column("party", ordering="party_id")
     def party_(self, recording: BodyRecording) -> str:
-        """NL-ABC."""
         return str(recording.party)

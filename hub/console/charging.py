@@ -36,7 +36,7 @@ STATUS_COLOURS: dict[str, str] = {
 
 
 class PreferenceRows(ReadOnlyRows):
-    """What the driver asked."""
+    """The preferences of the driver."""
 
     model = PreferenceCopy
     fields = ("profile_type", "departure_time", "energy_need", "cpo", "received_at")
@@ -45,12 +45,11 @@ class PreferenceRows(ReadOnlyRows):
 
     @column("CPO's answer")
     def cpo(self, preferences: PreferenceCopy) -> SafeString:
-        """As a badge."""
         return cpo_said(preferences)
 
 
 class FspRows(ReadOnlyRows):
-    """Who was FSP."""
+    """The FSPs of a session, one after the other."""
 
     model = FspAssignment
     verbose_name_plural = "FSP history"
@@ -113,19 +112,18 @@ class SessionAdmin(ReadOnlyTable):
 
     @column("status", ordering="status")
     def status_(self, session: Session) -> SafeString:
-        """As a badge."""
         if not session.is_accepted:
             return badge("not accepted", GREY)
         return badge(session.status or "?", STATUS_COLOURS.get(session.status, GREY))
 
     @column("CPO", ordering="party_id")
     def cpo(self, session: Session) -> str:
-        """Whose session it is."""
+        """The CPO of the session."""
         return str(session.owner)
 
     @column("eMSP", ordering="emsp_party_id")
     def emsp_(self, session: Session) -> str:
-        """Whose driver."""
+        """The eMSP of the driver."""
         return str(session.emsp)
 
     @column("energy (kWh)")
@@ -135,12 +133,12 @@ class SessionAdmin(ReadOnlyTable):
 
     @column("departure", ordering="departure")
     def departure_(self, session: Session) -> str | None:
-        """By the latest preferences."""
+        """The departure time of the latest preferences."""
         return local(getattr(session, "departure", None))
 
     @column("FSP", ordering="fsp_party_id")
     def fsp_(self, session: Session) -> str | None:
-        """Who steers it now."""
+        """The FSP of the session now."""
         kind = getattr(session, "fsp_kind", None)
         if kind is None:
             return None
@@ -150,7 +148,7 @@ class SessionAdmin(ReadOnlyTable):
 
     @column("last updated", ordering="last_updated")
     def updated(self, session: Session) -> SafeString | None:
-        """By the CPO's clock."""
+        """How long ago it was updated, by the CPO's clock."""
         return ago(session.last_updated)
 
     @column("document")

@@ -111,22 +111,19 @@ class ConformanceCheckAdmin(ReadOnlyTable):
 
     @column("party", ordering="party_id")
     def party_(self, check: ConformanceCheck) -> str:
-        """NL-ABC."""
         return str(check.identity)
 
     @column("found", ordering="failed")
     def verdict_(self, check: ConformanceCheck) -> SafeString:
-        """As a badge."""
         return verdict(check)
 
     @column("when", ordering="created_at")
     def age(self, check: ConformanceCheck) -> SafeString | None:
-        """How long ago."""
         return ago(check.created_at)
 
     @column("took")
     def took(self, check: ConformanceCheck) -> str | None:
-        """From beginning to end."""
+        """The seconds from beginning to end."""
         if check.began_at is None or check.ended_at is None:
             return None
         return duration(check.ended_at - check.began_at)

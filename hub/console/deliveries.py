@@ -42,7 +42,7 @@ class AgainFilter(admin.SimpleListFilter):
         return [("yes", "Yes")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that can."""
+        """The deliveries that can be sent again."""
         if self.value() != "yes":
             return queryset
         return queryset.filter(is_kept=True, state__in=GIVEN_UP)
@@ -88,12 +88,11 @@ class DeliveryAdmin(ReadOnlyTable):
 
     @column("push", ordering="module")
     def push(self, delivery: Delivery) -> str:
-        """PUT sessions."""
         return f"{delivery.method} {delivery.module}"
 
     @column("from", ordering="from_party_id")
     def from_(self, delivery: Delivery) -> str:
-        """In whose name."""
+        """The party in whose name it is sent."""
         return _named(delivery.from_country_code, delivery.from_party_id) or "the hub"
 
     @column("to", ordering="to_party_id")
@@ -103,7 +102,6 @@ class DeliveryAdmin(ReadOnlyTable):
 
     @column("state", ordering="state")
     def state_(self, delivery: Delivery) -> SafeString:
-        """As a badge."""
         return state_badge(delivery)
 
     @column("again?")
@@ -147,13 +145,11 @@ class DeliveryAdmin(ReadOnlyTable):
 
     @action("Send again", permissions=["again"], icon="forward_to_inbox", dialog=_AGAIN_DIALOG)
     def send_again(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """One of them."""
         self._send(request, list(resend.kept().filter(pk=object_id).defer("body")))
         return back(request, reverse("admin:hub_delivery_changelist"))
 
     @admin.action(description="Send again what was given up", permissions=["again"])
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Those that were selected."""
         self._send(request, list(queryset.defer("body").order_by("pk")))
 
     def _send(self, request: HttpRequest, chosen: list[Delivery]) -> None:

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 
 def dialog(title: str, description: str, button: str) -> dict[str, Any]:
-    """unfold's own words."""
     return {"title": title, "description": description, "form_submit_text": button}
 
 

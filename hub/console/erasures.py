@@ -36,7 +36,6 @@ class ErasureAdmin(ReadOnlyTable):
 
     @column("when", ordering="erased_at")
     def when(self, erasure: Erasure) -> SafeString | None:
-        """How long ago."""
         return ago(erasure.erased_at)
 
 

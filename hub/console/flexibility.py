@@ -73,22 +73,19 @@ class PreferenceAdmin(ReadOnlyTable):
 
     @column("departure", ordering="departure_time")
     def departure(self, preferences: PreferenceCopy) -> str | None:
-        """When the driver leaves."""
+        """The departure time."""
         return local(preferences.departure_time)
 
     @column("CPO's answer", ordering="cpo_answer")
     def cpo(self, preferences: PreferenceCopy) -> SafeString:
-        """As a badge."""
         return cpo_said(preferences)
 
     @column("received", ordering="received_at")
     def received(self, preferences: PreferenceCopy) -> SafeString | None:
-        """When."""
         return ago(preferences.received_at)
 
     @column("document")
     def document_(self, preferences: PreferenceCopy) -> SafeString | None:
-        """Whole."""
         return pretty(preferences.document)
 
 
@@ -117,7 +114,6 @@ class FspAssignmentAdmin(ReadOnlyTable):
 
     @column("started", ordering="started_at")
     def started(self, assignment: FspAssignment) -> SafeString | None:
-        """When."""
         return ago(assignment.started_at)
 
     @column("for")

@@ -134,11 +134,10 @@ class ModuleFilter(admin.SimpleListFilter):
     parameter_name = "module"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Fixed."""
         return [(module, module) for module in _MODULES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those of it."""
+        """The rows of the chosen module."""
         return queryset.filter(module=self.value()) if self.value() else queryset
 
 
@@ -149,11 +148,10 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Fixed."""
         return [(state.value, str(state.label)) for state in CopyState]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Those in it."""
+        """The rows in the chosen state."""
         return queryset.filter(state=self.value()) if self.value() else queryset
 
 
@@ -224,7 +222,6 @@ class StaleCopyAdmin(ReadOnlyTable):
 
     @column("state", ordering="state")
     def state_(self, copy: StaleCopy) -> SafeString:
-        """As a badge."""
         return state_badge(CopyState(copy.state))
 
     @column("since")
@@ -263,13 +260,11 @@ class StaleCopyAdmin(ReadOnlyTable):
 
     @action("Try again", permissions=["again"], icon="replay", dialog=_AGAIN_DIALOG)
     def try_again(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """One of them."""
         self._again(request, list(StaleCopy.objects.filter(pk=object_id)))
         return back(request, reverse("admin:hub_stalecopy_changelist"))
 
     @admin.action(description="Try again what was refused", permissions=["again"])
     def try_selected_again(self, request: HttpRequest, queryset: QuerySet[StaleCopy]) -> None:
-        """Those that were selected."""
         self._again(request, list(queryset.filter(state=CopyState.REFUSED)))
 
     def _again(self, request: HttpRequest, copies: list[StaleCopy]) -> None:

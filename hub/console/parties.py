@@ -42,7 +42,6 @@ class PartyAdmin(ReadOnlyTable):
 
     @column("party", ordering="country_code")
     def identity_(self, party: Party) -> str:
-        """NL-ABC."""
         return str(party.identity)
 
     @column("status", ordering="status")
@@ -143,7 +142,7 @@ class PartyAdmin(ReadOnlyTable):
         ),
     )
     def suspend(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """Cut it off."""
+        """Suspend the party."""
         return self._act(request, object_id, onboarding.suspend, "is not suspended")
 
     @action(
@@ -172,7 +171,7 @@ class PartyAdmin(ReadOnlyTable):
         ),
     )
     def agree(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        """Let it take part."""
+        """Agree to the party, which takes part from now on."""
         role = get_object_or_404(Party, pk=object_id).role
         return self._act(
             request, object_id, lambda party: onboarding.agree(party, role), "needs no agreement"

@@ -36,12 +36,10 @@ class PartyRows(ReadOnlyRows):
 
     @column("party")
     def identity_(self, party: Party) -> str:
-        """NL-ABC."""
         return str(party.identity)
 
     @column("status")
     def status_(self, party: Party) -> SafeString:
-        """As a badge."""
         return status_badge(party.status)
 
     @column("how it came")

@@ -88,22 +88,19 @@ class CommandRows(ReadOnlyRows):
 
     @column("from")
     def from_(self, command: ProfileCommand) -> str:
-        """The FSP."""
         return str(command.fsp)
 
     @column("state")
     def state_(self, command: ProfileCommand) -> SafeString:
-        """As a badge."""
         return state_badge(command)
 
     @column("why")
     def why_(self, command: ProfileCommand) -> str:
-        """The reason."""
         return why(command)
 
     @column("CPO took")
     def took(self, command: ProfileCommand) -> str | None:
-        """Until its own answer."""
+        """The time until the CPO's own answer."""
         return time_between(command.created_at, command.answered_at)
 
 
@@ -192,17 +189,14 @@ class ProfileCommandAdmin(ReadOnlyTable):
 
     @column("from", ordering="fsp_party_id")
     def from_(self, command: ProfileCommand) -> str:
-        """The FSP."""
         return str(command.fsp)
 
     @column("to", ordering="cpo_party_id")
     def to_(self, command: ProfileCommand) -> str:
-        """The CPO."""
         return str(command.cpo)
 
     @column("state", ordering="state")
     def state_(self, command: ProfileCommand) -> SafeString:
-        """As a badge."""
         return state_badge(command)
 
     @column("result", ordering="result")
@@ -236,7 +230,7 @@ class ProfileCommandAdmin(ReadOnlyTable):
 
     @column("age", ordering="-created_at")
     def age(self, command: ProfileCommand) -> SafeString | None:
-        """Since it came."""
+        """How long ago it came."""
         return ago(command.created_at)
 
     @column("sent to")

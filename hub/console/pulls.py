@@ -30,7 +30,6 @@ class PullRows(ReadOnlyRows):
 
     @column("state")
     def state_(self, pull: Pull) -> SafeString:
-        """As a badge."""
         state = PullState(pull.state)
         return badge(state.value, STATE_COLOURS[state], str(state.label))
 

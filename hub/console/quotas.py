@@ -58,7 +58,6 @@ class UsageAdmin(ReadOnlyTable):
         obj.save(update_fields=["quota"])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Usage]:
-        """All of them."""
         return Usage.objects.all()
 
     @column("used", ordering="number")

@@ -43,7 +43,7 @@ class StoredTable(ReadOnlyTable):
     facts: tuple[str, ...] = ()
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """What is computed."""
+        """All fields are read only, the computed ones, too."""
         return (*self.facts, "teller", "document_")
 
     def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
@@ -66,7 +66,7 @@ class StoredTable(ReadOnlyTable):
 
     @column("last updated", ordering="last_updated")
     def updated(self, stored: StoredObject) -> SafeString | None:
-        """By its owner's clock."""
+        """How long ago it was updated, by its owner's clock."""
         return ago(stored.last_updated)
 
     @column("document")
@@ -94,13 +94,11 @@ class LocationAdmin(StoredTable):
 
     @column("place")
     def place(self, location: Location) -> str:
-        """Name and city."""
         found = _place(_document(location))
         return ", ".join(text for text in map(heads.text, (found.name, found.city)) if text)
 
     @column("EVSEs")
     def evses(self, location: Location) -> int:
-        """How many."""
         return _count(_place(_document(location)).evses)
 
     @column("published")
@@ -120,24 +118,20 @@ _price = heads.reader(_Price)
 
 @admin.register(Tariff)
 class TariffAdmin(StoredTable):
-    """Tariffs."""
-
     facts = ("object_id", "currency", "kind", "elements", "audience_")
     list_display = ("object_id", "owner", "currency", "kind", "elements", "audience_", "updated")
 
     @column("currency")
     def currency(self, tariff: Tariff) -> str:
-        """ISO 4217."""
         return heads.text(_price(_document(tariff)).currency)
 
     @column("type")
     def kind(self, tariff: Tariff) -> str | None:
-        """When it applies."""
+        """The type of the Tariff: when it applies."""
         return heads.text(_price(_document(tariff)).type) or None
 
     @column("elements")
     def elements(self, tariff: Tariff) -> int:
-        """How many."""
         return _count(_price(_document(tariff)).elements)
 
 
@@ -162,17 +156,16 @@ class TokenAdmin(StoredTable):
 
     @column("uid", ordering="object_id")
     def uid(self, token: Token) -> str:
-        """Its end."""
+        """The last characters of the uid, which is a secret."""
         return hint(token.object_id)
 
     @column("issuer")
     def issuer(self, token: Token) -> str:
-        """As printed on it."""
+        """The issuer, as printed on the card."""
         return heads.text(_card(_document(token)).issuer)
 
     @column("valid")
     def valid(self, token: Token) -> SafeString:
-        """As a badge."""
         is_valid = _card(_document(token)).valid is True
         return badge("valid" if is_valid else "invalid", GREEN if is_valid else RED)
 
@@ -202,7 +195,7 @@ class CdrAdmin(StoredTable):
 
     @column("eMSP", ordering="audience")
     def emsp(self, cdr: Cdr) -> str:
-        """Who pays it."""
+        """The eMSP that pays the bill."""
         return cdr.audience
 
     @column("cost without VAT")
@@ -216,7 +209,7 @@ class CdrAdmin(StoredTable):
 
     @column("energy (kWh)")
     def kwh(self, cdr: Cdr) -> str:
-        """In total."""
+        """The energy in total."""
         return amount(_bill(_document(cdr)).total_energy)
 
     @column("eMSP's answer", ordering="answer_status")
@@ -231,5 +224,4 @@ class CdrAdmin(StoredTable):
 
     @column("answer")
     def answer_(self, cdr: Cdr) -> SafeString | None:
-        """As it came."""
         return pretty(cdr.answer_body)

@@ -46,7 +46,7 @@ def action(description: str, **options: Any) -> Callable[[Act], Act]:
 
 
 def badge(text: str, colour: str = GREY, title: str = "") -> SafeString:
-    """A coloured word."""
+    """A word on a coloured ground."""
     context = {"text": text, "type": colour, "label_title": title}
     return render_to_string("unfold/helpers/label.html", context)
 
@@ -97,15 +97,12 @@ class ReadOnlyTable(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     actions: Any = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """No."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No."""
         return False
 
 
@@ -118,13 +115,10 @@ class ReadOnlyRows(TabularInline):  # type: ignore[misc]  # unfold has no types
     hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """No."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No."""
         return False

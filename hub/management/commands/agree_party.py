@@ -13,7 +13,6 @@ class Command(BaseCommand):
     help = "Agree to a party that came uninvited: it takes part from now on."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Who, and as what."""
         add_party(parser)
         parser.add_argument(
             "--role",

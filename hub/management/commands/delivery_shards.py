@@ -14,7 +14,6 @@ class Command(BaseCommand):
     help = "Say, or change, into how many shards receivers are divided; while everything runs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The new number."""
         parser.add_argument("shards", type=int, nargs="?", help=f"1 to {MOST}")
 
     def handle(self, *args: Any, **options: Any) -> None:

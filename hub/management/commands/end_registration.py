@@ -17,7 +17,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose."""
         add_party(parser)
         parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
 

@@ -72,7 +72,7 @@ class Command(BaseCommand):
         self.stdout.write(OUT_OF_REACH)
 
     def _tell(self, outcome: Outcome, word: str, options: dict[str, Any]) -> None:
-        """One line a kind."""
+        """Write one line for each kind."""
         for kind, count in outcome.erased.items():
             done = word
             if kind == "CDRs" and word == "erased" and not options["delete_cdrs"]:

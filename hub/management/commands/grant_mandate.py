@@ -18,7 +18,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """For whom."""
         add_scope(parser)
 
     @transaction.atomic

@@ -16,7 +16,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose platform."""
         add_party(parser)
         parser.add_argument("--off", action="store_true", help="send and show it all again")
 

@@ -10,7 +10,6 @@ class Command(migrate.Command):
     """Without the timeouts of the hub's other statements: an index of many rows takes long."""
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Migrate."""
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = 0")
             cursor.execute("SET statement_timeout = 0")

@@ -18,7 +18,6 @@ class Command(BaseCommand):
     help = "Have the hub read a party's lists of Locations, Tariffs or Tokens now."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose, and which."""
         add_party(parser)
         parser.add_argument(
             "--module", action="append", choices=KINDS, help="may be repeated; default: all"

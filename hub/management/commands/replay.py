@@ -14,7 +14,6 @@ class Command(BaseCommand):
     help = "PUT the Locations, Tariffs and Tokens that a party may see to it, as they are now."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Who, and whether always."""
         add_party(parser)
         parser.add_argument(
             "--on-return",

@@ -13,7 +13,6 @@ class Command(BaseCommand):
     help = "Resume a suspended party."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Who."""
         add_party(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,7 +12,6 @@ class Command(BaseCommand):
     help = "Suspend a party: it gets nothing and can send nothing until it is resumed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Who."""
         add_party(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -13,7 +13,6 @@ class Command(BaseCommand):
     help = "Print all messages of one X-Correlation-ID as a ladder: party, hub, party."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which exchange."""
         parser.add_argument("correlation_id")
         parser.add_argument("--json", action="store_true", help="an object, for programs")
 
