@@ -39,7 +39,7 @@ class Commanded(Cpo):
         super().__init__(party, name=str(party))
 
     def serve(self, module: str, interface: InterfaceRole, methods: dict[str, Handler]) -> None:
-        """As ever, but for the commands that change something."""
+        """As always, except the commands that change something."""
         if module == "chargingprofiles":
             methods = methods | {
                 "PUT": self._noting(methods["PUT"], _number),

@@ -1,8 +1,8 @@
 """The platform that harms others in `script/bench guards`: `python -m bench.greedy FD`.
 
-What its URL holds says how it answers: -big with 19 MB, /list with as much as a page of the hub's
-own, /hang never, /commands with ACCEPTED, all else with OK. GET /taken gives the response_urls that
-have come since it was last asked, one a line.
+The text in its URL decides the answer: -big brings 19 MB, /list as much as a page of the hub's own,
+/hang nothing ever, /commands ACCEPTED, and everything else OK. GET /taken gives the response_urls
+that have come since it was last asked, one a line.
 """
 
 import asyncio

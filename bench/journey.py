@@ -65,7 +65,7 @@ class NotingCpo(Cpo):
     journeys: Journeys
 
     def serve(self, module: str, interface: InterfaceRole, methods: dict[str, Handler]) -> None:
-        """As ever, but for two handlers."""
+        """As always, except two handlers."""
         if module == "sessions":
             methods = methods | {"PUT": self._noting_preferences(methods["PUT"])}
         if module == "chargingprofiles":
@@ -98,7 +98,7 @@ class NotingScsp(Scsp):
     journeys: Journeys
 
     def serve(self, module: str, interface: InterfaceRole, methods: dict[str, Handler]) -> None:
-        """As ever, but for one handler."""
+        """As always, except one handler."""
         if module == "sessions" and interface == InterfaceRole.SENDER:
             handler = methods["PUT"]
 

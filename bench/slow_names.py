@@ -1,4 +1,4 @@
-"""The hub as its web processes run it, but for the resolver: names are asked for on loopback.
+"""The hub as its web processes run it, except the resolver: names are asked for on loopback.
 
 `/etc/resolv.conf` is not the benchmark's to change. So a look-up asks the name server at
 BENCH_NAMES (a port of 127.0.0.1) as the system's resolver would: on a blocked thread, twice, five

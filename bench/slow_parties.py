@@ -1,4 +1,4 @@
-"""Parties that answer late or never, and what the others notice (design: bulkheads)."""
+"""Parties that answer late or never, and what the others notice."""
 
 import asyncio
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ def patch(cast, session_id: str, **changes: Any) -> Forwarded:
 
 
 def columns(session_id: str) -> dict[str, Any]:
-    """All that is kept of it, but for when, and by which number."""
+    """Everything that is kept of it, except when, and by which number."""
     row: dict[str, Any] = {**Session.objects.named(session_id).values().get()}
     row["document"] = bytes(row["document"]).replace(session_id.encode(), b"ID")
     for name in ("id", "session_id", "received_at", "created_at", "underway_until"):
