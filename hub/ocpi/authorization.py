@@ -27,7 +27,7 @@ _SHORTEST: Final = 8
 
 
 def why_refused(header: str) -> str:
-    """What to tell somebody whose header opens nothing."""
+    """What to tell the sender of a header that opens nothing."""
     scheme, _, value = header.strip().partition(" ")
     value = value.strip()
     if not header.strip():

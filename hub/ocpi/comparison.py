@@ -24,7 +24,7 @@ from hub.ocpi.not_json import mistake
 from hub.ocpi.spelling import Spelling
 
 _LONGEST_EXAMPLE: Final = 60  # characters
-# What names a driver, signs in his name, or opens something: never shown.
+# Fields that name a driver, sign in a driver's name, or open something: never shown.
 _SECRET: Final = frozenset(
     {"contract_id", "visual_number", "auth_id", "group_id", "token", "response_url"}
     | {"plain_data", "signed_data"}
@@ -70,7 +70,7 @@ def deviations_of(body: bytes, expected: type[msgspec.Struct]) -> list[Deviation
     """Each difference between a body and the object that it should be, once for a rule and path.
 
     None for a valid one, which costs no more than reading it. What is not JSON at all is one
-    deviation too: whoever must refuse it asks elsewhere.
+    deviation too; a caller that must refuse it checks that itself.
     """
     try:
         decode(body, expected)
@@ -103,12 +103,12 @@ def differences(value: Any, expected: type[msgspec.Struct]) -> list[Deviation]:
 
 
 def plain(body: "bytes | msgspec.Raw") -> Any:
-    """The values of a JSON text, whose numbers are int or Decimal; NotJson for what is none."""
+    """The values of a JSON text, whose numbers are int or Decimal; NotJson for anything else."""
     try:
         try:
             return _decode_plain(body)
         except msgspec.ValidationError:
-            # An integer of thousands of digits: in a field that nobody knows it hurts nobody.
+            # An integer of thousands of digits: in an unknown field it does no harm.
             return json.loads(bytes(body), parse_float=lenient.decimal, parse_int=_integer)
     # Either reader tells of bytes that are not UTF-8 by a ValueError of Python's own.
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -260,7 +260,7 @@ def _is_unset(shape: inspect.Type) -> bool:
 
 
 def _text(shape: inspect.StrType, place: _Place, text: Spelling, pattern: str | None) -> _Compare:
-    is_cistring = text is Spelling.CISTRING  # Its pattern is what the spelling says already.
+    is_cistring = text is Spelling.CISTRING  # Its spelling has checked the pattern already.
     pattern = None if is_cistring else pattern
     matches = re.compile(pattern).fullmatch if pattern else None
     shortest, longest = shape.min_length or 0, shape.max_length
@@ -393,7 +393,7 @@ def _items(shape: inspect.ListType, place: _Place, text: Spelling, pattern: str 
 
 
 class _Unreadable(AttributeError):
-    """A rule between fields asks for one that was not sent, or that means nothing."""
+    """A rule between fields needs one that was not sent, or that means nothing."""
 
 
 class _Meant:
@@ -446,7 +446,7 @@ def _judge(check: Callable[[Any], None], whole: _Meant, place: _Place, found: _F
     try:
         check(whole)
     except _Unreadable:
-        return  # Which is noted already.
+        return  # That field is noted already.
     except ValueError as error:
         message = str(error)
         first = _FIELD_AT_FAULT(message)

@@ -10,7 +10,7 @@ from typing import Final
 # Members of one gzip body: each is a copy of what follows it. Real ones have one.
 _MOST_MEMBERS: Final = 16
 _MOST_CODINGS: Final = 3
-# By so much one coding can shorten a body at most (zlib, Technical Details).
+# The most by which one coding can shorten a body (zlib, Technical Details).
 MOST_EXPANDED: Final = 1032
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -53,7 +53,7 @@ def decoded(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
     try:
         return _from_gzip(body, limit)
     except CannotDecode:
-        return body  # Nothing had said that it is gzip.
+        return body  # Nothing said that it is gzip.
 
 
 def _from_gzip(body: bytes, limit: int) -> bytes:

@@ -33,7 +33,7 @@ CiString32 = Annotated[str, _cistring(32)]
 CiString36 = Annotated[str, _cistring(36)]
 CiString39 = Annotated[str, _cistring(39)]
 CiString48 = Annotated[str, _cistring(48)]
-# What names an object: an empty one would name nothing, and could not stand in a URL.
+# The id of an object: an empty one would name nothing, and could not stand in a URL.
 Id36 = Annotated[str, _cistring(36, 1)]
 Id39 = Annotated[str, _cistring(39, 1)]
 String4 = Annotated[str, msgspec.Meta(max_length=4)]
@@ -191,7 +191,9 @@ def decode(body: bytes, expected: type[T]) -> T:
         body.decode("utf-8")
         spelling.check_spelling(body, value, expected)
     except (msgspec.DecodeError, UnicodeDecodeError, spelling.Misspelled, RecursionError) as error:
-        check_json(body)  # Broken, be it behind the field at fault: then it is not JSON.
+        check_json(
+            body
+        )  # If it is broken anywhere, also behind the field at fault, it is not JSON.
         raise InvalidParameters(str(error)) from error
     return value
 

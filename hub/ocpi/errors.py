@@ -43,7 +43,7 @@ class InvalidParameters(ClientError):
 
 
 class QuotaReached(ClientError):
-    """2000 for what is new of a party that may have no more: nothing is wrong with it."""
+    """2000 for a new object of a party at its quota: nothing is wrong with the object."""
 
 
 class NotEnoughInformation(ClientError):

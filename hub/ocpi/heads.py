@@ -1,6 +1,6 @@
 """What the hub reads of an object that it keeps: the few values it needs, however spelled (types).
 
-A receiver has accepted the object, so whatever cannot be read of it costs the hub that value alone.
+A receiver has accepted the object, so an unreadable value costs the hub only that value.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def word_of(body: bytes) -> str:
 
 
 def party_of(holder: Any) -> PartyId | None:
-    """Whom `country_code` and `party_id` of an object name; None when they name nobody."""
+    """The party that `country_code` and `party_id` of an object name; None when they name none."""
     if not isinstance(holder, dict):
         return None
     try:

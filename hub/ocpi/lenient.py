@@ -1,6 +1,6 @@
 """Values as strangers spell them: what they mean, or None (types: DateTime, number, string).
 
-Nothing here decides what a wrong spelling leads to: whoever reads notes a Deviation and goes on, or
+Nothing here decides what a wrong spelling leads to: the caller notes a Deviation and goes on, or
 refuses.
 """
 

@@ -99,7 +99,7 @@ def masked_body(body: bytes, module: str, longest: int) -> str:
 
 
 def origin(url: str) -> str:
-    """Whose URL it is, and no more."""
+    """The origin of a URL, and no more."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.split('/', 1)[0]}/{HIDDEN}" if separator else HIDDEN
 
@@ -144,7 +144,7 @@ def _without_keys(word: str) -> str:
 def without_secrets(text: str, place: Match | None, body: bytes) -> str:
     """A message of a hub or party without what the request's URL and body name a driver by.
 
-    Cut to 1,000 characters: who keeps it keeps less.
+    Cut to 1,000 characters, more than is kept of it.
     """
     if len(body) > _SEARCHED_BYTES:
         return _NOT_KEPT
@@ -159,7 +159,7 @@ def without_secrets(text: str, place: Match | None, body: bytes) -> str:
 
 
 def _secrets(place: Match | None, body: bytes) -> set[str]:
-    """What names a driver, in the spellings that an answer may repeat."""
+    """The names of a driver, in the spellings that an answer may repeat."""
     found = set(_named(body))
     if place is not None and "token_uid" in place.ids:
         found |= {place.ids["token_uid"], decoded(place.ids["token_uid"])}
@@ -172,7 +172,7 @@ def _named(body: bytes) -> Iterator[str]:
     try:
         pending = [msgspec.json.decode(body)]
     except (ValueError, RecursionError):
-        return  # What is not JSON has told nobody anything.
+        return  # A body that is not JSON has told nobody anything.
     while pending:
         value = pending.pop()
         if isinstance(value, list):
@@ -186,7 +186,7 @@ def _named(body: bytes) -> Iterator[str]:
 
 
 def _hidden(text: str, secret: str) -> str:
-    """CiStrings: whoever repeats one may have changed its case."""
+    """CiStrings: a receiver that repeats one may have changed its case."""
     lower, parts, after = text.translate(_LOWER), [], 0
     while (found := lower.find(secret, after)) >= 0:
         parts += [text[after:found], HIDDEN]
@@ -216,7 +216,7 @@ def safe_path(path: str, place: Match | None) -> str:
         return _unrouted(path)
     start = f"{place.role.lower()}/{place.module}"
     if place.route is None:
-        return f"{start}/…"  # What a custom module has in its URLs, nobody knows.
+        return f"{start}/…"  # Nobody knows what a custom module has in its URLs.
     parts = [start]
     for shape in place.route.segments:
         name = shape[1:-1] if shape.startswith("{") else ""

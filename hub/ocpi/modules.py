@@ -115,7 +115,7 @@ def match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
     A trailing slash means nothing. Raises NoSuchUrl or WrongMethod for OCPI's own modules; a custom
     module that two parties agreed on has no shapes here and always matches.
     """
-    # The same Session, EVSE or Token is told again and again; what is long is not worth its place.
+    # The same Session, EVSE or Token is told again and again; a long path is not worth remembering.
     look = _match if len(rest) > _LONGEST_KNOWN else _known_match
     return look(module, role, rest, method)
 
@@ -148,7 +148,7 @@ def _match(module: str, role: InterfaceRole, rest: str, method: str) -> Match:
 
 _LONGEST_KNOWN: Final = 120
 _known_match: Final = lru_cache(maxsize=4096)(_match)
-# What servers, and proxies before them, take for the end of a path or for another one.
+# Characters that servers, and proxies before them, take for the end of a path or for another.
 _ASTRAY: Final = frozenset(";?#%/\\")
 
 
