@@ -390,5 +390,7 @@ def test_a_replay_is_without_them(hub, cpo, picky):
         return not Replay.objects.filter(party_id=party.party_id).exists()
 
     until(is_done)
-    picky.wait_for(lambda: bool(picky.simulator.got))
-    assert [message.parts[-1] for message in picky.simulator.got] == ["EVEN"]
+    settled(picky)
+    # Beside them it is told which Tariffs of others are no more.
+    told = [one.parts[-1] for one in picky.simulator.got if one.method == "PUT"]
+    assert told == ["EVEN"]
