@@ -221,15 +221,20 @@ class Posting(Leased):
             cls.end(lease)
 
 
-_CLAIM: Final = f"""
+# With what is told of a posting, and what comes back.
+CLAIM: Final = f"""
 WITH claim AS MATERIALIZED (SELECT {leases.NEXT_FENCE} AS fence)
 INSERT INTO ocpi_cdrs_posting AS old (owner, object_id, emsp, fence, lease_until)
-SELECT %s, id, %s, claim.fence, {leases.NOW} + %s * interval '1 second'
-FROM claim, unnest(%s::text[]) AS id
+SELECT {{owner}}, named.id, {{emsp}}, claim.fence,
+       {leases.NOW} + {{seconds}} * interval '1 second'
+FROM claim, {{ids}} AS named (id)
 ON CONFLICT (owner, object_id, emsp) DO UPDATE
 SET fence = excluded.fence, lease_until = excluded.lease_until WHERE {leases.free("old")}
-RETURNING fence
+RETURNING {{fence}}
 """  # noqa: S608 - columns of ours
+_CLAIM: Final = CLAIM.format(
+    owner="%s", emsp="%s", seconds="%s", ids="unnest(%s::text[])", fence="fence"
+)
 
 
 def identity(owner: PartyId, cdr_id: str) -> dict[str, str]:

@@ -9,12 +9,15 @@ from typing import Any, Final
 from django.utils import timezone
 
 from flex import given_at_once, relay
+from hub import quotas
 from hub.forwarded import Forwarded
+from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
+from hub.quotas import What
 from hub.writer import Statement, Writer
 from sessions import storing, underway
-from sessions.models import Session, Told
+from sessions.models import LONGEST_ID, Session, Told
 
 # To read or to merge a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
@@ -47,7 +50,32 @@ _HAS_FSP: Final = f"""
 _PUT: Final = Statement("session_put", storing.keep_known(_HAS_FSP), binary={"document"})
 _FIND: Final = Statement("session_find", storing.FIND)
 _PATCH: Final = Statement("session_patch", storing.change_known(_HAS_FSP), binary={"document"})
-STATEMENTS: Final = (_PUT, _FIND, _PATCH, *given_at_once.STATEMENTS)
+_LEAVES: Final = Statement("session_leaves", storing.LEAVES, binary={"document"}, may_wait=True)
+STATEMENTS: Final = (_LEAVES, _PUT, _FIND, _PATCH, *given_at_once.STATEMENTS)
+
+
+async def session_leaves(
+    writer: Writer, sender: PartyId, receiver: PartyId, match: Match, body: bytes
+) -> bool:
+    """As relay.session_leaves; False where nothing was done, and a thread has to do it."""
+    owner, session_id = relay.session_named(match)
+    if (
+        owner != sender
+        or len(session_id) > LONGEST_ID
+        or "\0" in session_id
+        or len(body) > _LONGEST
+        or quotas.seems_full(str(owner), What.SESSIONS)
+    ):
+        return False
+    values = Session.as_leaving(owner, session_id, body, receiver, relay.as_emsp(receiver))
+    if values is None:
+        return True
+    found = await writer.run(_LEAVES, values)
+    if found is None:
+        return False
+    is_new = found[0][0] == b"\1" if found else None
+    Session.has_left(owner, session_id, receiver, is_new=is_new)
+    return True
 
 
 async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:

@@ -322,13 +322,11 @@ class Gateway:
 
     async def _known(self, incoming: Incoming, decision: routing.Forward) -> Response | None:
         """The answer that is known without asking the receiver; None when it has to be asked."""
-        receiver, place = decision.receiver.identity, match_of(incoming)
-        check = kept.check(place, incoming.scope["method"], receiver)
+        asked = decision.sender, decision.receiver.identity, match_of(incoming), incoming.body
+        check = kept.check(asked[2], incoming.scope["method"], asked[1])
         while check is not None and incoming.lease is None:
             try:
-                known = await self._worker.bridge.run(
-                    check, decision.sender, receiver, place, incoming.body
-                )
+                known = await kept.checked(self._worker.writer, self._worker.bridge, check, asked)
             except InOneMoment:
                 await asyncio.sleep(_MOMENT)
                 continue

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpResponse
 
+from cdrs import at_once as cdrs_at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
 from cdrs.views import own_path
@@ -224,6 +225,7 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
 _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
     ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
     ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
+    ("cdrs", RECEIVER, "POST"): cdrs_at_once.posted,
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
 }
@@ -233,6 +235,7 @@ _BROADCASTS: Final[dict[tuple[str, InterfaceRole, str], KeepAtOnce]] = {
     ("locations", RECEIVER, "PATCH"): location_at_once.location_broadcast,
 }
 STATEMENTS: Final = (
+    *cdrs_at_once.STATEMENTS,
     *flex_at_once.STATEMENTS,
     *location_at_once.STATEMENTS,
     *profiles_at_once.STATEMENTS,
@@ -313,6 +316,20 @@ def keeper(match: Match | None, method: str) -> Keeper | None:
     if match is None or match.route is None:
         return None
     return _KEEPERS.get((match.module, match.role, method))
+
+
+async def checked(
+    writer: Writer, bridge: Bridge, ask: Check, asked: tuple[PartyId, PartyId, Match, bytes]
+) -> Response | Lease | None:
+    """What a check says; from the event loop, where it is simple."""
+    sender, receiver, _, body = asked
+    if ask is _begin_cdr:
+        lease = await cdrs_at_once.begin(writer, bridge, sender, receiver, body)
+        if lease is not None:
+            return lease
+    elif ask is relay.session_leaves and await flex_at_once.session_leaves(writer, *asked):
+        return None
+    return await bridge.run(ask, *asked)
 
 
 async def at_once(writer: Writer, forwarded: Forwarded) -> bool:

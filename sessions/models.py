@@ -20,6 +20,7 @@ from hub.quotas import What
 from hub.store import FUTURE_TOLERANCE, is_far_ahead
 from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
+from sessions.head import contradicting, read
 from sessions.merging import merged
 from sessions.objects import SessionStatus
 
@@ -198,26 +199,42 @@ class Session(models.Model):
                 f"The session id has {len(session_id)} characters, or NUL among them; the text "
                 f"allows 36, this hub {LONGEST_ID}."
             )
-        document = heads.object_of(body)
-        if document is None or _contradicting(head := _read(document), owner, session_id):
+        values = cls.as_leaving(owner, session_id, body, receiver, emsp)
+        if values is None:
             return
         if (
             not quotas.room(str(owner), What.SESSIONS)
             and not cls.objects.owned(owner, session_id).exists()
         ):
             quotas.refuse(str(owner), What.SESSIONS)
+        found = statements.run(storing.LEAVES, values)
+        cls.has_left(owner, session_id, receiver, is_new=found[0][0] if found else None)
+
+    @staticmethod
+    def has_left(
+        owner: PartyId, session_id: str, receiver: PartyId, *, is_new: bool | None
+    ) -> None:
+        """Remember what `storing.LEAVES` has said; None where this receiver has it already."""
+        if is_new is None:
+            underway.remember(owner, session_id, receiver)
+        elif is_new:
+            quotas.add(str(owner), What.SESSIONS)
+
+    @classmethod
+    def as_leaving(
+        cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
+    ) -> dict[str, Any] | None:
+        """The parameters of `storing.LEAVES`; None for what is not a Session of that name."""
+        document = heads.object_of(body)
+        if document is None or contradicting(head := read(document), owner, session_id):
+            return None
         now = timezone.now()
-        values = head.values(owner, session_id, document, now, emsp) | {
+        return head.values(owner, session_id, document, now, emsp) | {
             "sent_to": [],
             "is_accepted": False,
             "underway_to": [str(receiver)],
             "underway_until": now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE,
         }
-        found = statements.run(storing.LEAVES, values)
-        if not found:
-            underway.remember(owner, session_id, receiver)
-        elif found[0][0]:
-            quotas.add(str(owner), What.SESSIONS)
 
     @classmethod
     def put(
@@ -276,9 +293,9 @@ class Session(models.Model):
         document = heads.object_of(body)
         if document is None:
             return Told(None, (Deviation("wrong-kind", "Session"),))
-        head = _read(document)
-        if contradicting := _contradicting(head, owner, session_id):
-            return Told(None, contradicting)
+        head = read(document)
+        if denied := contradicting(head, owner, session_id):
+            return Told(None, denied)
         now = timezone.now()
         values = head.values(owner, session_id, document, now, emsp)
         values["sent_to"] = [str(receiver)]
@@ -309,9 +326,9 @@ class Session(models.Model):
         changes = heads.object_of(body)
         if changes is None:
             return Told(None, (Deviation("wrong-kind", "Session"),))
-        head = _read(changes)
-        if contradicting := _contradicting(head, owner, session_id):
-            return Told(None, contradicting)
+        head = read(changes)
+        if denied := contradicting(head, owner, session_id):
+            return Told(None, denied)
         return Patch(changes, lenient.moment(head.last_updated))
 
     def _patched(self, patch: "Patch", receiver: PartyId, *, is_answered: bool = True) -> Told:
@@ -398,7 +415,7 @@ class Patch(NamedTuple):
         )
         if self.moment is not None and is_newer:
             last_updated = self.moment
-        columns = _read(merge.document).columns()
+        columns = read(merge.document).columns()
         return Change(merge.document, last_updated, columns, merge.deviations)
 
 
@@ -406,63 +423,6 @@ class _Energy(msgspec.Struct):
     kwh: Any = None
 
 
-class _Head(msgspec.Struct):
-    """The fields that the hub reads of a Session, or of a PATCH of one."""
-
-    country_code: Any = None
-    party_id: Any = None
-    id: Any = None
-    cdr_token: Any = None
-    location_id: Any = None
-    evse_uid: Any = None
-    status: Any = None
-    last_updated: Any = None
-
-    def columns(self) -> dict[str, str]:
-        """The columns for queries; empty where the document does not say."""
-        emsp = heads.party_of(self.cdr_token)
-        token = self.cdr_token if isinstance(self.cdr_token, dict) else {}
-        return {
-            "emsp_country_code": emsp.country_code if emsp else "",
-            "emsp_party_id": emsp.party_id if emsp else "",
-            "token_uid": heads.text(token.get("uid")),
-            "token_type": heads.word(token.get("type")),
-            "location_id": heads.text(self.location_id),
-            "evse_uid": heads.text(self.evse_uid),
-            "status": heads.word(self.status),
-        }
-
-    def values(
-        self,
-        owner: PartyId,
-        session_id: str,
-        document: bytes,
-        now: datetime,
-        emsp: PartyId | None,
-    ) -> dict[str, Any]:
-        """The columns of a whole Session. Without a readable time it is as old as its arrival."""
-        last_updated = lenient.moment(self.last_updated) or now
-        columns = self.columns()
-        told = columns["emsp_party_id"] != ""
-        if not told and emsp is not None:
-            columns |= {"emsp_country_code": emsp.country_code, "emsp_party_id": emsp.party_id}
-        return {
-            "country_code": owner.country_code,
-            "party_id": owner.party_id,
-            "session_id": session_id,
-            **columns,
-            "tells_emsp": told,
-            "last_updated": last_updated,
-            "put_last_updated": last_updated,
-            "document": document,
-            "received_at": now,
-            "created_at": now,
-            "unanswered_by": "",
-            "has_waiting": False,
-        }
-
-
-_read = heads.reader(_Head)
 _read_energy = heads.reader(_Energy)
 
 # In the order in which Django reads them.
@@ -472,23 +432,6 @@ _KNOWN = [
     if field.attname
     in {*storing.RETURNED, *storing.IDENTITY, *storing.TOLD, "is_accepted"} - {"put_last_updated"}
 ]
-
-
-def _contradicting(head: _Head, owner: PartyId, session_id: str) -> tuple[Deviation, ...]:
-    """Where the document names another Session than its URL, whose owner the gateway has checked.
-
-    A document that does not say, or so that nobody can read it, is the one of its URL.
-    """
-    expected = {
-        "country_code": owner.country_code,
-        "party_id": owner.party_id,
-        "id": session_id.strip(),
-    }
-    return tuple(
-        Deviation("contradicts-url", f"Session.{name}", heads.text(getattr(head, name), 40))
-        for name, value in expected.items()
-        if (said := heads.text(getattr(head, name))) and said.upper() != value.upper()
-    )
 
 
 def _is_before(moment: datetime | None, kept: datetime | None) -> bool:
