@@ -38,7 +38,7 @@ def test_a_list_that_would_bill_something_twice_is_refused_whole(hub, cpo, emsp)
     assert post(hub, cpo, as_json(old), to=emsp).code == 1000
     emsp.simulator.got.clear()
     refused = {
-        "some already (OLD)": [old, new],
+        "already (OLD)": [old, new],
         "Credit CDR": [old | {"total_energy": 99}, new],
         "have the id 'NEW'": [new, new | {"total_energy": 99}],
         "stands in the body more than once": [new, of(stranger, emsp, "FOREIGN")],
