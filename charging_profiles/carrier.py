@@ -147,8 +147,10 @@ class Carrier:
         if not found:
             return
         names = [field.attname for field in ProfileCommand._meta.concrete_fields]
-        directory = await self._django.run(holder.current)
-        for *row, left, is_to_ask in sorted(found):
+        directory = holder.snapshot
+        if found[0][-1] > directory.version:
+            directory = await self._django.run(holder.current)
+        for *row, left, is_to_ask, _ in sorted(found):
             command = ProfileCommand.from_db(None, names, row)
             if command.pk in self._claimed:
                 # Still at work on it, though its lease could not be renewed in time.
@@ -376,7 +378,8 @@ _CLAIM = f"""
               extract(epoch FROM answer_by - {leases.NOW})::float8,
               command.method <> 'GET' AND command.session_id IS NOT NULL AND (
                   command.created_at < {leases.NOW} - interval '1 s'
-                  OR command.epoch = 0 AND coalesce(before.was_there, false))
+                  OR command.epoch = 0 AND coalesce(before.was_there, false)),
+              (SELECT max(version) FROM hub_directoryversion)
 """  # noqa: S608 - names of ours
 _RENEW = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET {leases.RENEWED}
