@@ -162,9 +162,7 @@ async def _check(platform_id: int, caller: AsyncCaller, in_django: Callable[...,
     began = time.monotonic()
     problem = await _problem(platform, caller, in_django)
     if problem:
-        is_away: bool = await in_django(
-            party_status.is_away, platform_id, problem, time.monotonic() - began
-        )
+        is_away: bool = await in_django(party_status.is_away, platform_id, problem, began)
         return not is_away
     await in_django(party_status.is_back, platform_id)
     return True

@@ -1,6 +1,7 @@
 """The connection status of parties, and telling the others (mod_hub_client_info, Push model)."""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -54,17 +55,18 @@ def heard(platform_id: int) -> None:
 
 
 @locking.whole
-def is_away(platform_id: int, problem: str, ago: float | None = None) -> bool:
+def is_away(platform_id: int, problem: str, began: float | None = None) -> bool:
     """A platform cannot be reached: its connected parties are OFFLINE, nothing waits for it.
 
     Since when it lacks what the hub has is remembered; messages keep their bodies.
-    `ago`: how many seconds ago the check that says so began. One that is CONNECTED and was heard
-    since then stays so: False.
+    `began`: when the check that says so did, by time.monotonic(). One that is CONNECTED and was
+    heard since then stays so: False.
     """
     if (found := locking.lock_platform(platform_id)) is None:
         return True
-    if any(party.status == ConnectionStatus.CONNECTED for party in found[1]) and ago is not None:
-        asked = {"platform": platform_id, "ago": ago}
+    if any(party.status == ConnectionStatus.CONNECTED for party in found[1]) and began is not None:
+        # Only now: the platform may have been locked for a while.
+        asked = {"platform": platform_id, "ago": time.monotonic() - began}
         if statements.run(_HEARD_SINCE, asked)[0][0]:
             PlatformHealth.objects.filter(pk=platform_id).update(
                 failures=0, next_check_at=None, taken_until=None

@@ -208,9 +208,13 @@ class WebWorker:
     async def _flush_heard(self) -> None:
         heard, self._heard = self._heard, {}
         if heard:
-            now = time.monotonic()
-            ago = {platform_id: now - then for platform_id, then in heard.items()}
-            await self.bridge.run(still_alive.write_heard, ago)
+            await self.bridge.run(_write_heard, heard)
+
+
+def _write_heard(heard: dict[int, float]) -> None:
+    """What was heard at which time.monotonic(); on its thread, for which it may have waited."""
+    now = time.monotonic()
+    still_alive.write_heard({platform_id: now - then for platform_id, then in heard.items()})
 
 
 def _spare_the_collector() -> None:

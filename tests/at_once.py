@@ -12,6 +12,7 @@ from hub.ocpi.modules import match
 from hub.ocpi.party import PartyId
 from hub.outbound import Response
 from hub.writer import Writer
+from simulators.testing import PATIENCE
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
     async def run() -> T:
         writer = Writer(kept.STATEMENTS, 1)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                     await asyncio.sleep(0.01)
                 return await call(writer)

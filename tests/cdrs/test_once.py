@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from cdrs.models import Cdr, Posting
 from hub.ocpi.datatypes import Role
+from simulators.testing import PATIENCE
 from tests.cdrs.test_post_cdr import kept, of, post
 from tests.hub.strangers import Stranger, ask, raw
 from tests.minimal import as_json
@@ -93,20 +94,20 @@ def test_two_at_once_are_sent_once_and_both_get_the_outcome(hub, cpo, emsp):
 
     async def hesitates(message):
         asked.set()
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return raw(status=201)
 
     emsp.simulator.says = hesitates
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(post, hub, cpo, of(cpo, emsp, "AT-ONCE"))
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         same = pool.submit(post, hub, cpo, of(cpo, emsp, "AT-ONCE"))
         another = pool.submit(post, hub, cpo, of(cpo, emsp, "At-Once", total_energy=9))
         # Meanwhile the hub serves everything else, also to this eMSP.
         assert ask(hub, cpo, "GET", "hubclientinfo").status == 200
         may_answer.set()
-        assert first.result(20).said == same.result(20).said == (201, 1000)
-        assert another.result(20).said == (200, 2001)
+        assert first.result(PATIENCE).said == same.result(PATIENCE).said == (201, 1000)
+        assert another.result(PATIENCE).said == (200, 2001)
     assert len(emsp.simulator.got) == len(kept("AT-ONCE")) == 1
 
 
@@ -117,18 +118,18 @@ def test_one_that_waited_goes_out_when_the_first_was_refused(hub, cpo, emsp):
         if asked.is_set():
             return raw()
         asked.set()
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return raw(REFUSED)
 
     emsp.simulator.says = refuses_the_first
     document = of(cpo, emsp, "SECOND-TRY")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(post, hub, cpo, document)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         second = pool.submit(post, hub, cpo, document)
         may_answer.set()
-        assert first.result(20).code == 2001
-        assert second.result(20).said == (200, 1000)
+        assert first.result(PATIENCE).code == 2001
+        assert second.result(PATIENCE).said == (200, 1000)
     assert len(kept("SECOND-TRY")) == 1
 
 
@@ -173,12 +174,12 @@ def test_a_receiver_that_times_out_leaves_the_outcome_unknown(hub, cpo):
     may_answer = threading.Event()
 
     async def hangs(message):
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return raw()
 
     slow.simulator.says = hangs
     body = as_json(of(cpo, slow, "TIMEOUT"))
-    with changed_setting("FORWARD_TIMEOUT", 0.3):
+    with changed_setting("FORWARD_TIMEOUT", 1.5):
         assert ask(hub, cpo, "POST", "receiver/cdrs", body=body).said == (200, 4002)
     may_answer.set()
     slow.simulator.says = Stranger.says_yes

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,6 +13,7 @@ from flex.models import FspAssignment
 from hub.models import Agreement
 from hub.ocpi.datatypes import Role
 from party.messages import Received, Reply
+from simulators.testing import PATIENCE
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, Actor, Exactly, code, url_given
 
@@ -159,7 +159,8 @@ def test_a_cpo_that_is_back_within_the_wait_gets_the_command_once(cast):
     back = Actor(cast.hub, Role.CPO)
     back.put_session("BACK-1", cast.emsp)
     back.running.set_faults(gone=1.0)
-    response = cast.emsp.put_profile("BACK-1")
+    with changed_setting("CONNECT_TIMEOUT", PATIENCE):
+        response = cast.emsp.put_profile("BACK-1")
     assert response.json()["data"]["result"] == "ACCEPTED"
     assert len(back.asked("BACK-1")) == 1
 
@@ -179,19 +180,15 @@ def test_no_answer_in_time_is_told_as_4002_and_the_command_has_ended(cast):
     may_answer = threading.Event()
 
     async def hesitate(message: Received) -> Reply:
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return Reply(ACCEPTED)
 
     cast.cpo.put_session("SLOW-1", cast.emsp)
     cast.cpo.answers("SLOW-1", hesitate)
-    begun = time.monotonic()
-    with changed_setting("FORWARD_TIMEOUT", 1.0):
+    with changed_setting("FORWARD_TIMEOUT", 2.0):
         response = cast.emsp.put_profile("SLOW-1")
-    took = time.monotonic() - begun
     may_answer.set()
     assert (response.status_code, code(response)) == (200, 4002)
-    # It would have hesitated for 20 s.
-    assert 1.0 <= took < 15
     cast.cpo.running.wait_for(lambda: state("SLOW-1") == CommandState.TIMED_OUT)
     assert len(cast.cpo.asked("SLOW-1")) == 1
 
@@ -200,7 +197,7 @@ def test_a_waiting_request_holds_no_thread_of_the_hub(cast):
     may_answer = threading.Event()
 
     async def hesitate(message: Received) -> Reply:
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return Reply(ACCEPTED)
 
     ids = [f"MANY-{number}" for number in range(30)]
@@ -216,14 +213,14 @@ def test_a_waiting_request_holds_no_thread_of_the_hub(cast):
         assert code(cast.cpo.put_session("QUICK-1", cast.emsp)) == 1000
         assert not any(answer.done() for answer in waiting)
         may_answer.set()
-        assert {code(answer.result(20)) for answer in waiting} == {1000}
+        assert {code(answer.result(PATIENCE)) for answer in waiting} == {1000}
 
 
 def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
     may_answer = threading.Event()
 
     async def hesitate(message: Received) -> Reply:
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return Reply(ACCEPTED)
 
     hanging = Actor(cast.hub, Role.CPO)

@@ -18,6 +18,7 @@ from charging_profiles.verification import outcome
 from flex.models import FspAssignment
 from hub.ocpi.datatypes import Role
 from party.messages import Received, Reply
+from simulators.testing import PATIENCE
 from tests.charging_profiles.test_sweep import left, somebody_has_looked, state
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
@@ -43,7 +44,7 @@ class Held:
         if message.method != "PUT" or self.has_come.is_set():
             return Reply(ACCEPTED)
         self.has_come.set()
-        await asyncio.to_thread(self.may_go.wait, 30)
+        await asyncio.to_thread(self.may_go.wait, PATIENCE)
         return Reply(self.answer)
 
 
@@ -53,7 +54,7 @@ def held(cast, session_id: str, pool, answer: dict[str, Any] = ACCEPTED) -> tupl
     holding = Held(answer)
     cast.cpo.answers(session_id, holding)
     first = pool.submit(cast.emsp.put_profile, session_id)
-    assert holding.has_come.wait(10)
+    assert holding.has_come.wait(PATIENCE)
     return holding, first
 
 
@@ -69,7 +70,7 @@ def written(session_id: str, number: int) -> None:
     assert wait(lambda: rows.count() == number)
 
 
-def wait(predicate: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait(predicate: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if predicate():
@@ -88,7 +89,9 @@ def test_a_command_waits_for_the_answer_to_the_one_before_and_a_get_for_none(cas
     assert not second.done()
     holding.may_go.set()
     # Its result is not waited for.
-    assert second.result(10).json()["data"] == first.result(10).json()["data"] == ACCEPTED
+    assert (
+        second.result(PATIENCE).json()["data"] == first.result(PATIENCE).json()["data"] == ACCEPTED
+    )
     assert methods(cast, "ORDER-1") == ["PUT", "GET", "DELETE"]
 
 
@@ -97,7 +100,7 @@ def test_a_newer_command_ends_an_older_one_that_has_not_left(cast, pool):
     second = pool.submit(cast.emsp.put_profile, "ORDER-2")
     written("ORDER-2", 2)
     third = pool.submit(cast.emsp.delete_profile, "ORDER-2")
-    told = second.result(10)
+    told = second.result(PATIENCE)
     assert (told.status_code, code(told)) == (200, 1000)
     assert told.json()["data"] == {"result": "REJECTED", "timeout": 0}
     message = told.json()["status_message"]
@@ -106,7 +109,9 @@ def test_a_newer_command_ends_an_older_one_that_has_not_left(cast, pool):
     assert newest.correlation_id in message
     assert (replaced.state, replaced.problem) == (CommandState.SUPERSEDED, message)
     holding.may_go.set()
-    assert first.result(10).json()["data"] == third.result(10).json()["data"] == ACCEPTED
+    assert (
+        first.result(PATIENCE).json()["data"] == third.result(PATIENCE).json()["data"] == ACCEPTED
+    )
     assert methods(cast, "ORDER-2") == ["PUT", "DELETE"]
 
 
@@ -114,12 +119,14 @@ def test_one_that_certainly_did_not_arrive_is_ended_by_a_newer_one(cast, pool):
     gone = Actor(cast.hub, Role.CPO)
     gone.put_session("ORDER-3", cast.emsp)
     gone.running.set_faults(gone=True)
-    first = pool.submit(cast.emsp.put_profile, "ORDER-3")
-    wait(lambda: ProfileCommand.objects.filter(session_id_sent="ORDER-3", attempts=1).exists())
-    second = pool.submit(cast.emsp.delete_profile, "ORDER-3")
-    assert first.result(10).json()["data"]["result"] == "REJECTED"
-    gone.running.clear_faults()
-    assert second.result(10).json()["data"] == ACCEPTED
+    tried = ProfileCommand.objects.filter(session_id_sent="ORDER-3", attempts__gte=1)
+    with changed_setting("CONNECT_TIMEOUT", PATIENCE):
+        first = pool.submit(cast.emsp.put_profile, "ORDER-3")
+        assert wait(tried.exists)
+        second = pool.submit(cast.emsp.delete_profile, "ORDER-3")
+        assert first.result(PATIENCE).json()["data"]["result"] == "REJECTED"
+        gone.running.clear_faults()
+        assert second.result(PATIENCE).json()["data"] == ACCEPTED
     assert [message.method for message in gone.asked("ORDER-3")] == ["DELETE"]
 
 
@@ -127,14 +134,15 @@ def test_what_a_dead_worker_may_have_sent_is_not_sent_again_and_is_waited_for(ca
     """Its PUT may be on its way still: a DELETE that left now could arrive before it."""
     cast.cpo.put_session("ORDER-4", cast.emsp)
     changes = {"state": CommandState.SENDING, "fence": 1, "method": "PUT", "attempts": 1}
-    times = {"sent_at": Now(), "lease_until": Now() - SECOND, "answer_by": Now() + 3 * SECOND}
+    times = {"sent_at": Now(), "lease_until": Now() - SECOND, "answer_by": Now() + 60 * SECOND}
     dead = left(cast, "ORDER-4", body=b"{}", **changes, **times)
     later = pool.submit(cast.emsp.delete_profile, "ORDER-4")
     written("ORDER-4", 2)
     somebody_has_looked(cast, "ORDER-4")
     assert (methods(cast, "ORDER-4"), state(dead)) == ([], CommandState.SENDING)
+    ProfileCommand.objects.filter(pk=dead.pk).update(answer_by=Now())
     assert wait(lambda: tasks.sweep() or state(dead) == CommandState.TIMED_OUT)
-    assert later.result(10).json()["data"] == ACCEPTED
+    assert later.result(PATIENCE).json()["data"] == ACCEPTED
     assert methods(cast, "ORDER-4") == ["DELETE"]
 
 
@@ -151,11 +159,11 @@ def answer_of_active_profile(cast, session_id: str, periods: list[dict[str, Any]
 @pytest.mark.parametrize("is_overtaken", [False, True])
 def test_what_follows_a_time_limit_is_sent_at_once_and_verified(cast, pool, is_overtaken):
     session_id = f"ORDER-5-{is_overtaken}"
-    with changed_setting("FORWARD_TIMEOUT", 1.5):
+    with changed_setting("FORWARD_TIMEOUT", 3.0):
         holding, first = held(cast, session_id, pool)
     newer = {**PROFILE, "charging_profile_period": [{"start_period": 0, "limit": 16.0}]}
     second = cast.emsp.put_profile(session_id, charging_profile=newer)
-    assert code(first.result(10)) == 4002
+    assert code(first.result(PATIENCE)) == 4002
     assert second.json()["data"] == ACCEPTED
     holding.may_go.set()
     cast.cpo.post_result(url_given(cast.cpo.asked(session_id, 2)[1]), {"result": "ACCEPTED"})
@@ -192,8 +200,8 @@ def test_of_two_first_puts_the_one_that_is_in_force_makes_its_sender_fsp(cast, p
     second = pool.submit(cast.scsp.put_profile, session_id)
     written(session_id, 2)
     holding.may_go.set()
-    assert first.result(10).json()["data"] == answer
-    told = second.result(10).json()
+    assert first.result(PATIENCE).json()["data"] == answer
+    told = second.result(PATIENCE).json()
     chosen = FspAssignment.objects.get(session__session_id=session_id).fsp
     assert chosen == getattr(cast, fsp).party
     if fsp == "emsp":
@@ -246,7 +254,7 @@ def test_however_many_come_at_once_one_is_at_the_cpo_and_the_newest_is_the_last(
 
     answers = list(pool.map(put, range(1, 41)))
     second.stop()
-    carrying.join(10)
+    carrying.join(PATIENCE)
     assert set(answers) <= {"ACCEPTED", "REJECTED"}
     assert answers.count("ACCEPTED") == len(limits)
     assert most == 1

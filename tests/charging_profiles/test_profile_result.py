@@ -13,6 +13,7 @@ from charging_profiles.models import CommandState, ProfileCommand
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
 from party.messages import Received, Reply
+from simulators.testing import PATIENCE
 from tests.running_hub import changed_setting, new_party
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
 
@@ -103,18 +104,18 @@ def test_a_result_that_comes_before_the_answer_follows_it(cast):
     async def hurry(message: Received) -> Reply:
         await asyncio.to_thread(cast.cpo.post_result, url_given(message), DONE)
         posted.set()
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return Reply(ACCEPTED)
 
     cast.cpo.put_session("RES-6", cast.emsp)
     cast.cpo.answers("RES-6", hurry)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(cast.emsp.put_profile, "RES-6")
-        assert posted.wait(10)
+        assert posted.wait(PATIENCE)
         tasks.sweep()
         owed_before = owed("RES-6")
         may_answer.set()
-        assert answer.result(10).json()["data"] == ACCEPTED
+        assert answer.result(PATIENCE).json()["data"] == ACCEPTED
     assert owed_before == 0
     assert len(cast.emsp.results("RES-6")) == 1
     assert row("RES-6").state == CommandState.RESULT_ACCEPTED
@@ -144,7 +145,7 @@ def test_results_at_the_same_moment_are_passed_on_once(cast):
     begin = threading.Barrier(5)
 
     def post(_: int) -> int:
-        begin.wait(10)
+        begin.wait(PATIENCE)
         return code(cast.cpo.post_result(given, DONE))
 
     with ThreadPoolExecutor(5) as pool:
@@ -201,12 +202,12 @@ def test_a_result_after_4002_is_passed_on_and_marked_late(cast):
     may_answer = threading.Event()
 
     async def hesitate(message: Received) -> Reply:
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return Reply(ACCEPTED)
 
     cast.cpo.put_session("RES-14", cast.emsp)
     cast.cpo.answers("RES-14", hesitate)
-    with changed_setting("FORWARD_TIMEOUT", 1.0):
+    with changed_setting("FORWARD_TIMEOUT", 2.0):
         assert code(cast.emsp.put_profile("RES-14")) == 4002
     may_answer.set()
     cast.cpo.running.wait_for(lambda: row("RES-14").state == CommandState.TIMED_OUT)

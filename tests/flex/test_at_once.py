@@ -16,6 +16,7 @@ from hub.models import Delivery
 from hub.ocpi.party import PartyId
 from hub.wakeups import connection_parameters
 from sessions.models import Session
+from simulators.testing import PATIENCE
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread
 from tests.flex.agreements import agree
 from tests.scripted import Actor, code
@@ -185,7 +186,7 @@ def test_one_that_somebody_holds_waits_alone_and_is_answered_when_it_is_kept(cas
             assert code(cast.cpo.put_session("FREE", cast.emsp, kwh=kwh)) == 1000
         assert not held.done()
         holder.rollback()
-        assert code(held.result(10)) == 1000
+        assert code(held.result(PATIENCE)) == 1000
     assert Session.objects.named("HELD").get().kwh == 9
 
 
@@ -194,7 +195,7 @@ def test_patches_at_once_of_one_session_lose_nothing(cast):
     start = threading.Barrier(8)
 
     def send(number: int) -> int:
-        start.wait(10)
+        start.wait(PATIENCE)
         body = {f"x_{number}": number, "last_updated": LATER}
         return code(cast.cpo.send("PATCH", cast.cpo.session_path("MANY"), body, to=cast.emsp))
 

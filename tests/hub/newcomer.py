@@ -21,6 +21,7 @@ from hub.models import Party, Platform
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
 from party.connection import Connection
+from simulators.testing import PATIENCE
 from tests.hub.strangers import OFFERS, Reply, Stranger, send
 from tests.running_hub import RunningHub, new_party
 
@@ -131,14 +132,14 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     results: dict[int, Any] = {}
 
     def run(number: int, call: Callable[[], Any]) -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE)
         results[number] = call()
 
     threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     return [results[number] for number in range(len(calls))]
 
 
@@ -162,8 +163,8 @@ def second_web_process() -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             # The socket listens already: this waits until the process answers.
-            assert requests.get(f"{url}/health", timeout=30).text == "ok\n"
+            assert requests.get(f"{url}/health", timeout=2 * PATIENCE).text == "ok\n"
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)

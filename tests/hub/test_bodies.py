@@ -13,7 +13,7 @@ import pytest
 
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.strangers import CUSTOM, IDS, Stranger, ask, echoes, raw, send, token_of
 from tests.running_hub import changed_setting
 
@@ -110,7 +110,7 @@ def test_two_megabytes_in_chunks_without_a_length_are_413(hub, cpo, emsp):
         f"Authorization: {authorization(token_of(cpo))}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
-    with socket.create_connection(_address(hub), timeout=20) as connection:
+    with socket.create_connection(_address(hub), timeout=PATIENCE) as connection:
         connection.sendall(head.encode() + chunk * 32 + b"0\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
@@ -133,7 +133,7 @@ def test_a_sender_that_leaves_in_mid_body_costs_nothing(hub, cpo, emsp):
         f"PUT /ocpi/2.2.1/receiver/tariffs/XX/AAA/T1 HTTP/1.1\r\nHost: hub\r\n"
         f"Authorization: {authorization(token_of(cpo))}\r\nContent-Length: 100\r\n\r\n"
     )
-    with socket.create_connection(_address(hub), timeout=20) as connection:
+    with socket.create_connection(_address(hub), timeout=PATIENCE) as connection:
         connection.sendall(head.encode() + b'{"a":')
     assert ask(hub, cpo, "GET", "sender/tokens", to=emsp).said == (200, 1000)
     assert [message.method for message in emsp.simulator.got] == ["GET"]
@@ -148,7 +148,7 @@ def test_a_body_that_dribbles_for_ever_is_408(hub, cpo, emsp, target, rest):
     ended = threading.Event()
     with (
         changed_setting("BODY_TIMEOUT", 0.5),
-        socket.create_connection(_address(hub), timeout=20) as connection,
+        socket.create_connection(_address(hub), timeout=PATIENCE) as connection,
     ):
 
         def dribble() -> None:
@@ -163,7 +163,7 @@ def test_a_body_that_dribbles_for_ever_is_408(hub, cpo, emsp, target, rest):
         while part := connection.recv(10_000):
             answer += part
         ended.set()
-        thread.join(20)
+        thread.join(PATIENCE)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"did not arrive within 0.5 s" in answer
     assert not emsp.simulator.got
@@ -175,7 +175,7 @@ def test_a_hanging_receiver_takes_no_capacity_from_others(hub, cpo, emsp):
     freed = threading.Event()
 
     async def hangs(message):
-        await asyncio.to_thread(freed.wait, 20)
+        await asyncio.to_thread(freed.wait, PATIENCE)
         return raw()
 
     hanging.simulator.says = hangs
@@ -197,7 +197,7 @@ def test_a_hanging_receiver_takes_no_capacity_from_others(hub, cpo, emsp):
     finally:
         freed.set()
         for thread in waiting:
-            thread.join(20)
+            thread.join(PATIENCE)
     assert [answer.said for answer in answers] == [(200, 1000)] * 40
 
 
@@ -206,7 +206,7 @@ def test_beyond_the_bulkhead_a_receiver_gets_no_more_and_others_do(hub, cpo, ems
     freed = threading.Event()
 
     async def hangs(message):
-        await asyncio.to_thread(freed.wait, 20)
+        await asyncio.to_thread(freed.wait, PATIENCE)
         return raw()
 
     hanging.simulator.says = hangs
@@ -226,5 +226,5 @@ def test_beyond_the_bulkhead_a_receiver_gets_no_more_and_others_do(hub, cpo, ems
         finally:
             freed.set()
             for thread in waiting:
-                thread.join(20)
+                thread.join(PATIENCE)
         assert ask(hub, cpo, "GET", "sender/tokens", to=hanging).said == (200, 1000)

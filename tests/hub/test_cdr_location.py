@@ -7,6 +7,7 @@ import pytest
 from cdrs.models import Cdr
 from hub.models import ForwardedUrl
 from hub.ocpi.datatypes import Role
+from simulators.testing import PATIENCE
 from tests.hub.strangers import CUSTOM, RECEIVER, Stranger, ask, raw, send, token_of
 from tests.running_hub import changed_setting
 
@@ -70,7 +71,7 @@ def test_a_cdr_that_is_sent_many_times_at_once_never_fails_afterwards(hub, cpo, 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert len(answers) == 8
     # As if two of them had been written at the same moment.
     row = ForwardedUrl.objects.filter(target=_absolute(emsp, "/at-once")).first()

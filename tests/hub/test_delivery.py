@@ -21,14 +21,15 @@ from hub.drains.carrier import Carrier, Verdict
 from hub.drains.lanes import Item
 from hub.drains.rows import End, Fate, Key, Room
 from hub.drains.shard import LeaseLost, Shard
-from hub.leases import LEASE
 from hub.models import Delivery, DrainLease, Party, Platform, Sharding
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ServerError
 from hub.wakeups import connection_parameters
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.newcomer import Newcomer
 from tests.hub.strangers import CUSTOM, Stranger, ask, raw, until
+
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -127,8 +128,8 @@ def test_what_the_receiver_refuses_is_not_sent_again(hub, emsp, status, body):
     row = _deliver(_push(emsp))
     assert row.state == "REFUSED"
     assert str(status) in row.outcome
-    _deliver(row)
-    assert len(emsp.simulator.got) == 1
+    _deliver(_push(emsp, "next"))
+    assert [m.parts[-1] for m in emsp.simulator.got] == ["1", "next"]
 
 
 def test_a_refused_push_does_not_hold_up_the_next(hub, emsp):
@@ -144,7 +145,7 @@ def test_an_unreachable_receiver_is_tried_again_within_seconds_then_offline(hub,
     row = _push(emsp)
     waiting = [_push(emsp, str(number), key=str(number)) for number in range(20)]
     _wake(row)
-    until(lambda: _status(emsp) == "OFFLINE", 20)
+    until(lambda: _status(emsp) == "OFFLINE")
     until(lambda: {_state(one) for one in (row, *waiting)} == {"FAILED"})
     for one in (row, *waiting):
         assert "OFFLINE" in one.outcome
@@ -165,10 +166,10 @@ def test_one_that_answers_a_check_stays_connected_and_its_rows_wait(hub, emsp):
     row = _push(emsp)
     _wake(row)
     # The third failure asks whether it is there at all.
-    until(lambda: row.refresh_from_db() or row.attempts >= 3, 15)
+    until(lambda: row.refresh_from_db() or row.attempts >= 3)
     assert (row.state, _status(emsp)) == ("WAITING", "CONNECTED")
     is_down = False
-    until(lambda: _state(row) == "DELIVERED", 15)
+    until(lambda: _state(row) == "DELIVERED")
     assert _status(emsp) == "CONNECTED"
 
 
@@ -187,11 +188,12 @@ def test_a_retry_that_succeeds_leaves_everything_well_and_nothing_overtakes(hub,
     emsp.set_faults(gone=True)
     first = _push(emsp, "first")
     _wake(first)
-    until(lambda: first.refresh_from_db() or first.attempts == 1)
+    until(lambda: first.refresh_from_db() or first.attempts >= 1)
     emsp.clear_faults()
     second = _deliver(_push(emsp, "second"))
-    assert (_state(first), first.attempts) == ("DELIVERED", 2)
-    assert (second.state, second.attempts) == ("DELIVERED", 1)
+    assert _state(first) == second.state == "DELIVERED"
+    assert first.attempts >= 2
+    assert second.attempts == 1
     assert [m.parts[-1] for m in emsp.simulator.got] == ["first", "second"]
     assert _status(emsp) == "CONNECTED"
 
@@ -232,10 +234,11 @@ def test_an_endpoint_that_is_offered_no_more_drops_the_push_and_nothing_else(hub
 
 def test_a_slow_receiver_does_not_delay_another_one(hub, emsp):
     other = hub.join(Stranger(Role.EMSP, listens=False))
-    freed = threading.Event()
+    freed, answered = threading.Event(), []
 
     async def hangs(message):
-        await asyncio.to_thread(freed.wait, 8)
+        await asyncio.to_thread(freed.wait, PATIENCE)
+        answered.append(message)
         return raw()
 
     emsp.simulator.says = hangs
@@ -243,7 +246,8 @@ def test_a_slow_receiver_does_not_delay_another_one(hub, emsp):
     quick = [_push(other, str(number), key=str(number)) for number in range(4)]
     _wake(*slow, *quick)
     try:
-        other.wait_for(lambda: len(other.simulator.got) == 4, timeout=6)
+        other.wait_for(lambda: len(other.simulator.got) == 4)
+        assert not answered
     finally:
         freed.set()
     emsp.wait_for(lambda: len(emsp.simulator.got) == 4)
@@ -269,7 +273,7 @@ class Gate:
         self.is_open = threading.Event()
 
     async def __call__(self, message):
-        await asyncio.to_thread(self.is_open.wait, 30)
+        await asyncio.to_thread(self.is_open.wait, PATIENCE)
         return raw()
 
 
@@ -306,6 +310,7 @@ def test_an_endless_pause_is_cut_short(hub, emsp, settings):
 
 def test_a_platform_may_have_a_rate_of_its_own(hub, emsp):
     Platform.objects.filter(pk=_platform(emsp)).update(pushes_per_second=4)
+    holder.refresh()  # The drain's own.
     rows = [_push(emsp, str(number), key=str(number)) for number in range(9)]
     _wake(*rows)
     emsp.wait_for(lambda: len(emsp.simulator.got) == 9)
@@ -451,7 +456,7 @@ def test_a_drain_that_lost_its_lease_ends_and_sends_nothing_more(hub, emsp, capl
     emsp.wait_for(lambda: emsp.simulator.got)
     shard = DrainLease.shard_of(first.receiver_id)
     lease = DrainLease.objects.filter(shard=shard)
-    lease.update(fence=F("fence") + 1, owner="another", lease_until=timezone.now() + LEASE)
+    lease.update(fence=F("fence") + 1, owner="another", lease_until=timezone.now() + HOUR)
     # The first drain hears of it when it renews, and says so.
     until(lambda: f"shard {shard} was taken over" in caplog.text)
     second = _push(emsp, "second")

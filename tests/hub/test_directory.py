@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hub import directory, directory_rows, onboarding, secret_box
+from hub import directory, directory_rows, onboarding, secret_box, worker
 from hub.directory import Directory, DirectoryHolder
 from hub.models import Agreement, DirectoryChange, DirectoryReader, Endpoint, Party, Platform
 from hub.ocpi.datatypes import InterfaceRole, Role
@@ -186,10 +186,13 @@ def test_versions_follow_the_commits(platforms):
 def test_a_web_process_says_by_which_version_it_routes_and_that_it_lives(platforms):
     holder = DirectoryHolder()
     holder.confirm("web-1")
-    reader = DirectoryReader.objects.get()
-    assert reader.version == directory.current_version()
-    holder.confirm("web-1")
-    assert DirectoryReader.objects.get().seen_at == reader.seen_at
+    assert DirectoryReader.objects.get().version == directory.current_version()
+
+    def seen_at():
+        holder.confirm("web-1")
+        return DirectoryReader.objects.get().seen_at
+
+    until(lambda: seen_at() == seen_at())  # Not each time.
     Party.objects.filter(party_id="001").update(status="OFFLINE")
     began = time.monotonic()
     assert directory.wait_until_confirmed() is False
@@ -201,9 +204,9 @@ def test_a_web_process_says_by_which_version_it_routes_and_that_it_lives(platfor
 
 def test_many_changes_are_looked_at_together(hub):
     platform = Platform.objects.create(name="Busy")
-    versions = set()
+    versions, began = set(), time.monotonic()
     for number in range(300):
         Platform.objects.filter(pk=platform.pk).update(name=f"Busy {number}")
         versions.add(DirectoryReader.objects.get().version)
     until(lambda: DirectoryReader.objects.get().version == directory.current_version())
-    assert len(versions) < 100
+    assert len(versions) < 2 + 1.1 * (time.monotonic() - began) / worker.FOLLOW_EVERY

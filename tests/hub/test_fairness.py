@@ -16,6 +16,7 @@ from hub.ocpi.datatypes import Role
 from hub.record.drain import drain
 from hub.record.models import Tally
 from hub.record.recorder import recorder
+from simulators.testing import PATIENCE
 from tests.hub.flood import Flood, locked, request_of, waiting_for_locks
 from tests.hub.newcomer import CREDENTIALS, Newcomer
 from tests.hub.pushing import HUB, location_of, tariff_of
@@ -158,7 +159,7 @@ def test_one_sender_leaves_places_at_a_receiver_to_the_others(hub, cpo, emsp, gr
     may_answer = threading.Event()
 
     async def hangs(_message):
-        await asyncio.to_thread(may_answer.wait, 20)
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
         return raw()
 
     emsp.simulator.says = hangs
@@ -181,9 +182,15 @@ def test_one_sender_leaves_places_at_a_receiver_to_the_others(hub, cpo, emsp, gr
 
 
 def test_handshakes_that_hang_take_no_slot_of_another(hub, monkeypatch):
-    monkeypatch.setattr(handshake, "SECONDS", 1.5)
+    monkeypatch.setattr(handshake, "SECONDS", PATIENCE)
     stalled, honest = Newcomer(hub), Newcomer(hub)
-    stalled.running.set_faults(slow=30)
+    may_answer, usual = threading.Event(), stalled.stranger.respond
+
+    async def hangs(request, message):
+        await asyncio.to_thread(may_answer.wait, PATIENCE)
+        return await usual(request, message)
+
+    stalled.stranger.respond = hangs
     body = json.dumps(stalled.credentials()).encode()
     lines = [
         f"POST {CREDENTIALS} HTTP/1.1",
@@ -198,7 +205,7 @@ def test_handshakes_that_hang_take_no_slot_of_another(hub, monkeypatch):
     assert honest.put().said == (200, 1000)
     assert honest.ask(CREDENTIALS).said == (200, 1000)
     assert stalled.ask(CREDENTIALS).said == (200, 1000)
-    stalled.running.set_faults(slow=0)
+    may_answer.set()
     assert sum(answer.said == (200, 1000) for answer in flood.all()) <= 1
 
 
@@ -212,7 +219,7 @@ def test_an_operators_rate_is_kept_and_the_default_is_none(hub, cpo, emsp, greed
     assert "0.001" in refused.envelope["status_message"]
     own_lanes_are_open(hub, greedy)
     pair_is_served(hub, cpo, emsp)
-    with changed_setting("REQUESTS_PER_SECOND", 1):
+    with changed_setting("REQUESTS_PER_SECOND", 0.01):
         answers = [ask(hub, cpo, "GET", path, to=emsp).status for path in ids]
         assert 429 in answers
         assert answers[0] == 200

@@ -17,6 +17,7 @@ from hub.ocpi.errors import NotAuthenticated
 from hub.ocpi.headers import authorization
 from party.messages import Received
 from party.messages import Reply as Answers
+from simulators.testing import PATIENCE
 from tests.hub.newcomer import CREDENTIALS, Newcomer, at_once, platform_of
 from tests.hub.strangers import Reply, Stranger, ask, send, until
 from tests.running_hub import new_party
@@ -42,7 +43,7 @@ class Stalled:
         async def answer(request: web.BaseRequest, message: Received) -> web.StreamResponse:
             if message.headers["Authorization"] == header:
                 self._called.set()
-                await asyncio.to_thread(self._gate.wait, 20)
+                await asyncio.to_thread(self._gate.wait, PATIENCE)
             return await usual(request, message)
 
         newcomer.stranger.respond = answer  # type: ignore[method-assign]
@@ -52,14 +53,14 @@ class Stalled:
             target=lambda: self._answers.append(send(*arguments, body=content))
         )
         self._thread.start()
-        assert self._called.wait(10)
+        assert self._called.wait(PATIENCE)
 
     def let_go(self) -> Reply:
         self._gate.set()
         return self.ended()
 
     def ended(self) -> Reply:
-        self._thread.join(8)
+        self._thread.join(PATIENCE)
         (answer,) = self._answers
         return answer
 

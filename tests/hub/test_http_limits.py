@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 
 from hub.answers import MAX_HEAD_BYTES, MAX_HEADERS, Protocol
+from simulators.testing import PATIENCE
 
 GET = b"GET /ids HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -23,6 +24,11 @@ class Hurried(Protocol):
     HEAD_SECONDS = 0.3
     REST_SECONDS = 0.3
     LINGER_SECONDS = 5
+
+
+class Crowded(Protocol):
+    """With room for few."""
+
     MOST_CONNECTIONS = 20
 
 
@@ -46,11 +52,11 @@ async def application(scope, receive, send) -> None:
 
 
 @contextmanager
-def serving(protocol: type[Protocol]) -> Iterator[int]:
+def serving(protocol: type[Protocol], idle_seconds: int = 60) -> Iterator[int]:
     """The port of a server with these limits."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        application, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=1
+        application, http=protocol, lifespan="off", log_config=None, timeout_keep_alive=idle_seconds
     )
     server = uvicorn.Server(config)
 
@@ -64,7 +70,7 @@ def serving(protocol: type[Protocol]) -> Iterator[int]:
         yield listening.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +81,12 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def hurried() -> Iterator[int]:
-    with serving(Hurried) as found:
+    with serving(Hurried, idle_seconds=1) as found:
         yield found
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
 def rest(connection: socket.socket) -> bytes:
@@ -235,12 +241,12 @@ def test_a_head_that_dribbles_is_408(hurried):
         thread.start()
         answer = connection.recv(65_536)
         ended.set()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert said(answer)[0] == 408
 
 
-def test_the_second_head_of_a_connection_has_to_come_in_time_as_well(hurried):
-    with connect(hurried) as connection:
+def test_the_second_head_of_a_connection_has_to_come_in_time_as_well():
+    with serving(Hurried) as port, connect(port) as connection:
         connection.sendall(GET)
         one(connection)
         connection.sendall(b"GET / HT")
@@ -290,7 +296,7 @@ def test_a_body_that_nobody_waited_for_has_to_end(hurried):
         with suppress(ConnectionResetError):  # Bytes of ours may be on their way.
             assert rest(connection) == b""
         ended.set()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def test_an_early_answer_is_read_to_its_end_though_the_connection_ends_with_it(port):
@@ -306,24 +312,29 @@ def test_an_early_answer_is_read_to_its_end_though_the_connection_ends_with_it(p
             assert said(answer)[0] == 200
 
 
-def test_a_body_that_ends_behind_its_answer_leaves_a_connection_that_works(hurried):
-    with connect(hurried) as connection:
+def test_a_body_that_ends_behind_its_answer_leaves_a_connection_that_works(port, hurried):
+    early = b"PUT /early HTTP/1.1\r\nContent-Length: 4\r\n\r\n{}"
+    with connect(port) as connection:
         for _ in range(3):
-            connection.sendall(b"PUT /early HTTP/1.1\r\nContent-Length: 4\r\n\r\n{}")
+            connection.sendall(early)
             one(connection)
             connection.sendall(b"{}")
             connection.sendall(GET)
             one(connection)
+    with connect(hurried) as connection:
+        connection.sendall(early)
+        one(connection)
+        connection.sendall(b"{}")
         assert rest(connection) == b""  # And it ends as any idle one.
 
 
-def test_beyond_the_most_connections_who_waits_longest_is_let_go(hurried):
+def test_beyond_the_most_connections_who_waits_longest_is_let_go():
     """Not who is being served, nor who has come last."""
-    with connect(hurried) as served:
+    with serving(Crowded) as crowded, connect(crowded) as served:
         served.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         assert served.recv(25, socket.MSG_WAITALL) == b"HTTP/1.1 100 Continue\r\n\r\n"
         served.sendall(b"{")
-        idle = [connect(hurried) for _ in range(Hurried.MOST_CONNECTIONS + 5)]
+        idle = [connect(crowded) for _ in range(Crowded.MOST_CONNECTIONS + 5)]
         idle[-1].sendall(GET)
         one(idle[-1])
         served.sendall(b"}")

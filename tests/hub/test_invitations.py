@@ -10,6 +10,7 @@ from hub.models import Admission, Party, PlatformHealth
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from hub.parties import rows_of
+from simulators.testing import Running
 from tests.hub.newcomer import Newcomer, is_as_it_was, platform_of, role
 from tests.hub.strangers import Reply, Stranger, ask, routing, send, until
 from tests.running_hub import changed_setting, new_party
@@ -140,8 +141,12 @@ def test_a_further_party_in_another_role_is_told_to_nobody_and_opens_nothing(hub
     headers = routing(other.simulator.party)
     path = "/ocpi/2.2.1/sender/tokens"
     assert send(hub, "GET", path, newcomer.token, headers=headers).said == (200, 1000)
-    pushes = other.received(module="hubclientinfo")
-    assert not [message for message in pushes if extra.party_id in message.parts]
+
+    def pushes(party: PartyId) -> list[Any]:
+        return [m for m in other.received(module="hubclientinfo") if party.party_id in m.parts]
+
+    until(lambda: pushes(newcomer.party))
+    assert not pushes(extra)
 
 
 def test_another_role_of_the_invited_party_waits_as_well(hub, other):
@@ -214,7 +219,7 @@ def test_a_party_taken_unasked_yields_to_an_invitation_that_names_it(hub, other)
     squatter = registered(hub, role(party))
     token = onboarding.invite(party, [Role.CPO], "The real one").token
     assert rows(party) == {"CPO": ("INVITED", "PLANNED")}
-    wait_until_confirmed()
+    assert wait_until_confirmed()
     assert ask(hub, other, "GET", "sender/tokens", to=party).said == (200, 4003)
     assert sends(hub, squatter, party, other.simulator.party).said == (200, 2001)
     stolen = squatter.put(roles=[role(squatter.party), role(party)])
@@ -333,10 +338,10 @@ def test_hubclientinfo_is_closed_once_no_party_is_left_unsuspended(hub):
     extra = new_party()
     newcomer = registered(hub, role(extra))
     onboarding.suspend(newcomer.party)
-    wait_until_confirmed()
+    assert wait_until_confirmed()
     assert newcomer.ask(CLIENT_INFO).said == (200, 1000)
     onboarding.suspend(extra)
-    wait_until_confirmed()
+    assert wait_until_confirmed()
     closed = newcomer.ask(CLIENT_INFO)
     assert closed.said == (403, 2000)
     assert "is suspended by the operator" in closed.envelope["status_message"]
@@ -344,7 +349,7 @@ def test_hubclientinfo_is_closed_once_no_party_is_left_unsuspended(hub):
         assert newcomer.ask(path).said == (200, 1000)
     assert newcomer.put().said == (200, 1000)
     onboarding.resume(newcomer.party)
-    wait_until_confirmed()
+    assert wait_until_confirmed()
     assert newcomer.ask(CLIENT_INFO).said == (200, 1000)
 
 
@@ -352,13 +357,12 @@ def test_a_platform_that_is_cut_off_is_not_told_of_the_others(hub):
     listener = hub.join(Stranger(Role.CPO))
     party = listener.simulator.party
     onboarding.suspend(party)
-    before = len(listener.received(module="hubclientinfo"))
     witness = hub.join(Stranger(Role.EMSP))
     somebody = new_party()
     onboarding.invite(somebody, [Role.CPO], "")
-    witness.wait_for(
-        lambda: [
-            m for m in witness.received(module="hubclientinfo") if somebody.party_id in m.parts
-        ]
-    )
-    assert len(listener.received(module="hubclientinfo")) == before
+
+    def told(of: Running[Stranger]) -> list[Any]:
+        return [m for m in of.received(module="hubclientinfo") if somebody.party_id in m.parts]
+
+    until(lambda: told(witness))
+    assert not told(listener)

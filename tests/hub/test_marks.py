@@ -18,7 +18,7 @@ from hub.ocpi.datatypes import Role
 from hub.record.models import Message
 from locations.models import Location
 from party.messages import Received
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.pushing import (
     HUB,
     T1,
@@ -46,7 +46,7 @@ class Gate:
         self.is_open = threading.Event()
 
     async def __call__(self, message: Received) -> object:
-        await asyncio.to_thread(self.is_open.wait, 30)
+        await asyncio.to_thread(self.is_open.wait, PATIENCE)
         return raw()
 
 
@@ -436,25 +436,30 @@ def test_a_status_that_is_taken_back_before_it_left_is_told_to_nobody(hub, emsp)
     other = hub.join(Stranger(Role.CPO))
     party = other.simulator.party
     settled(emsp)
-    gate = emsp.simulator.says = Gate()
+
+    def told() -> list[str]:
+        came = emsp.received(module="hubclientinfo", method="PUT")
+        return [m.json()["status"] for m in came if m.parts == party]
+
+    methods = emsp.simulator._modules["hubclientinfo", "receiver"]
+    usual, gate = methods["PUT"], Gate()
+
+    async def held(message: Received) -> object:
+        await gate(message)
+        return await usual(message)
+
+    methods["PUT"] = held
+    until(lambda: told()[-1:] == ["CONNECTED"])
     assert onboarding.suspend(party)
-    until(lambda: [m for m in emsp.received(module="hubclientinfo") if m.parts == party])
-    # Told SUSPENDED just now; what comes next waits for the answer.
-    before = len(emsp.simulator.got)
+    until(lambda: told()[-1:] == ["SUSPENDED"])
+    # Told just now; what comes next waits for the answer.
+    before = len(told())
     assert onboarding.resume(party)
     assert onboarding.suspend(party)
     open_gate(emsp, gate)
-    told = [m.json()["status"] for m in emsp.simulator.got[before:] if m.parts == party]
-    assert told in ([], ["SUSPENDED"])
+    assert told()[before:] in ([], ["SUSPENDED"])
     assert onboarding.resume(party)
-    emsp.wait_for(
-        lambda: (
-            [m for m in emsp.received(module="hubclientinfo") if m.parts == party][-1].json()[
-                "status"
-            ]
-            == "CONNECTED"
-        )
-    )
+    until(lambda: told()[-1:] == ["CONNECTED"])
 
 
 def test_nobody_waits_for_a_mark_that_somebody_writes_to_forget_it(hub, emsp, locations):
@@ -465,7 +470,7 @@ def test_nobody_waits_for_a_mark_that_somebody_writes_to_forget_it(hub, emsp, lo
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         assert StaleCopy.objects.select_for_update().filter(receiver=platform).count()
         list(StaleCopy.objects.select_for_update().filter(receiver=platform))
-        assert pool.submit(_and_close, outbox.forget, platform).result(5)[0] == 0
+        assert pool.submit(_and_close, outbox.forget, platform).result(PATIENCE)[0] == 0
     assert outbox.forget(platform)[0] == 1
 
 

@@ -24,6 +24,7 @@ from hub.ocpi.headers import ROUTING, authorization
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
 from hub.openapi.document import document
+from simulators.testing import PATIENCE
 from tests.hub.strangers import Stranger, routing, send, token_of
 from tests.running_hub import new_party
 
@@ -135,7 +136,7 @@ def test_no_answer_is_another_than_the_document_says(hub, cpo, emsp, http, invit
         own = {name: v for name, v in (case.headers or {}).items() if name not in ROUTING}
         case.headers = own | {"Authorization": authorization(token)}
         case.headers |= routing(to, party) if is_routed else {}
-        response = case.call(base_url=hub.url, session=http, timeout=20)
+        response = case.call(base_url=hub.url, session=http, timeout=PATIENCE)
         case.validate_response(response, checks=CHECKS)
 
 
@@ -143,7 +144,7 @@ def test_no_answer_is_another_than_the_document_says(hub, cpo, emsp, http, invit
 def test_whoever_has_no_token_is_refused_as_the_document_says(hub, name):
     method, path = name.split(" ", 1)
     url = hub.url + path.format_map(dict.fromkeys(_names(path), "XX"))
-    response = requests.request(method, url, data=b"{}", timeout=20)
+    response = requests.request(method, url, data=b"{}", timeout=PATIENCE)
     assert response.status_code == 401
     assert "401" in OPERATIONS[name].definition.raw["responses"]
     assert response.json()["status_code"] == 2000

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from hub.pages import Pages
+from simulators.testing import PATIENCE
 from tests.hub.strangers import Reply, ask, send, until
 
 SESSION = {"Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}
@@ -60,7 +61,7 @@ class Asking:
 
     def ended(self) -> list[int]:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE)
         return sorted(answer.status for answer in self.answers)
 
 
@@ -76,15 +77,20 @@ def test_livez_says_that_the_process_lives(hub, method):
 def test_livez_needs_no_thread_and_no_database_and_health_no_table(hub, cpo, emsp):
     """All of Django's threads wait for the database; no platform alone can take them all."""
     asking = Asking()
+    threads = [
+        threading.Thread(target=ask, args=(hub, party, "GET", "hubclientinfo"))
+        for party in (cpo, emsp) * settings.DJANGO_THREADS
+    ]
     with locked("hub_party"):
-        for _ in range(settings.DJANGO_THREADS):
-            for party in (cpo, emsp):
-                threading.Thread(target=ask, args=(hub, party, "GET", "hubclientinfo")).start()
+        for thread in threads:
+            thread.start()
         until(lambda: waiting() >= settings.DJANGO_THREADS)
         for _ in range(20):
             assert send(hub, "GET", "/livez").status == 200
         asking.start(15, hub, "GET", "/health")
         assert asking.ended() == [200] * 15
+    for thread in threads:
+        thread.join(PATIENCE)
 
 
 def test_health_is_told_to_any_name_and_method(hub):
@@ -131,7 +137,7 @@ def test_bodies_that_dribble_take_their_address_alone(hub):
     head = b"POST /admin/login/ HTTP/1.1\r\nHost: hub\r\nContent-Length: 100\r\n\r\na"
     with ExitStack() as stack:
         for _ in range(Pages.MOST_OF_AN_ADDRESS):
-            made = socket.create_connection((address.hostname, address.port), timeout=20)
+            made = socket.create_connection((address.hostname, address.port), timeout=PATIENCE)
             stack.enter_context(made).sendall(head)
         until(lambda: send(hub, "GET", "/admin/login/").status == 503)
         for path in ("/livez", "/health", "/ocpi/openapi.json"):

@@ -8,6 +8,7 @@ import requests
 from hub.models import DirectoryReader, Party, Platform, TokenForm
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
+from simulators.testing import PATIENCE
 from tests.hub.newcomer import (
     CREDENTIALS,
     Newcomer,
@@ -227,7 +228,7 @@ def test_a_second_web_process_knows_every_change_when_it_has_been_answered(hub):
 
         def status(token, path="/ocpi/2.2.1/hubclientinfo"):
             headers = {"Authorization": authorization(token)} | routing(newcomer.party)
-            return requests.get(f"{url}{path}", headers=headers, timeout=20)
+            return requests.get(f"{url}{path}", headers=headers, timeout=PATIENCE)
 
         assert status(newcomer.token_a, "/ocpi/versions").status_code == 200
         for _ in range(3):

@@ -19,7 +19,7 @@ def _probe(versions_url: str, total_bytes: int = 1000) -> Probe:
         Target(versions_url, "Token x", (PARTY,)),
         PARTY,
         HubAsker(HUB, platform, ConformanceCheck()),
-        seconds=2,
+        seconds=60,
         total_bytes=total_bytes,
     )
 

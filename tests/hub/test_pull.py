@@ -21,6 +21,7 @@ from locations.models import Location
 from simulators.testing import Running
 from tests.hub.lists import Lists, location, page_of, token
 from tests.hub.pulling import five, kept, row_of, run, told
+from tests.hub.pushing import settled
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.running_hub import new_party
 from tokens.models import Token
@@ -84,6 +85,7 @@ def test_later_only_what_changed_is_asked_for_and_is_told_like_a_push(hub, sourc
     assert message.to_party == listener.simulator.party
     run(source)
     assert lists.asked[-1].query["date_from"] == "2026-01-31T23:50:00Z"
+    settled(listener)
     assert len(told(listener, source)) == 1
 
 
@@ -352,8 +354,7 @@ def test_a_party_that_never_answers_well_is_given_up_after_some_times(hub, sourc
     assert (row.state, row.is_requested, len(lists.asked)) == (PullState.FAILED, False, 5)
 
 
-def test_a_silent_party_holds_nobody_up_and_is_not_asked_while_it_is_away(hub, source, settings):
-    settings.FORWARD_TIMEOUT = 1.0
+def test_a_silent_party_holds_nobody_up_and_is_not_asked_while_it_is_away(hub, source):
     Lists(source.simulator, locations=five(source))
     dead = hub.join(Stranger(Role.CPO, listens=False))
     (row,) = pull.request(dead.simulator.party, ["locations"])
@@ -396,4 +397,5 @@ def test_a_page_is_kept_while_the_outbox_takes_nothing_and_told_by_the_clock(
     no_deliveries()
     telling.advance()
     until(lambda: told(listener, source))
+    settled(listener)
     assert len(told(listener, source)) == 1

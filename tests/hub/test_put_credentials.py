@@ -9,6 +9,7 @@ from hub import onboarding
 from hub.models import Party, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
+from simulators.testing import PATIENCE
 from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import CUSTOM, SENDER, Stranger, ask, routing, send, until
 from tests.running_hub import new_party
@@ -175,6 +176,6 @@ def test_two_puts_at_the_same_moment_leave_one_token_that_works(hub, registered)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert not registered.opens(old)
     assert until(lambda: registered.put().code in {1000, 2000})

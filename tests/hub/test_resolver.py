@@ -12,6 +12,7 @@ from hub import outbound
 from hub import resolver as resolver_module
 from hub.outbound import NotArrived
 from hub.resolver import Resolver, ask_system
+from simulators.testing import PATIENCE
 
 FOUND = "192.0.2.7"
 
@@ -32,7 +33,7 @@ class Names:
             self.threads[threading.current_thread().name] += 1
             self._asked.notify_all()
         if host.endswith("hang.invalid"):
-            assert self._may_answer.wait(20)
+            assert self._may_answer.wait(PATIENCE)
         if host.endswith("invalid"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [FOUND]
@@ -40,7 +41,7 @@ class Names:
     def wait_for(self, number: int) -> None:
         """Until so many look-ups have begun."""
         with self._asked:
-            assert self._asked.wait_for(lambda: len(self.asked) >= number, 10)
+            assert self._asked.wait_for(lambda: len(self.asked) >= number, PATIENCE)
 
     def answer(self) -> None:
         """What hangs is answered from now on."""
@@ -56,7 +57,7 @@ def names():
 
 @pytest.fixture
 def resolver(names, settings):
-    settings.NAMES_PER_PLATFORM = 4
+    settings.NAMES_PER_PLATFORM, settings.CONNECT_TIMEOUT = 4, PATIENCE
     return Resolver(names.look_up)
 
 
@@ -148,6 +149,7 @@ def test_an_address_needs_no_look_up_and_no_thread(names, resolver, host, found)
 
 
 def test_a_failure_is_remembered_for_seconds(names, resolver, monkeypatch):
+    monkeypatch.setattr(resolver_module, "REMEMBERED_SECONDS", 1000.0)
     for _ in range(3):
         with pytest.raises(socket.gaierror):
             asyncio.run(resolver.find("nobody.invalid", 1))

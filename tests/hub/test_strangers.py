@@ -4,13 +4,13 @@ import base64
 import http.client
 import logging
 from ipaddress import ip_network
+from itertools import count
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.db.models import Sum
-from django.utils import timezone
 
 from hub.directory import Directory, PlatformEntry, Presented
 from hub.ocpi.headers import authorization
@@ -21,19 +21,21 @@ from hub.record.note import Kind
 from hub.record.recorder import Recorder
 from hub.record.strangers import Stranger
 from hub.secret_box import token_hash
+from simulators.testing import PATIENCE
 from tests.hub.recording import empty, recorded
 from tests.hub.strangers import IDS, Reply, ask, echoes, send, token_of, until
 from tests.running_hub import changed_setting
 
 LIST = "/ocpi/2.2.1/sender/tokens"
 WRONG = "nobody's token"
+MINUTE = 1_790_000_040
+_numbers = count(1)
 
 
 @pytest.fixture
 def from_address(hub):
     """Sends as if through a proxy from an address that no other test has."""
-    address = f"198.51.100.{(uuid4().int % 250) + 1}"
-    Message.objects.filter(address=address).delete()
+    address = f"198.51.100.{next(_numbers)}"
 
     def from_it(method: str, path: str, token: str = "", **headers: str) -> Reply:
         return send(hub, method, path, token, headers={"X-Forwarded-For": address, **headers})
@@ -94,6 +96,7 @@ def test_it_is_found_by_the_ids_of_its_first_request(from_address):
 
 def test_what_carries_a_known_token_is_recorded_as_ever(hub, cpo, emsp):
     """Whatever else is wrong with it."""
+    recorded()
     before = Message.objects.filter(kind=Kind.STRANGER).aggregate(n=Sum("times"))["n"]
     correlation_id = f"c-{uuid4()}"
     ids = {"X-Correlation-ID": correlation_id}
@@ -119,8 +122,7 @@ def test_an_address_that_a_stranger_writes_itself_is_not_believed(hub):
 
 
 def stranger(address: str, times: int = 1, reason: str = "why") -> Stranger:
-    minute = int(timezone.now().timestamp()) // 60 * 60
-    return Stranger(minute, address, "GET", "…", "r", "c", 401, 2000, [reason], times)
+    return Stranger(MINUTE, address, "GET", "…", "r", "c", 401, 2000, [reason], times)
 
 
 @pytest.mark.django_db
@@ -157,7 +159,7 @@ def test_while_valkey_is_away_strangers_cost_a_bounded_memory_and_are_counted():
 
 def twice(hub, method: str, path: str, headers: list[tuple[str, str]]) -> Reply:
     """One request whose header fields may have the same name."""
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=PATIENCE)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in headers:

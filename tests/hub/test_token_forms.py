@@ -18,7 +18,7 @@ from hub.pulls import Pull
 from hub.record.drain import drain
 from hub.record.models import Tally
 from hub.record.recorder import recorder
-from simulators.testing import Running
+from simulators.testing import PATIENCE, Running
 from tests.hub.lists import Lists, location
 from tests.hub.newcomer import CREDENTIALS, Newcomer, at_once, platform_of
 from tests.hub.recording import recorded
@@ -60,7 +60,7 @@ def row(running) -> Platform:
 def forget(running, **changes) -> None:
     values = {"token_form": BASE64, "fixed_token_form": "", "other_form_not_before": None}
     Platform.objects.filter(pk=row(running).pk).update(**(values | changes))
-    wait_until_confirmed()
+    assert wait_until_confirmed()
 
 
 def only(form: str, running, status: int = 401, body: bytes = REFUSED) -> None:
@@ -279,7 +279,7 @@ def test_a_403_about_the_message_is_passed_on_and_changes_nothing(hub, sender, r
         assert (answer.status, answer.body) == (403, REFUSED)
     assert forms(receiver) == [BASE64, PLAIN, BASE64]
     assert row(receiver).token_form == BASE64
-    assert pause(receiver) > 3500 if other.status == 401 else 50 < pause(receiver) <= 60
+    assert pause(receiver) > 3500 if other.status == 401 else 0 < pause(receiver) <= 60
 
 
 def test_an_answer_that_says_nothing_of_the_token_is_passed_on_but_not_remembered(
@@ -290,7 +290,7 @@ def test_an_answer_that_says_nothing_of_the_token_is_passed_on_but_not_remembere
     receiver.simulator.says = lambda m: raw(said) if m.connection else raw(REFUSED, 401)
     assert ask(hub, sender, "PUT", f"{PATH}/1", to=receiver, body=b"{}").said == (200, 2003)
     assert row(receiver).token_form == BASE64
-    assert 50 < pause(receiver) <= 60
+    assert 0 < pause(receiver) <= 60
 
 
 def test_no_answer_in_the_other_form_is_the_answer(hub, sender, receiver):
@@ -299,15 +299,15 @@ def test_no_answer_in_the_other_form_is_the_answer(hub, sender, receiver):
     async def says(message):
         if message.connection is None:
             return raw(REFUSED, 401)
-        await asyncio.sleep(1)
+        await asyncio.sleep(PATIENCE)
         return raw()
 
     receiver.simulator.says = says
-    with changed_setting("FORWARD_TIMEOUT", 0.3):
+    with changed_setting("FORWARD_TIMEOUT", 1.5):
         answer = ask(hub, sender, "PUT", f"{PATH}/1", to=receiver, body=b"{}")
     assert answer.said == (200, 4002)
     assert row(receiver).token_form == BASE64
-    assert 50 < pause(receiver) <= 60
+    assert 0 < pause(receiver) <= 60
 
 
 def test_the_operators_form_is_never_tried_otherwise(hub, sender, receiver):

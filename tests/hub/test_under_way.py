@@ -11,6 +11,7 @@ import pytest
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import TooManyRequests
 from hub.under_way import SMALL, UnderWay
+from simulators.testing import PATIENCE
 from tests.hub.flood import Flood, NotRead, locked, request_of
 from tests.hub.pushing import HUB, location_of
 from tests.hub.strangers import CUSTOM, Stranger, ask, raw, until
@@ -66,8 +67,8 @@ def test_what_does_not_fit_waits_then_gets_429_and_nobody_else_does(
 
 def test_forty_answers_at_once_come_one_after_the_other(hub, emsp, greedy, room_for_two):
     emsp.simulator.says = lambda _message: raw(long_answer(2_000_000))
-    flood = Flood(hub, [request_of(hub, greedy, "GET", LIST, to=emsp)] * 40)
-    with changed_setting("WAITING_SECONDS", 30):
+    with changed_setting("WAITING_SECONDS", PATIENCE):
+        flood = Flood(hub, [request_of(hub, greedy, "GET", LIST, to=emsp)] * 40)
         assert Counter((one.status, len(one.body)) for one in flood.all()) == {(200, 2_000_000): 40}
 
 
@@ -78,7 +79,7 @@ def test_who_does_not_read_is_let_go_and_who_reads_is_not(hub, emsp, greedy, cap
         caller.began()
         until(lambda: "does not read its answer" in caplog.text)
         assert not caller.read().endswith(b'"]}')
-    with changed_setting("WRITE_TIMEOUT", 1.5), NotRead(hub, get) as caller:
+    with changed_setting("WRITE_TIMEOUT", PATIENCE), NotRead(hub, get) as caller:
         caller.began()
         assert caller.read().endswith(b'"]}')
 

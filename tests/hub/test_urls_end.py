@@ -66,7 +66,7 @@ def test_the_url_of_a_command_that_never_arrived_ends_and_of_a_silent_one_lives(
         return raw()
 
     cpo.simulator.says = hangs
-    with changed_setting("FORWARD_TIMEOUT", 0.2):
+    with changed_setting("FORWARD_TIMEOUT", 1.0):
         assert _posted(hub, emsp, cpo, "silent").code == 4002
     assert _lives(emsp, "silent")
     with changed_setting("FORWARDS_PER_RECEIVER", 0):

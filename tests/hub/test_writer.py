@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from hub.wakeups import connection_parameters
-from hub.writer import MOST_OF_A_BATCH, Row, Statement, Writer
+from hub.writer import LOCK_TIMEOUT, MOST_OF_A_BATCH, Row, Statement, Writer
+from simulators.testing import PATIENCE
 
 PUT = Statement(
     "put",
@@ -29,8 +30,9 @@ ADD_ALONE = Statement(
     may_wait=True,
 )
 SHOW = Statement("show", "SELECT said FROM written WHERE id = %(id)s::text")
+LIMIT = Statement("lock_limit", "SELECT current_setting(%(name)s::text)")
 SLOW = Statement("slow", "SELECT pg_sleep(%(seconds)s::float8)::text")
-STATEMENTS = (PUT, WAIT, ADD, ADD_ALONE, SHOW, SLOW)
+STATEMENTS = (PUT, WAIT, ADD, ADD_ALONE, SHOW, LIMIT, SLOW)
 Asked = list[Row] | None
 
 
@@ -54,7 +56,7 @@ def with_writer(work: Callable[[Writer], Awaitable[object]], connections: int = 
     async def run() -> None:
         writer = Writer(STATEMENTS, connections)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await until_connected(writer)
                 await work(writer)
         finally:
@@ -70,7 +72,10 @@ async def until_connected(writer: Writer) -> None:
 
 async def until_asleep() -> None:
     """One of ours has begun, and lasts."""
-    asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    asleep = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    )
     with other_connection() as other:
         while other.execute(asleep).fetchall() == [(0,)]:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
@@ -121,6 +126,7 @@ def test_one_that_fails_takes_none_with_it(bad, caplog):
         asked += [writer.run(*bad), *(put(writer, n) for n in (3, 4))]
         first, second, failed, third, fourth = await asyncio.gather(*asked)
         assert failed is None
+        assert await writer.run(LIMIT, {"name": "lock_timeout"}) == [(LOCK_TIMEOUT.encode(),)]
         assert all((first, second, third, fourth))
         assert await writer.run(SHOW, {"id": "4"}) == [(b"\x004",)]
 

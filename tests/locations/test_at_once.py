@@ -11,6 +11,7 @@ from hub.models import Party, StaleCopy
 from hub.stale_copies import PART_OF
 from hub.wakeups import connection_parameters
 from locations.models import Location
+from simulators.testing import PATIENCE
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread
 from tests.hub.pushing import T1, T2, T3, connector_of, evse_of, location_of
 
@@ -154,7 +155,7 @@ def test_patches_at_once_of_one_location_lose_nothing(owner, emsp):
     start = threading.Barrier(8)
 
     def send(number: int) -> int:
-        start.wait(10)
+        start.wait(PATIENCE)
         body = {f"x_{number}": number, "last_updated": T3}
         return owner.patch("MANY", "1", body=body, to=emsp).code
 

@@ -11,6 +11,7 @@ from django.db import connection
 from hub.ocpi.party import PartyId
 from hub.store import Kept, Pushed
 from locations.models import Location
+from simulators.testing import PATIENCE
 from tests.hub.pushing import T1, T2, evse_of, location_of
 from tests.hub.strangers import until
 
@@ -27,10 +28,10 @@ def at_once() -> Iterator:
             barrier = Barrier(len(calls))
 
             def one(call):
-                barrier.wait(10)
+                barrier.wait(PATIENCE)
                 return call()
 
-            return [found.result(30) for found in [pool.submit(one, call) for call in calls]]
+            return [found.result(PATIENCE) for found in [pool.submit(one, call) for call in calls]]
 
         yield run
 

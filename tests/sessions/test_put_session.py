@@ -11,6 +11,7 @@ import pytest
 from hub.ocpi.errors import InvalidParameters
 from party.messages import Received, Reply
 from sessions.models import Session
+from simulators.testing import PATIENCE
 from tests.scripted import Exactly, code
 
 PERIOD = {"start_date_time": "2026-03-01T10:00:00Z", "dimensions": [{"type": "TIME", "volume": 1}]}
@@ -88,10 +89,10 @@ def test_a_session_is_kept_before_the_cpo_has_its_answer_and_accepted_when_the_e
     cast.emsp.answers("PUT-4", hesitate)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(cast.cpo.put_session, "PUT-4", cast.emsp)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         was_kept = is_kept("PUT-4")
         may_answer.set()
-        answer.result(10)
+        answer.result(PATIENCE)
     assert not was_kept
     assert is_kept("PUT-4")
 
@@ -216,7 +217,7 @@ def test_first_puts_at_the_same_moment_make_one_session_and_the_newest_wins(cast
     begin = threading.Barrier(6)
 
     def put(second: int) -> int:
-        begin.wait(10)
+        begin.wait(PATIENCE)
         moment = f"2026-03-01T10:00:0{second}Z"
         return code(cast.cpo.put_session("PUT-18", cast.emsp, kwh=second, last_updated=moment))
 
