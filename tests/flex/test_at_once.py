@@ -138,7 +138,8 @@ def given(session_id: str) -> list[Any]:
     """The FSP of a Session, and what the hub owes it: all but times, numbers, and whose turn."""
     session = Session.objects.named(session_id).get()
     found: list[Any] = [*FspAssignment.objects.filter(session=session).values()]
-    found += Delivery.objects.filter(ordering_key__startswith=f"session:{session.pk} ").values()
+    owed = Delivery.objects.filter(ordering_key__startswith=f"session:{session.pk} ")
+    found += owed.order_by("pk").values()
     mine = {"id", "session_id", "started_at", "created_at", "ended_at", "state", "outcome"}
     mine |= {"attempts", "correlation_id"}
     told = [{name: value for name, value in row.items() if name not in mine} for row in found]

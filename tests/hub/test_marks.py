@@ -441,7 +441,7 @@ def test_a_status_that_is_taken_back_before_it_left_is_told_to_nobody(hub, emsp)
         came = emsp.received(module="hubclientinfo", method="PUT")
         return [m.json()["status"] for m in came if m.parts == party]
 
-    methods = emsp.simulator._modules["hubclientinfo", "receiver"]
+    methods = emsp.simulator.modules["hubclientinfo", "receiver"]
     usual, gate = methods["PUT"], Gate()
 
     async def held(message: Received) -> object:
