@@ -91,6 +91,7 @@ class Carrier:
         try:
             async with await _connection() as self._database, await _connection() as listening:
                 await listening.execute(f"LISTEN {CHANNEL}")
+                await self._django.run(holder.current)
                 async with asyncio.TaskGroup() as group:
                     hearing = group.create_task(self._hear(listening))
                     renewing = group.create_task(self._renew_leases())
