@@ -230,9 +230,7 @@ class Teller(FaultyPlatform):
             link = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
             if not link:
                 return found
-            answer = await self.send(
-                "GET", link, connection=self.hub, routing=(hub, CPO), switches=self.faults.general
-            )
+            answer = await self.send("GET", link, connection=self.hub, routing=(hub, CPO))
 
 
 def _cdr(site: Site, cdr_id: str, emsp: PartyId) -> dict[str, Any]:
