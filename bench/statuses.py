@@ -148,7 +148,7 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Figure], di
             checkout = options.against.resolve()
             former = stack.enter_context(hub_of(checkout, folder / "former", options.platforms))
         for _ in range(options.rounds):
-            hub.measure(10)
+            hub.measure(50)
             if former is not None:
                 former.measure(2)
         everybody = None if options.single else hub.all_at_once()

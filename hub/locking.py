@@ -63,15 +63,16 @@ def taking_long() -> Iterator[None]:
 def lock_platform(platform_id: int) -> tuple[Platform, list[Party]] | None:
     """Lock a platform with its health and its parties; None when it is gone."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO hub_platformhealth (platform_id, last_heard_at, problem) "
-            "SELECT id, statement_timestamp(), '' FROM hub_platform WHERE id = %s "
-            "ON CONFLICT DO NOTHING",
-            [platform_id],
-        )
-        cursor.execute(
-            "SELECT FROM hub_platformhealth WHERE platform_id = %s FOR UPDATE", [platform_id]
-        )
+        lock = "SELECT FROM hub_platformhealth WHERE platform_id = %s FOR UPDATE"
+        cursor.execute(lock, [platform_id])
+        if not cursor.rowcount:
+            cursor.execute(
+                "INSERT INTO hub_platformhealth (platform_id, last_heard_at, problem) "
+                "SELECT id, statement_timestamp(), '' FROM hub_platform WHERE id = %s "
+                "ON CONFLICT DO NOTHING",
+                [platform_id],
+            )
+            cursor.execute(lock, [platform_id])
     platform = Platform.objects.select_for_update().filter(pk=platform_id).first()
     if platform is None:
         return None

@@ -14,6 +14,8 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.parties import Admission as Admission
 from hub.parties import Party as Party
+from hub.party_news import NewsPosition as NewsPosition
+from hub.party_news import PartyNews as PartyNews
 from hub.pulls import Pull as Pull
 from hub.pulls import PullRule as PullRule
 from hub.pulls import Untold as Untold

@@ -10,7 +10,15 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from hub import admission, handshake_turns, locking, outbox, party_status, secret_box
+from hub import (
+    admission,
+    handshake_turns,
+    locking,
+    outbox,
+    party_news,
+    party_status,
+    secret_box,
+)
 from hub.admission import hub_identity as hub_identity
 from hub.directory import load
 from hub.handshake import Offer
@@ -26,7 +34,7 @@ from hub.models import (
 )
 from hub.ocpi.authorization import IF_LOST, REPLACED
 from hub.ocpi.configuration import Credentials, CredentialsRole
-from hub.ocpi.datatypes import ConnectionStatus, Role
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import MethodNotAllowed, NotAuthenticated
 from hub.ocpi.party import PartyId
 from hub.ocpi.strange_credentials import Read
@@ -178,24 +186,28 @@ def _settle(
     parties: Iterable[Party], *, is_registered: bool, is_away: bool, is_news: bool = False
 ) -> None:
     """Save with the status that is due, and tell the others if it has changed or is new."""
-    changed, before = [], {}
+    changed, came = [], []
     for party in parties:
         status = party.due_status(is_registered=is_registered, is_away=is_away)
         if is_news or party.pk is None or status != party.status:
-            if party.pk is not None and not is_news:
-                before[party.pk] = party.status
+            if status == ConnectionStatus.CONNECTED != party.status:
+                came.append(party)
             party.status, party.last_updated = status, timezone.now()
             changed.append(party)
         party.save()
-    party_status.push(changed, before)
-    party_status.came(one for one in changed if one.status == ConnectionStatus.CONNECTED)
+    party_status.push(changed, is_news=is_news)
+    party_status.came(came)
+    for platform_id in {party.platform_id for party in came}:
+        here = Party.objects.filter(platform=platform_id, status=ConnectionStatus.CONNECTED)
+        if not here.exclude(pk__in=[party.pk for party in came]).exists():
+            party_news.begin(platform_id)
 
 
 def _remove(parties: list[Party]) -> None:
     """Their rows go. Who was told of them is told that they are SUSPENDED: there is no "gone"."""
     for party in parties:
         party.status, party.last_updated = ConnectionStatus.SUSPENDED, timezone.now()
-    party_status.push(parties, gone=True)
+    party_status.push(parties)
     for platform_id, identity in {(party.platform_id, party.identity) for party in parties}:
         _drop_deliveries(platform_id, identity, "the receiver has left this platform")
     Party.objects.filter(pk__in=[party.pk for party in parties]).delete()
@@ -245,7 +257,7 @@ def register(
     unregistered one; InvalidParameters (2001) when its parties cannot be. Then nothing changes.
     """
     _one_at_a_time()
-    platform, _ = _locked(platform_id)
+    platform, parties = _locked(platform_id)
     check_presented(platform, presented)
     if platform.is_registered == is_new:
         raise not_allowed(is_registered=platform.is_registered)
@@ -261,6 +273,7 @@ def register(
     token = token or token_urlsafe(32)
     platform.remarks = "\n".join(remarks)
     party_status.heard(platform_id)
+    party_status.told_on(platform, parties)
     _take_tokens(platform, credentials, offer, form, token)
     _take_parties(platform, credentials.roles, verdicts)
     return Registered(token, remarks)
@@ -300,6 +313,9 @@ def _take_tokens(
     platform.versions_url = credentials.url
     platform.registered_at = platform.registered_at or timezone.now()
     platform.save()
+    of_parties = {"identifier": party_status.MODULE, "role": InterfaceRole.RECEIVER}
+    if not Endpoint.objects.filter(platform=platform, **of_parties).exists():
+        party_news.begin(platform.pk)
     Endpoint.objects.filter(platform=platform).delete()
     Endpoint.objects.bulk_create(
         Endpoint(platform=platform, identifier=identifier, role=role, url=url)
@@ -398,9 +414,6 @@ def suspend(identity: PartyId) -> bool:
     _settle(parties, is_registered=True, is_away=False)
     platform_id = parties[0].platform_id
     _drop_deliveries(platform_id, identity, "the receiver is SUSPENDED")
-    if not Party.objects.filter(platform=platform_id, status__in=party_status.OPEN).exists():
-        # Not about a single object: who is here.
-        _drop(platform_id, Delivery.objects.none(), "", "the receiver is SUSPENDED")
     return True
 
 

@@ -1,7 +1,8 @@
 """The outbox: what the hub owes, written in the transaction of the change that causes it.
 
-Of Locations, Tariffs, Tokens and ClientInfo it owes the state: a mark (`StaleCopy`) says that a
-receiver's copy may be older than the hub's. All else are messages (`Delivery`), in their order.
+Of Locations, Tariffs and Tokens it owes the state: a mark (`StaleCopy`) says that a receiver's copy
+may be older than the hub's. Of parties it knows how far each receiver has been told
+(hub/party_news.py). All else are messages (`Delivery`), in their order.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -44,7 +45,6 @@ class Change:
     part: str = ""
     patch: bytes | None = None
     is_deleted: bool = False
-    held: str = ""
     priority: int = USUAL
     # When it came, where that was not now.
     first_at: datetime | None = None
@@ -57,7 +57,7 @@ _OF_A_CHANGE: Final = [one.name for one in fields(Change) if one.name != "first_
 _INTO: Final = """
     INSERT INTO hub_stalecopy AS old (
         receiver_id, party, module, owner, object_id, spelling, correlation_id, variant, part,
-        patch, is_deleted, held, priority, raised, merged, first_at, state, outcome)
+        patch, is_deleted, priority, raised, merged, first_at, state, outcome)
 """
 _OR_RAISE: Final = f"""
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
@@ -69,20 +69,19 @@ _OR_RAISE: Final = f"""
         merged = CASE WHEN old.state = 'WAITING' THEN (old.correlation_id || old.merged)
                  [1:{MERGED_AT_MOST}] ELSE '{{}}' END,
         first_at = CASE WHEN old.state = 'WAITING' THEN least(old.first_at, excluded.first_at)
-                   ELSE excluded.first_at END,
-        held = CASE WHEN old.state = 'WAITING' THEN old.held ELSE '' END
+                   ELSE excluded.first_at END
 """  # noqa: S608 - a number of ours
 MARK: Final = f"""
     {_INTO}
     SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
            change.spelling, change.correlation_id, change.variant, change.part, change.patch,
-           change.is_deleted, change.held, change.priority, 1, '{{}}',
+           change.is_deleted, change.priority, 1, '{{}}',
            coalesce(change.first_at, now()), 'WAITING', ''
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                %s::bytea[], %s::boolean[], %s::text[], %s::int[], %s::timestamptz[])
+                %s::bytea[], %s::boolean[], %s::int[], %s::timestamptz[])
          WITH ORDINALITY AS change (
              module, owner, object_id, spelling, correlation_id, variant, part, patch, is_deleted,
-             held, priority, first_at, number)
+             priority, first_at, number)
     JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
          AS receiver (platform, party, number) USING (number)
     ORDER BY 1, 2, 3, 4, 5, variant, part
@@ -136,7 +135,7 @@ def and_marked(kept: str) -> str:
             SELECT receiver.platform, receiver.party, %(module)s::text, %(owner)s::text,
                    %(object_id)s::text, %(spelling)s::text, %(correlation_id)s::text,
                    %(variant)s::text, %(part)s::text, %(patch)s::bytea, %(is_deleted)s::boolean,
-                   %(held)s::text, %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
+                   %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
             FROM kept, unnest(%(platforms)s::bigint[], %(parties)s::text[])
                  AS receiver (platform, party)
             ORDER BY 1, 2
@@ -228,7 +227,7 @@ _AGAIN: Final = """
         ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE
     )
     UPDATE hub_stalecopy AS copy
-    SET state = 'WAITING', raised = raised + 1, patch = NULL, held = '', merged = '{}',
+    SET state = 'WAITING', raised = raised + 1, patch = NULL, merged = '{}',
         outcome = '', first_at = now()
     FROM same WHERE copy.id = same.id RETURNING copy.id
 """

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from hub import statements
+from hub import party_news, statements
 
 # Beyond these a number is told as "10,000+".
 MOST_COUNTED: Final = 10_000
@@ -21,6 +21,8 @@ MOST_LANES: Final = 200
 # The oldest of a lane is among its first rows, except one that was refused before.
 _FIRST: Final = 3
 _LAST: Final = 2**62
+
+_PARTIES: Final = "hubclientinfo"
 
 # Whatever the planner was last told of the number of rows.
 _BY_INDEX: Final = (
@@ -153,6 +155,10 @@ def lanes(receiver_id: int | None = None) -> list[Lane]:
 
         for lane, since, number, _ in rows(_COPIES):
             lane.oldest, lane.objects = since, number
+        for receiver, number, since in party_news.owed(receiver_id):
+            lane = found.setdefault((receiver, _PARTIES), Lane(receiver, _PARTIES))
+            lane.oldest = since if lane.oldest is None else min(since, lane.oldest)
+            lane.objects += number
         for lane, since, number, _ in rows(_MESSAGES):
             lane.oldest = since if lane.oldest is None else min(since, lane.oldest)
             lane.messages = number
@@ -173,7 +179,10 @@ def oldest() -> dict[int, datetime]:
     """Since when the first object waits for each receiver."""
     with transaction.atomic():
         statements.run(_BY_INDEX)
-        return dict(statements.run(_OLDEST, {"first": 0, "last": _LAST, "lanes": _LAST}))
+        found = dict(statements.run(_OLDEST, {"first": 0, "last": _LAST, "lanes": _LAST}))
+    for receiver, _, first in party_news.owed():
+        found[receiver] = min(first, found.get(receiver, first))
+    return found
 
 
 # The index alone, without a look at the rows.
@@ -196,6 +205,8 @@ def by_receiver() -> list[tuple[int, int, datetime]]:
     """How many objects and messages wait for each receiver, and since when the first one."""
     numbers = dict(statements.run(_NUMBER_OF))
     since = oldest()
+    for receiver, n, _ in party_news.owed():
+        numbers[receiver] = numbers.get(receiver, 0) + n
     for receiver, n, first in statements.run(_MESSAGES_OF):
         numbers[receiver] = numbers.get(receiver, 0) + n
         since[receiver] = min(first, since.get(receiver, first))
@@ -218,7 +229,8 @@ def given_up_by_receiver() -> list[tuple[Any, ...]]:
 
 def waiting(most: int = MOST_COUNTED) -> int:
     """How many objects wait; one more than the most where it is more than that."""
-    return _capped("WAITING", most)
+    parties = sum(number for _, number, _ in party_news.owed())
+    return min(_capped("WAITING", most) + parties, most + 1)
 
 
 def refused(most: int = MOST_COUNTED) -> int:

@@ -2,31 +2,26 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 
-from django.db import models, transaction
-from django.db.models import Value
-from django.db.models.functions import Least, Now
+from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import locking, outbox, statements
+from hub import locking, outbox, party_news, statements
 from hub.directory import Directory, PlatformEntry
-from hub.models import Delivery, DeliveryState, Party, PlatformHealth, Replay
-from hub.ocpi import headers
+from hub.models import Delivery, DeliveryState, Party, Platform, PlatformHealth, Replay
 from hub.ocpi.configuration import ClientInfo
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.party import PartyId
-from hub.outbox import Change
+from hub.party_news import News
 from hub.record import counters
 from hub.replays import under_way_since
 
 logger = logging.getLogger(__name__)
 MODULE = "hubclientinfo"
-_MOMENT = models.DateTimeField()
-# By so much the clocks of hosts may differ, which say when a party has changed.
-_CLOCKS = timedelta(minutes=1)
 # Of a party that is here: its platform may know of the others.
 OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 
@@ -36,6 +31,7 @@ OPEN = (ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
 _FAILED = """
     UPDATE hub_platformhealth
     SET checked_at = statement_timestamp(), problem = %(problem)s, taken_until = NULL,
+        lacks_since = least(lacks_since, %(since)s::timestamptz),
         failures = least(failures + 1, 100),
         next_check_at = least(next_check_at, statement_timestamp()
             + make_interval(secs => least(power(2, least(failures, 6)), 60) * (1 - random() / 4)))
@@ -47,10 +43,10 @@ _HEARD_SINCE = """
 """
 
 
-def heard(platform_id: int) -> None:
+def heard(platform_id: int, **more: None) -> None:
     """It is there: what was wrong is over. Its row is locked (hub/locking.py)."""
     PlatformHealth.objects.filter(pk=platform_id).update(
-        last_heard_at=Now(), problem="", failures=0, next_check_at=None, taken_until=None
+        last_heard_at=Now(), problem="", failures=0, next_check_at=None, taken_until=None, **more
     )
 
 
@@ -72,17 +68,15 @@ def is_away(platform_id: int, problem: str, began: float | None = None) -> bool:
                 failures=0, next_check_at=None, taken_until=None
             )
             return False
-    statements.run(_FAILED, {"platform": platform_id, "problem": problem[:300]})
     changed = _become(found[1], ConnectionStatus.CONNECTED, ConnectionStatus.OFFLINE)
     # Whoever pushes at this moment may still mark it, and one that has just come back and goes
     # again lacks what was not marked for it yet.
     lacking = [under_way_since(), Replay.unmarked_since(platform_id)]
     dropped, oldest = outbox.forget(platform_id)
+    since = None
     if changed or dropped:
-        since = (Value(one, _MOMENT) for one in (oldest, *lacking))
-        PlatformHealth.objects.filter(pk=platform_id).update(
-            lacks_since=Least("lacks_since", *since, Now())
-        )
+        since = min(one for one in (oldest, *lacking) if one is not None)
+    statements.run(_FAILED, {"platform": platform_id, "problem": problem[:300], "since": since})
     failed = Delivery.objects.filter(receiver=platform_id, state=DeliveryState.WAITING).update(
         state=DeliveryState.FAILED,
         outcome=f"the receiver is OFFLINE: {problem}"[:300],
@@ -111,14 +105,28 @@ def is_back(platform_id: int) -> None:
     if (found := locking.lock_platform(platform_id)) is None:
         return
     platform, parties = found
-    heard(platform_id)
+    told_on(platform, parties)
     if not _become(parties, ConnectionStatus.OFFLINE, ConnectionStatus.CONNECTED):
+        heard(platform_id)
         return
     health = PlatformHealth.objects.filter(pk=platform_id)
     since = health.values_list("lacks_since", flat=True).get() if platform.is_replayed_to else None
     came([party for party in parties if party.status == ConnectionStatus.CONNECTED], since)
-    health.update(lacks_since=None)
+    heard(platform_id, lacks_since=None)
     transaction.on_commit(partial(logger.info, "platform %s is CONNECTED again", platform_id))
+
+
+def told_on(platform: Platform, parties: Iterable[Party]) -> None:
+    """Before these, all of a platform, are CONNECTED: of whom it is told from then on.
+
+    Of all that has changed since it went, where the operator wants that; else of what changes from
+    now on. One that is here is told of everything anyway.
+    """
+    lasting = {ConnectionStatus.CONNECTED}
+    if platform.is_replayed_to:
+        lasting.add(ConnectionStatus.OFFLINE)
+    if not any(party.status in lasting for party in parties):
+        party_news.begin(platform.pk)
 
 
 def came(parties: Iterable[Party], since: datetime | None = None) -> None:
@@ -136,74 +144,40 @@ def _become(parties: Iterable[Party], former: ConnectionStatus, status: Connecti
     now = timezone.now()
     for party in changed:
         party.status, party.last_updated = status, now
-    Party.objects.bulk_update(changed, ["status", "last_updated"])
-    push(changed, dict.fromkeys([party.pk for party in changed], former))
+    Party.objects.filter(pk__in=[party.pk for party in changed]).update(
+        status=status, last_updated=now
+    )
+    push(changed, is_news=False)
     return len(changed)
 
 
-def push(
-    parties: Iterable[Party], before: Mapping[int, str] | None = None, *, gone: bool = False
-) -> None:
+def push(parties: Iterable[Party], *, is_news: bool = True) -> None:
     """Owe each party's ClientInfo to every connected platform that has the interface.
 
-    Not of those that wait for the operator. `before` are the statuses that were told until now, by
-    primary key: one that comes back to what it was before it left is told to nobody. `gone`: their
-    rows go; whoever has heard of them is told that they are SUSPENDED.
+    Not of those that wait for the operator. Without `is_news` one that comes back to what it was
+    before it left is told to nobody.
     """
-    parties = [party for party in parties if party.is_agreed]
-    if not parties:
-        return
-    viewers = [
-        outbox.Addressee(platform_id, "")
-        for (platform_id,) in statements.run(
-            """
-            SELECT id FROM hub_platform AS platform
-            WHERE registered_at IS NOT NULL
-              AND EXISTS (SELECT FROM hub_endpoint WHERE platform_id = platform.id
-                          AND identifier = %s AND role = %s)
-              AND EXISTS (SELECT FROM hub_party WHERE platform_id = platform.id AND status = %s)
-            """,
-            [MODULE, InterfaceRole.RECEIVER.value, ConnectionStatus.CONNECTED.value],
-        )
-    ]
-    _owe(parties, viewers, before or {}, gone=gone)
+    agreed = [party for party in parties if party.is_agreed]
+    if agreed:
+        party_news.write(agreed, is_announced=is_news)
+        outbox.wake_at_commit()
 
 
-def push_changed(platform_id: int, since: datetime) -> int:
-    """Owe a platform the ClientInfo of all parties that have changed since then; how many."""
-    changed = Party.objects.filter(last_updated__gte=since - _CLOCKS)
-    return _owe(
-        [party for party in changed if party.is_agreed],
-        [outbox.Addressee(platform_id, "")],
-        {},
-        is_late=True,
-    )
-
-
-def _owe(
-    parties: Sequence[Party],
-    viewers: Sequence[outbox.Addressee],
-    before: Mapping[int, str],
-    *,
-    is_late: bool = False,
-    gone: bool = False,
-) -> int:
-    return outbox.mark_all(
-        [
-            Change(
-                module=MODULE,
-                owner=str(party.identity),
-                object_id=party.role,
-                spelling=f"{party.country_code}/{party.party_id}",
-                correlation_id=headers.new_id(),
-                held=before.get(party.pk, ""),
-                is_deleted=gone,
-                first_at=party.last_updated if is_late else None,
+def viewers(directory: Directory) -> frozenset[int]:
+    """The platforms that are told of changes now."""
+    if MODULE not in directory.memo:
+        directory.memo[MODULE] = frozenset(
+            platform.id
+            for platform in directory.platforms.values()
+            if platform.is_registered
+            and platform.endpoint(MODULE, InterfaceRole.RECEIVER) is not None
+            and any(
+                directory.parties[identity].status == ConnectionStatus.CONNECTED
+                for identity in platform.parties
             )
-            for party in parties
-        ],
-        [[one for one in viewers if one.platform_id != party.platform_id] for party in parties],
-    )
+        )
+    found: frozenset[int] = directory.memo[MODULE]
+    return found
 
 
 def shown(status: str, identity: PartyId, viewer: PlatformEntry, directory: Directory) -> str:
@@ -217,7 +191,7 @@ def shown(status: str, identity: PartyId, viewer: PlatformEntry, directory: Dire
     return status
 
 
-def client_info(party: Party, viewer: PlatformEntry, directory: Directory) -> ClientInfo:
+def client_info(party: Party | News, viewer: PlatformEntry, directory: Directory) -> ClientInfo:
     """A party as one platform is to see it."""
     status = ConnectionStatus(shown(party.status, party.identity, viewer, directory))
     return ClientInfo(

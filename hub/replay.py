@@ -14,7 +14,7 @@ from typing import Any, Final
 from celery import shared_task
 from django.db import transaction
 
-from hub import leaving_out, outbox, party_status, statements
+from hub import leaving_out, outbox, statements
 from hub.broadcasts import addressee
 from hub.directory import Directory, PartyEntry, current_version, holder, is_confirmed
 from hub.kinds import KINDS as KINDS
@@ -86,9 +86,6 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
         logger.warning("%s ends: the party is not CONNECTED", replay)
         replay.delete()
         return False
-    offers = entry.platform.endpoint(party_status.MODULE, InterfaceRole.RECEIVER) is not None
-    if not replay.module and replay.since is not None and offers:
-        party_status.push_changed(entry.platform.id, replay.since)
     for module in _offered(entry):
         if module < replay.module:
             continue

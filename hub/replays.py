@@ -1,10 +1,9 @@
 """Who is to be marked for what changed meanwhile (transport_and_format, Offline behaviour)."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Final
 
-from django.db import models, transaction
-from django.db.models.functions import Now
+from django.db import models
 from django.utils import timezone
 
 from hub import statements
@@ -24,6 +23,18 @@ def under_way_since() -> datetime:
     )
     assert isinstance(oldest, datetime)  # noqa: S101 - narrows for mypy
     return oldest
+
+
+_BEGIN: Final = """
+    INSERT INTO hub_replay AS old (platform_id, country_code, party_id, since, module, after,
+                                   objects_marked, started_at)
+    VALUES (%s, %s, %s, %s, '', 0, 0, statement_timestamp())
+    ON CONFLICT (country_code, party_id) DO UPDATE
+    SET platform_id = excluded.platform_id, version = NULL, horizon = NULL, module = '', after = 0,
+        objects_marked = 0, started_at = excluded.started_at,
+        since = CASE WHEN old.since IS NOT NULL AND excluded.since IS NOT NULL
+                THEN least(old.since, excluded.since) END
+"""
 
 
 class Replay(models.Model):
@@ -64,27 +75,7 @@ class Replay(models.Model):
     @classmethod
     def begin(cls, platform_id: int, identity: PartyId, since: datetime | None = None) -> None:
         """Begin a replay anew, also if one is under way; without `since`, of everything."""
-        named: dict[str, Any] = {
-            "country_code": identity.country_code,
-            "party_id": identity.party_id,
-        }
-        with transaction.atomic():
-            before = cls.objects.select_for_update().filter(**named).first()
-            if before is not None and since is not None:
-                since = None if before.since is None else min(since, before.since)
-            cls.objects.update_or_create(
-                **named,
-                defaults={
-                    "platform_id": platform_id,
-                    "since": since,
-                    "version": None,
-                    "horizon": None,
-                    "module": "",
-                    "after": 0,
-                    "objects_marked": 0,
-                    "started_at": Now(),
-                },
-            )
+        statements.run(_BEGIN, [platform_id, *identity, since])
 
     @classmethod
     def unmarked_since(cls, platform_id: int) -> datetime | None:
@@ -130,7 +121,7 @@ class Deletion(models.Model):
         statements.run(
             """
             INSERT INTO hub_deletion (module, owner, object_id, spelling, told_by, deleted_at)
-            VALUES (%s, %s, %s, %s, %s, clock_timestamp())
+            VALUES (%s, %s, %s, %s, %s, statement_timestamp())
             ON CONFLICT (module, owner, object_id) DO UPDATE
             SET spelling = excluded.spelling, told_by = excluded.told_by,
                 deleted_at = excluded.deleted_at

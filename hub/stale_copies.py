@@ -25,7 +25,9 @@ class StaleCopy(models.Model):
     One row for each receiver and part, however often that changes: `raised` counts the changes, and
     what is told clears only the number that was read before it. The object itself is read when its
     turn comes. `part` is empty for the whole object, else an EVSE's uid, or that and a Connector's
-    id; names are in upper case. Its key is not checked by the database, as that of `Delivery`.
+    id; names are in upper case. Of parties (hubclientinfo) there is a row only where a receiver has
+    refused one, or is to be told of it once more (hub/party_news.py). Its key is not checked by the
+    database, as that of `Delivery`.
     """
 
     receiver = models.ForeignKey(
@@ -49,8 +51,6 @@ class StaleCopy(models.Model):
     # The sender's PATCH, while it is the only change since what the receiver holds.
     patch = models.BinaryField(null=True)
     is_deleted = models.BooleanField(default=False)
-    # Of a party's status: the one that the receiver was told last; empty where that is not known.
-    held = models.CharField(max_length=10, blank=True)
     # 0 goes before 1: Tokens, and what became of an EVSE.
     priority = models.PositiveSmallIntegerField(default=1)
     raised = models.BigIntegerField(default=1)

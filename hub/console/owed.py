@@ -69,7 +69,10 @@ def _row(lane: owed.Lane, platform: Platform | None) -> dict[str, Any]:
         "status": mark_safe(" ".join(map(status_badge, sorted({p.status for p in parties})))),  # noqa: S308 - badges
         "module": lane.module,
         "objects": owed.as_text(lane.objects),
-        "objects_url": _listed(copies, of, state="WAITING", module=lane.module),
+        # Of parties there are no rows for each receiver.
+        "objects_url": reverse("admin:hub_party_changelist")
+        if lane.module == party_status.MODULE
+        else _listed(copies, of, state="WAITING", module=lane.module),
         "messages": owed.as_text(lane.messages),
         "messages_url": _listed(
             "admin:hub_delivery_changelist", of, state__exact="WAITING", module=lane.module

@@ -12,17 +12,16 @@ from urllib.parse import quote, urlencode
 import msgspec
 from django.utils import timezone
 
-from hub import party_status
 from hub.directory import Directory, PlatformEntry
 from hub.drains import rows
 from hub.drains.lanes import Item
 from hub.drains.rows import Database, Key, Mark
 from hub.kinds import KINDS
 from hub.ocpi import heads
-from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbox import PART_OF
-from hub.parties import Party
+from hub.party_news import News
 from hub.receivers import gets_broadcast
 from hub.store import ENDED, EVERYBODY
 from locations.models import Location
@@ -52,6 +51,8 @@ class Call:
     attempts: int = 0
     # The eMSP that did not answer this Session.
     unanswered_by: str = ""
+    # Of ClientInfo: what is told.
+    news: News | None = None
     void: str = ""
 
     @property
@@ -89,8 +90,7 @@ async def read(
         for of, those in (await rows.marks(database, objects)).items()
     }
     found = await _documents(database, {(module, key) for _, module, key in marks})
-    parties = await _parties(database, {key for _, module, key in marks if module == _PARTIES})
-    reading = _Reading(directory, found, parties)
+    reading = _Reading(directory, found)
     calls = []
     for platform_id, module, item in asked:
         if item.key.is_message:
@@ -100,9 +100,6 @@ async def read(
         else:
             waiting = marks.get((platform_id, module, item.key), [])
             calls.append(reading.call(item, platform_id, module, waiting))
-    # What they hold is not known from the first byte on.
-    sent = [call for call in calls if call.module == _PARTIES and not call.void]
-    await rows.forget_held(database, [row_id for call in sent for row_id, _ in call.covers])
     return calls
 
 
@@ -152,9 +149,6 @@ def _closed(ordering_key: str, module: str, message: rows.Message, directory: Di
     return ""
 
 
-_PARTIES: Final = party_status.MODULE
-
-
 async def _documents(
     database: Database, wanted: Iterable[tuple[str, Key]]
 ) -> dict[tuple[str, str, str, str], dict[str, _Stored]]:
@@ -184,31 +178,6 @@ async def _documents(
     return found
 
 
-async def _parties(database: Database, keys: Iterable[Key]) -> dict[tuple[str, str], Party]:
-    """By identity and role."""
-    wanted = [PartyId.parse(owner) for owner in {key.owner for key in keys}]
-    if not wanted:
-        return {}
-    result = await database.execute(
-        "SELECT country_code, party_id, role, status, last_updated, admission FROM hub_party "
-        "WHERE (upper(country_code), upper(party_id)) IN "
-        "(SELECT * FROM unnest(%s::text[], %s::text[]))",
-        [[one.country_code for one in wanted], [one.party_id for one in wanted]],
-    )
-    found = [
-        Party(
-            country_code=row[0],
-            party_id=row[1],
-            role=row[2],
-            status=row[3],
-            last_updated=row[4],
-            admission=row[5],
-        )
-        for row in await result.fetchall()
-    ]
-    return {(str(party.identity), party.role): party for party in found}
-
-
 class _Reading:
     """What was read for some items, and the calls that it makes."""
 
@@ -216,11 +185,9 @@ class _Reading:
         self,
         directory: Directory,
         found: Mapping[tuple[str, str, str, str], Mapping[str, _Stored]],
-        parties: Mapping[tuple[str, str], Party],
     ) -> None:
         self._directory = directory
         self._found = found
-        self._parties = parties
         # Of many receivers the same part of the same document.
         self._parts: dict[tuple[bytes, str], bytes | None] = {}
 
@@ -234,29 +201,8 @@ class _Reading:
         call.covers = [(one.id, one.raised) for one in covered]
         call.is_part = bool(mark.part)
         call.correlation_id, call.merged = mark.correlation_id, _merged(mark, covered)
-        if module == _PARTIES:
-            self._tell_party(call, mark)
-        else:
-            self._tell_object(call, mark, is_alone=len(covered) == 1)
+        self._tell_object(call, mark, is_alone=len(covered) == 1)
         return call
-
-    def _tell_party(self, call: Call, mark: Mark) -> None:
-        key = call.item.key
-        party = self._parties.get((key.owner, key.name))
-        if party is None and mark.is_deleted:
-            party = _gone(mark, key.name)
-        viewer = self._directory.platforms.get(call.platform_id)
-        if party is None or viewer is None or not party.is_agreed or not viewer.is_open:
-            call.void = "there is nobody to tell it, or of"
-            return
-        info = party_status.client_info(party, viewer, self._directory)
-        if mark.held and info.status == party_status.shown(
-            mark.held, party.identity, viewer, self._directory
-        ):
-            call.void = "the receiver holds this status"
-            return
-        call.method, call.path = "PUT", f"{party.country_code}/{party.party_id}"
-        call.body = msgspec.json.encode(info)
 
     def _tell_object(self, call: Call, mark: Mark, *, is_alone: bool) -> None:
         key, module = call.item.key, call.module
@@ -308,18 +254,6 @@ class _Reading:
             location = Location(document=document, last_updated=timezone.now())
             self._parts[key] = location.part(part.split(PART_OF))
         return self._parts[key]
-
-
-def _gone(mark: Mark, role: str) -> Party:
-    """A party whose row is no more: there is no "gone" to tell."""
-    country_code, party_id = mark.spelling.split("/")
-    return Party(
-        country_code=country_code,
-        party_id=party_id,
-        role=role,
-        status=ConnectionStatus.SUSPENDED,
-        last_updated=timezone.now(),
-    )
 
 
 def _smallest(waiting: Sequence[Mark]) -> tuple[Mark, Sequence[Mark]]:

@@ -29,6 +29,7 @@ from hub.drains.calls import Call
 from hub.drains.carrier import Carrier, Outcome, Verdict
 from hub.drains.ends import Ends
 from hub.drains.lanes import Bodies, Item, Lane
+from hub.drains.news import Telling
 from hub.drains.rows import STATES, Fate, Room
 from hub.drains.shard import Shard
 from hub.leases import RENEW_EVERY
@@ -73,7 +74,8 @@ class Drain:
         self._to_read: list[tuple[Lane, Item, bool]] = []
         self._failure: BaseException | None = None
         self._look, self._read = asyncio.Event(), asyncio.Event()
-        self._ends = Ends(shard, self._look.set)
+        self._telling = Telling(shard)
+        self._ends = Ends(shard, self._telling, self._look.set)
         self._timers: dict[Lane, asyncio.TimerHandle] = {}
         # Lanes that wait for others' calls to end.
         self._crowded: dict[Lane, None] = {}
@@ -135,6 +137,7 @@ class Drain:
 
     async def _keep_house(self) -> None:
         await self._look_at_directory()
+        await self._ends.flush()
         for key, lane in list(self._lanes.items()):
             if self._is_away(lane.platform_id):
                 lane.breaker.forget()
@@ -180,6 +183,7 @@ class Drain:
         waiting, version = await self._shard.claim(rooms, room, copies, messages)
         if version > holder.snapshot.version:
             await self._look_at_directory()
+        await self._telling.look(holder.snapshot)
         taken: Counter[Lane] = Counter()
         for row in waiting:
             lane = self._lane(row.platform_id, row.module)
@@ -189,6 +193,22 @@ class Drain:
             asked = rooms.get((lane.platform_id, lane.module), Room(room))
             lane.has_more = count >= asked.rows or asked.priority == outbox.URGENT
             self._pump(lane)
+        for platform_id in list(self._telling.behind()):
+            self._take_news(platform_id, room)
+
+    def _take_news(self, platform_id: int, most: int) -> None:
+        """Let the lane of a receiver have more parties that have changed, if there is room."""
+        known = self._lanes.get((platform_id, party_status.MODULE))
+        room = Room(most) if known is None else known.room(most)[0]
+        if room.priority == outbox.URGENT or not (
+            waiting := self._telling.take(platform_id, room.rows)
+        ):
+            return
+        lane = self._lane(platform_id, party_status.MODULE)
+        for row in waiting:
+            lane.add(row)
+        lane.has_more |= self._telling.is_behind(platform_id)
+        self._pump(lane)
 
     def _lane(self, platform_id: int, module: str) -> Lane:
         lane = self._lanes.get((platform_id, module))
@@ -243,7 +263,7 @@ class Drain:
             taken = {item for _, item, _ in batch}
             self._to_read = [one for one in self._to_read if one[1] not in taken]
             asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
-            calls = await self._shard.read(asked, self._ends.ending, holder.snapshot)
+            calls = await self._telling.read(asked, self._ends.ending, holder.snapshot)
             for (lane, item, is_probe), call in zip(batch, calls, strict=True):
                 if call.void:
                     lane.breaker.unused(is_probe=is_probe)
@@ -427,6 +447,7 @@ class Drain:
 
     def _drop(self, platform_id: int) -> None:
         """A receiver is OFFLINE: what waited for it has ended in the database."""
+        self._telling.forget(platform_id)
         for lane in self._lanes.values():
             if lane.platform_id == platform_id:
                 lane.drop()

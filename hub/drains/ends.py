@@ -7,11 +7,13 @@ from typing import Final
 
 from hub.drains.calls import Call
 from hub.drains.lanes import FEW, Lane
+from hub.drains.news import Telling
 from hub.drains.rows import STATES, End, Fate
 from hub.drains.shard import Shard
 from hub.kinds import KINDS
 from hub.models import DeliveryState
 from hub.outbox import Addressee, Change
+from hub.party_status import MODULE
 from hub.record import counters
 
 # What ended within this time shares a statement.
@@ -23,8 +25,9 @@ LASTING: Final = frozenset({Fate.WITHOUT_PATCH, Fate.AS_A_WHOLE, Fate.RETRIED})
 class Ends:
     """Gathers ends; `look` is called when a lane that has more in the database holds few rows."""
 
-    def __init__(self, shard: Shard, look: Callable[[], None]) -> None:
+    def __init__(self, shard: Shard, telling: Telling, look: Callable[[], None]) -> None:
         self._shard = shard
+        self._telling = telling
         self._look = look
         self._gathered: list[tuple[Lane, Call, End]] = []
         # Of those the marks that are done with: as yet the database says that they wait.
@@ -35,6 +38,8 @@ class Ends:
     def note(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
         """To be written soon, of all rows that a call stood for."""
         attempts = call.attempts + (fate is not Fate.VOID)
+        if lane.module == MODULE:
+            self._telling.ended(call, fate, outcome)
         for row_id, raised in call.covers:
             if not call.is_message and fate not in LASTING:
                 self.ending[row_id] = raised
@@ -53,11 +58,11 @@ class Ends:
         async with self._writing:
             self._has_some.clear()
             ends, self._gathered = self._gathered, []
-            if not ends:
-                return
-            left = await self._shard.end([end for *_, end in ends])
+            left = await self._shard.end([end for lane, _, end in ends if lane.module != MODULE])
             if left:
                 ends = await self._look_at_left(ends, set(left))
+            if self._telling.has_moved:
+                await self._telling.write()
             counted: Counter[tuple[int, DeliveryState]] = Counter()
             for lane, _, end in ends:
                 if end.fate not in LASTING:

@@ -82,8 +82,7 @@ def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> s
                 ORDER BY receiver_id, module LIMIT 1
             ) AS following
         )
-        SELECT found.id, found.receiver_id, found.module, {columns},
-               (SELECT max(version) FROM hub_directoryversion)
+        SELECT found.id, found.receiver_id, found.module, {columns}
         FROM lane
         LEFT JOIN unnest(%(receivers)s::bigint[], %(modules)s::text[], %(rooms)s::int[],
                          %(priorities)s::int[])
@@ -99,7 +98,8 @@ def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> s
     )"""  # noqa: S608 - names of ours
 
 
-# One round trip for both kinds, in the order of the first columns of `Waiting`.
+# One round trip for both kinds, in the order of the first columns of `Waiting`; and for the version
+# of the directory, instead of an id.
 _CLAIM: Final = " UNION ALL ".join(
     (
         _claim(
@@ -110,6 +110,7 @@ _CLAIM: Final = " UNION ALL ".join(
             "AND row.priority <= coalesce(known.priority, 1)",
         ),
         _claim("hub_delivery", "held_messages", "row.id", "ordering_key, '', '', '', true, false"),
+        "SELECT version, 0, '', '', '', '', '', false, false FROM hub_directoryversion",
     )
 )
 
@@ -134,8 +135,8 @@ async def claim(
         "held_messages": list(held_messages),
     }
     claimed = await (await database.execute(_CLAIM, asked, binary=True)).fetchall()
-    found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed]
-    return found, claimed[0][9] if claimed else 0
+    found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed if row[1]]
+    return found, next((row[0] for row in claimed if not row[1]), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,6 @@ class Mark:
     spelling: str
     patch: bytes | None
     is_deleted: bool
-    held: str
     raised: int
     correlation_id: str
     merged: tuple[str, ...]
@@ -155,7 +155,7 @@ class Mark:
 
 _MARKS: Final = """
 SELECT receiver_id, party, module, owner, object_id, variant, id, part, spelling, patch, is_deleted,
-       held, raised, correlation_id, merged
+       raised, correlation_id, merged
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
      AS asked (receiver_id, party, module, owner, object_id, variant)
 JOIN hub_stalecopy USING (receiver_id, party, module, owner, object_id, variant)
@@ -190,22 +190,12 @@ async def marks(
             spelling=row[8],
             patch=row[9],
             is_deleted=row[10],
-            held=row[11],
-            raised=row[12],
-            correlation_id=row[13],
-            merged=tuple(row[14]),
+            raised=row[11],
+            correlation_id=row[12],
+            merged=tuple(row[13]),
         )
         found.setdefault(of, []).append(mark)
     return found
-
-
-async def forget_held(database: Database, ids: Sequence[int]) -> None:
-    """The receivers of these are about to be told something: what they hold is unknown then."""
-    if ids:
-        await database.execute(
-            "UPDATE hub_stalecopy SET held = '' WHERE id = ANY(%s::bigint[]) AND held <> ''",
-            [list(ids)],
-        )
 
 
 class Message(NamedTuple):
@@ -240,7 +230,7 @@ async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]
 
 # --- What became of them --------------------------------------------------------------------------
 
-_HELD: Final = """
+HELD: Final = """
 WITH lease AS MATERIALIZED (
     SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
 )"""
@@ -251,16 +241,16 @@ _SAME: Final = """
         AS sent (id, raised, outcome)
     JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.raised = sent.raised
     FOR UPDATE OF copy SKIP LOCKED"""
-_GONE: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
+_GONE: Final = f"""{HELD}, same AS ({_SAME}), done AS (
     DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM same)
 ) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
 """  # noqa: S608 - texts of ours
-_REFUSED: Final = f"""{_HELD}, same AS ({_SAME}), done AS (
+_REFUSED: Final = f"""{HELD}, same AS ({_SAME}), done AS (
     UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 # In the order of all who write several (hub/outbox.py).
-_WITHOUT_PATCH: Final = f"""{_HELD}, same AS (
+_WITHOUT_PATCH: Final = f"""{HELD}, same AS (
     SELECT copy.id, sent.outcome FROM lease CROSS JOIN
         unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
         AS sent (id, raised, outcome)
@@ -270,13 +260,13 @@ _WITHOUT_PATCH: Final = f"""{_HELD}, same AS (
     UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-_AS_A_WHOLE: Final = f"""{_HELD}, done AS (
+_AS_A_WHOLE: Final = f"""{HELD}, done AS (
     INSERT INTO hub_stalecopy AS whole (
-        receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted, held,
+        receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted,
         priority, raised, correlation_id, merged, first_at, state, outcome)
     SELECT DISTINCT ON (receiver_id, party, module, owner, object_id, variant)
            receiver_id, party, module, owner, object_id, variant, '',
-           array_to_string((string_to_array(spelling, '/'))[1:3], '/'), false, '', priority, 1,
+           array_to_string((string_to_array(spelling, '/'))[1:3], '/'), false, priority, 1,
            correlation_id, merged, first_at, 'WAITING', sent.outcome
     FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
          AS sent (id, raised, outcome)
@@ -284,7 +274,7 @@ _AS_A_WHOLE: Final = f"""{_HELD}, done AS (
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-_MESSAGES: Final = f"""{_HELD}, done AS (
+_MESSAGES: Final = f"""{HELD}, done AS (
     UPDATE hub_delivery
     SET state = sent.state, outcome = sent.outcome, attempts = sent.attempts,
         ended_at = CASE WHEN sent.state = 'WAITING' THEN NULL ELSE now() END

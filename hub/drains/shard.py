@@ -152,6 +152,11 @@ class Shard:
         """What is to be sent for these items now, without the marks that are `ending`."""
         return await calls.read(self._database, asked, ending, directory)
 
+    async def run(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows that a statement returns, which may name the lease's."""
+        done = await self._database.execute(statement, {**self._lease(), **parameters}, binary=True)
+        return await done.fetchall() if done.description else []
+
     async def end(self, ends: Sequence[End]) -> list[int]:
         """Write what became of rows; LeaseLost, and nothing written, after a take-over.
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from hub import party_news
 from hub.models import StaleCopy
 from hub.ocpi.party import PartyId
 from party.messages import Received
@@ -149,7 +150,8 @@ def settled(receiver: Running[Stranger] | None = None, object_id: str = "") -> N
         waiting = waiting.filter(party=str(receiver.simulator.party))
     if object_id:
         waiting = waiting.filter(object_id=object_id.upper())
-    until(lambda: not waiting.exists())
+    is_all = receiver is None and not object_id
+    until(lambda: not (waiting.exists() or (is_all and party_news.owed())))
 
 
 def _part(document: Any, ids: tuple[str, ...]) -> Any:

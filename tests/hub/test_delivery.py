@@ -417,9 +417,9 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
             )
             await database.execute(
                 "INSERT INTO hub_stalecopy (receiver_id, party, module, owner, object_id, variant, "
-                "part, spelling, is_deleted, held, priority, raised, correlation_id, merged, "
+                "part, spelling, is_deleted, priority, raised, correlation_id, merged, "
                 "first_at, state, outcome) VALUES (%s, '', 'tariffs', 'NL-CPO', 'T', '', '', '', "
-                "false, '', 1, 3, 'c', '{}', now(), 'WAITING', '')",
+                "false, 1, 3, 'c', '{}', now(), 'WAITING', '')",
                 [number],  # As receiver: no platform has it.
             )
             mine = {"shard": number, "shards": number + 1, "fence": 7}

@@ -100,6 +100,8 @@ def test_what_loses_a_deadlock_is_done_once_more(hub, other, threads):
     @locking.whole
     def both() -> None:
         began.append(1)
+        if len(began) > 1:
+            waits.result()  # The other one has it before this one asks for it again.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL deadlock_timeout = '10ms'")
             cursor.execute(lock, [one.pk])
@@ -157,6 +159,7 @@ def test_no_connection_waits_for_ever(hub, threads):
                 for name in ("lock_timeout", "statement_timeout")
             ]
 
+    connection.close()  # The one by which the tables were made has had limits of its own.
     limits = ["50s", "1min"]  # The first is of tests (tests/conftest.py).
     assert threads.submit(_closing, asked).result() == limits
     assert f"-c lock_timeout={settings.LOCK_TIMEOUT * 1000:.0f} " in settings.DATABASE_TIMEOUTS

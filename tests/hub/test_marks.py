@@ -1,4 +1,4 @@
-"""What the hub owes of Locations, Tariffs, Tokens and ClientInfo: the state, told as one change."""
+"""What the hub owes of Locations, Tariffs and Tokens: the state, told as one change."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hub import onboarding, outbox
+from hub import outbox
 from hub.backlog import backlog
 from hub.models import DrainLease, Party, StaleCopy
 from hub.ocpi.datatypes import Role
@@ -429,37 +429,7 @@ def test_each_receiver_gets_the_newest_whatever_it_answers_on_the_way(hub, cpo, 
     assert issuers[-1] == 19
 
 
-# --- ClientInfo ----------------------------------------------------------------------------------
-
-
-def test_a_status_that_is_taken_back_before_it_left_is_told_to_nobody(hub, emsp):
-    other = hub.join(Stranger(Role.CPO))
-    party = other.simulator.party
-    settled(emsp)
-
-    def told() -> list[str]:
-        came = emsp.received(module="hubclientinfo", method="PUT")
-        return [m.json()["status"] for m in came if m.parts == party]
-
-    methods = emsp.simulator.modules["hubclientinfo", "receiver"]
-    usual, gate = methods["PUT"], Gate()
-
-    async def held(message: Received) -> object:
-        await gate(message)
-        return await usual(message)
-
-    methods["PUT"] = held
-    until(lambda: told()[-1:] == ["CONNECTED"])
-    assert onboarding.suspend(party)
-    until(lambda: told()[-1:] == ["SUSPENDED"])
-    # Told just now; what comes next waits for the answer.
-    before = len(told())
-    assert onboarding.resume(party)
-    assert onboarding.suspend(party)
-    open_gate(emsp, gate)
-    assert told()[before:] in ([], ["SUSPENDED"])
-    assert onboarding.resume(party)
-    until(lambda: told()[-1:] == ["CONNECTED"])
+# --- Rows ----------------------------------------------------------------------------------------
 
 
 def test_nobody_waits_for_a_mark_that_somebody_writes_to_forget_it(hub, emsp, locations):

@@ -156,8 +156,8 @@ def test_of_very_many_marks_those_of_an_exchange_are_looked_for_among_the_newest
         StaleCopy.objects.create(**mark, **of, object_id="OLD")
         cursor.execute(
             "INSERT INTO hub_stalecopy (receiver_id, party, module, owner, object_id, variant, "
-            "part, spelling, is_deleted, held, priority, raised, correlation_id, merged, first_at, "
-            "state, outcome) SELECT 0, '', 'tariffs', 'NL-CPO', n, '', '', '', false, '', 1, 1, "
+            "part, spelling, is_deleted, priority, raised, correlation_id, merged, first_at, "
+            "state, outcome) SELECT 0, '', 'tariffs', 'NL-CPO', n, '', '', '', false, 1, 1, "
             "'c', '{}', now(), 'WAITING', '' FROM generate_series(1, %s) AS n",
             [ladder.MOST_MARKS - 1],
         )

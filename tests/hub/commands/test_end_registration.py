@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError
 
 from hub.directory import load
-from hub.models import Party, Platform, StaleCopy
+from hub.models import Party, PartyNews, Platform
 from hub.secret_box import token_hash
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_registration_whose_token_was_lost_ends_and_the_party_can_be_invited_anew():
-    rows.platform("Witness", ("DE", "MSP", "EMSP"))
     rows.platform("Volt", ("NL", "CPO", "CPO"))
     with pytest.raises(CommandError, match=r"manage\.py end_registration NL CPO\) and invite it"):
         run("invite_party", "NL", "CPO", "--role", "CPO")
@@ -28,8 +27,8 @@ def test_a_registration_whose_token_was_lost_ends_and_the_party_can_be_invited_a
     assert not volt.token_b_encrypted
     assert not volt.endpoints.exists()
     assert token_hash("token c of Volt") not in load().tokens
-    (copy,) = StaleCopy.objects.filter(module="hubclientinfo")
-    assert (copy.receiver.name, copy.owner, copy.object_id) == ("Witness", "NL-CPO", "CPO")
+    told = PartyNews.objects.get()
+    assert (told.owner, told.role, told.status) == ("NL-CPO", "CPO", "SUSPENDED")
     invitation = json.loads(run("invite_party", "NL", "CPO", "--role", "CPO", "--json"))
     assert load().tokens[token_hash(invitation["token"])].platform.id == volt.pk
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from flex.models import FlexAgreement
 from hub.directory import load
-from hub.models import Agreement, Party, StaleCopy
+from hub.models import Agreement, Party, PartyNews
 from hub.party_status import client_info
 from tests.hub.console import rows
 
@@ -26,10 +26,12 @@ def told() -> set[tuple[str, str, str]]:
     """(receiver, whom it is about, status)."""
     directory = load()
     found = set()
-    for copy in StaleCopy.objects.select_related("receiver"):
-        party = Party.objects.get(party_id=copy.owner[3:], role=copy.object_id)
-        info = client_info(party, directory.platforms[copy.receiver_id], directory)
-        found.add((copy.receiver.name, info.party_id, info.status.value))
+    for news in PartyNews.objects.filter(announced__gt=0):
+        party = Party.objects.get(party_id=news.party_id, role=news.role)
+        for viewer in directory.platforms.values():
+            if viewer.id != news.platform_id:
+                info = client_info(party, viewer, directory)
+                found.add((viewer.name, info.party_id, info.status.value))
     return found
 
 
@@ -50,7 +52,7 @@ def test_closing_a_pair_makes_each_planned_to_the_other(console):
 
 def test_opening_it_again(console):
     close(console)
-    StaleCopy.objects.all().delete()
+    PartyNews.objects.all().delete()
     change = reverse("admin:hub_agreement_change", args=[Agreement.objects.get().pk])
     assert console.post(change, {"is_open": "on", "note": ""}).status_code == 302
     assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}
@@ -59,7 +61,7 @@ def test_opening_it_again(console):
 
 def test_deleting_goes_back_to_the_default(console):
     close(console)
-    StaleCopy.objects.all().delete()
+    PartyNews.objects.all().delete()
     delete = reverse("admin:hub_agreement_delete", args=[Agreement.objects.get().pk])
     assert console.post(delete, {"post": "yes"}).status_code == 302
     assert told() == {("Volt", "MSP", "CONNECTED"), ("Autostrom", "CPO", "CONNECTED")}

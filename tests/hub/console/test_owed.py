@@ -110,9 +110,9 @@ def test_a_long_backlog_is_counted_up_to_a_limit(console):
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO hub_stalecopy (receiver_id, party, module, owner, object_id, variant, "
-            "part, spelling, is_deleted, held, priority, raised, correlation_id, merged, first_at, "
+            "part, spelling, is_deleted, priority, raised, correlation_id, merged, first_at, "
             "state, outcome) SELECT %s, 'NL-SCS', 'locations', 'NL-CPO', 'X' || n, '', '', '', "
-            "false, '', 1, 1, 'c', '{}', now(), 'WAITING', '' FROM generate_series(1, %s) AS n",
+            "false, 1, 1, 'c', '{}', now(), 'WAITING', '' FROM generate_series(1, %s) AS n",
             [scsp.pk, owed.MOST_COUNTED + 5],
         )
     assert "10,000+" in shown(console, reverse("owed"))

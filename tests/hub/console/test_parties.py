@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hub.directory import current_version
-from hub.models import DirectoryReader, Party, Replay, StaleCopy
+from hub.models import DirectoryReader, Party, PartyNews, Replay
 from tests.hub.console import rows
 
 CONFIRMED = {"_form_submitted": "True"}
@@ -41,8 +41,8 @@ def test_suspending_acts_and_tells_the_others(console, party):
     party.refresh_from_db()
     assert party.status == "SUSPENDED"
     assert "NL-CPO is SUSPENDED now." in said(console, party)
-    (copy,) = StaleCopy.objects.filter(module="hubclientinfo")
-    assert (copy.receiver.name, copy.owner, copy.held) == ("Witness", "NL-CPO", "CONNECTED")
+    told = PartyNews.objects.get()
+    assert (told.owner, told.status, told.announced) == ("NL-CPO", "SUSPENDED", 0)
     assert LogEntry.objects.get().get_change_message() == "Now SUSPENDED."
 
 
