@@ -45,8 +45,8 @@ TARGETS = {
 BEGUN_WITHOUT = ("web", "profiles", "deliveries")
 CALM = (0.3, 2.0)
 RETURN_SECONDS = 60.0
-WELL_SECONDS = 120.0
-SETTLE_SECONDS = 90.0
+WELL_SECONDS = 300.0
+SETTLE_SECONDS = 240.0
 SLOW_SECONDS = 2.0
 # With a hanging Valkey, where other programs have the processors too.
 SLOWEST_PUSH = 5.0

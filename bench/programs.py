@@ -17,7 +17,7 @@ from stack.processes import launched
 from stack.serve import WEB, listen
 
 PROJECT = Path(__file__).resolve().parent.parent
-START_SECONDS = 120
+START_SECONDS = 300
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CORES = sorted(os.sched_getaffinity(0))
 # What is measured has a core of its own; load and receivers share the other one.

@@ -73,7 +73,7 @@ class HubProcesses(RunningHub):
             self._add(name, env, [*CELERY, "worker", *options])
         for url in (self.url, self.other_url):
             # Before it listens, the socket keeps the request; five starts at once take a while.
-            assert requests.get(f"{url}/health", timeout=90).status_code == 200
+            assert requests.get(f"{url}/health", timeout=240).status_code == 200
 
     def _add(self, name: str, env: dict[str, str], arguments: list[str], fd: int = -1) -> None:
         self.children[name] = Child(
@@ -94,7 +94,7 @@ class HubProcesses(RunningHub):
     def kill(self, name: str) -> None:
         """kill -9, and wait until it is gone."""
         self.children[name].send(signal.SIGKILL)
-        assert self.children[name].wait(5)
+        assert self.children[name].wait(60)
 
     def _forget(self) -> None:
         clear_tables()

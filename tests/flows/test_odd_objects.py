@@ -192,7 +192,7 @@ def test_pushed_or_pulled_they_are_in_every_list_and_spread_as_sent(
     # A Tariff that is missing in a whole list is gone.
     Lists(owner.simulator, size=50, **{module: objects})
     [row] = pull.request(owner.simulator.party, [module], full=True)
-    until(lambda: not Pull.objects.get(pk=row.pk).is_requested, seconds=30)
+    until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.stored, done.unchanged) == (0, len(rest), len(pushed))
     seen = {
@@ -202,7 +202,7 @@ def test_pushed_or_pulled_they_are_in_every_list_and_spread_as_sent(
         if one["party_id"] == owner.simulator.party.party_id
     }
     assert seen == {one[KEYS[name]]: one for one in objects}
-    until(lambda: len({m.parts[2] for m in receiver.simulator.got}) >= len(pushed), seconds=30)
+    until(lambda: len({m.parts[2] for m in receiver.simulator.got}) >= len(pushed))
     told = {message.parts[2]: message.body for message in receiver.simulator.got}
     assert {told[one[KEYS[name]]] for one in pushed} == {
         f" {json.dumps(one)}".encode() for one in pushed

@@ -76,7 +76,7 @@ def test_pulled_each_location_is_stored_and_listed(hub, cpo, emsp, settings):
     sent = feed(cpo.simulator.party)
     Lists(cpo.simulator, size=40, locations=sent)
     [row] = pull.request(cpo.simulator.party, ["locations"], full=True)
-    until(lambda: not Pull.objects.get(pk=row.pk).is_requested, seconds=30)
+    until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.foreign, done.stored) == (0, 0, 100)
     assert listed(hub, emsp, cpo) == {one["id"]: one for one in sent}

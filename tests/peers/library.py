@@ -35,7 +35,7 @@ class LibraryParty:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         answer = requests.request(
-            method, f"http://127.0.0.1:{self.port}/test/{path}", timeout=30, **more
+            method, f"http://127.0.0.1:{self.port}/test/{path}", timeout=60, **more
         )
         assert answer.status_code == 200, (self, answer.text)
         return answer.json()
@@ -89,7 +89,7 @@ def serve(library: str, role: Role, identity: PartyId) -> Iterator[LibraryParty]
         yield party
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _await(process: "subprocess.Popen[bytes]", port: int) -> None:

@@ -20,7 +20,7 @@ CPO, EMSP = PartyId("NL", "CPO"), PartyId("DE", "MSP")
 
 def get(url: str, path: str, method: str = "GET", body: str | None = None) -> tuple[int, str]:
     """A request without any of OCPI's headers."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()

@@ -21,7 +21,7 @@ def kill_all(postgres: Postgres) -> None:
     for pid in left_behind(postgres.cluster):
         os.kill(pid, signal.SIGKILL)
     assert postgres.child
-    assert postgres.child.wait(5)
+    assert postgres.child.wait(60)
 
 
 def test_it_answers_and_stops(postgres):

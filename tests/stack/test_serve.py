@@ -125,7 +125,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 def ask(port: int) -> str:
     """The worker that answered, and its process id."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read().decode()

@@ -16,7 +16,7 @@ def test_it_wants_the_password_and_survives_kill_9(valkey):
             ping(f"redis://127.0.0.1:{valkey.port}")
         client.execute_command("WAITAOF", 1, 0, 5000)
     os.kill(valkey.child.pid, signal.SIGKILL)
-    assert valkey.child.wait(5)
+    assert valkey.child.wait(60)
     with redis.Redis.from_url(valkey.start()) as client:
         assert client.get("kept") == b"yes"
 

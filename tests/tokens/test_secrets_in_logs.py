@@ -88,7 +88,7 @@ def test_no_line_tells_a_uid_or_a_contract(hub, cpo, emsp, lines):
             ask(hub, cpo, "PUT", url, to=to and emsp, body=body)
     # One that is gone is tried again for seconds before it is given up.
     waiting = StaleCopy.objects.filter(module="tokens", state="WAITING")
-    until(lambda: not waiting.exists(), 30)
+    until(lambda: not waiting.exists())
     said = mine(lines)
     assert any("PUT tokens from" in line for line in said)
     assert any(line.startswith("hub.delivery") for line in said)

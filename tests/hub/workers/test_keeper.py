@@ -27,7 +27,7 @@ def another(hub) -> Iterator[Keeper]:
     thread.start()
     yield keeper
     keeper.stop()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     WorkerProcess.objects.filter(name="another").delete()
 
