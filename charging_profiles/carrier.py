@@ -150,7 +150,8 @@ class Carrier:
         names = [field.attname for field in ProfileCommand._meta.concrete_fields]
         directory = holder.snapshot
         if found[0][-1] > directory.version:
-            directory = await self._django.run(holder.current)
+            # Not one that may be as old as `current` is: a party has just come, perhaps.
+            directory = await self._django.run(holder.refresh)
         for *row, left, is_to_ask, _ in sorted(found):
             command = ProfileCommand.from_db(None, names, row)
             if command.pk in self._claimed:
