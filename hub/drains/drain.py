@@ -40,7 +40,7 @@ from hub.record import counters
 logger = logging.getLogger("hub.delivery")
 # A drain looks for new rows this often; when it has found none for a moment less often, and later
 # only when it is told to, and once a second.
-LOOK_EVERY: Final = 0.05
+LOOK_EVERY: Final = 0.02
 MOMENT: Final = 1.0
 LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
