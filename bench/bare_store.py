@@ -16,10 +16,10 @@ django.setup()
 
 from django.db import connection  # noqa: E402 - Django's parts need the loaded settings
 
-from hub.gateway import Gateway  # noqa: E402
-from hub.incoming import Incoming  # noqa: E402
+from hub.gateway.answer import Outgoing  # noqa: E402
+from hub.gateway.gateway import Gateway  # noqa: E402
+from hub.gateway.request import Incoming  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
-from hub.outgoing import Outgoing  # noqa: E402
 from locations.objects import Location  # noqa: E402
 
 _read = msgspec.json.Decoder(Location).decode

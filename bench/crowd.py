@@ -18,10 +18,11 @@ django.setup()
 from django.db import connection, connections  # noqa: E402 - the models need the loaded settings
 from django.utils import timezone  # noqa: E402
 
-from hub import party_status, secret_box  # noqa: E402
-from hub.directory import holder, wait_until_confirmed  # noqa: E402
+from hub.db import secret_box  # noqa: E402
 from hub.models import Endpoint, Party, Platform, PlatformHealth  # noqa: E402
 from hub.ocpi.modules import INTERFACES  # noqa: E402
+from hub.parties import party_status  # noqa: E402
+from hub.routing.directory import holder, wait_until_confirmed  # noqa: E402
 
 # Messages and marks, where there are any.
 OWED = ("hub_delivery", "hub_stalecopy")

@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import figures
-from bench.figures import Figure, Ratio, percentile
+from bench import measurements
+from bench.measurements import Figure, Ratio, percentile
 from bench.programs import Program, free_port, load_average, results_file, run_to_end
 from bench.relay import QUIET
 from stack.postgres import Postgres
@@ -123,14 +123,14 @@ def run(options: argparse.Namespace) -> int:
         for part in options.only or PARTS:
             found, raw[part] = measures[part](at, options.quick)
             lines += found
-            sys.stderr.write(f"{figures.table(found)}\n\n")
+            sys.stderr.write(f"{measurements.table(found)}\n\n")
     raw["load_after"] = load_average()
     raw["table"] = [vars(line) for line in lines]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(raw, indent=1))
     busy = "; OTHER WORK WAS RUNNING" if raw["load_before"] > QUIET else ""
     sys.stdout.write(
-        f"{figures.table(lines)}\n\n{raw['cores']} cores for everything; load average "
+        f"{measurements.table(lines)}\n\n{raw['cores']} cores for everything; load average "
         f"{raw['load_before']:.1f} before, {raw['load_after']:.1f} after{busy}. Figures: {out}\n"
     )
     return 0

@@ -22,8 +22,8 @@ from simulators.charging import Ev, Evse, Meter, Plug
 from simulators.clock import SessionClock
 from simulators.cpo import DEMO_TOKEN
 from simulators.documents import SimulatedSession, Site
+from simulators.driving_data import REAL_DAY
 from simulators.faulty_platform import FaultyPlatform
-from simulators.figures import REAL_DAY
 
 RECEIVER, SENDER = InterfaceRole.RECEIVER, InterfaceRole.SENDER
 CPO = PartyId("NL", "CPO")

@@ -11,8 +11,8 @@ from typing import Any
 
 import uvloop
 
-from bench.figures import Figure
 from bench.journey import Parties, Step
+from bench.measurements import Figure
 from bench.programs import PROJECT, Program, free_port
 from simulators.faulty_platform import FaultyPlatform
 

@@ -25,9 +25,9 @@ import uvloop
 
 from bench import load
 from bench.delivery import RECEIVERS, WORKER, Arrival
-from bench.figures import Figure, Ratio
 from bench.forwarding import CONNECTIONS, location, session
 from bench.journey import Parties, Step
+from bench.measurements import Figure, Ratio
 from bench.older import Older, both, served
 from bench.programs import (
     MEASURED_CORE,
@@ -36,11 +36,12 @@ from bench.programs import (
     Program,
     cpu_of_family,
     free_port,
+    web_command,
 )
 from bench.report import report
 from bench.setting import CPO, EMSP, FORWARDED, routed
 from party.ocpi_platform import Platform
-from stack.serve import CELERY, WEB, listen
+from stack.serve import CELERY, listen
 
 PARTS = ("relay", "flexibility", "delivery", "workers")
 # Of the flexibility journey: what is promised is counted at the first; the others raise it.
@@ -160,7 +161,7 @@ def _web(hub: Older, target: str) -> Iterator[tuple[Program, int, dict[str, list
         port: int = listening.getsockname()[1]
         program = hub.program(
             "web",
-            *WEB,
+            *web_command(hub.checkout),
             str(listening.fileno()),
             core=MEASURED_CORE,
             listening=listening,

@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from bench import load, nginx_hop
-from bench.figures import Figure, Ratio
+from bench.measurements import Figure, Ratio
 from bench.programs import Program, served
 from bench.setting import CPO, EMSP, FORWARDED, Setting, to_hop
 from party.messages import to_json

@@ -19,8 +19,8 @@ import uvloop
 
 from bench import attack, load
 from bench.attack import ACCOMPLICE, BIG, EVIL, NAMELESS, UNDER_WAY
-from bench.figures import Figure, Ratio, percentile
 from bench.forwarding import location
+from bench.measurements import Figure, Ratio, percentile
 from bench.programs import OTHER_CORE, Program, served
 from bench.report import report
 from bench.setting import CPO, EMSP, FORWARDED, joined, routed, services, to_hop

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import load
-from bench.figures import Figure, Ratio
 from bench.forwarding import CONNECTIONS, Contestant, location
+from bench.measurements import Figure, Ratio
 from bench.programs import served
 from bench.report import report
 from bench.setting import CPO, joined, services

@@ -15,13 +15,18 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup()
 
-from hub import handshake_turns, onboarding, secret_box  # noqa: E402 - the models need the loaded settings
-from hub.handshake import Offer  # noqa: E402
-from hub.models import Platform, TokenForm  # noqa: E402
+from hub.db import secret_box  # noqa: E402 - the models need the loaded settings
+from hub.models import (  # noqa: E402
+    Platform,
+    TokenForm,
+    handshake_turns,
+)
 from hub.ocpi.configuration import BusinessDetails, Credentials, CredentialsRole  # noqa: E402
 from hub.ocpi.datatypes import InterfaceRole, Role  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
 from hub.ocpi.strange_credentials import Read  # noqa: E402
+from hub.parties import onboarding  # noqa: E402 - the models need the loaded settings
+from hub.parties.handshake import Offer  # noqa: E402
 
 RECEIVED = ("locations", "sessions", "nltnm-places")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.figures import percentile
+from bench.measurements import percentile
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
 from party.messages import Answered, Handler, Received, Reply

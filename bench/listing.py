@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from bench.figures import Figure, Ratio
 from bench.forwarding import location
 from bench.ingest import EVSES, HUB
+from bench.measurements import Figure, Ratio
 from bench.programs import MEASURED_CORE, Program, served
 from bench.report import report
 from bench.setting import CPO, joined, services

@@ -134,6 +134,13 @@ def _family(process: int) -> dict[int, int]:
     return {pid: used.get(pid, 0) for pid in family}
 
 
+def web_command(checkout: Path) -> list[str]:
+    """A web process of a checkout; older ones have their HTTP server in a file of another name."""
+    former = "hub" + ".answers:Protocol"
+    is_older = (checkout / "hub" / "answers.py").exists()
+    return [former if is_older and part.endswith(":Protocol") else part for part in WEB]
+
+
 @contextmanager
 def served(
     application: str,
@@ -149,7 +156,10 @@ def served(
     """
     with listen("127.0.0.1", 0) as listening:
         port: int = listening.getsockname()[1]
-        other = {"hub.asgi:application": application, "hub.answers:Protocol": "httptools"}
+        other = {
+            "hub.asgi:application": application,
+            "hub.gateway.http_server:Protocol": "httptools",
+        }
         if application in other:
             other = {}
         elif like_hub:

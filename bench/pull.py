@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import psycopg
 
-from bench import figures
-from bench.figures import Figure
+from bench import measurements
 from bench.lists import PAGE
+from bench.measurements import Figure
 from bench.programs import Program, free_port, load_average, results_file, run_to_end
 from bench.setting import joined
 from hub.ocpi.party import PartyId
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(raw | {"table": [vars(line) for line in lines]}, indent=1))
     sys.stdout.write(
-        f"{figures.table(lines)}\n\nload average {before:.1f} before, {raw['load_after']:.1f} "
+        f"{measurements.table(lines)}\n\nload average {before:.1f} before, {raw['load_after']:.1f} "
         f"after. Figures: {out}\n"
     )
     return 0

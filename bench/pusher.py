@@ -20,9 +20,9 @@ from django.db import connection, transaction  # noqa: E402 - the models need th
 from django.utils import timezone  # noqa: E402
 
 from bench.one_task import deliver  # noqa: E402
-from hub import outbox, secret_box  # noqa: E402
-from hub.drains.rows import End, Fate  # noqa: E402
-from hub.drains.shard import Shard  # noqa: E402
+from hub.db import secret_box  # noqa: E402
+from hub.deliveries.rows import End, Fate  # noqa: E402
+from hub.deliveries.shard import Shard  # noqa: E402
 from hub.models import (  # noqa: E402
     Delivery,
     DeliveryState,
@@ -33,6 +33,7 @@ from hub.models import (  # noqa: E402
     StaleCopy,
 )
 from hub.ocpi import headers  # noqa: E402
+from hub.outbox import outbox  # noqa: E402
 from locations.models import Location  # noqa: E402
 
 # Whose Locations are told.

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import figures
-from bench.figures import Figure, Ratio
+from bench import measurements
 from bench.forwarding import CONNECTIONS, Contestant
+from bench.measurements import Figure, Ratio
 from bench.programs import OTHER_CORE, PROJECT, load_average, results_file, served
 from bench.setting import CPO, EMSP, Setting, setting
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(raw, indent=1))
     sys.stdout.write(
-        f"{figures.table(lines)}\n\nLoad average {raw['load_before']:.1f} before, "
+        f"{measurements.table(lines)}\n\nLoad average {raw['load_before']:.1f} before, "
         f"{raw['load_after']:.1f} after. Figures: {out}\n"
     )
     return 0

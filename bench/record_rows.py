@@ -21,7 +21,7 @@ django.setup()
 from django.db import connection  # noqa: E402 - Django is set up first
 
 from hub.ocpi.headers import new_id  # noqa: E402
-from hub.record import drain, partitions  # noqa: E402
+from hub.record import partitions, stream_to_table  # noqa: E402
 from hub.record.note import Row  # noqa: E402
 from hub.record.search import Criteria, search  # noqa: E402
 
@@ -80,7 +80,7 @@ def fill(number: int) -> dict[str, Any]:
     cpu = seconds = 0.0
     while part := list(islice(made, ROWS_AT_ONCE)):
         began, used = time.perf_counter(), time.process_time()
-        drain._copy(part)
+        stream_to_table._copy(part)
         seconds += time.perf_counter() - began
         cpu += time.process_time() - used
     with connection.cursor() as cursor:

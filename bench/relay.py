@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import figures, flexibility, forwarding, slow_parties
-from bench.figures import Figure
+from bench import flexibility, forwarding, measurements, slow_parties
+from bench.measurements import Figure
 from bench.programs import MEASURED_CORE, OTHER_CORE, load_average, results_file
 from bench.setting import setting
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     def add(name: str, measured: tuple[list[Figure], dict[str, Any]]) -> None:
         lines.extend(measured[0])
         raw[name] = measured[1]
-        sys.stderr.write(f"{figures.table(measured[0])}\n\n")
+        sys.stderr.write(f"{measurements.table(measured[0])}\n\n")
 
     with tempfile.TemporaryDirectory(prefix="flexhub-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if raw["load_before"] > QUIET:
         pinned += "; OTHER WORK WAS RUNNING: ratios of CPU hold, latencies and rates do not"
     sys.stdout.write(
-        f"{figures.table(lines)}\n\n{raw['cores']} cores, {pinned}; load average "
+        f"{measurements.table(lines)}\n\n{raw['cores']} cores, {pinned}; load average "
         f"{raw['load_before']:.1f} before, {raw['load_after']:.1f} after. Figures: {out}\n"
     )
     return 0

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import figures
-from bench.figures import Figure
+from bench import measurements
+from bench.measurements import Figure
 from bench.programs import OTHER_CORE, load_average, results_file
 
 # A load average above this at the start means that others use the machine.
@@ -37,7 +37,7 @@ def report(
     file.write_text(json.dumps(raw, indent=1))
     busy = "; OTHER WORK WAS RUNNING" if raw["load_before"] > QUIET else ""
     sys.stdout.write(
-        f"{figures.table(lines)}\n\n{raw['cores']} cores; load average "
+        f"{measurements.table(lines)}\n\n{raw['cores']} cores; load average "
         f"{raw['load_before']:.1f} before, {raw['load_after']:.1f} after{busy}. Figures: {file}\n"
     )
     return 0

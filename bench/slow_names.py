@@ -10,7 +10,7 @@ import socket
 from typing import Final
 
 from hub.asgi import application
-from hub.resolver import resolver
+from hub.outbound.resolver import resolver
 
 __all__ = ["application"]
 _NAME_SERVER: Final = ("127.0.0.1", int(os.environ["BENCH_NAMES"]))

@@ -7,8 +7,8 @@ from typing import Any
 import uvloop
 
 from bench import load
-from bench.figures import Figure, Ratio, percentile
 from bench.forwarding import location
+from bench.measurements import Figure, Ratio, percentile
 from bench.setting import EMSP, FORWARDED, HANGING, SLOW, SLOW_MILLISECONDS, Setting, to_hop
 
 IN_FLIGHT = 1000

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, Ratio
-from bench.programs import MEASURED_CORE, PROJECT, Program, cpu_of_family
+from bench.measurements import Figure, Ratio
+from bench.programs import MEASURED_CORE, PROJECT, Program, cpu_of_family, web_command
 from bench.report import report
 from stack.postgres import Postgres
 from stack.processes import keep_quiet
-from stack.serve import WEB, listen
+from stack.serve import listen
 from stack.valkey import Valkey
 
 CROWD = PROJECT / "bench" / "crowd.py"
@@ -88,7 +88,7 @@ def hub_of(checkout: Path, folder: Path, platforms: int) -> Iterator[Hub]:
         listening = stack.enter_context(listen("127.0.0.1", 0))
         web = Program(
             "web",
-            [sys.executable, *WEB, str(listening.fileno())],
+            [sys.executable, *web_command(checkout), str(listening.fileno())],
             folder,
             env={**env, "PORT": str(listening.getsockname()[1]), "PYTHONPATH": str(checkout)},
             core=MEASURED_CORE,

@@ -12,15 +12,16 @@ from django.utils import timezone
 
 from cdrs.models import CLAIM, GRACE, Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
-from hub import leases, quotas, statements
-from hub.bridge import Bridge
-from hub.forwarded import Forwarded
-from hub.leases import Lease
+from hub.db import leases, sql
+from hub.db.batch_writer import Statement, Writer
+from hub.db.django_threads import Bridge
+from hub.db.leases import Lease
+from hub.models import quotas
+from hub.models.quotas import What
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
-from hub.quotas import What
-from hub.writer import Statement, Writer
+from hub.outbound.forwarded import Forwarded
 
 # To read or to compare a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
@@ -40,7 +41,7 @@ _BEGIN: Final = Statement(
     ),
     may_wait=True,
 )
-_COLUMNS: Final = statements.column_names(Cdr)
+_COLUMNS: Final = sql.column_names(Cdr)
 _ANSWERED: Final = Statement(
     "cdr_answered",
     f"""
@@ -94,7 +95,7 @@ async def posted(writer: Writer, forwarded: Forwarded) -> bool:
         answer_body=response.body,
         answer_location=quote(location, safe=string.punctuation)[:2048],
     )
-    values = {**statements.by_column(cdr), "fence": forwarded.lease.fence}
+    values = {**sql.by_column(cdr), "fence": forwarded.lease.fence}
     if not await writer.run(_ANSWERED, values):
         return False
     quotas.add(str(owner), What.CDRS)

@@ -12,15 +12,17 @@ from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
 
-from hub import leases, pseudonyms, quotas, statements
-from hub.forwarded import InOneMoment
-from hub.leases import Lease, Leased
+from cdrs import without_driver
+from hub.db import leases, sql
+from hub.db.leases import Lease, Leased
+from hub.models import quotas
+from hub.models.quotas import What
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
-from hub.outbound import Response
-from hub.quotas import What
-from hub.store import StoredObject
+from hub.outbound.forwarded import InOneMoment
+from hub.outbound.platform_calls import Response
+from hub.store.store import StoredObject
 
 # How much longer than the call itself a process may need before it counts as dead.
 GRACE: Final = 5.0  # seconds
@@ -74,9 +76,9 @@ class Cdr(StoredObject):
     def at(cls, owner: PartyId, emsp: PartyId, cdr_id: str) -> "Cdr | None":
         """The CDR of this id, when that eMSP has taken one."""
         named = identity(owner, cdr_id)
-        found = statements.rows(
+        found = sql.rows(
             cls,
-            f"SELECT {statements.columns(cls)} FROM ocpi_cdrs_cdr "  # noqa: S608 - columns of ours
+            f"SELECT {sql.columns(cls)} FROM ocpi_cdrs_cdr "  # noqa: S608 - columns of ours
             "WHERE owner = %s AND object_id = %s AND audience = %s",
             (named["owner"], named["object_id"], str(emsp)),
         )
@@ -89,7 +91,7 @@ class Cdr(StoredObject):
         if not bills or not envelope.is_accepted(response.status, response.body):
             return
         location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
-        statements.insert_all(
+        sql.insert_all(
             [
                 Cdr(
                     **identity(owner, bill.id),
@@ -121,8 +123,8 @@ class Cdr(StoredObject):
     def _is(self, document: bytes) -> bool:
         """Whether it is this CDR; one whose driver was erased is compared without its driver."""
         kept = bytes(self.document)
-        if pseudonyms.is_of_nobody(kept):
-            document = pseudonyms.without_driver(document, PartyId.parse(self.audience))
+        if without_driver.is_of_nobody(kept):
+            document = without_driver.without_driver(document, PartyId.parse(self.audience))
         return _is_same(kept, document)
 
 
@@ -194,7 +196,7 @@ class Posting(Leased):
         seconds = settings.FORWARD_TIMEOUT + GRACE
         asked = leases.clock()
         with transaction.atomic() if len(ids) > 1 else nullcontext():
-            claimed = statements.run(_CLAIM, (str(owner), str(emsp), float(seconds), ids))
+            claimed = sql.run(_CLAIM, (str(owner), str(emsp), float(seconds), ids))
             if len(claimed) < len(ids):
                 raise InOneMoment
         return Lease(claimed[0][0], asked, seconds)
@@ -203,7 +205,7 @@ class Posting(Leased):
     def end(cls, lease: Lease | None) -> None:
         """End its way: it was answered, or its outcome will never be known."""
         if lease is not None:
-            statements.run("DELETE FROM ocpi_cdrs_posting WHERE fence = %s", (lease.fence,))
+            sql.run("DELETE FROM ocpi_cdrs_posting WHERE fence = %s", (lease.fence,))
 
     @classmethod
     def answered(

@@ -1,6 +1,7 @@
 """What the hub answers of CDRs itself (mod_cdrs, Interfaces and Endpoints).
 
-A POST is forwarded to the eMSP of the `cdr_token` by the gateway; hub/kept.py keeps it then.
+A POST is forwarded to the eMSP of the `cdr_token` by the gateway; hub/gateway/modules.py keeps it
+then.
 """
 
 from urllib.parse import quote
@@ -9,10 +10,10 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from cdrs.models import Cdr
-from hub.directory import holder
-from hub.listing import list_page
 from hub.ocpi.errors import NotFound
-from hub.routing import check_may_send
+from hub.routing.decisions import check_may_send
+from hub.routing.directory import holder
+from hub.store.pages import list_page
 from hub.views import OcpiView, answer_document, exchange_of
 
 

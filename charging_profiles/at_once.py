@@ -11,17 +11,19 @@ from django.http import HttpResponse
 from charging_profiles.models import ADD, DELIVERED, IS_NOW, ProfileCommand
 from charging_profiles.objects import ProfileResult
 from charging_profiles.results import answer_to, result_of
-from hub import outbox, routing, statements
-from hub.bridge import Bridge
+from hub.db import sql
+from hub.db.batch_writer import Statement, Writer
+from hub.db.django_threads import Bridge
+from hub.db.leases import NOW
 from hub.deviations import noting
-from hub.directory import holder
-from hub.leases import NOW
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.reading import deviations_of
+from hub.outbox import outbox
 from hub.record import counters
+from hub.routing import decisions
+from hub.routing.directory import holder
 from hub.views import Exchange
 from hub.workers import wake
-from hub.writer import Statement, Writer
 
 _TABLE: Final = ProfileCommand._meta.db_table
 # In the order in which Django reads them.
@@ -70,7 +72,7 @@ async def add(writer: Writer, bridge: Bridge, command: ProfileCommand) -> None:
     """As `command.add`."""
     given = {
         name: str(value) if isinstance(value, str) else value
-        for name, value in statements.by_column(command).items()
+        for name, value in sql.by_column(command).items()
     }
     found = await writer.run(_ADD, given | {"seconds": str(settings.FORWARD_TIMEOUT)})
     if not found:
@@ -122,7 +124,7 @@ def _may_send(exchange: Exchange) -> list[str]:
     found = []
     for party in exchange.platform.parties:
         try:
-            routing.check_may_send(holder.snapshot, party)
+            decisions.check_may_send(holder.snapshot, party)
         except OcpiError:
             continue
         found.append(str(party))

@@ -21,18 +21,20 @@ from django.conf import settings
 from charging_profiles import authority, order
 from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
-from hub import leases, outbound, statements, still_alive, token_forms
-from hub.bridge import Bridge
-from hub.directory import Directory, PlatformEntry, holder
-from hub.leases import Lease
+from hub.db import leases, sql
+from hub.db.django_threads import Bridge
+from hub.db.leases import Lease
+from hub.db.notify import connection_parameters
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
 from hub.ocpi.results import Answered, answer_of
-from hub.record.calls import noted
+from hub.outbound import platform_calls
+from hub.outbound.recorded import noted
+from hub.parties import still_alive, token_forms
 from hub.record.note import Kind
-from hub.wakeups import connection_parameters
+from hub.routing.directory import Directory, PlatformEntry, holder
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Carrier:
     async def run(self) -> None:
         """Until it is stopped."""
         self._django = Bridge(1)
-        self._outbound = outbound.AsyncCaller()
+        self._outbound = platform_calls.AsyncCaller()
         try:
             async with await _connection() as self._database, await _connection() as listening:
                 await listening.execute(f"LISTEN {CHANNEL}")
@@ -176,7 +178,7 @@ class Carrier:
                 self._to_look.set()
         except _Replaced:
             logger.info("profile command %s was replaced before it left", command.pk)
-        except outbound.LeaseEnded as error:
+        except platform_calls.LeaseEnded as error:
             logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
             await self._run(_GIVE_BACK, (command.pk, turn.lease.fence))
         except psycopg.Error:
@@ -208,10 +210,10 @@ class Carrier:
             response = await self._call(command, turn, directory)
         except ForwardTimeout as error:
             return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told, lease)
-        except outbound.LeaseEnded:
+        except platform_calls.LeaseEnded:
             raise
         except HubError as error:
-            is_unsent = isinstance(error, (outbound.NotArrived, _NotTaken))
+            is_unsent = isinstance(error, (platform_calls.NotArrived, _NotTaken))
             return command.answered(
                 CommandState.UNREACHABLE, None, b"", None, error.told, lease, is_unsent=is_unsent
             )
@@ -241,13 +243,13 @@ class Carrier:
 
     async def _call(
         self, command: ProfileCommand, turn: "_Turn", directory: Directory
-    ) -> outbound.Response:
+    ) -> platform_calls.Response:
         """One call, and once more where the CPO takes the token in its other form alone."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
             raise _NotTaken(f"{command.cpo} is not connected.")
 
-        async def send(authorization: str) -> outbound.Response:
+        async def send(authorization: str) -> platform_calls.Response:
             return await self._send(command, turn, platform, authorization)
 
         response = await send(platform.authorization)
@@ -263,7 +265,7 @@ class Carrier:
         turn: "_Turn",
         platform: PlatformEntry,
         authorization: str,
-    ) -> outbound.Response:
+    ) -> platform_calls.Response:
         """One call, repeated while the CPO certainly did not get it and the sender still waits."""
         sent = {
             "Authorization": authorization,
@@ -309,7 +311,7 @@ class Carrier:
                             known=platform.versions_url,
                         )
                     )
-            except outbound.NotArrived:
+            except platform_calls.NotArrived:
                 await self._has_not_left(command, turn.lease)
                 if leases.clock() + PAUSE > give_up:
                     await self._django.run(still_alive.queue_check, platform.id)
@@ -376,7 +378,7 @@ _CLAIM = f"""
         FOR UPDATE OF command SKIP LOCKED
     ) AS before
     WHERE command.id = before.claimed
-    RETURNING {statements.columns(ProfileCommand, "command")},
+    RETURNING {sql.columns(ProfileCommand, "command")},
               extract(epoch FROM answer_by - {leases.NOW})::float8,
               command.method <> 'GET' AND command.session_id IS NOT NULL AND (
                   command.created_at < {leases.NOW} - interval '1 s'
@@ -481,10 +483,10 @@ def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
     return authority.current().verdict(command.session, command.fsp, is_scsp=is_scsp).refusal
 
 
-def _is_success(response: outbound.Response) -> bool:
+def _is_success(response: platform_calls.Response) -> bool:
     return response.status < HTTPStatus.MULTIPLE_CHOICES and response.said.is_success
 
 
-def _read(response: outbound.Response) -> Answered | None:
+def _read(response: platform_calls.Response) -> Answered | None:
     """The ChargingProfileResponse; None when there is none."""
     return answer_of(bytes(response.said.data)) if _is_success(response) else None

@@ -14,10 +14,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from charging_profiles import order
-from hub import locking, outbox, statements, wakeups
-from hub.leases import NOW, Lease, Leased, free
-from hub.models import Delivery, Platform
+from hub.db import notify, sql
+from hub.db.leases import NOW, Lease, Leased, free
+from hub.models import Delivery, Platform, locking
 from hub.ocpi.party import PartyId
+from hub.outbox import outbox
 from hub.record import counters
 from sessions.models import LONGEST_ID, Session
 
@@ -165,8 +166,8 @@ class ProfileCommand(Leased):
 
     def add(self) -> None:
         """Write the new row, tell who carries commands, and end what it replaces (order.py)."""
-        given = statements.by_column(self) | {"seconds": settings.FORWARD_TIMEOUT}
-        [(pk, _, replaces)] = statements.run(ADD, given)
+        given = sql.by_column(self) | {"seconds": settings.FORWARD_TIMEOUT}
+        [(pk, _, replaces)] = sql.run(ADD, given)
         self.pk = int(pk)
         if replaces == "true" and self.method != "GET":
             self.end_older()
@@ -204,16 +205,16 @@ class ProfileCommand(Leased):
             "body": body,
             "problem": problem[:300],
             "wait": float(wait),
-            "payload": wakeups.payload(self.topic, http_status, body),
+            "payload": notify.payload(self.topic, http_status, body),
         }
 
     @classmethod
     def given(cls, key: str, cpo_platform_id: int) -> "ProfileCommand | None":
         """The command whose result this platform may post; None when that was long ago."""
-        found = statements.rows(
+        found = sql.rows(
             cls,
             f"""
-            SELECT {statements.columns(cls)} FROM ocpi_charging_profiles_profilecommand
+            SELECT {sql.columns(cls)} FROM ocpi_charging_profiles_profilecommand
             WHERE key = %s AND cpo_platform_id = %s AND created_at > {NOW} - %s * interval '1 day'
             """,  # noqa: S608 - columns of ours
             (key, cpo_platform_id, settings.CALLBACK_VALID_DAYS),
@@ -272,8 +273,8 @@ class ProfileCommand(Leased):
     @classmethod
     def end_overdue(cls) -> int:
         """End what can wait no longer; returns how many. Run by the sweep."""
-        ended = [*statements.run(_OVERDUE), *statements.run(_EXPIRED)]
-        ended += statements.run(order.REPLACED_ANYWHERE)
+        ended = [*sql.run(_OVERDUE), *sql.run(_EXPIRED)]
+        ended += sql.run(order.REPLACED_ANYWHERE)
         cls.count_ended(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(
@@ -288,9 +289,7 @@ _ADD_SAYS = {
     "created_at": NOW,
     "answer_by": f"{NOW} + %(seconds)s::float8 * interval '1 second'",
 }
-_ADDED = {
-    name: _ADD_SAYS.get(name, f"%({name})s") for name in statements.column_names(ProfileCommand)
-}
+_ADDED = {name: _ADD_SAYS.get(name, f"%({name})s") for name in sql.column_names(ProfileCommand)}
 # The same command written twice is one.
 ADD = f"""
     INSERT INTO ocpi_charging_profiles_profilecommand ({", ".join(_ADDED)})
@@ -335,7 +334,7 @@ _ANSWERED = f"""
         WHERE id = %(id)s AND fence = %(fence)s AND state IN ('WAITING', 'SENDING')
         RETURNING method, state, lane
     )
-    SELECT method, state, pg_notify('{wakeups.CHANNEL}', %(payload)s), method <> 'GET' AND EXISTS (
+    SELECT method, state, pg_notify('{notify.CHANNEL}', %(payload)s), method <> 'GET' AND EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS other
         WHERE other.lane = answered.lane AND other.method <> 'GET' AND other.state = 'WAITING')
     FROM answered
@@ -347,7 +346,7 @@ _OVERDUE = f"""
         problem = upper(cpo_country_code) || '-' || upper(cpo_party_id)
                   || ' did not answer in time.'
     WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
-    RETURNING method, state, pg_notify('{wakeups.CHANNEL}', 'command:' || id),
+    RETURNING method, state, pg_notify('{notify.CHANNEL}', 'command:' || id),
               pg_notify('{CHANNEL}', '')
 """  # noqa: S608 - names of ours
 _EXPIRED = f"""
@@ -358,19 +357,19 @@ _PASSED_ON = f"""
     UPDATE ocpi_charging_profiles_profilecommand
     SET passed_on_at = coalesce(passed_on_at, {NOW}), is_result_handed_over = result <> ''
     WHERE id = %(id)s AND NOT is_result_handed_over
-    RETURNING {statements.columns(ProfileCommand)}
+    RETURNING {sql.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
 _RESULT = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET {IS_NOW}
     WHERE id = %(id)s AND result = ''
-    RETURNING {statements.columns(ProfileCommand)}
+    RETURNING {sql.columns(ProfileCommand)}
 """  # noqa: S608 - names of ours
 
 
 @locking.whole
 def _kept(statement: str, values: dict[str, Any]) -> list[ProfileCommand]:
     """The command as it is now; its result is handed over where it is to be."""
-    found = statements.rows(ProfileCommand, statement, values)
+    found = sql.rows(ProfileCommand, statement, values)
     if found and found[0].is_result_handed_over:
         found[0]._enqueue_result()
     return found

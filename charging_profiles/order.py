@@ -7,8 +7,8 @@ to; a newer one ends an older one that has not left (docs/decisions/0028). A GET
 
 from typing import Any, Final
 
-from hub import statements, wakeups
-from hub.leases import NOW
+from hub.db import notify, sql
+from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
 
 _TABLE: Final = "ocpi_charging_profiles_profilecommand"
@@ -47,7 +47,7 @@ _END: Final = f"""
         FROM ({{found}}) AS found
     ) AS said
     WHERE command.id = said.id AND {_UNSENT.format("command")}
-    RETURNING command.method, command.state, pg_notify('{wakeups.CHANNEL}',
+    RETURNING command.method, command.state, pg_notify('{notify.CHANNEL}',
               'command:' || command.id || E'\\n200\\n' || said.body)
 """  # noqa: S608 - names of ours
 _REPLACED: Final = _END.format(
@@ -80,11 +80,11 @@ def lane_of(cpo: PartyId, session_id: str) -> str:
 
 def end_older(lane: str) -> list[tuple[Any, ...]]:
     """End what has not left and was followed by another; rows for `ProfileCommand.count_ended`."""
-    return statements.run(REPLACED_OF_LANE, [lane])
+    return sql.run(REPLACED_OF_LANE, [lane])
 
 
 def end_of_others(session: int, fsp: PartyId) -> list[tuple[Any, ...]]:
     """End what has not left of a session's commands, but for those of its FSP; rows as above."""
     why = f"{fsp} has become the flexibility provider of this session meanwhile."
     parameters = {"why": why, "session": session, **fsp._asdict()}
-    return statements.run(_OF_OTHERS, parameters)
+    return sql.run(_OF_OTHERS, parameters)

@@ -24,10 +24,8 @@ from charging_profiles.objects import (
     SetChargingProfile,
 )
 from charging_profiles.results import answer_to, result_of
-from hub import callbacks, routing
-from hub.bulkhead import forwards
 from hub.deviations import noting
-from hub.directory import PartyEntry, holder
+from hub.fairness.unanswered import forwards
 from hub.ocpi import lenient, response_url
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import (
@@ -41,6 +39,9 @@ from hub.ocpi.errors import (
 from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
+from hub.outbound import rewritten_urls
+from hub.routing import decisions
+from hub.routing.directory import PartyEntry, holder
 from hub.views import (
     JSON,
     AnswerLater,
@@ -115,7 +116,7 @@ def asked_of(exchange: Exchange, method: str, query: str) -> Asked:
         url = found or ""
     if not url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
-    callbacks.check_response_url(url)
+    rewritten_urls.check_response_url(url)
     return Asked(method, sender, raw_session_id, url, query, in_body)
 
 
@@ -130,7 +131,7 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     if session is None and handed_on_by is None and (receiver is None or leads_astray(session_id)):
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
     receiver = receiver or handed_on_by or _owner(session)
-    cpo = routing.reachable(directory, sender, receiver, MODULE)
+    cpo = decisions.reachable(directory, sender, receiver, MODULE)
     verdict = authority.Verdict(None)
     if handed_on_by is None:
         verdict = _verdict(session, cpo, caller, method)
@@ -274,7 +275,7 @@ def _hub_answers(result: ChargingProfileResponseType, why: str) -> HttpResponse:
 
 
 def _told(told: str) -> HttpResponse:
-    """The CPO's own answer as the notification brings it (hub/wakeups.py: payload)."""
+    """The CPO's own answer as the notification brings it (hub/db/notify.py: payload)."""
     status, _, body = told.partition("\n")
     return HttpResponse(body.encode(), status=int(status), content_type=JSON)
 
@@ -306,7 +307,7 @@ class ProfileResults(OcpiView):
         command = ProfileCommand.given(key, exchange.platform.id)
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
-        routing.check_may_send(holder.snapshot, command.cpo)
+        decisions.check_may_send(holder.snapshot, command.cpo)
         result = result_of(exchange.body)
         noting.note(exchange.platform.id, deviations_of(exchange.body, ProfileResult))
         is_first = command.record_result(result, exchange.body)

@@ -11,7 +11,7 @@ from hub.ocpi import heads
 from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from hub.routing import Found, Message
+from hub.routing.decisions import Found, Message
 from locations.lookups import owner_of
 from sessions.models import Session
 

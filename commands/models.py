@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from commands.objects import CommandResultType
-from hub import locking
+from hub.models import locking
 from hub.ocpi.party import PartyId
 
 # A reservation may be cancelled so long after its end: clocks differ, and so do views of an end.

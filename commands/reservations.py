@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from commands.models import LONGEST_ID, Reservation
 from commands.objects import COMMANDS, CommandResponseType, CommandResult, CommandType
-from hub import callbacks
-from hub.forwarded import Forwarded, note
 from hub.models import ForwardedUrl, ForwardedUrlKind
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.reading import deviations_of
 from hub.ocpi.results import answer_of, result_of
+from hub.outbound import rewritten_urls
+from hub.outbound.forwarded import Forwarded, note
 
 # How long a reservation with an unreadable end is known.
 _WITHOUT_END: Final = timedelta(days=1)
@@ -81,5 +81,5 @@ def named(reservation_id: Any) -> str:
 
 def _key(response_url: Any) -> str:
     """The key of the URL that the hub has put into a command; empty when there is none."""
-    url, ours = heads.text(response_url), callbacks.hub_url("")
+    url, ours = heads.text(response_url), rewritten_urls.hub_url("")
     return url.removeprefix(ours) if url.startswith(ours) else ""

@@ -13,7 +13,7 @@ class FlexConfig(AppConfig):
         from charging_profiles import authority  # noqa: PLC0415
         from flex.authority import FlexAuthority  # noqa: PLC0415
         from flex.models import FspAssignment  # noqa: PLC0415
-        from sessions import audience  # noqa: PLC0415
+        from sessions import visibility  # noqa: PLC0415
 
         authority.install(FlexAuthority())
-        audience.install(FspAssignment.sessions_of)
+        visibility.install(FspAssignment.sessions_of)

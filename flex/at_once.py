@@ -9,13 +9,13 @@ from typing import Any, Final
 from django.utils import timezone
 
 from flex import given_at_once, relay
-from hub import quotas
-from hub.forwarded import Forwarded
+from hub.db.batch_writer import Statement, Writer
+from hub.models import quotas
+from hub.models.quotas import What
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
-from hub.quotas import What
-from hub.writer import Statement, Writer
+from hub.outbound.forwarded import Forwarded
 from sessions import storing, underway
 from sessions.models import LONGEST_ID, Session, Told
 

@@ -12,16 +12,16 @@ from django.http import HttpResponse
 from charging_profiles import at_once
 from charging_profiles.objects import SetChargingProfile
 from charging_profiles.views import MODULE, Asked, answer_of_cpo, asked_of, command_of
-from hub import routing
-from hub.bridge import Bridge
-from hub.bulkhead import forwards
+from hub.db.batch_writer import Statement, Writer
+from hub.db.django_threads import Bridge
 from hub.deviations import noting
-from hub.directory import holder
+from hub.fairness.unanswered import forwards
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
+from hub.routing import decisions
+from hub.routing.directory import holder
 from hub.views import Exchange
-from hub.writer import Statement, Writer
 
 # To read a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
@@ -58,7 +58,7 @@ async def received(
         found = await _found(writer, asked, exchange.receiver)
         if found is None:
             return None
-        cpo = routing.reachable(holder.snapshot, asked.sender, found.owner, MODULE)
+        cpo = decisions.reachable(holder.snapshot, asked.sender, found.owner, MODULE)
         # Who may GET the active profile has no epoch: nothing becomes of it.
         epoch = 0 if method == "GET" else found.epoch
         command = command_of(exchange, asked, cpo, found.pk, epoch)

@@ -10,15 +10,15 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flex.models import FlexAgreement
-from hub import outbox
-from hub.directory import PartyEntry, holder
-from hub.leases import NOW
+from hub.db.batch_writer import Row, Statement, Writer
+from hub.db.leases import NOW
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
+from hub.outbox import outbox
+from hub.routing.directory import PartyEntry, holder
 from hub.workers import wake
-from hub.writer import Row, Statement, Writer
 from sessions import storing
-from sessions.audience import MODULE
+from sessions.visibility import MODULE
 
 _OVER: Final = "('COMPLETED', 'INVALID')"
 

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from hub import statements
+from hub.db import sql
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
@@ -81,10 +81,10 @@ class FlexAgreement(models.Model):
     def for_session(cls, session: Session) -> "FlexAgreement | None":
         """The agreement that decides, or None."""
 
-        fitting = statements.rows(
+        fitting = sql.rows(
             cls,
             f"""
-            SELECT {statements.columns(cls)} FROM flex_flexagreement
+            SELECT {sql.columns(cls)} FROM flex_flexagreement
             WHERE is_active
               AND (cpo_country_code = '' OR upper(cpo_country_code) = upper(%s))
               AND (cpo_party_id = '' OR upper(cpo_party_id) = upper(%s))
@@ -194,7 +194,7 @@ class FspAssignment(models.Model):
             self._keep_sent()
 
     def _keep_sent(self) -> None:
-        statements.run(
+        sql.run(
             "UPDATE flex_fspassignment SET sent_last_updated = %s, is_relayed = %s WHERE id = %s",
             (self.sent_last_updated, self.is_relayed, self.pk),
         )
@@ -202,9 +202,9 @@ class FspAssignment(models.Model):
     @classmethod
     def current(cls, session: Session) -> "FspAssignment | None":
         """The open assignment."""
-        found = statements.rows(
+        found = sql.rows(
             cls,
-            f"SELECT {statements.columns(cls)} FROM flex_fspassignment "  # noqa: S608 - columns of ours
+            f"SELECT {sql.columns(cls)} FROM flex_fspassignment "  # noqa: S608 - columns of ours
             "WHERE session_id = %s AND ended_at IS NULL",
             (session.pk,),
         )
@@ -215,7 +215,7 @@ class FspAssignment(models.Model):
         """Make `fsp` the FSP unless somebody is; return who is. Safe to race."""
         while True:
             # Who comes second waits in the unique indexes for who comes first, and writes nothing.
-            opened = statements.rows(
+            opened = sql.rows(
                 cls,
                 f"""
                 INSERT INTO flex_fspassignment
@@ -224,7 +224,7 @@ class FspAssignment(models.Model):
                        coalesce(max(epoch), 0) + 1, %(reason)s, %(now)s
                 FROM flex_fspassignment WHERE session_id = %(session)s
                 ON CONFLICT DO NOTHING
-                RETURNING {statements.columns(cls)}
+                RETURNING {sql.columns(cls)}
                 """,  # noqa: S608 - columns of ours
                 {
                     "session": session.pk,

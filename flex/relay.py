@@ -15,11 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from flex.models import FspAssignment, PreferenceCopy
-from hub import locking, outbox, statements
-from hub.directory import PartyEntry, holder
-from hub.forwarded import Forwarded
-from hub.leases import Lease
-from hub.models import Delivery, DeliveryState
+from hub.db import sql
+from hub.db.leases import Lease
+from hub.models import Delivery, DeliveryState, locking
 from hub.ocpi import envelope, headers, heads, lenient
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import NotFound
@@ -27,13 +25,16 @@ from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
 from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
-from hub.routing import Found, Message
+from hub.outbound.forwarded import Forwarded
+from hub.outbox import outbox
+from hub.routing.decisions import Found, Message
+from hub.routing.directory import PartyEntry, holder
 from sessions import underway
-from sessions.audience import MODULE
 from sessions.handed_on import HandedOn
 from sessions.models import Session, Told
 from sessions.objects import ChargingPreferences
 from sessions.objects import Session as SessionObject
+from sessions.visibility import MODULE
 
 logger = logging.getLogger(__name__)
 # Nobody has answered, but something before the receiver.
@@ -312,7 +313,7 @@ def _keep_preferences(forwarded: Forwarded, session: Session) -> None:
             return
         session = found
     copy = _copy_of(forwarded, session)
-    statements.insert(copy)
+    sql.insert(copy)
     if copy.is_waiting:
         session.has_waiting = True
         session.save(update_fields=["has_waiting"])
@@ -425,7 +426,7 @@ def _give(
 
 
 def _ordering_key(session: Session) -> str:
-    """With the Session's owner, whose agreement with the FSP counts (hub/drains/calls.py)."""
+    """With the Session's owner, whose agreement with the FSP counts (hub/deliveries/calls.py)."""
     return f"session:{session.pk} {session.owner}"
 
 

@@ -9,4 +9,4 @@ class HubConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from hub import checks  # noqa: F401, PLC0415 - checks need the loaded settings
+        from hub.startup import checks  # noqa: F401, PLC0415 - checks need the loaded settings

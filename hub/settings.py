@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from hub.console import sidebar
-from hub.environment import Environment
+from hub.startup.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FLEXHUB_DATA = Path(os.environ.get("FLEXHUB_DATA", BASE_DIR / ".data"))
@@ -47,7 +47,7 @@ BASE_URL = PUBLIC_URL or f"http://127.0.0.1:{PORT}"
 if urlsplit(BASE_URL).scheme not in {"http", "https"} or not urlsplit(BASE_URL).hostname:
     raise ImproperlyConfigured(f"PUBLIC_URL={PUBLIC_URL!r} is not an absolute http(s) URL.")
 
-# Proxies that are believed whom they name in X-Forwarded-For (hub/callers.py).
+# Proxies that are believed whom they name in X-Forwarded-For (hub/fairness/callers.py).
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 
 # --- Rules between parties ---------------------------------------------------------------------
@@ -72,8 +72,8 @@ AUTHORIZE_TIMEOUT = env.number("AUTHORIZE_TIMEOUT", 10)
 AUTHORIZE_AT_ONCE = env.integer("AUTHORIZE_AT_ONCE", 100, least=1)
 # Unanswered forwarded messages to one platform, per web process: more are refused with 4003.
 FORWARDS_PER_RECEIVER = env.integer("FORWARDS_PER_RECEIVER", 1500, least=1)
-# What one platform may have in a web process on each lane (hub/lanes.py): beyond it GETs are
-# refused with 429, pushes and results wait, so many and so long, and then are refused.
+# What one platform may have in a web process on each lane (hub/fairness/lanes.py): beyond it GETs
+# are refused with 429, pushes and results wait, so many and so long, and then are refused.
 IN_HAND_PER_PLATFORM = env.integer("IN_HAND_PER_PLATFORM", 100, least=1)
 WAITING_PER_PLATFORM = env.integer("WAITING_PER_PLATFORM", 1000)
 WAITING_SECONDS = env.number("WAITING_SECONDS", 5)
@@ -89,7 +89,7 @@ MAX_PUSH_ANSWER_BYTES = env.integer("MAX_PUSH_ANSWER_BYTES", 1_000_000, least=10
 # Bodies and answers of one platform that a web process has in memory at the same time; a half of
 # it between two platforms.
 BYTES_PER_PLATFORM = env.integer("BYTES_PER_PLATFORM", 64_000_000, least=1000)
-# Who reads nearly nothing of an answer for so long is not waited for (hub/answers.py).
+# Who reads nearly nothing of an answer for so long is not waited for (hub/gateway/http_server.py).
 WRITE_TIMEOUT = env.number("WRITE_TIMEOUT", 20)
 STILL_ALIVE_AFTER = env.number("STILL_ALIVE_AFTER", 300)
 # A result may come until this long after the command's end (RESERVE_NOW's URL is used twice).
@@ -100,10 +100,10 @@ PROFILE_CALLS_PER_RECEIVER = env.integer("PROFILE_CALLS_PER_RECEIVER", 16, least
 # --- The message record ------------------------------------------------------------------------
 RECORD_MESSAGES = env.flag("RECORD_MESSAGES", True)
 MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
-# What Prometheus presents at /metrics; see hub/metrics.py for who may read it without.
+# What Prometheus presents at /metrics; see hub/monitoring/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
-# --- How long what is stored is kept, in days; 0: always (hub/retention.py) -----------------------
+# --- How long what is stored is kept, in days; 0: always (hub/keeping/retention.py) --------------
 # Billing: what CPOs and eMSPs may have to prove to a tax office, ten years in many countries.
 CDRS_KEPT_DAYS = env.integer("CDRS_KEPT_DAYS", 3653)
 # Long enough for a dispute about a bill; what a driver did is told for no longer than that.
@@ -117,8 +117,8 @@ RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
 DELETIONS_KEPT_DAYS = env.integer("DELETIONS_KEPT_DAYS", 365)
 DEVIATIONS_KEPT_DAYS = env.integer("DEVIATIONS_KEPT_DAYS", 90)
-# What is new of a party is refused beyond so many (hub/quotas.py); 0: no limit. An operator may
-# give a party a quota of its own.
+# What is new of a party is refused beyond so many (hub/models/quotas.py); 0: no limit. An operator
+# may give a party a quota of its own.
 MAX_LOCATIONS_PER_PARTY = env.integer("MAX_LOCATIONS_PER_PARTY", 200_000)
 MAX_TARIFFS_PER_PARTY = env.integer("MAX_TARIFFS_PER_PARTY", 50_000)
 MAX_TOKENS_PER_PARTY = env.integer("MAX_TOKENS_PER_PARTY", 5_000_000)
@@ -242,7 +242,7 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"]["OPTIONS"],
     "options": f"{DATABASES['default']['OPTIONS'].get('options', '')} {DATABASE_TIMEOUTS}".strip(),
 }
-# For hub/statements.py: the ORM's cursors never prepare, and with None psycopg does not either.
+# For hub/db/sql.py: the ORM's cursors never prepare, and with None psycopg does not either.
 DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
 # Threads of one web process that run Django; each holds one database connection.
 DJANGO_THREADS = env.integer("DJANGO_THREADS", 8, least=2)
@@ -266,6 +266,7 @@ USE_TZ = True
 FORMAT_MODULE_PATH = ["hub.console.formats"]
 USE_I18N = False
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "hub" / "console" / "static"]
 # Assets are served from the packages that ship them: nothing to collect, nothing to forget.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -316,30 +317,35 @@ CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
     "flex.*": {"queue": "upkeep"},
     "hub.conformance.*": {"queue": "upkeep"},
-    "hub.delivery.*": {"queue": "deliveries"},
-    "hub.pull.*": {"queue": "pulls"},
+    "hub.deliveries.keeper.*": {"queue": "deliveries"},
+    "hub.sync.pull_tasks.*": {"queue": "pulls"},
     "hub.record.*": {"queue": "upkeep"},
-    "hub.still_alive.*": {"queue": "upkeep"},
-    "hub.replay.*": {"queue": "upkeep"},
-    "hub.telling.*": {"queue": "upkeep"},
-    "hub.upkeep.*": {"queue": "upkeep"},
+    "hub.parties.still_alive.*": {"queue": "upkeep"},
+    "hub.sync.replay.*": {"queue": "upkeep"},
+    "hub.sync.tell_pulled.*": {"queue": "upkeep"},
+    "hub.keeping.tasks.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+# What workers do without end: queue, class (`Loop` in hub/workers/process.py).
+PERMANENT_LOOPS = {
+    "profiles": "charging_profiles.carrier.Carrying",
+    "deliveries": "hub.deliveries.keeper.Keeper",
+}
 # What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
 TURNS_BY_THE_CLOCK = {
     "profiles": {"charging_profiles.tasks.sweep": 1.0},
     "upkeep": {
-        "hub.pull.sweep": 5.0,
+        "hub.sync.pull_tasks.sweep": 5.0,
         "flex.tasks.forget_left_behind": 10.0,
-        "hub.still_alive.check_quiet_platforms": 1.0,
-        "hub.replay.advance": 1.0,
-        "hub.telling.advance": 1.0,
-        "hub.record.drain.drain_messages": 1.0,
-        "hub.record.drain.make_partitions": 600.0,
+        "hub.parties.still_alive.check_quiet_platforms": 1.0,
+        "hub.sync.replay.advance": 1.0,
+        "hub.sync.tell_pulled.advance": 1.0,
+        "hub.record.stream_to_table.drain_messages": 1.0,
+        "hub.record.stream_to_table.make_partitions": 600.0,
         "hub.conformance.check.sweep": 10.0,
-        "hub.upkeep.recount": 900.0,
-        "hub.upkeep.keep_within_quota": 60.0,
-        "hub.upkeep.clean_up": 3600.0,
+        "hub.keeping.tasks.recount": 900.0,
+        "hub.keeping.tasks.keep_within_quota": 60.0,
+        "hub.keeping.tasks.clean_up": 3600.0,
     },
 }
 
@@ -352,9 +358,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"class": "hub.log.Line", "format": "%(levelname)-7s %(name)s %(message)s"}
+        "line": {"class": "hub.startup.log.Line", "format": "%(levelname)-7s %(name)s %(message)s"}
     },
-    "handlers": {"stderr": {"class": "hub.log.Batches", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "hub.startup.log.Batches", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "celery": {"level": "WARNING"},

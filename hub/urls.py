@@ -1,4 +1,4 @@
-"""URLs of what the hub answers itself; forwarded messages never come here (hub/gateway.py)."""
+"""URLs of what the hub answers itself; forwarded messages never come here."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -7,16 +7,22 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from charging_profiles.views import ProfileCommands, ProfileResults
+from hub.conformance.deviation_lists import (
+    FOR_OTHERS,
+    FOR_YOU,
+    Deviations,
+    LeftOutForOthers,
+    LeftOutForYou,
+)
 from hub.conformance.results import CheckResults
 from hub.console.login import login
-from hub.credentials import CredentialsView
-from hub.deviation_lists import FOR_OTHERS, FOR_YOU, Deviations, LeftOutForOthers, LeftOutForYou
-from hub.health import health
-from hub.hub_client_info import HubClientInfo
-from hub.metrics import metrics
+from hub.monitoring.health import health
+from hub.monitoring.metrics import metrics
 from hub.ocpi.errors import HubError, NotFound
 from hub.openapi.views import docs, openapi
-from hub.versions import Details, Versions
+from hub.parties.credentials import CredentialsView
+from hub.parties.hub_client_info import HubClientInfo
+from hub.parties.versions import Details, Versions
 from hub.views import refusal
 
 

@@ -16,8 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from hub.bridge import Bridge
-from hub.directory import PlatformEntry
+from hub.db.batch_writer import Writer
+from hub.db.django_threads import Bridge
 from hub.ocpi import envelope
 from hub.ocpi.errors import (
     HubError,
@@ -28,7 +28,7 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
-from hub.writer import Writer
+from hub.routing.directory import PlatformEntry
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
@@ -82,8 +82,8 @@ class AnswerLater(HttpResponse):
     a second, the gateway calls `resume` (in a thread) until it returns a response. After the
     response has left, it calls `sent`.
 
-    `receiver` is the platform at whose bulkhead (hub/bulkhead.py) the view has taken a place; the
-    gateway gives it back.
+    `receiver` is the platform at whose bulkhead (hub/fairness/unanswered.py) the view has taken a
+    place; the gateway gives it back.
     """
 
     def __init__(

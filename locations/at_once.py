@@ -9,14 +9,15 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from hub import outbox, pushers, storing
-from hub.directory import holder
-from hub.forwarded import Forwarded
+from hub.db.batch_writer import Statement, Writer
 from hub.ocpi import heads
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.reading import Reading
-from hub.store import Kept, Pushed
-from hub.writer import Statement, Writer
+from hub.outbound.forwarded import Forwarded
+from hub.outbox import outbox
+from hub.routing.directory import holder
+from hub.store import who_pushes, whole_objects
+from hub.store.store import Kept, Pushed
 from locations.models import Location, PartChange
 from locations.moments import Moments, as_json, goes_before
 
@@ -30,7 +31,7 @@ _COLUMNS: Final = (
 
 def _and_cleared(guard: str, *, is_patch: bool = False) -> str:
     """What is owed to the receiver ends with it; a mark that somebody writes just now stays."""
-    kept = storing.variant_statement(Location, _COLUMNS, guard)
+    kept = whole_objects.variant_statement(Location, _COLUMNS, guard)
     return outbox.and_cleared(kept, is_patch=is_patch, lock="SKIP LOCKED")
 
 
@@ -38,7 +39,7 @@ _PUT: Final = Statement(
     "location_put",
     _and_cleared(Location.is_not_newer("kept", "%({})s")),
     binary={"document"},
-    types=storing.TYPES,
+    types=whole_objects.TYPES,
 )
 _FIND: Final = Statement(
     "location_find",
@@ -52,13 +53,13 @@ _CHANGE: Final = Statement(
     "location_change",
     _and_cleared("kept.xmin = %(version)s::xid", is_patch=True),
     binary={"document"},
-    types=storing.TYPES,
+    types=whole_objects.TYPES,
 )
 _PUT_PART: Final = Statement(
     "location_put_part",
     _and_cleared("kept.xmin = %(version)s::xid"),
     binary={"document"},
-    types=storing.TYPES,
+    types=whole_objects.TYPES,
 )
 # What is for everybody, and owed to those that it is for. A mark may have to be waited for, if not
 # for long (a replay writes it just now): only other broadcasts wait with it.
@@ -66,21 +67,23 @@ _FOR_ALL: Final = " AND NOT kept.has_variants"
 _BROADCAST: Final = Statement(
     "location_broadcast",
     outbox.and_marked(
-        storing.variant_statement(
+        whole_objects.variant_statement(
             Location, _COLUMNS, Location.is_not_newer("kept", "%({})s") + _FOR_ALL
         )
     ),
     binary={"document", "patch"},
-    types=storing.TYPES,
+    types=whole_objects.TYPES,
     shared_by="broadcasts",
 )
 _BROADCAST_CHANGE: Final = Statement(
     "location_broadcast_change",
     outbox.and_marked(
-        storing.variant_statement(Location, _COLUMNS, "kept.xmin = %(version)s::xid" + _FOR_ALL)
+        whole_objects.variant_statement(
+            Location, _COLUMNS, "kept.xmin = %(version)s::xid" + _FOR_ALL
+        )
     ),
     binary={"document", "patch"},
-    types=storing.TYPES,
+    types=whole_objects.TYPES,
     shared_by="broadcasts",
 )
 STATEMENTS: Final = (_PUT, _FIND, _CHANGE, _PUT_PART, _BROADCAST, _BROADCAST_CHANGE)
@@ -96,7 +99,7 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
         or len(forwarded.body) > LONGEST
         or receiver is None
         or receiver.platform.leaves_out_since is not None
-        or not pushers.is_noted(forwarded.sender, "locations")
+        or not who_pushes.is_noted(forwarded.sender, "locations")
     ):
         return False
     pushed = Pushed(

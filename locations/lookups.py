@@ -2,10 +2,10 @@
 
 from urllib.parse import unquote
 
-from hub.directory import holder
 from hub.ocpi.party import PartyId
-from hub.routing import Found, Message
-from hub.sharing import shared_with
+from hub.routing.decisions import Found, Message
+from hub.routing.directory import holder
+from hub.store.sharing import shared_with
 from locations.models import Location
 
 

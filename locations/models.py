@@ -11,12 +11,13 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import statements, storing
+from hub.db import sql
+from hub.models.quotas import What
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import fields_of
 from hub.ocpi.reading import Essentials, Reading, is_right
-from hub.quotas import What
-from hub.store import (
+from hub.store import whole_objects
+from hub.store.store import (
     EVERYBODY,
     FUTURE_TOLERANCE,
     ITS_OWNER,
@@ -72,7 +73,7 @@ class Location(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="location_by_id"),
             models.Index(fields=["last_updated"], name="location_by_last_updated"),
-            # What came since a time (hub/replay.py).
+            # What came since a time (hub/sync/replay.py).
             BrinIndex(
                 fields=["received_at"],
                 name="location_by_arrival",
@@ -213,7 +214,7 @@ class Location(StoredObject):
         if audience in rows:
             cls._rewrite(rows[audience], values)
             return Told(Kept.CHANGED, values["document"])
-        if statements.run(storing.insert_statement(cls, tuple(values)), values):
+        if sql.run(whole_objects.insert_statement(cls, tuple(values)), values):
             return Told(Kept.CREATED, values["document"])
         # A pull has just brought it: new rows are not locked by it.
         return cls._keep_locked(identity, as_sent, is_pushed=is_pushed)

@@ -5,11 +5,11 @@ from urllib.parse import unquote
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import broadcasts
-from hub.directory import holder
-from hub.listing import list_page
 from hub.ocpi.errors import NotFound
-from hub.sharing import only, shared_with
+from hub.routing.directory import holder
+from hub.store import broadcast_push
+from hub.store.pages import list_page
+from hub.store.sharing import only, shared_with
 from hub.views import OcpiView, answer_document, exchange_of
 from locations.models import Location
 
@@ -33,18 +33,18 @@ class LocationsReceiver(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A Location, EVSE or Connector as the hub has it."""
-        pushed = broadcasts.read(request)
+        pushed = broadcast_push.read(request)
         seen = shared_with(Location, exchange_of(request).caller, holder.snapshot)
         named = seen.filter(**Location.identity(pushed))
         return _answer_part(only(named, f"Location {pushed.ids[0]!r}"), pushed.ids)
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a whole Location, EVSE or Connector, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Location)
+        return broadcast_push.push(request, Location)
 
     def patch(self, request: Request) -> HttpResponse:
         """Merge changes into one of them, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Location)
+        return broadcast_push.push(request, Location)
 
 
 def _answer_part(found: Location, ids: "list[str] | tuple[str, ...]") -> HttpResponse:

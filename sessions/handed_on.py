@@ -10,7 +10,7 @@ from typing import Final
 from django.db import models
 from django.utils import timezone
 
-from hub import statements
+from hub.db import sql
 from hub.ocpi.party import PartyId
 
 # Longer than the 36 characters that the text has; beyond that there is no such session.
@@ -50,10 +50,10 @@ class HandedOn(models.Model):
             emsp=str(emsp),
             scsp=str(scsp),
         )
-        statements.run(
-            f"{statements.insert_into(cls)} ON CONFLICT (scsp, session_id, owner) "
+        sql.run(
+            f"{sql.insert_into(cls)} ON CONFLICT (scsp, session_id, owner) "
             f"DO UPDATE SET told_at = excluded.told_at, emsp = excluded.emsp",
-            statements.values(row),
+            sql.values(row),
         )
 
     @classmethod

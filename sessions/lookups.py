@@ -6,8 +6,8 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
-from hub.owners import in_url
-from hub.routing import Found, Message
+from hub.routing.decisions import Found, Message
+from hub.routing.owners import in_url
 from sessions.handed_on import HandedOn
 from sessions.models import Session
 

@@ -11,13 +11,14 @@ from django.db import models, transaction
 from django.db.models.functions import Upper
 from django.utils import timezone
 
-from hub import quotas, statements
+from hub.db import sql
+from hub.models import quotas
+from hub.models.quotas import What
 from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
-from hub.quotas import What
-from hub.store import FUTURE_TOLERANCE, is_far_ahead
+from hub.store.store import FUTURE_TOLERANCE, is_far_ahead
 from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
 from sessions.head import contradicting, read
@@ -207,7 +208,7 @@ class Session(models.Model):
             and not cls.objects.owned(owner, session_id).exists()
         ):
             quotas.refuse(str(owner), What.SESSIONS)
-        found = statements.run(storing.LEAVES, values)
+        found = sql.run(storing.LEAVES, values)
         cls.has_left(owner, session_id, receiver, is_new=found[0][0] if found else None)
 
     @staticmethod
@@ -254,10 +255,10 @@ class Session(models.Model):
         values = cls.as_kept(owner, session_id, body, receiver, emsp)
         if isinstance(values, Told):
             return values
-        kept = statements.run(storing.KEEP, values)
+        kept = sql.run(storing.KEEP, values)
         underway.remember(owner, session_id, receiver)
         if not kept:
-            statements.run(storing.SENT_TOO, values)
+            sql.run(storing.SENT_TOO, values)
             return Told(None)
         # What was just sent to the database is not fetched from it.
         known = values | dict(zip(storing.RETURNED, kept[0], strict=True))
@@ -271,7 +272,7 @@ class Session(models.Model):
         values = cls.as_kept(owner, session_id, body, emsp, emsp)
         if isinstance(values, Told):
             return None
-        kept = statements.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(emsp)})
+        kept = sql.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(emsp)})
         return cls.find(owner, session_id) if kept else None
 
     @classmethod
@@ -345,7 +346,7 @@ class Session(models.Model):
             if value:
                 setattr(self, name, value)
         self.received_at = timezone.now()
-        statements.run(storing.CHANGE, self._changed())
+        sql.run(storing.CHANGE, self._changed())
         is_news = change.document != was_document or not was_accepted
         return Told(self if is_news else None, change.deviations)
 
@@ -355,10 +356,10 @@ class Session(models.Model):
     @classmethod
     def find(cls, owner: PartyId, session_id: str, *, for_update: bool = False) -> "Session | None":
         """The session that this CPO calls `session_id`."""
-        found = statements.rows(
+        found = sql.rows(
             cls,
             f"""
-            SELECT {statements.columns(cls)} FROM ocpi_sessions_session
+            SELECT {sql.columns(cls)} FROM ocpi_sessions_session
             WHERE upper(country_code) = upper(%s) AND upper(party_id) = upper(%s)
               AND upper(session_id) = upper(%s)
             {"FOR UPDATE" if for_update else ""}

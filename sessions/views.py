@@ -6,10 +6,10 @@ Pushes and preferences go to one party, through the gateway; flex/relay.py keeps
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub.directory import holder
-from hub.listing import list_page
+from hub.routing.directory import holder
+from hub.store.pages import list_page
 from hub.views import OcpiView, exchange_of
-from sessions.audience import lists_for
+from sessions.visibility import lists_for
 
 
 class SessionsSender(OcpiView):

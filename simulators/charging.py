@@ -19,7 +19,7 @@ from charging_profiles.objects import (
     ChargingProfilePeriod,
     ChargingRateUnit,
 )
-from simulators.figures import REAL_DAY, Day, next_hour
+from simulators.driving_data import REAL_DAY, Day, next_hour
 
 VOLTS: Final = 230
 UNLIMITED: Final = math.inf

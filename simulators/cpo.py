@@ -30,8 +30,8 @@ from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.command_receiver import CommandReceiver
 from simulators.documents import SimulatedSession, Site
+from simulators.driving_data import REAL_DAY, Day
 from simulators.faulty_platform import FaultyPlatform
-from simulators.figures import REAL_DAY, Day
 from simulators.judgement import judge
 from simulators.paging import list_reply
 from simulators.profile_receiver import ProfileReceiver

@@ -23,9 +23,9 @@ from simulators import documents
 from simulators.charging import VOLTS, Ev
 from simulators.cpo import Cpo
 from simulators.documents import SimulatedSession
+from simulators.driving_data import PRICE_DAY, SOURCES, Day, Visit
 from simulators.emsp import Emsp, preferences
 from simulators.faulty_platform import FaultyPlatform
-from simulators.figures import PRICE_DAY, SOURCES, Day, Visit
 from simulators.scsp import Scsp
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from party.messages import moment
 from sessions.objects import CdrToken, SessionStatus
 from simulators.charging import VOLTS, Evse, Meter, MeterPeriod, Plug
 from simulators.clock import SessionClock
-from simulators.figures import Day
+from simulators.driving_data import Day
 
 CURRENCY = "EUR"
 TARIFF_ID = "day-ahead"

@@ -6,7 +6,7 @@ from typing import Final
 
 from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
 from simulators.charging import VOLTS, one_decimal
-from simulators.figures import REAL_DAY, Day, next_hour
+from simulators.driving_data import REAL_DAY, Day, next_hour
 
 MAX_PERIODS: Final = 20
 

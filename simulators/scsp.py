@@ -25,8 +25,8 @@ from party.sessions_receiver import SessionsReceiver, is_active, owner
 from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, ProfileType
 from simulators.charging import VOLTS
 from simulators.clock import clock
+from simulators.driving_data import REAL_DAY, Day
 from simulators.faulty_platform import FaultyPlatform
-from simulators.figures import REAL_DAY, Day
 from simulators.schedule import Limits, charge_now, cheapest_hours
 
 logger = logging.getLogger(__name__)

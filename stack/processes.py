@@ -15,7 +15,7 @@ from queue import SimpleQueue
 LAUNCHER = Path(__file__).with_name("child.py")
 INSIST_SECONDS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Names the pipe into which a program writes a byte every few seconds (hub/heartbeat.py).
+# Names the pipe into which a program writes a byte every few seconds (hub/gateway/heartbeat.py).
 HEARTBEAT = "FLEXHUB_HEARTBEAT"
 
 Sink = Callable[[str, str], None]

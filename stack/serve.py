@@ -29,7 +29,10 @@ READY_SECONDS = 60
 MOST_FILES = 65_536
 WORKERS = ("profiles", "deliveries", "pulls", "upkeep")  # each of one queue
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop"]
-WEB += ["--http", "hub.answers:Protocol"]  # uvicorn's httptools, and one write an answer
+WEB += [
+    "--http",
+    "hub.gateway.http_server:Protocol",
+]  # uvicorn's httptools, and one write an answer
 WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
 WEB += ["--log-level", "warning", "--fd"]
 CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
@@ -127,7 +130,7 @@ def web_process(
 
 
 def raise_file_limit() -> None:
-    """As many open files as this user may have: each connection is one (hub/answers.py)."""
+    """As many open files as this user may have: each connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

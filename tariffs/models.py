@@ -6,10 +6,10 @@ from typing import Final
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models, transaction
 
-from hub import quotas
+from hub.models import quotas
+from hub.models.quotas import What
 from hub.ocpi.reading import Essentials
-from hub.quotas import What
-from hub.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
+from hub.store.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
 from tariffs.objects import Tariff as TariffObject
 
 # Besides what its table requires, the parts of a price must be beyond doubt.
@@ -35,7 +35,7 @@ class Tariff(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="tariff_by_id"),
             models.Index(fields=["last_updated"], name="tariff_by_last_updated"),
-            # What came since a time (hub/replay.py).
+            # What came since a time (hub/sync/replay.py).
             BrinIndex(
                 fields=["received_at"],
                 name="tariff_by_arrival",

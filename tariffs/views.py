@@ -3,10 +3,10 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import broadcasts
-from hub.directory import holder
-from hub.listing import list_page
-from hub.sharing import only, shared_with
+from hub.routing.directory import holder
+from hub.store import broadcast_push
+from hub.store.pages import list_page
+from hub.store.sharing import only, shared_with
 from hub.views import OcpiView, answer_document, exchange_of
 from tariffs.models import Tariff
 
@@ -24,15 +24,15 @@ class TariffsReceiver(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A Tariff as the hub has it."""
-        pushed = broadcasts.read(request)
+        pushed = broadcast_push.read(request)
         seen = shared_with(Tariff, exchange_of(request).caller, holder.snapshot)
         named = seen.filter(**Tariff.identity(pushed))
         return answer_document(bytes(only(named, f"Tariff {pushed.ids[0]!r}").document))
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a Tariff, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Tariff)
+        return broadcast_push.push(request, Tariff)
 
     def delete(self, request: Request) -> HttpResponse:
         """Forget a Tariff, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Tariff)
+        return broadcast_push.push(request, Tariff)

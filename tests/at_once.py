@@ -5,13 +5,13 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from hub import kept
-from hub.forwarded import Forwarded
+from hub.db.batch_writer import Writer
+from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import match
 from hub.ocpi.party import PartyId
-from hub.outbound import Response
-from hub.writer import Writer
+from hub.outbound.forwarded import Forwarded
+from hub.outbound.platform_calls import Response
 from simulators.testing import PATIENCE
 
 T = TypeVar("T")
@@ -40,14 +40,14 @@ def accepted(
 
 def is_kept_at_once(message: Forwarded) -> bool:
     """Whether it was, or a thread has to do it."""
-    return run_at_once(lambda writer: kept.at_once(writer, message))
+    return run_at_once(lambda writer: modules.at_once(writer, message))
 
 
 def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
     """What it returns, in an event loop with a connection."""
 
     async def run() -> T:
-        writer = Writer(kept.STATEMENTS, 1)
+        writer = Writer(modules.STATEMENTS, 1)
         try:
             async with asyncio.timeout(PATIENCE):
                 while not writer.connections:  # noqa: ASYNC110 - it connects by itself
@@ -61,6 +61,6 @@ def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
 
 def keep_on_a_thread(message: Forwarded) -> None:
     """As where it cannot be kept at once."""
-    keeper = kept.keeper(message.match, message.method)
+    keeper = modules.keeper(message.match, message.method)
     assert keeper is not None
     keeper(message)

@@ -16,14 +16,15 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from hub import directory, onboarding
-from hub.answers import Protocol
-from hub.directory import holder, wait_until_confirmed
-from hub.gateway import Gateway
+from hub.gateway.gateway import Gateway
+from hub.gateway.http_server import Protocol
+from hub.models.workers import QUEUES
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 from hub.record.recorder import STREAM, connect, recorder
-from hub.workers.models import QUEUES
+from hub.routing import directory
+from hub.routing.directory import holder, wait_until_confirmed
 from hub.workers.process import Worker
 from simulators.cpo import Cpo
 from simulators.emsp import Emsp

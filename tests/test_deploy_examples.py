@@ -9,7 +9,8 @@ import pytest
 import yaml
 from django.conf import settings
 
-from hub import heartbeat, writer
+from hub.db import batch_writer
+from hub.gateway import heartbeat
 from hub.models import Sharding
 from hub.workers.process import JOBS_AT_ONCE
 from stack.__main__ import CHECKOUT
@@ -222,7 +223,7 @@ def test_images_are_pinned():
 def budget(web: int) -> int:
     """The connections of one set of workers and `web` web processes, as docs/operations.md says."""
     each = settings.DJANGO_THREADS + settings.HANDSHAKE_THREADS + settings.CONSOLE_THREADS + 4
-    each += writer.CONNECTIONS
+    each += batch_writer.CONNECTIONS
     turns = {name: len(settings.TURNS_BY_THE_CLOCK.get(name, {})) for name in WORKERS}
     # A queue that is new here is missing in the table, too.
     more = {"profiles": 3, "deliveries": 1 + 2 * Sharding.DEFAULT}

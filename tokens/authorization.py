@@ -23,8 +23,8 @@ from hub.ocpi.errors import (
     NotJson,
     UnknownToken,
 )
-from hub.outbound import Response
-from hub.routing import Forward
+from hub.outbound.platform_calls import Response
+from hub.routing.decisions import Forward
 from tokens.objects import AllowedType
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, unquote
 
 from hub.ocpi.party import PartyId
-from hub.routing import Found, Message
+from hub.routing.decisions import Found, Message
 from tokens.models import token_type
 from tokens.visibility import tokens_for
 

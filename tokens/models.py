@@ -7,11 +7,11 @@ import msgspec
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from hub.models.quotas import What
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
-from hub.quotas import What
-from hub.store import EVERYBODY, Merged, Pushed, StoredObject, Told, check_ids, is_older
+from hub.store.store import EVERYBODY, Merged, Pushed, StoredObject, Told, check_ids, is_older
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
 
@@ -42,7 +42,7 @@ class Token(StoredObject):
         indexes = [
             models.Index(fields=["object_id"], name="token_by_uid"),
             models.Index(fields=["last_updated"], name="token_by_last_updated"),
-            # What came since a time (hub/replay.py).
+            # What came since a time (hub/sync/replay.py).
             BrinIndex(
                 fields=["received_at"],
                 name="token_by_arrival",

@@ -6,9 +6,9 @@ Real-time authorization is forwarded to the token's eMSP by the gateway (tokens/
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub import broadcasts
-from hub.listing import list_page
-from hub.sharing import only
+from hub.store import broadcast_push
+from hub.store.pages import list_page
+from hub.store.sharing import only
 from hub.views import OcpiView, answer_document, exchange_of
 from tokens.models import Token
 from tokens.visibility import tokens_for
@@ -28,13 +28,13 @@ class TokensReceiver(OcpiView):
     def get(self, request: Request) -> HttpResponse:
         """A Token as the hub has it; `?type=` is RFID when left out."""
         seen = tokens_for(exchange_of(request).caller)
-        named = seen.filter(**Token.identity(broadcasts.read(request)))
+        named = seen.filter(**Token.identity(broadcast_push.read(request)))
         return answer_document(bytes(only(named, "Token of this uid and type").document))
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a Token, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Token)
+        return broadcast_push.push(request, Token)
 
     def patch(self, request: Request) -> HttpResponse:
         """Merge changes into a Token, and tell everybody of the opposite role."""
-        return broadcasts.push(request, Token)
+        return broadcast_push.push(request, Token)

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db import models
 
-from hub.directory import holder
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from hub.sharing import shared_with
+from hub.routing.directory import holder
+from hub.store.sharing import shared_with
 from tokens.models import Token
 
 

@@ -11,10 +11,10 @@ import msgspec
 from django.conf import settings
 from psycopg import sql
 
-from hub import secret_box
 from hub.backup import programs
 from hub.backup.archive import DUMP, FORMAT, KEY, MANIFEST, BackupError, Manifest
 from hub.backup.programs import Database
+from hub.db import secret_box
 
 # Partitions are counted with their table.
 _TABLES: Final[LiteralString] = """

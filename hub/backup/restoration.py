@@ -16,11 +16,11 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 from psycopg import errors, sql
 
-from hub import secret_box
 from hub.backup import programs
 from hub.backup.archive import Archive, BackupError, Manifest, opened
 from hub.backup.dump import counted
 from hub.backup.programs import Answers, Database
+from hub.db import secret_box
 
 SWAP_ATTEMPTS: Final = 5
 # The database to connect to in order to create or rename others.

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from hub import outbound
 from hub.conformance.models import AwaitedResult, ConformanceCheck
-from hub.directory import PlatformEntry
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
-from hub.record.calls import noted
+from hub.outbound import platform_calls
+from hub.outbound.recorded import noted
 from hub.record.note import Kind
+from hub.routing.directory import PlatformEntry
 from party.check.asking import Came, NoAnswer, Result
 
 RESULTS_PATH: Final = "/ocpi/2.2.1/check-result"
@@ -43,10 +43,10 @@ class HubAsker:
         try:
             with noted(Kind.CHECK, method, sent, self._platform, module=module, body=body) as call:
                 answer = call.answered(
-                    outbound.call(method, url, sent, body, seconds=seconds, follow=False)
+                    platform_calls.call(method, url, sent, body, seconds=seconds, follow=False)
                 )
         except HubError as error:
-            is_too_long = isinstance(error.__cause__, outbound.TOO_LONG)
+            is_too_long = isinstance(error.__cause__, platform_calls.TOO_LONG)
             raise NoAnswer(error.message, is_too_long=is_too_long) from error
         return Came(answer.status, answer.headers, answer.body)
 

@@ -6,11 +6,11 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from hub import outbox
 from hub.conformance.asking import HubAsker
 from hub.conformance.models import AwaitedResult, ConformanceCheck
-from hub.directory import holder
 from hub.ocpi.party import PartyId
+from hub.outbox import outbox
+from hub.routing.directory import holder
 from party.check.asking import Target
 from party.check.chapters import findings_of
 from party.check.probe import Probe

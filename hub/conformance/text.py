@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from hub.conformance.met_in_practice import Noted
 from hub.conformance.models import ConformanceCheck
-from hub.conformance.noted import Noted
 from hub.ocpi.escaping import escaped
 from party.check.text import lines_of_failed, lines_of_others, named_lines
 

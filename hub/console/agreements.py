@@ -14,11 +14,11 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from flex.models import FlexAgreement
-from hub import party_status
 from hub.console.tables import GREEN, GREY, RED, ago, badge, column
 from hub.models import Agreement, Party
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
+from hub.parties import party_status
 
 
 def parties_to_choose(empty: str, *kept: PartyId) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldBooleanWidget
 
 from hub.conformance.check import queue
+from hub.conformance.met_in_practice import Noted
 from hub.conformance.models import ConformanceCheck
-from hub.conformance.noted import Noted
 from hub.console.tables import (
     AMBER,
     BLUE,

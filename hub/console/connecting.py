@@ -9,11 +9,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from hub import registration
 from hub.models import Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from hub.registration import expected
+from hub.parties import registration
+from hub.parties.registration import expected
 
 
 class ConnectForm(forms.Form):

@@ -13,15 +13,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from charging_profiles.models import CommandState, ProfileCommand
-from hub import owed
 from hub.console import deliveries, profile_commands
-from hub.console.charging import STATUS_COLOURS as SESSION_COLOURS
 from hub.console.owed import state_badge
+from hub.console.sessions_page import STATUS_COLOURS as SESSION_COLOURS
 from hub.console.statuses import status_badge
 from hub.console.tables import ago, badge
 from hub.models import Delivery, DeliveryState, Party, WorkerProcess
+from hub.models.stale_copies import CopyState
 from hub.ocpi.datatypes import ConnectionStatus
-from hub.stale_copies import CopyState
+from hub.outbox import owed
 from sessions.models import Session
 from sessions.objects import SessionStatus
 

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from hub import resend
 from hub.console.dialogs import back, dialog
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, ago, badge, column
 from hub.console.tables import span as time_between
+from hub.deliveries import resend
 from hub.models import GIVEN_UP, Delivery, DeliveryState
 
 STATE_COLOURS = {

@@ -9,14 +9,15 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from hub import leaving_out, left_out
+from hub.conformance import left_out
 from hub.console.tables import ReadOnlyRows, ago, column
 from hub.deviations.models import DeviationCount
 from hub.deviations.rules import rule_of
-from hub.directory import CONFIRMATION_WAIT
 from hub.models import Platform
+from hub.routing.directory import CONFIRMATION_WAIT
+from hub.store import leaving_out
 
-# The field that is more than a field: hub/leaving_out.py turns it.
+# The field that is more than a field: hub/store/leaving_out.py turns it.
 SWITCH: Final = "leaves_out_deviations"
 _MOST_LINES: Final = 30
 

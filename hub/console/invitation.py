@@ -9,11 +9,11 @@ from django.template.response import TemplateResponse
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
-from hub import onboarding
 from hub.models import Platform
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 
 PRIMARY = ActionVariant.PRIMARY
 _ROLE_NAMES = {

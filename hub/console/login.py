@@ -10,9 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from hub.bridge import CALLER
-from hub.callers import UNKNOWN, FirstOfMinute, group_of
 from hub.console.throttle import Throttle
+from hub.db.django_threads import CALLER
+from hub.fairness.callers import UNKNOWN, FirstOfMinute, group_of
 
 logger = logging.getLogger(__name__)
 throttle = Throttle()

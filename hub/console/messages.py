@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 
-from hub import ladder
 from hub.console.tables import GREEN, RED, badge
+from hub.monitoring import exchange_trace
 from hub.ocpi.modules import ROUTES
 from hub.record.models import Message
 from hub.record.note import Kind
@@ -50,7 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _outcome(message: Message) -> str:
-    return badge(ladder.outcome(message), RED if message.is_failed else GREEN)
+    return badge(exchange_trace.outcome(message), RED if message.is_failed else GREEN)
 
 
 def exchange(request: HttpRequest) -> HttpResponse:
@@ -61,7 +61,7 @@ def exchange(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": "One exchange",
         "correlation_id": correlation_id,
-        "ladder": ladder.of(correlation_id) if correlation_id else None,
+        "ladder": exchange_trace.of(correlation_id) if correlation_id else None,
     }
     return TemplateResponse(request, "console/exchange.html", context)
 

@@ -19,12 +19,13 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from hub import outbox, owed, party_status
 from hub.console.dialogs import back, dialog
 from hub.console.statuses import status_badge
 from hub.console.tables import BLUE, RED, ReadOnlyTable, action, ago, badge, column
 from hub.models import Platform, StaleCopy
-from hub.stale_copies import CopyState
+from hub.models.stale_copies import CopyState
+from hub.outbox import outbox, owed
+from hub.parties import party_status
 
 _MODULES: Final = ("tokens", "locations", "tariffs", party_status.MODULE)
 STATE_COLOURS: Final = {CopyState.WAITING: BLUE, CopyState.REFUSED: RED}

@@ -9,17 +9,17 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from hub import onboarding
 from hub.conformance.check import CannotCheck
 from hub.console import conformance
 from hub.console.dialogs import back, dialog
 from hub.console.statuses import admission_badge, problem_of, status_badge
 from hub.console.tables import RED, ReadOnlyTable, action, badge, column
-from hub.directory import wait_until_confirmed
 from hub.models import Party, Replay
+from hub.models.parties import BEYOND_INVITATION
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
-from hub.parties import BEYOND_INVITATION
+from hub.parties import onboarding
+from hub.routing.directory import wait_until_confirmed
 
 
 @admin.register(Party)

@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from hub import outbox, registration
 from hub.console import conformance, connecting, deviations, invitation, owed, quotas
 from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
@@ -21,9 +20,11 @@ from hub.console.pulls import PullRows
 from hub.console.statuses import admission_badge, problem_of, status_badge
 from hub.console.tables import ReadOnlyRows, ReadOnlyTable, action, ago, column
 from hub.models import Admission, Endpoint, Party, Platform
+from hub.models.parties import BEYOND_INVITATION
+from hub.models.pulls import Pull
 from hub.ocpi.party import PartyId
-from hub.parties import BEYOND_INVITATION
-from hub.pulls import Pull
+from hub.outbox import outbox
+from hub.parties import registration
 
 
 class PartyRows(ReadOnlyRows):
@@ -383,6 +384,6 @@ class PlatformAdmin(ReadOnlyTable):
         Pull.objects.filter(platform=int(object_id)).update(
             is_requested=True, due_at=timezone.now()
         )
-        outbox.wake("hub.pull.take_turn", int(object_id))
+        outbox.wake("hub.sync.pull_tasks.take_turn", int(object_id))
         messages.success(request, "The hub reads its lists now.")
         return back(request, reverse("admin:hub_platform_change", args=[object_id]))

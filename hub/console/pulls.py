@@ -3,7 +3,7 @@
 from django.utils.safestring import SafeString
 
 from hub.console.tables import BLUE, GREEN, GREY, RED, ReadOnlyRows, ago, badge, column, local
-from hub.pulls import Pull, PullState
+from hub.models.pulls import Pull, PullState
 
 STATE_COLOURS = {
     PullState.WAITING: GREY,
@@ -14,7 +14,7 @@ STATE_COLOURS = {
 
 
 class PullRows(ReadOnlyRows):
-    """The lists that the hub fetches from a platform (hub/pull.py)."""
+    """The lists that the hub fetches from a platform (hub/sync/pull_tasks.py)."""
 
     model = Pull
     verbose_name_plural = "pulled lists"

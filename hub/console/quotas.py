@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from hub.console.tables import AMBER, RED, ReadOnlyTable, ago, badge, column
 from hub.models import Platform
-from hub.quotas import Usage
+from hub.models.quotas import Usage
 
 # From this share on an operator should look at it.
 _NEARLY = 0.9

@@ -2,8 +2,8 @@
 
 from celery.signals import task_postrun
 
-from hub import quotas
 from hub.deviations import noting
+from hub.models import quotas
 
 
 @task_postrun.connect

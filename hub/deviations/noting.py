@@ -17,8 +17,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from django.db.utils import Error
 from django.utils import timezone
 
-from hub import statements
-from hub.deviations import leaving
+from hub.db import sql
+from hub.deviations import left_out_counts
 from hub.ocpi import masking
 from hub.ocpi.lenient import Deviation
 from hub.record import tallies
@@ -91,7 +91,7 @@ def _flush() -> bool:
         for platform_id in sorted(taken):
             if _write_or_drop(platform_id, taken[platform_id]):
                 del taken[platform_id]
-        return leaving.flush() and not taken
+        return left_out_counts.flush() and not taken
     except Error as error:
         logger.warning("deviations wait to be written: %s", error)
         return False
@@ -158,8 +158,8 @@ _WRITE: Final = f"""
 def _write(platform_id: int, counts: Mapping[tuple[str, str], _Count]) -> bool:
     """False when the platform's row is held by somebody else; one that is gone gets none."""
     with transaction.atomic():
-        statements.run(_ALONE, [platform_id])
-        [(is_written, is_there)] = statements.run(
+        sql.run(_ALONE, [platform_id])
+        [(is_written, is_there)] = sql.run(
             _WRITE,
             {
                 "platform": platform_id,

@@ -7,7 +7,7 @@ import msgspec
 
 from cdrs.objects import CDR
 from commands.objects import COMMANDS
-from hub import deviation_lists
+from hub.conformance import deviation_lists
 from hub.ocpi import headers
 from hub.ocpi.configuration import VERSION, ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType

@@ -1,0 +1,1 @@
+"""The message record: notes in Valkey, copied into a table, counted and searched."""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hub.leases import lock_name
+from hub.db.leases import lock_name
 from hub.record.models import Message
 
 TABLE: Final = Message._meta.db_table

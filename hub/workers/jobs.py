@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from hub import leases, statements
 from hub.celery import app
-from hub.leases import NOW, Lease
-from hub.workers.models import Job
+from hub.db import leases, sql
+from hub.db.leases import NOW, Lease
+from hub.models.workers import Job
 from hub.workers.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _CLAIM: Final = f"""
         SELECT id FROM hub_job WHERE queue = ANY(%s::text[]) AND due_at <= {NOW} AND {leases.free()}
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
     )
-    RETURNING {statements.columns(Job)}
+    RETURNING {sql.columns(Job)}
 """  # noqa: S608 - names of ours
 _DONE: Final = "DELETE FROM hub_job WHERE id = %s AND fence = %s AND wakes = %s RETURNING id"
 _ONCE_MORE: Final = f"UPDATE hub_job SET attempts = 0, due_at = {NOW} WHERE id = %s AND fence = %s"  # noqa: S608
@@ -36,7 +36,7 @@ def begin(queues: Sequence[str], threads: Threads) -> None:
     if free <= 0:
         return
     asked = leases.clock()
-    for job in statements.rows(Job, _CLAIM, (list(queues), free)):
+    for job in sql.rows(Job, _CLAIM, (list(queues), free)):
         threads.begin(partial(run, job, Lease(job.fence, asked)))
 
 
@@ -51,15 +51,15 @@ def run(job: Job, lease: Lease) -> None:
             _failed(job, lease)
             return
         mine: tuple[Any, ...] = (job.pk, lease.fence)
-        if not statements.run(_DONE, (*mine, job.wakes)):
+        if not sql.run(_DONE, (*mine, job.wakes)):
             # It was requested once more meanwhile, perhaps after its last look.
-            statements.run(_ONCE_MORE, mine)
+            sql.run(_ONCE_MORE, mine)
 
 
 def _failed(job: Job, lease: Lease) -> None:
     if job.attempts <= len(PAUSES):
         pause = PAUSES[job.attempts - 1]
-        statements.run(_LATER, (float(pause), job.pk, lease.fence))
+        sql.run(_LATER, (float(pause), job.pk, lease.fence))
     else:
         logger.error("%s is given up after %s attempts", job, job.attempts)
-        statements.run(_GIVE_UP, (job.pk, lease.fence))
+        sql.run(_GIVE_UP, (job.pk, lease.fence))

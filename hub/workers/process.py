@@ -8,7 +8,7 @@ before Celery asks for a connection, and PostgreSQL alone tells them what to do.
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final, Protocol
 
 import psycopg
@@ -16,14 +16,14 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections, connection
 from django.db.utils import Error as DatabaseError
+from django.utils.module_loading import import_string
 
-from charging_profiles import carrier
-from hub import delivery, leases, statements
 from hub.celery import app
-from hub.leases import process_name
-from hub.wakeups import connection_parameters
+from hub.db import leases, sql
+from hub.db.leases import process_name
+from hub.db.notify import connection_parameters
+from hub.models.workers import QUEUES
 from hub.workers import jobs, timers
-from hub.workers.models import QUEUES
 from hub.workers.threads import Threads
 from hub.workers.wake import CHANNEL
 
@@ -59,12 +59,6 @@ class Loop(Protocol):
         """End when what is under way has ended; from any thread."""
 
 
-LOOPS: Final[dict[str, Callable[[], Loop]]] = {
-    "profiles": carrier.Carrying,
-    "deliveries": delivery.Keeper,
-}
-
-
 class Worker:
     """The work of some queues, in threads of this process."""
 
@@ -77,7 +71,10 @@ class Worker:
             for queue in self._queues
             for task, seconds in by_queue.get(queue, {}).items()
         }
-        self._loops = {queue: LOOPS[queue]() for queue in self._queues if queue in LOOPS}
+        loops: dict[str, str] = settings.PERMANENT_LOOPS
+        self._loops: dict[str, Loop] = {
+            queue: import_string(loops[queue])() for queue in self._queues if queue in loops
+        }
         self._to_look = threading.Event()
         self._is_stopping = threading.Event()
         self._jobs = Threads("job", JOBS_AT_ONCE, self._to_look.set)
@@ -144,7 +141,7 @@ class Worker:
                 if time.monotonic() - presented_at >= PRESENT_EVERY:
                     presented_at = time.monotonic()
                     timers.add(self._timers)
-                    statements.run(_PRESENT, (process_name(), self._queues))
+                    sql.run(_PRESENT, (process_name(), self._queues))
                 timers.begin(self._timers, self._turns)
                 jobs.begin(self._queues, self._jobs)
             except (DatabaseError, psycopg.Error) as error:
@@ -158,7 +155,7 @@ class Worker:
 
     def _leave(self) -> None:
         try:
-            statements.run(_GONE, (process_name(),))
+            sql.run(_GONE, (process_name(),))
         except (DatabaseError, psycopg.Error) as error:
             logger.warning("this process is taken for present a little longer: %s", error)
         connection.close()

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from hub import leases, statements
 from hub.celery import app
-from hub.leases import NOW, Lease
-from hub.workers.models import Timer
+from hub.db import leases, sql
+from hub.db.leases import NOW, Lease
+from hub.models.workers import Timer
 from hub.workers.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -23,13 +23,13 @@ _CLAIM: Final = f"""
     SET {leases.TAKEN}, due_at = {NOW} + mine.seconds * interval '1 second'
     FROM unnest(%s::text[], %s::float8[]) AS mine (task, seconds)
     WHERE timer.task = mine.task AND due_at <= {NOW} AND {leases.free("timer")}
-    RETURNING {statements.columns(Timer, "timer")}
+    RETURNING {sql.columns(Timer, "timer")}
 """  # noqa: S608 - names of ours
 
 
 def add(timers: Mapping[str, float]) -> None:
     """Make rows for timers that have none yet; their first turn is now."""
-    statements.run(_ADD, [list(timers)])
+    sql.run(_ADD, [list(timers)])
 
 
 def begin(timers: Mapping[str, float], threads: Threads) -> None:
@@ -39,7 +39,7 @@ def begin(timers: Mapping[str, float], threads: Threads) -> None:
     """
     asked = leases.clock()
     parameters = (list(timers), [float(seconds) for seconds in timers.values()])
-    for timer in statements.rows(Timer, _CLAIM, parameters):
+    for timer in sql.rows(Timer, _CLAIM, parameters):
         threads.begin(partial(run, timer, Lease(timer.fence, asked)))
 
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from django.conf import settings
 
-from hub import statements
-from hub.leases import NOW
-from hub.writer import Statement, Writer
+from hub.db import sql
+from hub.db.batch_writer import Statement, Writer
+from hub.db.leases import NOW
 
 CHANNEL: Final = "flexhub_work"
 # One process notifies a queue so often at most: whoever works there looks on for longer than that.
@@ -38,13 +38,13 @@ def wake(task: str, *arguments: object) -> None:
 
     A job that was requested already and has not begun is one job.
     """
-    statements.run(_WAKE, [queue_of(task), task, json.dumps(arguments)])
+    sql.run(_WAKE, [queue_of(task), task, json.dumps(arguments)])
 
 
 def nudge(queue: str) -> None:
     """Tell those who work for a queue to look: what waits for them is in rows of its own."""
     if _is_due(queue):
-        statements.run(f"SELECT pg_notify('{CHANNEL}', %s)", [queue])
+        sql.run(f"SELECT pg_notify('{CHANNEL}', %s)", [queue])
 
 
 def nudge_at_once(writer: Writer, queue: str) -> None:

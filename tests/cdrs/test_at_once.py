@@ -6,12 +6,12 @@ from typing import Any
 
 from cdrs import at_once
 from cdrs.models import Cdr, Posting
-from hub import kept
-from hub.bridge import Bridge
-from hub.forwarded import Forwarded
-from hub.leases import Lease
+from hub.db.django_threads import Bridge
+from hub.db.leases import Lease
+from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import match
+from hub.outbound.forwarded import Forwarded
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread, run_at_once
 from tests.cdrs.test_post_cdr import of
 
@@ -33,9 +33,9 @@ def begun(message: Forwarded, *, is_alone: bool = True) -> Lease | None:
             asked = message.sender, message.receiver, message.body
             return run_at_once(lambda writer: at_once.begin(writer, bridge, *asked))
         every = message.sender, message.receiver, message.match, message.body
-        check = kept.check(message.match, "POST", message.receiver)
+        check = modules.check(message.match, "POST", message.receiver)
         assert check is not None
-        found = run_at_once(lambda writer: kept.checked(writer, bridge, check, every))
+        found = run_at_once(lambda writer: modules.checked(writer, bridge, check, every))
         return found if isinstance(found, Lease) else None
     finally:
         bridge.close()

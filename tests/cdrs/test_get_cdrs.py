@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from hub import onboarding
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 from tests.cdrs.test_post_cdr import of, post
 from tests.hub.strangers import Stranger, ask, raw, send, token_of, until
 from tests.running_hub import new_party

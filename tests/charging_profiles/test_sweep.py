@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from charging_profiles import order, tasks
 from charging_profiles.models import CommandState, ProfileCommand
-from hub.directory import holder
 from hub.models import Delivery, DeliveryState
+from hub.routing.directory import holder
 from tests.scripted import ACCEPTED, url_given
 
 SECOND = timedelta(seconds=1)

@@ -11,10 +11,10 @@ import pytest
 from django.utils import timezone
 
 from flex.models import FspAssignment
-from hub.forwarded import Forwarded
+from hub.db.notify import connection_parameters
 from hub.models import Delivery
 from hub.ocpi.party import PartyId
-from hub.wakeups import connection_parameters
+from hub.outbound.forwarded import Forwarded
 from sessions.models import Session
 from simulators.testing import PATIENCE
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread

@@ -8,12 +8,12 @@ from django.http import HttpResponse
 
 from charging_profiles import at_once
 from charging_profiles.models import ProfileCommand
-from hub import kept
-from hub.bridge import Bridge
-from hub.bulkhead import forwards
-from hub.directory import holder
+from hub.db.django_threads import Bridge
+from hub.fairness.unanswered import forwards
+from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import match
+from hub.routing.directory import holder
 from hub.views import AnswerLater, Exchange
 from tests.at_once import run_at_once
 from tests.flex.agreements import agree
@@ -45,7 +45,7 @@ def answered(exchange: Exchange, **scope: Any) -> HttpResponse | None:
     scope = {"method": "PUT", "path": "", "query_string": b""} | scope
     try:
         response = run_at_once(
-            lambda writer: kept.answered_at_once(writer, bridge, exchange, scope)
+            lambda writer: modules.answered_at_once(writer, bridge, exchange, scope)
         )
     finally:
         bridge.close()

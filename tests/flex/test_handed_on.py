@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flex.models import FspAssignment
-from hub.erasure import Driver, Eraser
+from hub.keeping.erasure import Driver, Eraser
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId

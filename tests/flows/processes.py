@@ -12,7 +12,7 @@ import requests
 from django.conf import settings
 from django.db import connection, connections
 
-from hub.directory import holder
+from hub.routing.directory import holder
 from stack.__main__ import CHECKOUT
 from stack.processes import Child, keep_quiet, stop
 from stack.serve import CELERY, WEB

@@ -17,12 +17,13 @@ from django.utils import timezone
 from cdrs.models import Cdr, Posting
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import PreferenceCopy
-from hub import pull, still_alive
-from hub.delivery import Keeper
+from hub.deliveries.keeper import Keeper
 from hub.models import Delivery, DeliveryState, Job, WorkerProcess
+from hub.models.pulls import Pull, PullState
+from hub.models.workers import QUEUES
 from hub.ocpi.datatypes import Role
-from hub.pulls import Pull, PullState
-from hub.workers.models import QUEUES
+from hub.parties import still_alive
+from hub.sync import pull_tasks
 from locations.models import Location
 from party.messages import Received, Reply
 from sessions.models import Session
@@ -275,7 +276,7 @@ def test_a_pull_goes_on_where_its_worker_was_killed(processes, cast):
         return page
 
     cpo.simulator.says = second_page_hangs
-    (wanted,) = pull.request(party, ["locations"])
+    (wanted,) = pull_tasks.request(party, ["locations"])
     assert arrived.wait(PATIENCE)
     processes.kill("deliveries")
     processes.start("deliveries")

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 import pytest
 
-from hub import pull
+from hub.models.pulls import Pull
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of, is_right
-from hub.pulls import Pull
-from hub.store import Kept, Pushed
+from hub.store.store import Kept, Pushed
+from hub.sync import pull_tasks
 from locations.models import Location
 from locations.objects import Location as LocationObject
 from tariffs.models import Tariff
@@ -191,7 +191,7 @@ def test_pushed_or_pulled_they_are_in_every_list_and_spread_as_sent(
         assert said.said == (201, 1000), (one, said)
     # A Tariff that is missing in a whole list is gone.
     Lists(owner.simulator, size=50, **{module: objects})
-    [row] = pull.request(owner.simulator.party, [module], full=True)
+    [row] = pull_tasks.request(owner.simulator.party, [module], full=True)
     until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.stored, done.unchanged) == (0, len(rest), len(pushed))

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from hub.db.notify import connection_parameters
 from hub.ocpi.headers import authorization
 from hub.ocpi.party import PartyId
-from hub.wakeups import connection_parameters
 from simulators.testing import PATIENCE, Running
 from tests.hub.strangers import Reply, Stranger, routing, token_of
 from tests.running_hub import RunningHub

@@ -16,10 +16,10 @@ import requests
 from django.conf import settings
 from django.db import connection
 
-from hub import onboarding
 from hub.models import Party, Platform
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 from party.connection import Connection
 from simulators.testing import PATIENCE
 from tests.hub.strangers import OFFERS, Reply, Stranger, send

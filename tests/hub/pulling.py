@@ -2,8 +2,8 @@
 
 import json
 
-from hub import pull
-from hub.pulls import Pull
+from hub.models.pulls import Pull
+from hub.sync import pull_tasks
 from simulators.testing import Running
 from tests.hub.lists import location
 from tests.hub.strangers import Stranger, until
@@ -11,7 +11,7 @@ from tests.hub.strangers import Stranger, until
 
 def run(running: Running[Stranger], module: str = "locations", *, full: bool = False) -> Pull:
     """A whole run, as an operator may ask for it."""
-    (row,) = pull.request(running.simulator.party, [module], full=full)
+    (row,) = pull_tasks.request(running.simulator.party, [module], full=full)
     until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
     return Pull.objects.get(pk=row.pk)
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from hub import party_news
-from hub.models import StaleCopy
+from hub.models import StaleCopy, party_news
 from hub.ocpi.party import PartyId
 from party.messages import Received
 from simulators.testing import Running

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hub import outbound
-from hub.outbound import AsyncCaller, Response
+from hub.outbound import platform_calls
+from hub.outbound.platform_calls import AsyncCaller, Response
 from simulators.testing import PATIENCE
 
 Serve = Callable[[socket.socket], None]
@@ -49,7 +49,7 @@ def _speak(connection: socket.socket, serve: Serve, hears: bool) -> None:
 
 def call_and_wait(url: str, method: str = "GET", body: bytes = b"") -> Response:
     """As jobs and views do."""
-    return outbound.call(method, url, {"Authorization": "Token x"}, body)
+    return platform_calls.call(method, url, {"Authorization": "Token x"}, body)
 
 
 def call_awaited(url: str, method: str = "GET", body: bytes = b"") -> Response:

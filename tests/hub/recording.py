@@ -6,10 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from hub.record.drain import drain
 from hub.record.models import Message
 from hub.record.note import Direction, Kind, Note
 from hub.record.recorder import STREAM, connect, recorder
+from hub.record.stream_to_table import drain
 from tests.hub.strangers import until
 
 

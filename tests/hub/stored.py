@@ -6,7 +6,7 @@ import msgspec
 
 from cdrs.models import Cdr, identity
 from hub.ocpi.party import PartyId
-from hub.outbound import Response
+from hub.outbound.platform_calls import Response
 from tests.hub.console.rows import CONTRACT_ID, TOKEN_UID
 from tokens.models import Token
 

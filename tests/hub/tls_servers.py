@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hub import http_client
+from hub.outbound import http_client
 from tests.hub.raw_servers import ANSWER, Serve, server
 
 

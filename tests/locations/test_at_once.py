@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from hub.db.notify import connection_parameters
 from hub.models import Party, StaleCopy
-from hub.stale_copies import PART_OF
-from hub.wakeups import connection_parameters
+from hub.models.stale_copies import PART_OF
 from locations.models import Location
 from simulators.testing import PATIENCE
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread

@@ -10,15 +10,16 @@ import psycopg
 import pytest
 from django.http import HttpResponse
 
-from hub import kept, pushers
-from hub.backlog import backlog
-from hub.bridge import Bridge
-from hub.directory import holder
+from hub.db.batch_writer import Writer
+from hub.db.django_threads import Bridge
+from hub.db.notify import connection_parameters
+from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.modules import match
+from hub.outbox.backlog import backlog
+from hub.routing.directory import holder
+from hub.store import who_pushes
 from hub.views import Exchange
-from hub.wakeups import connection_parameters
-from hub.writer import Writer
 from locations.models import Location
 from tests.hub.pushing import T1, T2, T3, evse_of, location_of
 from tests.hub.strangers import Stranger, until
@@ -55,16 +56,16 @@ class Sent:
     def at_once(self, meanwhile: Callable[[], object] | None = None) -> HttpResponse | None:
         """As the gateway asks for it; `meanwhile` is run while it is on its way."""
         backlog.check()
-        pushers.note(self.exchange.caller, "locations")
+        who_pushes.note(self.exchange.caller, "locations")
 
         async def run(bridge: Bridge) -> HttpResponse | None:
-            writer = Writer(kept.STATEMENTS, 1)
+            writer = Writer(modules.STATEMENTS, 1)
             try:
                 async with asyncio.timeout(60):
                     while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                         await asyncio.sleep(0.01)
                     answer = asyncio.create_task(
-                        kept.answered_at_once(writer, bridge, self.exchange, self._scope)
+                        modules.answered_at_once(writer, bridge, self.exchange, self._scope)
                     )
                     if meanwhile is not None:
                         await asyncio.sleep(0)  # It has its receivers, and nothing of it has left:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from hub.ocpi.party import PartyId
-from hub.store import Kept, Pushed
+from hub.store.store import Kept, Pushed
 from locations.models import Location
 from simulators.testing import PATIENCE
 from tests.hub.pushing import T1, T2, evse_of, location_of

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from hub import pull
+from hub.models.pulls import Pull
 from hub.ocpi.datatypes import Role
-from hub.pulls import Pull
+from hub.sync import pull_tasks
 from simulators.testing import Running
 from tests import minimal
 from tests.hub.deviations.counts import counts_of
@@ -75,7 +75,7 @@ def test_pulled_each_location_is_stored_and_listed(hub, cpo, emsp, settings):
     settings.PULL_PAUSE = 0.001
     sent = feed(cpo.simulator.party)
     Lists(cpo.simulator, size=40, locations=sent)
-    [row] = pull.request(cpo.simulator.party, ["locations"], full=True)
+    [row] = pull_tasks.request(cpo.simulator.party, ["locations"], full=True)
     until(lambda: not Pull.objects.get(pk=row.pk).is_requested)
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.foreign, done.stored) == (0, 0, 100)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.ocpi.party import PartyId
-from hub.store import EVERYBODY, Kept, Pushed, Whole
+from hub.store.store import EVERYBODY, Kept, Pushed, Whole
 from locations.models import ESSENTIALS, Location
 from tests.hub.pushing import connector_of, evse_of, location_of
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from hub import onboarding
-from hub.directory import holder, wait_until_confirmed
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
+from hub.routing.directory import holder, wait_until_confirmed
 from sessions.objects import CdrToken, TokenType
 from simulators.cpo import Cpo
 from simulators.demo import PROJECT

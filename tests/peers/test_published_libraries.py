@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from hub import onboarding, pull, registration
 from hub.models import Party, Platform
+from hub.models.pulls import Pull, PullState
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
-from hub.pulls import Pull, PullState
+from hub.parties import onboarding, registration
+from hub.sync import pull_tasks
 from tests import minimal
 from tests.hub.strangers import until
 from tests.peers.library import LIBRARIES, LibraryParty, serve
@@ -146,7 +147,7 @@ def test_its_lists_are_pulled_whole(parties, library, module):
     names = {f"PULLED-{number}" for number in range(120)}
     for name in names:
         owner.keep(module, name, make(owner, name))
-    [row] = pull.request(owner.identity, [module], full=True)
+    [row] = pull_tasks.request(owner.identity, [module], full=True)
     until(lambda: not Pull.objects.get(pk=row.pk).is_requested, seconds=60)
     done = Pull.objects.get(pk=row.pk)
     assert (done.bad, done.foreign, done.state) == (0, 0, PullState.FINISHED)

@@ -8,7 +8,7 @@ import pytest
 
 from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
 from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, one_decimal, site_shares
-from simulators.figures import REAL_DAY
+from simulators.driving_data import REAL_DAY
 
 ARRIVAL = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from charging_profiles.objects import ChargingRateUnit
-from simulators.figures import ENERGY_KWH, EUR_PER_MWH, REAL_DAY, STAY_HOURS, Day
+from simulators.driving_data import ENERGY_KWH, EUR_PER_MWH, REAL_DAY, STAY_HOURS, Day
 from simulators.schedule import Limits, charge_now, cheapest_hours, planned_kwh
 
 EVENING = datetime(2026, 3, 1, 17, 30, tzinfo=UTC)

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from hub.directory import holder
 from hub.models import Agreement
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.routing.directory import holder
 from simulators.testing import PATIENCE
 from tests.hub.strangers import SENDER, Stranger, ask, raw, until
 from tests.minimal import as_json, owned, token

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from hub import still_alive
 from hub.models import Party, Platform
+from hub.parties import still_alive
 
 AT_ONCE = 8
 COLUMNS = ("party", "platform", "status", "problem")

@@ -7,7 +7,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub.conformance import check as conformance
-from hub.conformance.noted import Noted
+from hub.conformance.met_in_practice import Noted
 from hub.conformance.text import report
 from hub.management.parties import add_party, party_of
 

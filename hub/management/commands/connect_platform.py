@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import registration
 from hub.deviations import noting
 from hub.management.parties import named_party
 from hub.models import Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import registration
 
 _FROM_ENVIRONMENT = "CREDENTIALS_TOKEN_A"
 

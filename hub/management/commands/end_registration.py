@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import registration
 from hub.management.parties import add_party, party_of
-from hub.parties import rows_of
+from hub.models.parties import rows_of
+from hub.parties import registration
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub.erasure import Driver, Eraser, Outcome
+from hub.keeping.erasure import Driver, Eraser, Outcome
 from hub.management.parties import named_party
 from hub.ocpi.datatypes import TokenType
 

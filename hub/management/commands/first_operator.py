@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from hub.leases import lock_name
+from hub.db.leases import lock_name
 from hub.models import OneTimePassword
 
 USERNAME = "operator"

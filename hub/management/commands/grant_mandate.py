@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from hub.leases import lock_name
-from hub.management.mandates import active_like, add_scope, agreement_of
+from hub.db.leases import lock_name
+from hub.management.flexibility import active_like, add_scope, agreement_of
 from hub.models import Party
 from hub.ocpi.party import PartyId
 

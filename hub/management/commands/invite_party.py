@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import onboarding
 from hub.management.parties import add_party, party_of
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
+from hub.parties import onboarding
 
 ROLES = [role.value for role in Role if role is not Role.HUB]
 

@@ -1,12 +1,14 @@
-"""Leave out of a party's lists and pushes what deviates from the text (hub/leaving_out.py)."""
+"""Leave out of a party's lists and pushes what deviates from the text (store/leaving_out.py)."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import directory, leaving_out, left_out
+from hub.conformance import left_out
 from hub.management.parties import add_party, party_of
 from hub.models import Platform
+from hub.routing import directory
+from hub.store import leaving_out
 
 
 class Command(BaseCommand):

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import pull
 from hub.management.parties import add_party, party_of
+from hub.models.pulls import Pull, PullState
 from hub.ocpi.escaping import escaped
-from hub.pulled import KINDS
-from hub.pulls import Pull, PullState
+from hub.sync import pull_tasks
+from hub.sync.pulled_objects import KINDS
 
 LOOK_AGAIN = 0.5  # seconds
 
@@ -33,15 +33,17 @@ class Command(BaseCommand):
         """Ask for it; with --wait do it, turn by turn, as a worker would."""
         identity = party_of(options["country_code"], options["party_id"])
         try:
-            wanted = pull.request(identity, options["module"] or list(KINDS), full=options["full"])
-        except pull.NothingToPull as error:
+            wanted = pull_tasks.request(
+                identity, options["module"] or list(KINDS), full=options["full"]
+            )
+        except pull_tasks.NothingToPull as error:
             raise CommandError(str(error)) from error
         if not options["wait"]:
             self.stdout.write(f"{', '.join(map(str, wanted))}: a worker begins now.")
             return
         ids = [one.pk for one in wanted]
         while Pull.objects.filter(pk__in=ids, is_requested=True).exists():
-            if not pull.take_turn(wanted[0].platform_id):
+            if not pull_tasks.take_turn(wanted[0].platform_id):
                 time.sleep(LOOK_AGAIN)  # A worker reads it, or the party asked to wait.
         ended = list(Pull.objects.filter(pk__in=ids).order_by("module"))
         for one in ended:

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--off", action="store_true", help="end it now")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write the row; web processes know it within a moment (hub/directory.py)."""
+        """Write the row; web processes know it within a moment (hub/routing/directory.py)."""
         identity = party_of(options["country_code"], options["party_id"])
         named = {"country_code__iexact": identity[0], "party_id__iexact": identity[1]}
         if options["off"]:

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import directory
 from hub.management.parties import add_party, party_of
 from hub.models import Platform, Replay
 from hub.ocpi.datatypes import ConnectionStatus
+from hub.routing import directory
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""Send again the messages to a party that were given up (hub/resend.py)."""
+"""Send again the messages to a party that were given up (hub/deliveries/resend.py)."""
 
 import getpass
 import json
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from hub import resend
+from hub.deliveries import resend
 from hub.management.parties import add_party, party_of
 
 

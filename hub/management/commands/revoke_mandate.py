@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub.management.mandates import active_like, add_scope, agreement_of
+from hub.management.flexibility import active_like, add_scope, agreement_of
 
 
 class Command(BaseCommand):

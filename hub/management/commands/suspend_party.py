@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub import directory, onboarding
 from hub.management.parties import add_party, party_of
+from hub.parties import onboarding
+from hub.routing import directory
 
 
 class Command(BaseCommand):

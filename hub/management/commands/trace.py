@@ -1,11 +1,11 @@
-"""Print the ladder of one exchange: who told whom what, when, and what failed (hub/ladder.py)."""  # noqa: A005 - named as it is typed
+"""Print the ladder of one exchange: who told whom what, when, and what failed."""  # noqa: A005 - named as it is typed
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from hub import ladder
+from hub.monitoring import exchange_trace
 from hub.ocpi.escaping import escaped
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Messages reach the table about a second after they passed."""
-        found = ladder.of(options["correlation_id"])
+        found = exchange_trace.of(options["correlation_id"])
         if found is None:
             raise CommandError(
                 f"No message with correlation id {options['correlation_id']!r} is recorded."
@@ -27,5 +27,5 @@ class Command(BaseCommand):
             encoder = DjangoJSONEncoder(ensure_ascii=False, indent=2)
             self.stdout.write(encoder.encode(found.as_dict()))
         else:
-            for line in ladder.lines(found):
+            for line in exchange_trace.lines(found):
                 self.stdout.write(escaped(line))

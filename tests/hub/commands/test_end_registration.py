@@ -5,9 +5,9 @@ import json
 import pytest
 from django.core.management import CommandError
 
-from hub.directory import load
+from hub.db.secret_box import token_hash
 from hub.models import Party, PartyNews, Platform
-from hub.secret_box import token_hash
+from hub.routing.directory import load
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 

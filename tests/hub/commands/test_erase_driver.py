@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from cdrs.models import Cdr
 from cdrs.objects import CDR
+from cdrs.without_driver import is_of_nobody
 from charging_profiles.models import ProfileCommand
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.models import Delivery, Erasure, StaleCopy
@@ -21,7 +22,6 @@ from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.masking import hint
 from hub.ocpi.party import PartyId
-from hub.pseudonyms import is_of_nobody
 from hub.record.models import Message
 from sessions.models import Session
 from tests.hub.commands.calling import run

@@ -7,10 +7,11 @@ import re
 import pytest
 from django.core.management import CommandError
 
-from hub import onboarding, secret_box
+from hub.db import secret_box
 from hub.models import Party, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 

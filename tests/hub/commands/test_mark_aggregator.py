@@ -3,9 +3,9 @@
 import pytest
 from django.core.management import CommandError
 
-from hub.directory import load
 from hub.models import Platform
 from hub.ocpi.party import PartyId
+from hub.routing.directory import load
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 

@@ -3,8 +3,8 @@
 import pytest
 from django.core.management import CommandError
 
+from hub.models.pulls import Pull
 from hub.ocpi.datatypes import Role
-from hub.pulls import Pull
 from tests.hub.commands.calling import run
 from tests.hub.lists import Lists, location
 from tests.hub.strangers import Stranger, raw, until

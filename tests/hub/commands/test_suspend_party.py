@@ -4,8 +4,8 @@ import pytest
 from django.core.management import CommandError
 from django.utils import timezone
 
-from hub.directory import current_version
 from hub.models import DirectoryReader, Party
+from hub.routing.directory import current_version
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 

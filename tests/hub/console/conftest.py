@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from hub.directory import holder
+from hub.routing.directory import holder
 from tests.hub.console import rows
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
-from hub import secret_box
+from hub.db import secret_box
 from hub.models import (
     Agreement,
     Delivery,
@@ -22,7 +22,7 @@ from hub.models import (
     StaleCopy,
 )
 from hub.ocpi.party import PartyId
-from hub.outbound import Response
+from hub.outbound.platform_calls import Response
 from locations.models import Location
 from sessions.models import Session
 from tariffs.models import Tariff

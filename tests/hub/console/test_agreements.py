@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from flex.models import FlexAgreement
-from hub.directory import load
 from hub.models import Agreement, Party, PartyNews
-from hub.party_status import client_info
+from hub.parties.party_status import client_info
+from hub.routing.directory import load
 from tests.hub.console import rows
 
 ADD = "admin:hub_agreement_add"

@@ -7,10 +7,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
-from hub import onboarding, secret_box
+from hub.db import secret_box
 from hub.models import Party, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
+from hub.parties import onboarding
 from tests.hub.console import rows
 
 FORM = {"country_code": "nl", "party_id": "new", "name": "New B.V.", "roles": ["CPO", "EMSP"]}

@@ -7,12 +7,12 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from hub import leaving_out
+from hub.conformance.left_out import KINDS
 from hub.deviations.models import Holding, LeftOut
-from hub.directory import current_version, holder
-from hub.left_out import KINDS
 from hub.models import DirectoryReader, Platform
-from hub.store import EVERYBODY
+from hub.routing.directory import current_version, holder
+from hub.store import leaving_out
+from hub.store.store import EVERYBODY
 from locations.models import Location
 from tests.hub.console import rows
 from tests.hub.console.test_pulls import INLINES, address

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from hub.bridge import CALLER
 from hub.console import login as login_module
 from hub.console.throttle import ACCOUNT, ADDRESS, MOST_KEPT, Allowance, Throttle
+from hub.db.django_threads import CALLER
 
 RIGHT = "correct-horse-7"
 LOGIN = "/admin/login/"

@@ -7,8 +7,8 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.urls import reverse
 
-from hub import owed
 from hub.models import Delivery, Platform, StaleCopy
+from hub.outbox import owed
 from tests.hub.console import rows
 
 pytestmark = pytest.mark.usefixtures("filled")

@@ -6,8 +6,8 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
-from hub.directory import current_version
 from hub.models import DirectoryReader, Party, PartyNews, Replay
+from hub.routing.directory import current_version
 from tests.hub.console import rows
 
 CONFIRMED = {"_form_submitted": "True"}

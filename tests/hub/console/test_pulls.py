@@ -5,7 +5,7 @@ from django.contrib.auth.models import Permission, User
 from django.urls import reverse
 
 from hub.models import Platform, PullRule
-from hub.pulls import Pull, PullState
+from hub.models.pulls import Pull, PullState
 from tests.hub.console import rows
 
 CONFIRMED = {"_form_submitted": "True"}

@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from hub.models import Platform
-from hub.quotas import Usage
+from hub.models.quotas import Usage
 from tests.hub.console import rows
 
 

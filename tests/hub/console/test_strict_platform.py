@@ -2,7 +2,7 @@
 
 from django.contrib.auth.models import Permission, User
 
-from hub.directory import load
+from hub.routing.directory import load
 from tests.hub.console import rows
 from tests.hub.console.test_pulls import INLINES, address
 

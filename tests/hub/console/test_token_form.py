@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from hub.directory import holder
 from hub.models import Platform, TokenForm
+from hub.routing.directory import holder
 from tests.hub.console import rows
 from tests.hub.console.test_pulls import INLINES, address
 

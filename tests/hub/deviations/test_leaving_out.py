@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 
-from hub import leaving_out, replay
 from hub.deviations import noting
 from hub.deviations.models import Holding, LeftOut
-from hub.directory import load
 from hub.models import Party, Platform, Replay, StaleCopy
 from hub.ocpi.datatypes import Role
-from hub.replay import KINDS
-from hub.store import EVERYBODY, StoredObject
+from hub.routing.directory import load
+from hub.store import leaving_out
+from hub.store.store import EVERYBODY, StoredObject
+from hub.sync import replay
+from hub.sync.replay import KINDS
 from locations.models import Location
 from simulators.testing import Running
 from tariffs.models import Tariff

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from hub import leaving_out, onboarding
+from hub.conformance.left_out import KINDS, of_owner
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount, LeftOut
-from hub.directory import load
-from hub.left_out import KINDS, of_owner
 from hub.models import Agreement, Platform
 from hub.ocpi.datatypes import Role
 from hub.ocpi.lenient import Deviation
+from hub.parties import onboarding
+from hub.routing.directory import load
+from hub.store import leaving_out
 from locations.models import Location
 from simulators.testing import Running
 from tariffs.models import Tariff

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from django.db import close_old_connections, connection
 
-from hub import upkeep
 from hub.celery import app
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount
+from hub.keeping import tasks
 from hub.models import Platform
 from hub.ocpi.lenient import Deviation
 from hub.record.models import Tally
@@ -153,7 +153,7 @@ def test_they_are_counted_for_prometheus_by_platform_and_rule(platform):
 def test_a_workers_job_writes_what_it_noted_at_its_end(platform):
     noting.note(platform.pk, [Deviation("length", "Location.name")])
     app.loader.import_default_modules()
-    upkeep.recount.apply(throw=True)
+    tasks.recount.apply(throw=True)
     assert counts(platform) == {("length", "Location.name"): 1}
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.store import EVERYBODY, Kept, Merged, Whole
+from hub.store.store import EVERYBODY, Kept, Merged, Whole
 from locations.models import Location
 
 pytestmark = pytest.mark.django_db

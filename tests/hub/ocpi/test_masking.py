@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hub.incoming import quiet_path
+from hub.gateway.request import quiet_path
 from hub.ocpi import masking
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.masking import (

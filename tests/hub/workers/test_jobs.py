@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
-from hub import leases
 from hub.celery import app
-from hub.leases import Lease
+from hub.db import leases
+from hub.db.leases import Lease
 from hub.models import Job, Timer
 from hub.workers import jobs, timers
 from hub.workers.threads import Threads
@@ -138,7 +138,7 @@ def test_a_turn_by_the_clock_is_taken_by_one_of_many_workers(hub, two_workers):
 
 
 def test_each_task_belongs_to_the_workers_of_a_queue():
-    assert queue_of("hub.pull.take_turn") == "pulls"
-    assert queue_of("hub.still_alive.check_platform") == "upkeep"
+    assert queue_of("hub.sync.pull_tasks.take_turn") == "pulls"
+    assert queue_of("hub.parties.still_alive.check_platform") == "upkeep"
     assert queue_of("charging_profiles.tasks.sweep") == "profiles"
     assert queue_of("of.nobody") == "upkeep"

@@ -9,10 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
-from hub import outbox
-from hub.delivery import Keeper
+from hub.deliveries.keeper import Keeper
 from hub.models import Delivery, DrainLease, Party, Sharding, WorkerProcess
 from hub.ocpi.datatypes import Role
+from hub.outbox import outbox
 from tests.hub.strangers import CUSTOM, Stranger, until
 
 

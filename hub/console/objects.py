@@ -1,0 +1,227 @@
+"""What the hub keeps of its parties: Locations, Tariffs, Tokens and CDRs, to look at."""
+
+from typing import Any
+
+import msgspec
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from cdrs.models import Cdr
+from hub.console.documents import address, pretty
+from hub.console.tables import AMBER, GREEN, GREY, RED, ReadOnlyTable, ago, badge, column
+from hub.ocpi import heads, lenient
+from hub.ocpi.masking import hint
+from hub.store.store import StoredObject
+from locations.models import Location
+from tariffs.models import Tariff
+from tokens.models import Token
+from tokens.objects import WhitelistType
+
+
+def amount(value: Any) -> str:
+    """A number with two decimals, however it is spelled."""
+    found = lenient.number(value)
+    return "?" if found is None or found.adjusted() > 12 else f"{found:.2f}"
+
+
+def _document(stored: StoredObject) -> bytes:
+    """An empty object when it is none any more."""
+    return bytes(stored.document) or b"{}"
+
+
+def _count(items: Any) -> int:
+    return len(items) if isinstance(items, list) else 0
+
+
+class StoredTable(ReadOnlyTable):
+    """One row a variant of an object, the newest first."""
+
+    list_filter: tuple[str, ...] = ("owner", "audience", "last_updated")
+    search_fields: tuple[str, ...] = ("owner", "^object_id")
+    search_help_text = "Owner (NL-CPO) or the beginning of an id"
+    ordering = ("-last_updated", "-id")
+    facts: tuple[str, ...] = ()
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+        """All fields are read only, the computed ones, too."""
+        return (*self.facts, "teller", "document_")
+
+    def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
+        """The same for every kind."""
+        return (
+            (None, {"fields": ("owner", *self.facts)}),
+            ("How it came", {"fields": ("teller", "last_updated", "received_at")}),
+            ("Document", {"fields": ("document_",)}),
+        )
+
+    @column("for", ordering="audience")
+    def audience_(self, stored: StoredObject) -> str:
+        """Everybody, or the one party that was told this variant."""
+        return f"{stored.audience} alone" if stored.audience else "everybody"
+
+    @column("told by")
+    def teller(self, stored: StoredObject) -> str:
+        """Its owner, or an aggregator in its stead."""
+        return stored.told_by or "its owner"
+
+    @column("last updated", ordering="last_updated")
+    def updated(self, stored: StoredObject) -> SafeString | None:
+        """How long ago it was updated, by its owner's clock."""
+        return ago(stored.last_updated)
+
+    @column("document")
+    def document_(self, stored: StoredObject) -> SafeString | None:
+        """Whole; what identifies a driver is masked."""
+        return pretty(stored.document)
+
+
+class _Place(msgspec.Struct):
+    name: Any = None
+    city: Any = None
+    evses: Any = None
+    publish: Any = None
+
+
+_place = heads.reader(_Place)
+
+
+@admin.register(Location)
+class LocationAdmin(StoredTable):
+    """Locations with their EVSEs."""
+
+    facts = ("object_id", "place", "evses", "publish", "audience_")
+    list_display = ("object_id", "owner", "place", "evses", "publish", "audience_", "updated")
+
+    @column("place")
+    def place(self, location: Location) -> str:
+        found = _place(_document(location))
+        return ", ".join(text for text in map(heads.text, (found.name, found.city)) if text)
+
+    @column("EVSEs")
+    def evses(self, location: Location) -> int:
+        return _count(_place(_document(location)).evses)
+
+    @column("published")
+    def publish(self, location: Location) -> str:
+        """Whether drivers may be shown it."""
+        return "yes" if _place(_document(location)).publish is True else "no"
+
+
+class _Price(msgspec.Struct):
+    currency: Any = None
+    type: Any = None
+    elements: Any = None
+
+
+_price = heads.reader(_Price)
+
+
+@admin.register(Tariff)
+class TariffAdmin(StoredTable):
+    facts = ("object_id", "currency", "kind", "elements", "audience_")
+    list_display = ("object_id", "owner", "currency", "kind", "elements", "audience_", "updated")
+
+    @column("currency")
+    def currency(self, tariff: Tariff) -> str:
+        return heads.text(_price(_document(tariff)).currency)
+
+    @column("type")
+    def kind(self, tariff: Tariff) -> str | None:
+        """The type of the Tariff: when it applies."""
+        return heads.text(_price(_document(tariff)).type) or None
+
+    @column("elements")
+    def elements(self, tariff: Tariff) -> int:
+        return _count(_price(_document(tariff)).elements)
+
+
+class _Card(msgspec.Struct):
+    issuer: Any = None
+    valid: Any = None
+    whitelist: Any = None
+
+
+_card = heads.reader(_Card)
+
+
+@admin.register(Token)
+class TokenAdmin(StoredTable):
+    """Tokens; only the end of a uid is shown, since anybody who knows it can charge with it."""
+
+    search_fields = ("owner", "=object_id")
+    search_help_text = "Owner (DE-MSP) or a whole uid"
+    list_filter = ("owner", "audience", "type", "last_updated")
+    facts = ("uid", "type", "issuer", "valid", "whitelist", "audience_")
+    list_display = ("uid", "type", "owner", "issuer", "valid", "whitelist", "audience_", "updated")
+
+    @column("uid", ordering="object_id")
+    def uid(self, token: Token) -> str:
+        """The last characters of the uid, which is a secret."""
+        return hint(token.object_id)
+
+    @column("issuer")
+    def issuer(self, token: Token) -> str:
+        """The issuer, as printed on the card."""
+        return heads.text(_card(_document(token)).issuer)
+
+    @column("valid")
+    def valid(self, token: Token) -> SafeString:
+        is_valid = _card(_document(token)).valid is True
+        return badge("valid" if is_valid else "invalid", GREEN if is_valid else RED)
+
+    @column("whitelist")
+    def whitelist(self, token: Token) -> SafeString:
+        """Amber: authorized in real time only."""
+        word = heads.text(_card(_document(token)).whitelist, 40)
+        return badge(word, AMBER if word == WhitelistType.NEVER else GREY)
+
+
+class _Bill(msgspec.Struct):
+    currency: Any = None
+    total_cost: Any = None
+    total_energy: Any = None
+    credit: Any = None
+
+
+_bill = heads.reader(_Bill)
+
+
+@admin.register(Cdr)
+class CdrAdmin(StoredTable):
+    """CDRs that their eMSP has taken, each with its answer."""
+
+    facts = ("object_id", "emsp", "cost", "kwh", "answer", "location_", "answer_")
+    list_display = ("object_id", "owner", "emsp", "cost", "kwh", "answer", "updated")
+
+    @column("eMSP", ordering="audience")
+    def emsp(self, cdr: Cdr) -> str:
+        """The eMSP that pays the bill."""
+        return cdr.audience
+
+    @column("cost without VAT")
+    def cost(self, cdr: Cdr) -> str:
+        """A Credit CDR takes money back."""
+        bill = _bill(_document(cdr))
+        total = bill.total_cost
+        total = total.get("excl_vat") if isinstance(total, dict) else total
+        credit = " (credit)" if bill.credit is True else ""
+        return f"{amount(total)} {heads.text(bill.currency, 40)}{credit}"
+
+    @column("energy (kWh)")
+    def kwh(self, cdr: Cdr) -> str:
+        """The energy in total."""
+        return amount(_bill(_document(cdr)).total_energy)
+
+    @column("eMSP's answer", ordering="answer_status")
+    def answer(self, cdr: Cdr) -> str:
+        """The HTTP status with which it was taken."""
+        return f"HTTP {cdr.answer_status}"
+
+    @column("at its eMSP")
+    def location_(self, cdr: Cdr) -> str | None:
+        """Whose URL, without its query."""
+        return address(cdr.answer_location) or None
+
+    @column("answer")
+    def answer_(self, cdr: Cdr) -> SafeString | None:
+        return pretty(cdr.answer_body)

@@ -1,0 +1,157 @@
+"""Charging sessions as the hub keeps them, with everything that hangs on them (mod_sessions)."""
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from flex.models import FspAssignment, FspKind, PreferenceCopy
+from hub.console.documents import pretty
+from hub.console.objects import amount
+from hub.console.preferences import cpo_said
+from hub.console.profile_commands import CommandRows
+from hub.console.tables import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    ReadOnlyRows,
+    ReadOnlyTable,
+    ago,
+    badge,
+    column,
+    local,
+)
+from sessions.models import Session
+from sessions.objects import SessionStatus
+
+STATUS_COLOURS: dict[str, str] = {
+    SessionStatus.ACTIVE: GREEN,
+    SessionStatus.PENDING: BLUE,
+    SessionStatus.RESERVATION: AMBER,
+    SessionStatus.COMPLETED: GREY,
+    SessionStatus.INVALID: RED,
+}
+
+
+class PreferenceRows(ReadOnlyRows):
+    """The preferences of the driver."""
+
+    model = PreferenceCopy
+    fields = ("profile_type", "departure_time", "energy_need", "cpo", "received_at")
+    readonly_fields = ("cpo",)
+    ordering = ("-received_at",)
+
+    @column("CPO's answer")
+    def cpo(self, preferences: PreferenceCopy) -> SafeString:
+        return cpo_said(preferences)
+
+
+class FspRows(ReadOnlyRows):
+    """The FSPs of a session, one after the other."""
+
+    model = FspAssignment
+    verbose_name_plural = "FSP history"
+    fields = ("epoch", "fsp_", "reason", "started_at", "ended_at")
+    readonly_fields = ("fsp_",)
+    ordering = ("-epoch",)
+
+    @column("FSP")
+    def fsp_(self, assignment: FspAssignment) -> str:
+        """The party, or what acts in its place."""
+        return str(assignment.fsp or FspKind(assignment.kind).label)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyTable):
+    """One row a session."""
+
+    list_display = (
+        "session_id",
+        "status_",
+        "cpo",
+        "emsp_",
+        "kwh",
+        "departure_",
+        "fsp_",
+        "location_id",
+        "updated",
+    )
+    list_filter = ("status", "party_id", "emsp_party_id", "last_updated")
+    search_fields = ("session_id", "party_id", "emsp_party_id", "location_id", "evse_uid")
+    search_help_text = "Session id, party id, location id or EVSE uid"
+    ordering = ("-last_updated", "-id")
+    inlines = (PreferenceRows, FspRows, CommandRows)
+    fieldsets = (
+        (None, {"fields": ("session_id", "status_", "cpo", "emsp_", "kwh", "departure_", "fsp_")}),
+        ("Where", {"fields": ("location_id", "evse_uid")}),
+        (
+            "How it came",
+            {
+                "fields": (
+                    *("last_updated", "received_at", "created_at"),
+                    *("sent_to", "unanswered_by", "token_type"),
+                )
+            },
+        ),
+        ("Document", {"fields": ("document_",)}),
+    )
+    readonly_fields = ("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "document_")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        """With the latest preferences and the open assignment, in the one query."""
+        latest = PreferenceCopy.objects.filter(session=OuterRef("pk")).order_by("-received_at")
+        acting = FspAssignment.objects.filter(session=OuterRef("pk"), ended_at__isnull=True)
+        return Session.objects.annotate(
+            departure=Subquery(latest.values("departure_time")[:1]),
+            fsp_kind=Subquery(acting.values("kind")[:1]),
+            fsp_country_code=Subquery(acting.values("fsp_country_code")[:1]),
+            fsp_party_id=Subquery(acting.values("fsp_party_id")[:1]),
+        )
+
+    @column("status", ordering="status")
+    def status_(self, session: Session) -> SafeString:
+        if not session.is_accepted:
+            return badge("not accepted", GREY)
+        return badge(session.status or "?", STATUS_COLOURS.get(session.status, GREY))
+
+    @column("CPO", ordering="party_id")
+    def cpo(self, session: Session) -> str:
+        """The CPO of the session."""
+        return str(session.owner)
+
+    @column("eMSP", ordering="emsp_party_id")
+    def emsp_(self, session: Session) -> str:
+        """The eMSP of the driver."""
+        return str(session.emsp)
+
+    @column("energy (kWh)")
+    def kwh(self, session: Session) -> str:
+        """Charged until now, as far as its document can be read."""
+        return amount(session.kwh)
+
+    @column("departure", ordering="departure")
+    def departure_(self, session: Session) -> str | None:
+        """The departure time of the latest preferences."""
+        return local(getattr(session, "departure", None))
+
+    @column("FSP", ordering="fsp_party_id")
+    def fsp_(self, session: Session) -> str | None:
+        """The FSP of the session now."""
+        kind = getattr(session, "fsp_kind", None)
+        if kind is None:
+            return None
+        if kind != FspKind.PARTY:
+            return str(FspKind(kind).label)
+        return "-".join(getattr(session, f"fsp_{part}") for part in ("country_code", "party_id"))
+
+    @column("last updated", ordering="last_updated")
+    def updated(self, session: Session) -> SafeString | None:
+        """How long ago it was updated, by the CPO's clock."""
+        return ago(session.last_updated)
+
+    @column("document")
+    def document_(self, session: Session) -> SafeString | None:
+        """Whole; what identifies the driver is masked."""
+        return pretty(session.document)

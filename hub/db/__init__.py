@@ -1,0 +1,1 @@
+"""The database beside the ORM: statements, threads, leases, notifications, secrets at rest."""

@@ -1,0 +1,1 @@
+"""How what is owed is carried: `keeper.py` holds shards, `drain.py` is the loop."""

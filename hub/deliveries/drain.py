@@ -1,0 +1,486 @@
+"""The drain of a shard: claims rows, reads what they stand for, carries hundreds at once.
+
+Ordered for each object of a receiver, parallel across objects; each module of a receiver has its
+lane with a circuit breaker, so that what is slow or dead takes nothing from the others. What
+nobody answers is tried again, from a second to a minute apart, for as long as the receiver is
+CONNECTED; it is OFFLINE when it does not answer a still-alive check either, and then nothing waits
+for it any more (transport_and_format, Offline behaviour).
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error as DatabaseError
+
+from hub.db.leases import RENEW_EVERY
+from hub.deliveries.breaker import STRIKES, Rate, pause_after
+from hub.deliveries.calls import Call
+from hub.deliveries.ends import Ends
+from hub.deliveries.lanes import Bodies, Item, Lane
+from hub.deliveries.news import Telling
+from hub.deliveries.rows import STATES, Fate, Room
+from hub.deliveries.send import Carrier, Outcome, Verdict
+from hub.deliveries.shard import Shard
+from hub.ocpi.datatypes import ConnectionStatus
+from hub.outbox import outbox
+from hub.parties import party_status
+from hub.parties.alive_checks import checker
+from hub.record import counters
+from hub.routing.directory import holder
+
+# What became of a push stands in the log of the deliveries.
+logger = logging.getLogger("hub.delivery")
+# A drain looks for new rows this often; when it has found none for a moment less often, and later
+# only when it is told to, and once a second.
+LOOK_EVERY: Final = 0.02
+MOMENT: Final = 1.0
+LOOK_AT_LEAST_EVERY: Final = 0.1
+IDLE: Final = 5.0
+LOOK_IDLE_EVERY: Final = 1.0
+# Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
+LOOKING: Final = 0.25
+HOUSE_EVERY: Final = 0.5
+# The rows that a drain holds; and of them, for one lane, at least and at most: its even part, so
+# that a slow one's rows leave room for all others'.
+ROWS_HELD: Final = 20_000
+ROWS_PER_LANE: Final = (20, 500)
+# Objects that are read at once, and bytes of bodies in open calls beyond which no more are read.
+READ_AT_ONCE: Final = 200
+BYTES_OPEN: Final = 64_000_000
+# Threads for what takes the database seconds.
+ASIDE: Final = 4
+# A worker that stops waits this long for open calls; whoever goes on repeats the others.
+STOP_SECONDS: Final = 3.0
+
+
+class Drain:
+    """One hold of a shard's lease: everything in it happens in one event loop."""
+
+    def __init__(self, shard: Shard, is_stopping: Callable[[], bool]) -> None:
+        self._shard = shard
+        self._is_stopping = is_stopping
+        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._rates: dict[int, Rate] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        self._bodies = Bodies(BYTES_OPEN)
+        self._to_read: list[tuple[Lane, Item, bool]] = []
+        self._failure: BaseException | None = None
+        self._look, self._read = asyncio.Event(), asyncio.Event()
+        self._telling = Telling(shard)
+        self._ends = Ends(shard, self._telling, self._look.set)
+        self._timers: dict[Lane, asyncio.TimerHandle] = {}
+        # Lanes that wait for others' calls to end.
+        self._crowded: dict[Lane, None] = {}
+        self._checking: set[int] = set()
+
+    async def run(self) -> None:
+        """Until it is to stop."""
+        self._loop = asyncio.get_running_loop()
+        # Django's own connections: one for the directory, and some for what takes seconds.
+        self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
+        self._checks = ThreadPoolExecutor(ASIDE, thread_name_prefix="drain-aside")
+        self._carrier = Carrier(self._aside, self._shard)
+        try:
+            await self._in_django(holder.current)
+            async with asyncio.TaskGroup() as group:
+                helpers = [
+                    group.create_task(_repeat(self._renew, RENEW_EVERY)),
+                    group.create_task(_repeat(self._keep_house, HOUSE_EVERY)),
+                    group.create_task(self._read_on()),
+                    group.create_task(self._ends.write_on()),
+                ]
+                await self._claim_on()
+                await self._finish()
+                for helper in helpers:
+                    helper.cancel()
+            await self._shard.release()
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            for call in self._calls:
+                call.cancel()
+            await asyncio.gather(*self._calls, return_exceptions=True)
+            self._carrier.close()
+            await self._in_django(lambda: connection.close())  # this thread's own
+            self._django.shutdown()
+            self._checks.shutdown(cancel_futures=True)
+
+    def look(self) -> None:
+        """Something may wait, or it is to stop. In its own event loop."""
+        self._look.set()
+
+    async def _in_django(self, function: Callable[[], object]) -> None:
+        await self._loop.run_in_executor(self._django, function)
+
+    async def _aside(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await self._loop.run_in_executor(self._checks, _and_close, function, arguments)
+
+    async def _look_at_directory(self) -> None:
+        await self._in_django(holder.refresh)
+
+    async def _renew(self) -> None:
+        was_held = self._shard.is_held
+        await self._shard.renew()
+        if not was_held:  # The database was slow, and nothing was begun meanwhile.
+            for lane in self._lanes.values():
+                self._pump(lane)
+
+    async def _keep_house(self) -> None:
+        await self._look_at_directory()
+        await self._ends.flush()
+        for key, lane in list(self._lanes.items()):
+            if self._is_away(lane.platform_id):
+                lane.breaker.forget()
+            if lane.is_empty and not lane.breaker.strikes:
+                del self._lanes[key]
+
+    # --- Claims -----------------------------------------------------------------------------------
+
+    async def _claim_on(self) -> None:
+        busy_at = time.monotonic()
+        while not self._is_stopping():
+            self._look.clear()
+            began = time.monotonic()
+            await self._claim()
+            if self._failure is not None:
+                raise self._failure
+            now = time.monotonic()
+            if self._calls or self._to_read:
+                busy_at = now
+            # A look that took long because the machine is busy must not make the next one late.
+            pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
+            pause = min(max(pause, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
+            if now - busy_at > IDLE:
+                pause = LOOK_IDLE_EVERY
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+                    busy_at = time.monotonic()
+
+    async def _claim(self) -> None:
+        """Take what waits in each lane that has room for it."""
+        if sum(len(lane.held) for lane in self._lanes.values()) >= ROWS_HELD:
+            return
+        least, most = ROWS_PER_LANE
+        room = min(max(least, ROWS_HELD // max(1, len(self._lanes))), most)
+        rooms: dict[tuple[int, str], Room] = {}
+        copies: list[int] = []
+        messages: list[int] = []
+        for key, lane in self._lanes.items():
+            rooms[key], held = lane.room(room)
+            if rooms[key].rows:
+                (messages if lane.has_messages else copies).extend(held)
+        waiting, version = await self._shard.claim(rooms, room, copies, messages)
+        if version > holder.snapshot.version:
+            await self._look_at_directory()
+        await self._telling.look(holder.snapshot)
+        taken: Counter[Lane] = Counter()
+        for row in waiting:
+            lane = self._lane(row.platform_id, row.module)
+            lane.add(row)
+            taken[lane] += 1
+        for lane, count in taken.items():
+            asked = rooms.get((lane.platform_id, lane.module), Room(room))
+            lane.has_more = count >= asked.rows or asked.priority == outbox.URGENT
+            self._pump(lane)
+        for platform_id in list(self._telling.behind()):
+            self._take_news(platform_id, room)
+
+    def _take_news(self, platform_id: int, most: int) -> None:
+        """Let the lane of a receiver have more parties that have changed, if there is room."""
+        known = self._lanes.get((platform_id, party_status.MODULE))
+        room = Room(most) if known is None else known.room(most)[0]
+        if room.priority == outbox.URGENT or not (
+            waiting := self._telling.take(platform_id, room.rows)
+        ):
+            return
+        lane = self._lane(platform_id, party_status.MODULE)
+        for row in waiting:
+            lane.add(row)
+        lane.has_more |= self._telling.is_behind(platform_id)
+        self._pump(lane)
+
+    def _lane(self, platform_id: int, module: str) -> Lane:
+        lane = self._lanes.get((platform_id, module))
+        if lane is None:
+            platform = holder.snapshot.platforms.get(platform_id)
+            own = None if platform is None else platform.pushes_per_second
+            per_second = settings.PUSHES_PER_SECOND if own is None else own
+            rate = self._rates.setdefault(platform_id, Rate(per_second))
+            rate.per_second = per_second
+            lane = Lane(platform_id, module, settings.DELIVERY_LANES, rate)
+            self._lanes[platform_id, module] = lane
+        return lane
+
+    # --- Reading ----------------------------------------------------------------------------------
+
+    def _pump(self, lane: Lane) -> None:
+        """Begin what may begin in this lane."""
+        if (timer := self._timers.pop(lane, None)) is not None:
+            timer.cancel()
+        while self._shard.is_held and not self._is_stopping():
+            now = time.monotonic()
+            found = lane.next_item(now, self._limit())
+            if isinstance(found, Item):
+                self._to_read.append((lane, found, lane.breaker.begin()))
+                self._read.set()
+                continue
+            if found is not None:
+                self._timers[lane] = self._loop.call_later(found - now, self._pump, lane)
+            elif lane.wants_more:
+                self._crowded[lane] = None
+            return
+
+    def _limit(self) -> int:
+        """How many calls one lane may have open now.
+
+        Half of all may go to whoever comes; of the other half each lane has its even part, so that
+        slow ones cannot leave nothing for the others.
+        """
+        half: int = settings.DELIVERY_OPEN_CALLS // 2
+        if len(self._calls) + len(self._to_read) < half:
+            return half
+        return max(1, half // len(self._lanes))
+
+    async def _read_on(self) -> None:
+        """Read what is to be told, many objects at once, and begin the calls."""
+        while await self._read.wait():
+            batch = [one for one in self._to_read if self._bodies.has_room(one[0].platform_id)]
+            batch = batch[:READ_AT_ONCE]
+            if not batch:
+                self._read.clear()
+                continue
+            taken = {item for _, item, _ in batch}
+            self._to_read = [one for one in self._to_read if one[1] not in taken]
+            asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
+            calls = await self._telling.read(asked, self._ends.ending, holder.snapshot)
+            for (lane, item, is_probe), call in zip(batch, calls, strict=True):
+                if call.void:
+                    lane.breaker.unused(is_probe=is_probe)
+                    await self._void(lane, item, call)
+                else:
+                    self._begin(lane, call, is_probe)
+
+    async def _void(self, lane: Lane, item: Item, call: Call) -> None:
+        """There is nothing to tell: rows that are there all the same end."""
+        if call.covers:
+            self._end(lane, call, Fate.VOID, call.void)
+        else:
+            if item.unsure is not None:  # Its owner has told it something newer meanwhile.
+                await self._ends.tell_again([item.unsure])
+            done = set(item.ids)
+            lane.ended(item, done)
+            lane.release(done)
+            self._pump(lane)
+
+    # --- Calls ------------------------------------------------------------------------------------
+
+    def _begin(self, lane: Lane, call: Call, is_probe: bool) -> None:
+        self._bodies.add(call.platform_id, len(call.body))
+        task = self._loop.create_task(self._carry(lane, call, is_probe))
+        self._calls.add(task)
+        task.add_done_callback(lambda task: self._ended(task, lane, call))
+
+    def _ended(self, task: "asyncio.Task[None]", lane: Lane, call: Call) -> None:
+        self._calls.discard(task)
+        self._bodies.remove(call.platform_id, len(call.body))
+        if task.cancelled():
+            return
+        if (failure := task.exception()) is not None:
+            self._failure = failure
+            self._look.set()
+            return
+        self._read.set()
+        self._pump(lane)
+        if self._crowded and len(self._calls) < settings.DELIVERY_OPEN_CALLS:
+            crowded = next(iter(self._crowded))
+            del self._crowded[crowded]
+            self._pump(crowded)
+
+    def _is_away(self, platform_id: int) -> bool:
+        """Whether the others were told that a party of this platform is OFFLINE."""
+        directory = holder.snapshot
+        platform = directory.platforms.get(platform_id)
+        return platform is not None and any(
+            directory.parties[identity].status == ConnectionStatus.OFFLINE
+            for identity in platform.parties
+        )
+
+    async def _carry(self, lane: Lane, call: Call, is_probe: bool) -> None:
+        """One call, and what becomes of its rows."""
+        began = time.monotonic()
+        try:
+            directory = holder.snapshot
+            outcome = await self._carrier.carry(call, directory)
+            if outcome.is_doubtful:
+                await self._look_at_directory()
+                if holder.snapshot is not directory:
+                    outcome = await self._carrier.carry(call, holder.snapshot)
+        except (psycopg.Error, DatabaseError):
+            raise
+        except Exception:
+            # One row that nobody has foreseen must not end the drain again and again.
+            logger.exception("a push of %s cannot be carried", call.module)
+            outcome = Outcome(Verdict.BROKEN, "the hub failed unexpectedly")
+        if outcome.verdict is Verdict.UNSENT:
+            lane.breaker.unused(is_probe=is_probe)
+            lane.ended(call.item)
+            return
+        if outcome.verdict is Verdict.NO_ANSWER:
+            await self._no_answer(lane, call, began, is_probe, outcome)
+            return
+        if outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+            lane.breaker.unused(is_probe=is_probe)
+        else:
+            lane.breaker.answered(time.monotonic())
+            if self._is_away(lane.platform_id):
+                await self._check(lane)
+        if outcome.verdict is Verdict.BUSY:
+            lane.narrow()
+            self._again(lane, call, outcome)
+        elif outcome.verdict is Verdict.TAKEN or _is_gone(call, outcome):
+            lane.widen()
+            self._end(lane, call, Fate.TOLD, outcome.text)
+        elif call.is_message or outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+            self._end(lane, call, _FATES[outcome.verdict], outcome.text)
+        elif call.method == "PATCH":
+            await self._change(lane, call, Fate.WITHOUT_PATCH, outcome)
+        elif call.is_part and outcome.verdict is Verdict.UNKNOWN:
+            await self._change(lane, call, Fate.AS_A_WHOLE, outcome)
+        else:
+            self._end(lane, call, Fate.REFUSED, outcome.text)
+
+    async def _no_answer(
+        self, lane: Lane, call: Call, began: float, is_probe: bool, outcome: Outcome
+    ) -> None:
+        """Try again; ask the receiver whether it is there when that goes on."""
+        says_something = lane.breaker.failed(began, time.monotonic(), is_probe=is_probe)
+        if self._is_away(lane.platform_id):
+            ago = time.monotonic() - began
+            is_gone = await self._aside(party_status.is_away, lane.platform_id, outcome.text, ago)
+        else:
+            may_be_gone = says_something and lane.breaker.strikes >= STRIKES
+            is_gone = may_be_gone and not await self._check(lane)
+        if is_gone:
+            await self._give_up(lane, call, outcome)
+            return
+        if outcome.may_be_taken:
+            call.item.unsure = call
+        if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
+            self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
+            await self._ends.flush()
+        self._again(lane, call, outcome)
+
+    async def _give_up(self, lane: Lane, call: Call, outcome: Outcome) -> None:
+        """The receiver is OFFLINE: nothing waits for it any more."""
+        if call.is_message:
+            self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
+            await self._ends.flush()
+        else:
+            ids = frozenset(call.item.ids)
+            lane.ended(call.item, ids)
+            lane.release(ids)
+        await self._look_at_directory()
+        self._drop(lane.platform_id)
+
+    async def _check(self, lane: Lane) -> bool:
+        """Whether the receiver answers at all; one check of it at a time."""
+        if lane.platform_id in self._checking:
+            return True
+        self._checking.add(lane.platform_id)
+        try:
+            # Many that went together are asked together. A drain that ends leaves the check to end.
+            check = asyncio.wrap_future(checker.check(lane.platform_id))
+            is_alive = await asyncio.shield(check)
+        finally:
+            self._checking.discard(lane.platform_id)
+        await self._look_at_directory()
+        return is_alive
+
+    def _again(self, lane: Lane, call: Call, outcome: Outcome) -> None:
+        """Let the rows of a call wait for another attempt, before what waits behind them."""
+        item, now = call.item, time.monotonic()
+        item.failures += 1
+        if outcome.pause is not None or outcome.verdict is Verdict.BUSY:
+            pause = pause_after(item.failures) if outcome.pause is None else outcome.pause
+            lane.breaker.hold(now + pause)
+        # While the breaker is open, it is the breaker that waits.
+        item.due = now if lane.breaker.strikes else now + pause_after(item.failures)
+        counters.delivery_retried(lane.platform_id, 1)
+        if call.is_message:
+            self._ends.note(lane, call, Fate.RETRIED, outcome.text)
+        lane.ended(item)
+
+    async def _change(self, lane: Lane, call: Call, fate: Fate, outcome: Outcome) -> None:
+        """Tell the same in another way, once that is written down."""
+        self._ends.note(lane, call, fate, outcome.text)
+        await self._ends.flush()
+        call.item.failures = 0
+        lane.ended(call.item)
+
+    def _end(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
+        """The rows of a call are done with."""
+        self._ends.note(lane, call, fate, outcome)
+        call.item.failures, call.item.unsure = 0, None
+        lane.ended(call.item, {row_id for row_id, _ in call.covers})
+        logger.info(
+            "%s %s to platform %s: %s (%s), correlation %s",
+            call.method,
+            call.module,
+            lane.platform_id,
+            STATES[fate].value,
+            outcome,
+            call.correlation_id,
+        )
+        if fate is Fate.VOID:
+            self._pump(lane)
+
+    def _drop(self, platform_id: int) -> None:
+        """A receiver is OFFLINE: what waited for it has ended in the database."""
+        self._telling.forget(platform_id)
+        for lane in self._lanes.values():
+            if lane.platform_id == platform_id:
+                lane.drop()
+
+    async def _finish(self) -> None:
+        """Let open calls end, for a while, and write the last of what became of them."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=STOP_SECONDS)
+        await self._ends.flush()
+
+
+_FATES: Final = {
+    Verdict.REFUSED: Fate.REFUSED,
+    Verdict.UNKNOWN: Fate.REFUSED,
+    Verdict.UNWANTED: Fate.VOID,
+    Verdict.BROKEN: Fate.FAILED,
+}
+
+
+def _is_gone(call: Call, outcome: Outcome) -> bool:
+    """Whether a DELETE was of something that the receiver does not have."""
+    return call.method == "DELETE" and not call.is_message and outcome.verdict is Verdict.UNKNOWN
+
+
+def _and_close(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    finally:
+        connection.close()  # this thread's own
+
+
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await work()

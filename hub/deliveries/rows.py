@@ -1,0 +1,340 @@
+"""The rows of the outbox as a drain sees them: what waits, and what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from hub.models import DeliveryState
+
+Database = psycopg.AsyncConnection[Any]
+
+
+class Key(NamedTuple):
+    """What is told in order: an object for one party of a receiver, or an ordering key.
+
+    The fields of a message are empty but for the first.
+    """
+
+    name: str
+    party: str = ""
+    owner: str = ""
+    variant: str = ""
+    is_message: bool = False
+
+
+class Waiting(NamedTuple):
+    """A row that waits: a mark or a message, and in which lane."""
+
+    id: int
+    platform_id: int
+    module: str
+    key: Key
+    is_urgent: bool
+
+
+class Fate(StrEnum):
+    """What becomes of rows."""
+
+    TOLD = "TOLD"
+    # There is nobody, or nothing, to tell any more.
+    VOID = "VOID"
+    REFUSED = "REFUSED"
+    FAILED = "FAILED"
+    # Once more, the same message.
+    RETRIED = "RETRIED"
+    # Once more, of a part as it is now: its PATCH may not have arrived, or was refused.
+    WITHOUT_PATCH = "WITHOUT_PATCH"
+    # Once more, as the whole object: the receiver does not know of what it is a part.
+    AS_A_WHOLE = "AS_A_WHOLE"
+
+
+class End(NamedTuple):
+    """What has become of one row; `raised` is the number that a mark had when it was read."""
+
+    id: int
+    raised: int
+    fate: Fate
+    outcome: str = ""
+    attempts: int = 0
+    is_message: bool = False
+
+
+class Room(NamedTuple):
+    """How many more rows a lane takes, of which priority at most."""
+
+    rows: int
+    priority: int = 1
+
+
+# A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
+def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> str:
+    return f"""(
+        WITH RECURSIVE lane AS (
+            (SELECT receiver_id, module FROM {table} WHERE state = 'WAITING'
+             ORDER BY receiver_id, module LIMIT 1)
+            UNION ALL
+            SELECT following.* FROM lane CROSS JOIN LATERAL (
+                SELECT receiver_id, module FROM {table}
+                WHERE state = 'WAITING' AND (receiver_id, module) > (lane.receiver_id, lane.module)
+                ORDER BY receiver_id, module LIMIT 1
+            ) AS following
+        )
+        SELECT found.id, found.receiver_id, found.module, {columns}
+        FROM lane
+        LEFT JOIN unnest(%(receivers)s::bigint[], %(modules)s::text[], %(rooms)s::int[],
+                         %(priorities)s::int[])
+                  AS known (receiver_id, module, room, priority) USING (receiver_id, module)
+        CROSS JOIN LATERAL (
+            SELECT * FROM {table} AS row
+            WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
+              AND row.state = 'WAITING' AND row.id <> ALL(%({held})s::bigint[]) {more}
+            ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
+        ) AS found
+        WHERE lane.receiver_id %% %(shards)s = %(shard)s
+          AND EXISTS (SELECT FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s)
+    )"""  # noqa: S608 - names of ours
+
+
+# One round trip for both kinds, in the order of the first columns of `Waiting`; and for the version
+# of the directory, instead of an id.
+_CLAIM: Final = " UNION ALL ".join(
+    (
+        _claim(
+            "hub_stalecopy",
+            "held",
+            "row.priority, row.id",
+            "object_id, party, owner, variant, false, found.priority = 0",
+            "AND row.priority <= coalesce(known.priority, 1)",
+        ),
+        _claim("hub_delivery", "held_messages", "row.id", "ordering_key, '', '', '', true, false"),
+        "SELECT version, 0, '', '', '', '', '', false, false FROM hub_directoryversion",
+    )
+)
+
+
+async def claim(
+    database: Database,
+    lease: Mapping[str, Any],
+    rooms: Mapping[tuple[int, str], Room],
+    room: int,
+    held: Iterable[int],
+    held_messages: Iterable[int],
+) -> tuple[list[Waiting], int]:
+    """What waits in each lane, at most `rooms` of it, or `room`; and the directory's version."""
+    asked = {
+        **lease,
+        "receivers": [receiver for receiver, _ in rooms],
+        "modules": [module for _, module in rooms],
+        "rooms": [one.rows for one in rooms.values()],
+        "priorities": [one.priority for one in rooms.values()],
+        "room": room,
+        "held": list(held),
+        "held_messages": list(held_messages),
+    }
+    claimed = await (await database.execute(_CLAIM, asked, binary=True)).fetchall()
+    found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed if row[1]]
+    return found, next((row[0] for row in claimed if not row[1]), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark as it is now."""
+
+    id: int
+    part: str
+    spelling: str
+    patch: bytes | None
+    is_deleted: bool
+    raised: int
+    correlation_id: str
+    merged: tuple[str, ...]
+
+
+_MARKS: Final = """
+SELECT receiver_id, party, module, owner, object_id, variant, id, part, spelling, patch, is_deleted,
+       raised, correlation_id, merged
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+     AS asked (receiver_id, party, module, owner, object_id, variant)
+JOIN hub_stalecopy USING (receiver_id, party, module, owner, object_id, variant)
+WHERE state = 'WAITING' ORDER BY id
+"""
+
+
+async def marks(
+    database: Database, asked: Sequence[tuple[int, str, Key]]
+) -> dict[tuple[int, str, Key], list[Mark]]:
+    """All marks of these objects at these receivers, also those that have just come."""
+    if not asked:
+        return {}
+    rows = await database.execute(
+        _MARKS,
+        [
+            [receiver for receiver, *_ in asked],
+            [key.party for *_, key in asked],
+            [module for _, module, _ in asked],
+            [key.owner for *_, key in asked],
+            [key.name for *_, key in asked],
+            [key.variant for *_, key in asked],
+        ],
+        binary=True,
+    )
+    found: dict[tuple[int, str, Key], list[Mark]] = {}
+    for row in await rows.fetchall():
+        of = (row[0], row[2], Key(row[4], row[1], row[3], row[5]))
+        mark = Mark(
+            id=row[6],
+            part=row[7],
+            spelling=row[8],
+            patch=row[9],
+            is_deleted=row[10],
+            raised=row[11],
+            correlation_id=row[12],
+            merged=tuple(row[13]),
+        )
+        found.setdefault(of, []).append(mark)
+    return found
+
+
+class Message(NamedTuple):
+    """A message as it was written: columns of its row."""
+
+    id: int
+    method: str
+    interface_role: str
+    path: str
+    body: bytes
+    from_country_code: str
+    from_party_id: str
+    to_country_code: str
+    to_party_id: str
+    correlation_id: str
+    attempts: int
+    unanswered_by: str
+
+
+async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]:
+    """Those of these that still wait."""
+    if not ids:
+        return {}
+    rows = await database.execute(
+        f"SELECT {', '.join(Message._fields)} FROM hub_delivery "  # noqa: S608 - names of ours
+        "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
+        [list(ids)],
+        binary=True,
+    )
+    return {row[0]: Message._make(row) for row in await rows.fetchall()}
+
+
+# --- What became of them --------------------------------------------------------------------------
+
+HELD: Final = """
+WITH lease AS MATERIALIZED (
+    SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
+)"""
+# What somebody is changing just now will be told again: nobody waits for that here.
+_SAME: Final = """
+    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
+        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+        AS sent (id, raised, outcome)
+    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.raised = sent.raised
+    FOR UPDATE OF copy SKIP LOCKED"""
+_GONE: Final = f"""{HELD}, same AS ({_SAME}), done AS (
+    DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM same)
+) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
+"""  # noqa: S608 - texts of ours
+_REFUSED: Final = f"""{HELD}, same AS ({_SAME}), done AS (
+    UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
+    FROM same WHERE hub_stalecopy.id = same.id
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+# In the order of all who write several (hub/outbox/outbox.py).
+_WITHOUT_PATCH: Final = f"""{HELD}, same AS (
+    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
+        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+        AS sent (id, raised, outcome)
+    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.state = 'WAITING'
+    ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE OF copy
+), done AS (
+    UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
+    FROM same WHERE hub_stalecopy.id = same.id
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+_AS_A_WHOLE: Final = f"""{HELD}, done AS (
+    INSERT INTO hub_stalecopy AS whole (
+        receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted,
+        priority, raised, correlation_id, merged, first_at, state, outcome)
+    SELECT DISTINCT ON (receiver_id, party, module, owner, object_id, variant)
+           receiver_id, party, module, owner, object_id, variant, '',
+           array_to_string((string_to_array(spelling, '/'))[1:3], '/'), false, priority, 1,
+           correlation_id, merged, first_at, 'WAITING', sent.outcome
+    FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
+         AS sent (id, raised, outcome)
+    JOIN hub_stalecopy USING (id)
+    ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
+    SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+_MESSAGES: Final = f"""{HELD}, done AS (
+    UPDATE hub_delivery
+    SET state = sent.state, outcome = sent.outcome, attempts = sent.attempts,
+        ended_at = CASE WHEN sent.state = 'WAITING' THEN NULL ELSE now() END
+    FROM lease, unnest(%(ids)s::bigint[], %(states)s::text[], %(outcomes)s::text[],
+                       %(attempts)s::int[]) AS sent (id, state, outcome, attempts)
+    WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
+) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+_STATEMENTS: Final = {
+    Fate.TOLD: _GONE,
+    Fate.VOID: _GONE,
+    Fate.REFUSED: _REFUSED,
+    Fate.FAILED: _REFUSED,
+    Fate.WITHOUT_PATCH: _WITHOUT_PATCH,
+    Fate.AS_A_WHOLE: _AS_A_WHOLE,
+}
+STATES: Final = {
+    Fate.TOLD: DeliveryState.DELIVERED,
+    Fate.VOID: DeliveryState.DROPPED,
+    Fate.REFUSED: DeliveryState.REFUSED,
+    Fate.FAILED: DeliveryState.FAILED,
+    Fate.RETRIED: DeliveryState.WAITING,
+    Fate.WITHOUT_PATCH: DeliveryState.WAITING,
+    Fate.AS_A_WHOLE: DeliveryState.WAITING,
+}
+
+
+async def end(
+    database: Database, lease: Mapping[str, Any], ends: Sequence[End]
+) -> list[int] | None:
+    """Write what became of rows; None, and nothing written, when the lease has a newer fence.
+
+    The marks among them that do not end: raised since, locked just now, or gone.
+    """
+    by_statement: dict[str, list[End]] = {}
+    for one in ends:
+        statement = _MESSAGES if one.is_message else _STATEMENTS[one.fate]
+        by_statement.setdefault(statement, []).append(one)
+    left: list[int] = []
+    for statement, those in by_statement.items():
+        done = await database.execute(
+            statement,
+            {
+                **lease,
+                "ids": [one.id for one in those],
+                "raised": [one.raised for one in those],
+                "outcomes": [one.outcome[:300] for one in those],
+                "states": [STATES[one.fate].value for one in those],
+                "attempts": [one.attempts for one in those],
+            },
+        )
+        found = await done.fetchone()
+        if found is None:
+            return None
+        left += found[0]
+    return left
+
+
+async def raised(database: Database, ids: Sequence[int]) -> dict[int, int]:
+    """The numbers of these marks, as far as they are there."""
+    rows = await database.execute(
+        "SELECT id, raised FROM hub_stalecopy WHERE id = ANY(%s::bigint[])", [list(ids)]
+    )
+    return dict(await rows.fetchall())

@@ -1,0 +1,178 @@
+"""A shard of the receivers as its drain sees it in the database: lease, claims, marks.
+
+One job at a time holds a shard. What it has claimed is in its memory alone: the committed lease is
+the claim, and a row stays WAITING until it is marked, so that whoever takes over begins with it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import psycopg
+
+from hub.db import leases
+from hub.db.leases import Lease
+from hub.db.notify import connection_parameters
+from hub.deliveries import calls, rows
+from hub.deliveries.calls import Asked, Call
+from hub.deliveries.rows import End, Room, Waiting
+from hub.outbox import outbox
+from hub.outbox.outbox import Addressee, Change
+from hub.routing.directory import Directory
+
+# Each statement finds its rows by an index, whatever the planner was last told of their number.
+_SETUP: Final = (
+    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
+    "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
+)
+_TAKE: Final = f"""
+INSERT INTO hub_drainlease AS held (shard, shards, fence, owner, lease_until)
+SELECT %(shard)s, %(shards)s, {leases.NEXT_FENCE}, %(owner)s, {leases.UNTIL}
+WHERE NOT EXISTS (
+    SELECT FROM hub_drainlease AS old WHERE old.shards <> %(shards)s AND NOT {leases.free("old")}
+)
+ON CONFLICT (shard) DO UPDATE
+SET shards = excluded.shards, fence = excluded.fence, owner = excluded.owner,
+    lease_until = excluded.lease_until
+WHERE {leases.free("held")}
+RETURNING fence
+"""  # noqa: S608 - columns of ours
+# Held until the take-over is written: no drain begins while the number of shards is changed, nor
+# before those of the former number have ended.
+_SHARDS: Final = "SELECT FROM hub_sharding WHERE shards = %(shards)s FOR SHARE"
+_RENEW: Final = f"""
+UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
+"""  # noqa: S608 - columns of ours
+# It says since when nobody has it (hub/outbox/backlog.py).
+_RELEASE: Final = f"""
+UPDATE hub_drainlease SET lease_until = {leases.NOW} WHERE shard = %(shard)s AND fence = %(fence)s
+"""  # noqa: S608 - columns of ours
+
+
+class LeaseLost(Exception):
+    """Another drain has taken the shard over, or may do so at any moment."""
+
+
+class Shard:
+    """`async with Shard(number, of) as shard`: its connection; `take` the lease before anything."""
+
+    def __init__(self, number: int, shards: int) -> None:
+        self.number = number
+        self.shards = shards
+        self._held: Lease | None = None
+
+    async def __aenter__(self) -> Self:
+        self._database = await psycopg.AsyncConnection.connect(
+            autocommit=True, **connection_parameters()
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            # Whoever ended in an error leaves it to others at once, when the database still hears.
+            if self.is_held and not self._database.closed:
+                await self.release()
+        finally:
+            await self._database.close()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else can have taken it over yet, by this machine's clock."""
+        return self._held is not None and self._held.is_held
+
+    @property
+    def lease(self) -> Lease | None:
+        """What every call leaves under; None before it was taken."""
+        return self._held
+
+    @property
+    def fence(self) -> int:
+        """Of the lease that was taken last; 0 before."""
+        return 0 if self._held is None else self._held.fence
+
+    async def take(self) -> bool:
+        """Get the lease; False while another drain has it, or there are not so many shards."""
+        await self._database.execute("SET synchronous_commit = on")
+        asked = leases.clock()
+        async with self._database.transaction():
+            shards = await self._database.execute(_SHARDS, self._lease())
+            found = None
+            if shards.rowcount:
+                found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
+        # Only a take-over has to survive a crash of the database: a lost mark repeats a call.
+        await self._database.execute(_SETUP)
+        if found is None:
+            return False
+        self._held = Lease(found[0], asked)
+        return True
+
+    async def renew(self) -> None:
+        """Keep the lease; LeaseLost when it has a newer fence."""
+        asked = leases.clock()
+        done = await self._database.execute(_RENEW, self._lease())
+        if self._held is None or not done.rowcount:
+            raise LeaseLost
+        self._held.asked = asked
+
+    async def release(self) -> None:
+        """Let others take it at once."""
+        if self._held is not None:
+            self._held.end()
+            await self._database.execute(_RELEASE, self._lease())
+
+    def _lease(self) -> dict[str, Any]:
+        return {
+            "shard": self.number,
+            "shards": self.shards,
+            "fence": self.fence,
+            "owner": leases.process_name(),
+        }
+
+    async def claim(
+        self,
+        rooms: Mapping[tuple[int, str], Room],
+        room: int,
+        held: Iterable[int],
+        held_messages: Iterable[int],
+    ) -> tuple[list[Waiting], int]:
+        """What waits for the receivers of this shard, in each lane at most its room.
+
+        `rooms` are those of lanes that hold something already, `room` is all others'. And the
+        version of the directory that the rows go by.
+        """
+        return await rows.claim(self._database, self._lease(), rooms, room, held, held_messages)
+
+    async def read(
+        self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
+    ) -> list[Call]:
+        """What is to be sent for these items now, without the marks that are `ending`."""
+        return await calls.read(self._database, asked, ending, directory)
+
+    async def run(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows that a statement returns, which may name the lease's."""
+        done = await self._database.execute(statement, {**self._lease(), **parameters}, binary=True)
+        return await done.fetchall() if done.description else []
+
+    async def end(self, ends: Sequence[End]) -> list[int]:
+        """Write what became of rows; LeaseLost, and nothing written, after a take-over.
+
+        The marks among them that do not end: raised since, locked just now, or gone.
+        """
+        left = await rows.end(self._database, self._lease(), ends)
+        if left is None:
+            raise LeaseLost
+        return left
+
+    async def raised(self, ids: Sequence[int]) -> dict[int, int]:
+        """The numbers of these marks, as far as they are there."""
+        return await rows.raised(self._database, ids)
+
+    async def mark(self, changes: Sequence[Change], receivers: Sequence[Addressee]) -> None:
+        """Owe each change to one receiver."""
+        columns = outbox.columns_of(changes, [[one] for one in receivers])
+        await self._database.execute(outbox.MARK, columns)

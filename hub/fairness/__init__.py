@@ -1,0 +1,1 @@
+"""What one platform may take of a process at a time: threads, memory, places at receivers."""

@@ -1,0 +1,361 @@
+"""What of a forwarded message is remembered, and what routing may ask: module by module.
+
+The one table where the gateway meets the modules (beside hub/urls.py).
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qsl, unquote
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpResponse
+
+from cdrs import at_once as cdrs_at_once
+from cdrs.models import Bill, Cdr, Posting, identity
+from cdrs.objects import CDR
+from cdrs.views import own_path
+from charging_profiles import at_once as profiles_at_once
+from commands import lookups as command_lookups
+from commands.reservations import command_posted
+from commands.reservations import result_posted as result_posted
+from flex import at_once as flex_at_once
+from flex import commands_at_once, relay
+from hub.db.batch_writer import Writer
+from hub.db.django_threads import Bridge, Scope
+from hub.db.leases import Lease
+from hub.models import ForwardedUrl, quotas
+from hub.ocpi import envelope, heads
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import HeldBack, OcpiError, ServerError
+from hub.ocpi.lenient import Deviation
+from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+from hub.ocpi.reading import deviations_of
+from hub.outbound import rewritten_urls
+from hub.outbound.forwarded import Forwarded
+from hub.outbound.platform_calls import Response
+from hub.routing.decisions import Forward, Found, LookupKind, Message
+from hub.routing.directory import holder
+from hub.routing.owners import OBJECTS, in_url
+from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
+from hub.store.broadcast_at_once import KeepAtOnce
+from hub.store.store import Pushed, StoredObject
+from hub.views import Exchange, answer_document
+from hub.workers import wake
+from locations import at_once as location_at_once
+from locations.lookups import location_owner
+from locations.models import Location
+from sessions import lookups as session_lookups
+from sessions import underway
+from tariffs.models import Tariff
+from tokens.lookups import token_issuer
+from tokens.models import Token
+
+logger = logging.getLogger(__name__)
+RECEIVER: Final = InterfaceRole.RECEIVER
+
+Keeper = Callable[[Forwarded], None]
+KeeperAtOnce = Callable[[Writer, Forwarded], Awaitable[bool]]
+Check = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
+Undo = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
+
+
+def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
+    """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
+
+    def keep(forwarded: Forwarded) -> None:
+        response = forwarded.response
+        if not envelope.is_accepted(response.status, response.body):
+            return
+        country_code, party_id, *ids = map(unquote, forwarded.match.ids.values())
+        if (country_code.upper(), party_id.upper()) != forwarded.sender:
+            return  # Whoever passes another one's object on tells nothing new of it.
+        pushed = Pushed(
+            method=forwarded.method,
+            owner=forwarded.sender,
+            ids=tuple(ids),
+            query=dict(parse_qsl(forwarded.query, keep_blank_values=True)),
+            # In a list of one, as some send it, it is an object all the same.
+            body=heads.object_of(forwarded.body) or forwarded.body,
+            audience=str(forwarded.receiver),
+        )
+        receiver = holder.snapshot.parties.get(forwarded.receiver)
+
+        def keep_it() -> None:
+            # Together: what is broadcast at this moment comes after both.
+            with transaction.atomic():
+                kept = kind.push(pushed).kept
+                segments = forwarded.match.ids.values()
+                broadcast_push.taken(forwarded.match.module, pushed, segments, receiver, kept)
+
+        _kept_or_logged(forwarded, keep_it)
+        leaving_out.took(kind, pushed, receiver)
+        who_pushes.note(forwarded.sender, forwarded.match.module)
+        forwarded.note(pushed.deviations)
+
+    return keep
+
+
+def _cdr_posted(forwarded: Forwarded) -> None:
+    Posting.answered(
+        forwarded.sender,
+        forwarded.receiver,
+        forwarded.body,
+        forwarded.response,
+        forwarded.lease,
+    )
+    documents = heads.objects_of(forwarded.body)
+    if len(documents) > 1:
+        forwarded.note([Deviation("several-objects", "CDR", f"{len(documents)} CDRs in a list")])
+        for document in documents:
+            forwarded.note(deviations_of(document, CDR))
+    else:
+        forwarded.note(deviations_of(forwarded.body, CDR))
+
+
+def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
+    """The receiver took it: what is not a valid object can only be left out of the hub's store."""
+    try:
+        keep()
+    except OcpiError as error:
+        logger.warning(
+            "%s of %s from %s to %s is not kept: %s, correlation %s",
+            forwarded.method,
+            forwarded.match.module,
+            forwarded.sender,
+            forwarded.receiver,
+            error.message,
+            forwarded.correlation_id,
+        )
+
+
+def _begin_cdr(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes
+) -> Response | Lease | None:
+    return Posting.begin(sender, receiver, body)
+
+
+def _end_cdr(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, lease: Lease | None
+) -> None:
+    Posting.end(lease)
+
+
+def _check_quota(kind: type[StoredObject]) -> Check:
+    """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
+
+    def check(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+        if quotas.room(str(sender), kind.QUOTA):
+            return
+        owner, object_id = in_url(match), unquote(list(match.ids.values())[2])
+        named = kind._default_manager.filter(owner=str(owner), object_id=object_id.upper())
+        if owner == sender and not named.exists():
+            quotas.refuse(str(sender), kind.QUOTA)
+
+    return check
+
+
+def _has_room(kind: type[StoredObject]) -> Callable[[PartyId, Match], bool]:
+    def has_room(receiver: PartyId, match: Match) -> bool:
+        return not quotas.seems_full(str(in_url(match)), kind.QUOTA)
+
+    return has_room
+
+
+def _is_known_session(receiver: PartyId, match: Match) -> bool:
+    country_code, party_id, session_id = map(unquote, match.ids.values())
+    return underway.is_known(PartyId(country_code.upper(), party_id.upper()), session_id, receiver)
+
+
+def cdr_location(
+    location: str, asked: str, caller: int, forward: Forward, body: bytes, response: Response
+) -> str | None:
+    """The hub's URL for the one that an eMSP told of a CDR; or where the hub itself shows it.
+
+    None when it has none. What the eMSP has refused is nowhere.
+    """
+    if not envelope.is_accepted(response.status, response.body):
+        return None
+    bills = Bill.all_in(body)
+    cdr_id = bills[0].id if bills else ""
+    own = rewritten_urls.rewrite_location(location, asked, caller, forward, cdr_id)
+    if own is not None:
+        return own
+    known = Cdr.at(forward.sender, forward.receiver.identity, cdr_id) if bills else None
+    return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
+
+
+def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
+    """The hub's copy of the CDR of a Location, at which its eMSP has nothing; None without one."""
+    named = identity(url.caller_identity, url.object_id)
+    known = Cdr.named(named).filter(audience=str(url.owner_identity)).first()
+    if known is None:
+        return None
+    return answer_document(
+        bytes(known.document),
+        f"{known.audience} answers HTTP {status} at the Location that it told; this is the hub's "
+        "copy of the CDR that it has accepted.",
+    )
+
+
+def _own_teller(message: Message, sender: PartyId) -> Found:
+    """For an aggregator's push to one party: the owner, when it tells the object itself."""
+    kind: type[StoredObject] = Location if message.match.module == "locations" else Tariff
+    owner, object_id = in_url(message.match), unquote(list(message.match.ids.values())[2])
+    is_told = kind.is_told_by_owner({"owner": str(owner), "object_id": object_id.upper()})
+    return Found((owner,) if is_told else (), f"{OBJECTS[message.match.module]} {object_id!r}")
+
+
+_location, _tariff, _token = map(_for_its_receiver, (Location, Tariff, Token))
+_KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
+    ("locations", RECEIVER, "PUT"): _location,
+    ("locations", RECEIVER, "PATCH"): _location,
+    ("tariffs", RECEIVER, "PUT"): _tariff,
+    ("tariffs", RECEIVER, "DELETE"): _tariff,
+    ("tokens", RECEIVER, "PUT"): _token,
+    ("tokens", RECEIVER, "PATCH"): _token,
+    ("sessions", RECEIVER, "PUT"): relay.session_pushed,
+    ("sessions", RECEIVER, "PATCH"): relay.session_pushed,
+    ("sessions", InterfaceRole.SENDER, "PUT"): relay.preferences_put,
+    ("cdrs", RECEIVER, "POST"): _cdr_posted,
+    ("commands", RECEIVER, "POST"): command_posted,
+}
+# The same from the event loop: False where nothing was done, and a thread has to do it.
+_AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
+    ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
+    ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
+    ("cdrs", RECEIVER, "POST"): cdrs_at_once.posted,
+    ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
+    ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
+}
+# What an owner pushes to the hub for all.
+_BROADCASTS: Final[dict[tuple[str, InterfaceRole, str], KeepAtOnce]] = {
+    ("locations", RECEIVER, "PUT"): location_at_once.location_broadcast,
+    ("locations", RECEIVER, "PATCH"): location_at_once.location_broadcast,
+}
+STATEMENTS: Final = (
+    *cdrs_at_once.STATEMENTS,
+    *flex_at_once.STATEMENTS,
+    *location_at_once.STATEMENTS,
+    *profiles_at_once.STATEMENTS,
+    *commands_at_once.STATEMENTS,
+    wake.NUDGE,
+)
+_COMMANDS: Final = frozenset({"GET", "PUT", "DELETE"})
+_PROFILE_RESULT: Final = "/ocpi/2.2.1/profile-result/"
+# Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
+# InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
+_CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
+    ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
+    ("cdrs", RECEIVER, "POST"): _begin_cdr,
+    ("sessions", RECEIVER, "PUT"): relay.session_leaves,
+    ("locations", RECEIVER, "PUT"): _check_quota(Location),
+    ("tariffs", RECEIVER, "PUT"): _check_quota(Tariff),
+    ("tokens", RECEIVER, "PUT"): _check_quota(Token),
+}
+# Where the check can be left out, which costs a thread and a look into the database.
+_NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match], bool]]] = {
+    ("sessions", RECEIVER, "PUT"): _is_known_session,
+    ("locations", RECEIVER, "PUT"): _has_room(Location),
+    ("tariffs", RECEIVER, "PUT"): _has_room(Tariff),
+    ("tokens", RECEIVER, "PUT"): _has_room(Token),
+}
+# Run when a message that was let through by its check has got no answer.
+_UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
+    ("cdrs", RECEIVER, "POST"): _end_cdr,
+    ("sessions", RECEIVER, "PUT"): relay.session_lost,
+    ("sessions", RECEIVER, "PATCH"): relay.patch_lost,
+}
+# Where not even an attempt was made: the sender is told to come again, and nobody else anything.
+_HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], Undo | None]] = {
+    ("sessions", RECEIVER, "PUT"): relay.session_held_back,
+    ("sessions", RECEIVER, "PATCH"): None,
+}
+LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
+    LookupKind.SESSION: session_lookups.session_parties,
+    LookupKind.SESSION_FSP: relay.session_fsp,
+    LookupKind.LOCATION: location_owner,
+    LookupKind.TOKEN: token_issuer,
+    LookupKind.COMMAND: command_lookups.command_receiver,
+    LookupKind.SESSION_EMSP: session_lookups.session_emsp,
+    LookupKind.OWN_TELLER: _own_teller,
+}
+
+
+def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
+    """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
+    if match is None or match.route is None:
+        return None
+    key = (match.module, match.role, method)
+    needless = _NEEDLESS.get(key)
+    if needless is not None and needless(receiver, match):
+        return None
+    return _CHECKS.get(key)
+
+
+def undo(match: Match | None, method: str, error: OcpiError) -> Undo | None:
+    """What to run when no answer came after the check; it gets what the check got, and gave."""
+    if match is None or match.route is None:
+        return None
+    key = (match.module, match.role, method)
+    if isinstance(error, HeldBack) and key in _HELD_BACK:
+        return _HELD_BACK[key]
+    return _UNDO.get(key)
+
+
+def told(match: Match, method: str, error: OcpiError) -> OcpiError:
+    """What the sender is told of it: of what the hub holds back itself, that it may come again."""
+    if isinstance(error, HeldBack) and (match.module, match.role, method) in _HELD_BACK:
+        return ServerError(error.message, headers={"Retry-After": "1"})
+    return error
+
+
+def keeper(match: Match | None, method: str) -> Keeper | None:
+    """What to run after the receiver's answer and before ours; None for most messages."""
+    if match is None or match.route is None:
+        return None
+    return _KEEPERS.get((match.module, match.role, method))
+
+
+async def checked(
+    writer: Writer, bridge: Bridge, ask: Check, asked: tuple[PartyId, PartyId, Match, bytes]
+) -> Response | Lease | None:
+    """What a check says; from the event loop, where it is simple."""
+    sender, receiver, _, body = asked
+    if ask is _begin_cdr:
+        lease = await cdrs_at_once.begin(writer, bridge, sender, receiver, body)
+        if lease is not None:
+            return lease
+    elif ask is relay.session_leaves and await flex_at_once.session_leaves(writer, *asked):
+        return None
+    return await bridge.run(ask, *asked)
+
+
+async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
+    """Keep it without a thread, where it is simple; False where its keeper has to run."""
+    match = forwarded.match
+    keep = _AT_ONCE.get((match.module, match.role, forwarded.method))
+    return keep is not None and await keep(writer, forwarded)
+
+
+async def answered_at_once(
+    writer: Writer, bridge: Bridge, exchange: Exchange, scope: Scope
+) -> HttpResponse | None:
+    """The hub's own answer without a thread, where it is simple; None where a view has to give it.
+
+    Of profile commands, their results, and broadcasts.
+    """
+    method, match = scope["method"], exchange.match
+    if match is None:
+        path, key = scope["path"][: len(_PROFILE_RESULT)], scope["path"][len(_PROFILE_RESULT) :]
+        if method == "POST" and path == _PROFILE_RESULT and "/" not in key:
+            return await profiles_at_once.result_posted(writer, exchange, key)
+    elif match.route is not None:
+        query = scope["query_string"].decode("latin-1")
+        if keep := _BROADCASTS.get((match.module, match.role, method)):
+            return await broadcast_at_once.push(writer, bridge, exchange, keep, method, query)
+        if (match.module, match.role) == ("chargingprofiles", RECEIVER) and method in _COMMANDS:
+            return await commands_at_once.received(writer, bridge, exchange, method, query)
+    return None

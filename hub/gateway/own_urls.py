@@ -1,0 +1,77 @@
+"""URLs of the hub in one exchange: what becomes of them with the receiver's answer.
+
+hub/outbound/rewritten_urls.py makes them; this is the gateway's part of it, without a thread unless
+there is one.
+"""
+
+from typing import Final
+
+from hub.db.django_threads import Bridge
+from hub.gateway import modules
+from hub.gateway.answer import Outgoing, of_django
+from hub.gateway.request import Incoming, match_of, presented_by
+from hub.models import ForwardedUrl, ForwardedUrlKind
+from hub.ocpi import envelope
+from hub.ocpi.errors import NotTaken, OcpiError
+from hub.ocpi.party import PartyId
+from hub.outbound import rewritten_urls
+from hub.outbound.platform_calls import Response
+from hub.routing import decisions
+
+# What an eMSP answers at a Location that it has told wrong.
+_NOT_THERE: Final = frozenset({404, 405, 410})
+
+
+async def end(
+    bridge: Bridge, keys: tuple[str, ...], sender: PartyId, outcome: Response | OcpiError
+) -> None:
+    """End those that were given out in a message which its receiver has not taken.
+
+    Of one that got no answer nobody knows: its URLs live as long as those of an accepted one.
+    """
+    if not keys:
+        return
+    if isinstance(outcome, Response):
+        is_taken = envelope.is_accepted(outcome.status, outcome.body)
+    else:
+        is_taken = not isinstance(outcome, NotTaken)
+    if not is_taken:
+        await bridge.run(rewritten_urls.end, keys, sender)
+
+
+def may_be_named(incoming: Incoming, response: Response) -> bool:
+    """Whether `of_answer` has anything to look at."""
+    method = incoming.scope["method"]
+    if method == "GET":
+        return "link" in response.headers
+    return method == "POST" and match_of(incoming).module == "cdrs"
+
+
+async def of_answer(
+    bridge: Bridge, incoming: Incoming, decision: decisions.Forward, url: str, response: Response
+) -> list[tuple[bytes, bytes]]:
+    """The headers of the receiver's answer that name a URL, with the hub's in its place."""
+    module, method = match_of(incoming).module, incoming.scope["method"]
+    caller = presented_by(incoming).platform.id
+    rewritten = []
+    link = response.headers.get("link") if method == "GET" else None
+    if link is not None:
+        own = await bridge.run(rewritten_urls.rewrite_link, link, url, module, caller, decision)
+        if own is not None:
+            rewritten.append((b"link", own.encode("latin-1")))
+    if module == "cdrs" and method == "POST" and response.status < 300:
+        location = response.headers.get("location", "")
+        own = await bridge.run(
+            modules.cdr_location, location, url, caller, decision, incoming.body, response
+        )
+        if own is not None:
+            rewritten.append((b"location", own.encode("latin-1")))
+    return rewritten
+
+
+async def kept_copy(bridge: Bridge, forwarded: ForwardedUrl, response: Response) -> Outgoing | None:
+    """The hub's copy of a CDR, where its Location leads to nothing at the eMSP; None mostly."""
+    if forwarded.kind != ForwardedUrlKind.LOCATION or response.status not in _NOT_THERE:
+        return None
+    own = await bridge.run(modules.copy_at, forwarded, response.status)
+    return None if own is None else of_django(own)

@@ -1,0 +1,187 @@
+"""How long what the hub stores is kept: one rule for each kind, each with its setting of days."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+
+from cdrs.models import Cdr
+from charging_profiles.models import CommandState, ProfileCommand
+from commands.models import Reservation
+from flex.models import PreferenceCopy
+from hub.deviations.models import DeviationCount, LeftOut
+from hub.models import (
+    Deletion,
+    Delivery,
+    DeliveryState,
+    ForwardedUrl,
+    ForwardedUrlKind,
+    StaleCopy,
+)
+from hub.models.stale_copies import CopyState
+from sessions.handed_on import HandedOn
+from sessions.models import Session
+from sessions.objects import SessionStatus
+from tokens.models import Token
+
+logger = logging.getLogger(__name__)
+# Few enough that no lock of a batch is felt; the next run goes on where this one had to stop. Of
+# each kind a run an hour keeps up with 1000 rows that come in a second.
+BATCH: Final = 500
+BATCHES_A_RUN: Final = 8000
+# A session whose CPO went silent is kept this much longer: it may still be going on.
+SILENT: Final = timedelta(days=30)
+_OVER: Final = (SessionStatus.COMPLETED, SessionStatus.INVALID)
+_UNFINISHED: Final = (CommandState.WAITING, CommandState.SENDING, CommandState.ACCEPTED)
+
+Rows = models.QuerySet[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of rows, and which of them are past their time when it began at `limit`."""
+
+    kind: str
+    setting: str
+    past: Callable[[datetime], Rows]
+    # What a query cannot say for sure: a row that it does not confirm stays.
+    confirms: Callable[[Any], bool] | None = None
+
+
+def _sessions(limit: datetime) -> Rows:
+    """Sessions with preferences and assignments. Only `created_at` is indexed: it never changes."""
+    old = Session.objects.filter(created_at__lt=limit, received_at__lt=limit)
+    return old.filter(models.Q(status__in=_OVER) | models.Q(received_at__lt=limit - SILENT))
+
+
+def _handed_on(limit: datetime) -> Rows:
+    return HandedOn.objects.filter(told_at__lt=limit)
+
+
+def _cdrs(limit: datetime) -> Rows:
+    return Cdr.objects.filter(received_at__lt=limit)
+
+
+def _cdr_locations(limit: datetime) -> Rows:
+    """The hub's URLs of CDRs at their eMSPs, which were given out when the CDR was accepted."""
+    return ForwardedUrl.objects.filter(kind=ForwardedUrlKind.LOCATION, created_at__lt=limit)
+
+
+def _tokens(limit: datetime) -> Rows:
+    """A Token that is valid stays however old it is: its card is in somebody's pocket.
+
+    One with an escape in it may spell the name of the field in another way.
+    """
+    said = RawSQL(
+        "position('\\x5c'::bytea IN document) > 0 OR encode(document, 'escape') ~ %s",
+        [r'"valid"\s*:\s*false'],
+    )
+    return Token.objects.annotate(is_out=said).filter(
+        last_updated__lt=limit, received_at__lt=limit, is_out=True
+    )
+
+
+class _Validity(msgspec.Struct):
+    valid: bool
+
+
+def _is_invalid(token: Token) -> bool:
+    try:
+        return not msgspec.json.decode(bytes(token.document), type=_Validity).valid
+    except msgspec.DecodeError:
+        return False
+
+
+def _profile_commands(limit: datetime) -> Rows:
+    return ProfileCommand.objects.filter(created_at__lt=limit).exclude(state__in=_UNFINISHED)
+
+
+def _reservations(limit: datetime) -> Rows:
+    return Reservation.objects.filter(expiry_date__lt=limit)
+
+
+def _preferences(limit: datetime) -> Rows:
+    return PreferenceCopy.objects.filter(received_at__lt=limit)
+
+
+def _deliveries(limit: datetime) -> Rows:
+    return Delivery.objects.filter(created_at__lt=limit).exclude(state=DeliveryState.WAITING)
+
+
+def _refused(limit: datetime) -> Rows:
+    """Marks that their receiver refused, and that have not changed since."""
+    return StaleCopy.objects.filter(state=CopyState.REFUSED, first_at__lt=limit)
+
+
+def _deviations(limit: datetime) -> Rows:
+    """Deviations by when they were last met: one that goes on stays, however long ago it began."""
+    return DeviationCount.objects.filter(last_at__lt=limit)
+
+
+def _left_out(limit: datetime) -> Rows:
+    return LeftOut.objects.filter(last_at__lt=limit)
+
+
+def _deletions(limit: datetime) -> Rows:
+    return Deletion.objects.filter(deleted_at__lt=limit)
+
+
+RULES: Final = (
+    Rule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
+    Rule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
+    Rule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
+    Rule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
+    Rule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
+    Rule("Locations of CDRs", "CDRS_KEPT_DAYS", _cdr_locations),
+    Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
+    Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
+    Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
+    Rule("refused objects", "DELIVERIES_KEPT_DAYS", _refused),
+    Rule("deletions", "DELETIONS_KEPT_DAYS", _deletions),
+    Rule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
+    Rule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
+)
+
+
+def forget(
+    rules: Iterable[Rule] = RULES, *, size: int = BATCH, most: int = BATCHES_A_RUN
+) -> dict[str, int]:
+    """Delete what is past its time; how many rows of each kind. 0 days: nothing is deleted."""
+    forgotten = {}
+    for rule in rules:
+        days = getattr(settings, rule.setting)
+        if days:
+            rows = rule.past(timezone.now() - timedelta(days=days))
+            forgotten[rule.kind] = sum(_batches(rule, rows, size, most))
+    if any(forgotten.values()):
+        counts = ", ".join(f"{count} {kind}" for kind, count in forgotten.items() if count)
+        logger.info("past their time and deleted: %s", counts)
+    return forgotten
+
+
+def _batches(rule: Rule, rows: Rows, size: int, most: int) -> Iterator[int]:
+    """Delete batches, each in a transaction; rows that are being changed are left for later."""
+    if rule.confirms is None:
+        rows = rows.only("pk")
+    last: Any = None
+    for _ in range(most):
+        with transaction.atomic():
+            batch = list(
+                (rows if last is None else rows.filter(pk__gt=last))
+                .order_by("pk")
+                .select_for_update(skip_locked=True, of=("self",))[:size]
+            )
+            gone = [row.pk for row in batch if rule.confirms is None or rule.confirms(row)]
+            rows.model._default_manager.filter(pk__in=gone).delete()
+        yield len(gone)
+        if len(batch) < size:
+            return
+        last = batch[-1].pk
+    logger.info("more %s are past their time: the next run goes on", rule.kind)

@@ -1,0 +1,42 @@
+"""Forgetting what nobody needs any more, every hour."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.core.management import call_command
+from django.utils import timezone
+
+from cdrs.models import Posting
+from hub.deliveries import resend
+from hub.keeping import retention
+from hub.models import DirectoryReader, ForwardedUrl, locking, quotas
+from hub.record import partitions
+from hub.record.models import BodyRecording
+
+
+@shared_task
+@locking.taking_long()
+def clean_up() -> None:
+    """Delete what is past its time: stored objects, messages, rewritten URLs, logins, readers."""
+    now = timezone.now()
+    retention.forget()
+    ForwardedUrl.objects.filter(valid_until__lt=now).delete()
+    DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+    Posting.objects.filter(lease_until__lt=now - timedelta(days=1)).delete()
+    BodyRecording.objects.filter(until__lt=now).delete()
+    partitions.make_ahead()
+    partitions.drop_old()
+    call_command("clearsessions")
+
+
+@shared_task
+def keep_within_quota() -> None:
+    """Keep no more bodies of given up messages than each receiver may have."""
+    resend.keep_within_quota()
+
+
+@shared_task
+@locking.taking_long()
+def recount() -> None:
+    """Count what each party has, against its quotas."""
+    quotas.recount()

@@ -1,0 +1,37 @@
+"""The tables of the app `hub`, one file a subject; the other apps have theirs in their folders."""
+
+from hub.models.agreements import Agreement as Agreement
+from hub.models.agreements import _name as _name
+from hub.models.deliveries import GIVEN_UP as GIVEN_UP
+from hub.models.deliveries import Delivery as Delivery
+from hub.models.deliveries import DeliveryState as DeliveryState
+from hub.models.directory import DirectoryChange as DirectoryChange
+from hub.models.directory import DirectoryReader as DirectoryReader
+from hub.models.directory import DirectoryVersion as DirectoryVersion
+from hub.models.handshake_turns import HandshakeTurn as HandshakeTurn
+from hub.models.operators import Erasure as Erasure
+from hub.models.operators import OneTimePassword as OneTimePassword
+from hub.models.parties import Admission as Admission
+from hub.models.parties import Party as Party
+from hub.models.party_news import NewsPosition as NewsPosition
+from hub.models.party_news import PartyNews as PartyNews
+from hub.models.platforms import Endpoint as Endpoint
+from hub.models.platforms import Platform as Platform
+from hub.models.platforms import PlatformHealth as PlatformHealth
+from hub.models.platforms import TokenForm as TokenForm
+from hub.models.pulls import Pull as Pull
+from hub.models.pulls import PullRule as PullRule
+from hub.models.pulls import Untold as Untold
+from hub.models.quotas import Usage as Usage
+from hub.models.replays import Deletion as Deletion
+from hub.models.replays import Replay as Replay
+from hub.models.rewritten_urls import ForwardedUrl as ForwardedUrl
+from hub.models.rewritten_urls import ForwardedUrlKind as ForwardedUrlKind
+from hub.models.rewritten_urls import _new_key as _new_key
+from hub.models.rewritten_urls import callback_valid_until as callback_valid_until
+from hub.models.stale_copies import StaleCopy as StaleCopy
+from hub.models.workers import DrainLease as DrainLease
+from hub.models.workers import Job as Job
+from hub.models.workers import Sharding as Sharding
+from hub.models.workers import Timer as Timer
+from hub.models.workers import WorkerProcess as WorkerProcess

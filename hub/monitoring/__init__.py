@@ -1,0 +1,1 @@
+"""What operators and monitoring ask: metrics, health, the trace of an exchange."""

@@ -1,0 +1,1 @@
+"""What the hub owes to others, written in the transaction of its cause."""

@@ -1,0 +1,1 @@
+"""How platforms come, stay and go: credentials, versions, status, still-alive checks."""

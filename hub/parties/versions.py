@@ -1,0 +1,54 @@
+"""Versions and version details (version_information_endpoint)."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from hub.ocpi.configuration import VERSION, Endpoint, Version, VersionDetails
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, INTERFACES
+from hub.routing.directory import PlatformEntry
+from hub.views import OcpiView, answer, exchange_of
+
+
+class Versions(OcpiView):
+    """GET: the versions that the hub speaks."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """A list of Version."""
+        return answer([Version(VERSION, f"{settings.BASE_URL}/ocpi/{VERSION}")])
+
+
+class Details(OcpiView):
+    """GET: the endpoints of version 2.2.1."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """VersionDetails, out of the one route table."""
+        return answer(VersionDetails(VERSION, endpoints(exchange_of(request).platform)))
+
+
+def endpoints(platform: PlatformEntry) -> list[Endpoint]:
+    """What the hub offers to this platform.
+
+    "Do NOT send custom moduleIDs to parties you are not 100% sure will understand": only those that
+    the platform offers itself; the other interface of the same module is its way to others.
+    """
+    offered = [
+        Endpoint(
+            "credentials", f"{settings.BASE_URL}/ocpi/{VERSION}/credentials", InterfaceRole.SENDER
+        ),
+        Endpoint(
+            "hubclientinfo",
+            f"{settings.BASE_URL}/ocpi/{VERSION}/hubclientinfo",
+            InterfaceRole.SENDER,
+        ),
+    ]
+    offered += [_endpoint(module, role) for module, role in INTERFACES]
+    known = {*FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
+    custom = dict.fromkeys(module for module, _ in platform.endpoints if module not in known)
+    return offered + [_endpoint(module, role) for module in custom for role in InterfaceRole]
+
+
+def _endpoint(module: str, role: InterfaceRole) -> Endpoint:
+    url = f"{settings.BASE_URL}/ocpi/{VERSION}/{role.value.lower()}/{module}"
+    return Endpoint(module, url, role)

@@ -1,0 +1,1 @@
+"""Who gets a message: the directory of parties, and the decision."""

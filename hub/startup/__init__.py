@@ -1,0 +1,1 @@
+"""What every process needs before it begins: environment, system checks, log lines."""

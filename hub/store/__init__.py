@@ -1,0 +1,1 @@
+"""Objects that the hub keeps for everybody: pushed, listed, broadcast, left out."""

@@ -1,0 +1,88 @@
+"""Broadcast Push from the event loop, where it is simple (docs/decisions/0030).
+
+transport_and_format, Broadcast Push. What its owner tells the hub of an object that is kept for
+everybody is written together with the marks of all its receivers, by one statement.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from django.http import HttpResponse
+
+from hub.db.batch_writer import Writer
+from hub.db.django_threads import Bridge
+from hub.deviations import noting
+from hub.ocpi.errors import OcpiError
+from hub.ocpi.party import PartyId
+from hub.outbox import outbox
+from hub.outbox.backlog import backlog
+from hub.outbox.outbox import Change
+from hub.routing.directory import PartyEntry, holder
+from hub.routing.receivers import broadcast_receivers
+from hub.store import who_pushes
+from hub.store.broadcast_push import addressee, change_of
+from hub.store.store import Kept, Pushed
+from hub.views import Exchange, answer
+from hub.workers.wake import nudge_at_once
+
+# More marks take so long that others would wait for the connection.
+MOST_RECEIVERS: Final = 100
+
+KeepAtOnce = Callable[[Writer, Pushed, Mapping[str, Any]], Awaitable[Kept | None]]
+
+
+async def push(
+    writer: Writer, bridge: Bridge, exchange: Exchange, keep: KeepAtOnce, method: str, query: str
+) -> HttpResponse | None:
+    """The answer to a push that is kept and owed; None where nothing was done.
+
+    Then a thread has to do it: also where it has to look whether anybody delivers, and whatever is
+    refused.
+    """
+    directory, module, platform = holder.snapshot, exchange.place.module, exchange.platform
+    country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
+    owner = PartyId.of(country_code, party_id)
+    if (
+        owner not in platform.parties
+        or platform.is_strict
+        or not who_pushes.is_noted(exchange.caller, module)
+        or not backlog.is_clear()
+    ):
+        return None
+    pushed = Pushed(
+        method=method,
+        owner=owner,
+        ids=tuple(ids),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        body=exchange.body,
+    )
+    change = change_of(module, pushed, exchange.place.ids.values(), exchange.correlation_id)
+    try:
+        receivers = broadcast_receivers(directory, exchange.caller, module, owner)
+        if len(receivers) > MOST_RECEIVERS or any(map(_lacks_some, receivers)):
+            return None
+        kept = await keep(writer, pushed, outbox.owed(change, [*map(addressee, receivers)]))
+    except OcpiError:
+        return None  # The thread says it.
+    if kept is None:
+        return None
+    if directory is not holder.snapshot:
+        # Whoever has come meanwhile may not wait for this one (hub/sync/replay.py).
+        await bridge.run(_owe_newcomers, exchange.caller, owner, change, receivers)
+    noting.note(platform.id, pushed.deviations)
+    nudge_at_once(writer, "deliveries")
+    return answer(status=201 if kept is Kept.CREATED else 200)
+
+
+def _lacks_some(entry: PartyEntry) -> bool:
+    """Whether it may lack objects that deviate: what it is told then is decided on a thread."""
+    return entry.platform.leaves_out_since is not None
+
+
+def _owe_newcomers(
+    caller: PartyId, owner: PartyId, change: Change, known: tuple[PartyEntry, ...]
+) -> None:
+    told = {entry.identity for entry in known}
+    now = broadcast_receivers(holder.snapshot, caller, change.module, owner)
+    outbox.mark_all([change], [[addressee(one) for one in now if one.identity not in told]])

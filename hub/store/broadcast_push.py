@@ -1,0 +1,146 @@
+"""Broadcast Push: keep what was pushed, and owe it to everybody of the opposite role.
+
+transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL keeps the owner.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from urllib.parse import unquote
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from hub.deviations import noting
+from hub.models import Deletion, locking
+from hub.ocpi import headers
+from hub.ocpi.datatypes import TokenType
+from hub.ocpi.errors import InvalidParameters, NotFound
+from hub.ocpi.party import PartyId
+from hub.outbox import outbox
+from hub.outbox.outbox import Change
+from hub.routing.directory import PartyEntry, holder
+from hub.routing.receivers import broadcast_receivers
+from hub.store import leaving_out, who_pushes
+from hub.store.leaving_out import Choice
+from hub.store.store import ITS_OWNER, Kept, Pushed, StoredObject
+from hub.views import answer, exchange_of
+
+# No id of an object is longer (types: CiString(36); a CDR's is 39).
+LONGEST_ID = 39
+
+
+def read(request: Request) -> Pushed:
+    """What was asked of a Receiver interface: owner and ids out of the URL, query and body."""
+    exchange = exchange_of(request)
+    country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
+    for one in ids:
+        if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
+            message = f"No object has the id {one[:80]!r}: that is not a CiString(36)."
+            raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
+    owner = PartyId.of(country_code, party_id)
+    return Pushed(
+        method=request.method or "",
+        owner=owner,
+        ids=tuple(ids),
+        query=request.query_params.dict(),
+        body=exchange.body,
+        told_by=ITS_OWNER if owner in exchange.platform.parties else str(exchange.caller),
+        is_strict=exchange.platform.is_strict,
+    )
+
+
+def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
+    """Keep a push and owe it to its receivers, in one transaction; the answer follows the commit.
+
+    "201 - Created when the object has been newly created" (status_codes). An older update than
+    what is kept is neither stored nor sent on (1000, with a message).
+    """
+    exchange = exchange_of(request)
+    pushed = read(request)
+    module = exchange.place.module
+    directory = holder.snapshot
+    receivers = broadcast_receivers(directory, exchange.caller, module, pushed.owner)
+
+    def keep() -> Kept:
+        known = receivers
+        before = leaving_out.standing(kind, pushed, known)
+        kept, body = kind.push(pushed)
+        if directory is not holder.snapshot:
+            # Whoever comes meanwhile waits for those that have written before they knew of it
+            # (hub/sync/replay.py), not for those that write now.
+            known = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
+        told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
+        if kept and known:
+            choice = leaving_out.choose(kind, pushed, known, before)
+            tell(module, told, ids, exchange.correlation_id, choice)
+        if kept and pushed.method == "DELETE":
+            note_deletion(change_of(module, told, ids), pushed.told_by)
+        return kept
+
+    # With nobody to tell there is one write, which is a transaction by itself.
+    kept = locking.whole(keep)() if receivers or pushed.method == "DELETE" else keep()
+    who_pushes.note(exchange.caller, module)
+    noting.note(exchange.platform.id, pushed.deviations)
+    has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
+    return answer(
+        message=None if kept else f"The hub has {has}; this one is ignored.",
+        status=201 if kept is Kept.CREATED else 200,
+    )
+
+
+def tell(
+    module: str, pushed: Pushed, segments: Sequence[str], correlation_id: str, choice: Choice
+) -> None:
+    """Owe a push to its receivers; `segments` follow the endpoint, as they are sent."""
+    for one, names, entries in (
+        (pushed, segments, choice.as_pushed),
+        (replace(pushed, method="PUT", ids=pushed.ids[:1]), segments[:3], choice.whole),
+    ):
+        outbox.mark(change_of(module, one, names, correlation_id), map(addressee, entries))
+
+
+def change_of(
+    module: str, pushed: Pushed, segments: Iterable[str], correlation_id: str = ""
+) -> Change:
+    """What a push changes; `segments` are the names in its URL as they were sent."""
+    object_id, *parts = map(str.upper, pushed.ids)
+    is_token = module == "tokens"
+    return Change(
+        module=module,
+        owner=str(pushed.owner),
+        object_id=object_id,
+        spelling="/".join(segments),
+        correlation_id=correlation_id or headers.new_id(),
+        # It is the same Token if its type was left out of the URL.
+        variant=pushed.query.get("type", TokenType.RFID).upper() if is_token else "",
+        part=outbox.PART_OF.join(parts),
+        patch=pushed.body if pushed.method == "PATCH" else None,
+        is_deleted=pushed.method == "DELETE",
+        priority=outbox.URGENT if is_token or len(parts) == 1 else outbox.USUAL,
+    )
+
+
+def note_deletion(change: Change, told_by: str) -> None:
+    """Note a deletion for parties that are away (hub/sync/replay.py)."""
+    Deletion.note(change.module, change.owner, change.object_id, change.spelling, told_by)
+
+
+def addressee(entry: PartyEntry) -> outbox.Addressee:
+    """The addressee of what is owed to a party."""
+    return outbox.Addressee(entry.platform.id, str(entry.identity))
+
+
+def taken(
+    module: str, pushed: Pushed, segments: Iterable[str], receiver: PartyEntry | None, kept: Kept
+) -> None:
+    """A party has taken a push from its owner itself; `segments` as for `change_of`.
+
+    One that is older than what the hub has may have come last: the newest is told once more.
+    """
+    if receiver is None:
+        return
+    change = change_of(module, pushed, segments)
+    if kept:
+        outbox.clear(change, addressee(receiver))
+    else:
+        outbox.mark_all([replace(change, patch=None)], [[addressee(receiver)]])

@@ -1,0 +1,184 @@
+"""Marking what a party may have missed: because it was away, or because it has just come.
+
+OCPI leaves it to a returning party to GET what it has missed (Offline behaviour); for one that does
+not, an operator or its platform's switch has everything marked that changed since it went. For a
+party that comes, it marks what was pushed in that moment by those that did not know of it yet.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from celery import shared_task
+from django.db import transaction
+
+from hub.db import sql
+from hub.deliveries.kinds import KINDS as KINDS
+from hub.models import Deletion, Replay
+from hub.ocpi import headers
+from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.party import PartyId
+from hub.outbox import outbox
+from hub.outbox.outbox import Change
+from hub.routing.directory import Directory, PartyEntry, current_version, holder, is_confirmed
+from hub.routing.receivers import gets_broadcast
+from hub.store import leaving_out
+from hub.store.broadcast_push import addressee
+from hub.store.newest_first import by_row
+from hub.store.sharing import shared_with
+from hub.store.store import EVERYBODY
+
+logger = logging.getLogger(__name__)
+# The `module` of what is marked last: it sorts behind all names of modules.
+_DELETIONS: Final = "~deleted"
+# So many objects are marked in one transaction.
+CHUNK: Final = 1000
+# A transaction that lasts longer is not a push, and nobody waits for it.
+LONGEST: Final = timedelta(minutes=5)
+# One run lasts about so long.
+SECONDS: Final = 10.0  # seconds
+
+
+@shared_task
+def advance() -> None:
+    """Mark on for each party, a chunk at a time; run by the clock, safe to run twice."""
+    until = time.monotonic() + SECONDS
+    for pk in Replay.objects.order_by("started_at").values_list("pk", flat=True):
+        while _step(pk):
+            if time.monotonic() > until:
+                return
+
+
+def _step(pk: int) -> bool:
+    """One transaction; whether there is another one to do at once."""
+    with transaction.atomic():
+        replay = Replay.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
+        if replay is None or not _is_time(replay):
+            return False
+        # Read after the row: a snapshot of a moment ago may say that the party, which has just
+        # come back, is OFFLINE.
+        return _mark_on(replay, holder.refresh())
+
+
+def _is_time(replay: Replay) -> bool:
+    """Whether everything that was pushed without knowledge of the party is visible now."""
+    if replay.version is None:
+        replay.version = current_version()
+        replay.save(update_fields=["version"])
+    if replay.horizon is None:
+        if is_confirmed(replay.version):
+            [(replay.horizon,)] = sql.run(
+                "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+            )
+            replay.save(update_fields=["horizon"])
+        return False
+    [(is_time,)] = sql.run(
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= %s "
+        "OR statement_timestamp() - %s > %s",
+        [replay.horizon, replay.started_at, LONGEST],
+    )
+    return bool(is_time)
+
+
+def _mark_on(replay: Replay, directory: Directory) -> bool:
+    entry = directory.parties.get(replay.identity)
+    if entry is None or entry.status != ConnectionStatus.CONNECTED:
+        logger.warning("%s ends: the party is not CONNECTED", replay)
+        replay.delete()
+        return False
+    for module in _offered(entry):
+        if module < replay.module:
+            continue
+        rows = _rows(replay, module, entry, directory)
+        if rows:
+            replay.objects_marked += _mark(rows, module, entry, directory)
+            replay.module, replay.after = module, rows[-1]["id"]
+            replay.save()
+            return True
+    if _mark_deletions(replay, entry, directory):
+        return True
+    logger.info("%s is done: %s objects", replay, replay.objects_marked)
+    replay.delete()
+    return False
+
+
+def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> bool:
+    """Mark deletions, after all objects: one that exists again is told as it is."""
+    after = replay.after if replay.module == _DELETIONS else 0
+    found = Deletion.objects.filter(id__gt=after, module__in=_offered(entry))
+    if replay.since is not None:
+        found = found.filter(deleted_at__gte=replay.since)
+    rows = list(found.order_by("id")[:CHUNK])
+    correlation_id = headers.new_id()
+    changes = [
+        Change(
+            module=row.module,
+            owner=row.owner,
+            object_id=row.object_id,
+            spelling=row.spelling,
+            correlation_id=correlation_id,
+            is_deleted=True,
+            first_at=row.deleted_at,
+        )
+        for row in rows
+        if _is_told(row.module, row.owner, row.told_by, entry, directory)
+    ]
+    if rows:
+        replay.objects_marked += outbox.mark_all(changes, [[addressee(entry)]] * len(changes))
+        replay.module, replay.after = _DELETIONS, rows[-1].pk
+        replay.save()
+    return bool(rows)
+
+
+def _offered(entry: PartyEntry) -> list[str]:
+    """The modules whose objects the party is told."""
+    return [one for one in KINDS if entry.platform.endpoint(one, InterfaceRole.RECEIVER)]
+
+
+def _is_told(
+    module: str, owner: str, told_by: str, entry: PartyEntry, directory: Directory
+) -> bool:
+    """Whether a broadcast reaches the party."""
+    teller = PartyId.parse(told_by or owner)
+    return gets_broadcast(directory, teller, module, PartyId.parse(owner), entry.identity)
+
+
+def _rows(
+    replay: Replay, module: str, entry: PartyEntry, directory: Directory
+) -> list[dict[str, Any]]:
+    kind = KINDS[module]
+    shown = leaving_out.listed(shared_with(kind, replay.identity, directory), entry.platform)
+    if replay.since is not None:
+        shown = shown.filter(received_at__gte=replay.since)
+    after = replay.after if module == replay.module else 0
+    columns = {"id", "audience", "told_by", "received_at", *kind.IDENTITY}
+    shown = by_row(shown.filter(id__gt=after), replay.since, is_begun=after > 0)
+    return list(shown.values(*columns)[:CHUNK])
+
+
+def _mark(
+    rows: Sequence[dict[str, Any]], module: str, entry: PartyEntry, directory: Directory
+) -> int:
+    """Mark the objects that a push would tell it."""
+    correlation_id = headers.new_id()
+    changes = []
+    for row in rows:
+        if row["audience"] != EVERYBODY or _is_told(
+            module, row["owner"], row["told_by"], entry, directory
+        ):
+            changes.append(
+                Change(
+                    module=module,
+                    owner=row["owner"],
+                    object_id=row["object_id"],
+                    spelling="",
+                    correlation_id=correlation_id,
+                    variant=row.get("type", ""),
+                    priority=outbox.URGENT if module == "tokens" else outbox.USUAL,
+                    # If it goes again before it is told, it lacks what changed since then.
+                    first_at=row["received_at"],
+                )
+            )
+    return outbox.mark_all(changes, [[addressee(entry)]] * len(changes))

@@ -1,7 +1,0 @@
-"""Stands in for hub/answers.py: what the runner gives uvicorn by name."""
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's own."""
