@@ -49,7 +49,7 @@ class BareStore(Gateway):
     """The gateway, with nothing behind it but `keep`."""
 
     async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
-        await self._worker.bridge.run(keep, incoming.body)
+        await self._worker.django.run(keep, incoming.body)
         return Outgoing(200, b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}')
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import measurements
-from bench.measurements import Figure, Ratio, percentile
+from bench.measurements import Measurement, Ratio, percentile
 from bench.programs import Program, free_port, load_average, results_file, run_to_end
 from bench.relay import QUIET
 from stack.postgres import Postgres
@@ -108,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print the table, write the figures behind it."""
     out = results_file("delivery", options.out)
-    lines: list[Figure] = []
+    lines: list[Measurement] = []
     raw: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)),
@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def speed(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
+def speed(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
     """Deliveries a second, beside one task for each; then latency at half that load."""
     receivers = at.pusher("parties", urls=[at.url(n) for n in range(RECEIVERS)])
     updates = 60 if quick else 300
@@ -166,23 +166,23 @@ def speed(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
     late = [when - committed[seq] for _, seq, when in came]
     p50, p99 = percentile(late, 0.5), percentile(late, 0.99)
     lines = [
-        Figure(
+        Measurement(
             f"{RECEIVERS} receivers, 150-byte PATCHes: deliveries a second",
             f"{rate:.0f}",
             "at least 1,500",
             rate >= 1500,
         ),
-        Figure(
+        Measurement(
             "the same / one Celery task for each delivery with requests",
             f"{rate / other:.1f} ({other:.0f} a second)",
             "at least 3",
             rate >= 3 * other,
         ),
-        Figure(
+        Measurement(
             "the same: CPU of the worker a delivery, one task / engine",
             f"{other_cpu / cpu:.1f} ({1e6 * other_cpu:.0f} / {1e6 * cpu:.0f} µs)",
         ),
-        Figure(
+        Measurement(
             "at half that load: commit to arrival, p99",
             f"{1000 * p99:.0f} ms (p50 {1000 * p50:.0f} ms)",
             "under 250 ms",
@@ -212,7 +212,7 @@ def _rate(committed: Sequence[float], came: Sequence[Arrival]) -> float:
     return len(came) / (max(when for *_, when in came) - committed[0])
 
 
-def slow(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
+def slow(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
     """Receivers that take 200 ms: Session PATCHes, which are never merged."""
     numbers = range(100, 120)
     receivers = at.pusher("parties", urls=[at.url(n, 200) for n in numbers])
@@ -231,20 +231,20 @@ def slow(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
     least = min(rates) if len(rates) == len(numbers) else 0.0
     is_ordered = all(found == sorted(found) for found in by_session.values())
     lines = [
-        Figure(
+        Measurement(
             "20 receivers that take 200 ms: updates a second to the slowest of them",
             f"{least:.0f}",
             "at least 40",
             least >= 40,
         ),
-        Figure(
+        Measurement(
             "the same: order of each object", "kept" if is_ordered else "BROKEN", "kept", is_ordered
         ),
     ]
     return lines, {"rates": rates}
 
 
-def dead(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
+def dead(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
     """What one dead and one 5-second receiver among fifty take from the other 48."""
     sound = at.pusher("parties", urls=[at.url(n) for n in range(200, 248)])
     well = at.pusher("parties", urls=[at.url(n) for n in (248, 249)])
@@ -268,20 +268,20 @@ def dead(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
     lost = [1 - b / a for a, b in zip(without, with_ill, strict=True)]
     least, median = min(lost), statistics.median(lost)
     lines = [
-        Figure(
+        Measurement(
             "one dead, one 5 s receiver among 50: the other 48 lose",
             f"{100 * median:.1f} % (from {100 * least:.1f} % to {100 * max(lost):.1f} %)",
             "under 5 %",
             median < 0.05,
         ),
-        Figure(
+        Measurement(
             "the same: CPU of the worker, with / without", Ratio.of(cpu[True], cpu[False]).told()
         ),
     ]
     return lines, {"without": without, "with": with_ill, "cpu": [cpu[False], cpu[True]]}
 
 
-def scale(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
+def scale(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
     """1,000 receivers and 1,000,000 waiting rows: claims, and the memory of a worker."""
     at.pusher("clear")
     count, each = 1000, 100 if quick else 1000
@@ -305,14 +305,14 @@ def scale(at: Place, quick: bool) -> tuple[list[Figure], dict[str, Any]]:
         memory, delivered = worker.peak_megabytes(), at.ask("count")
     ratio = statistics.median(full) / statistics.median(empty)
     lines = [
-        Figure(
+        Measurement(
             f"1,000 receivers: claim and mark a row, {rows:,} waiting / none",
             f"{ratio:.2f} ({1e6 * statistics.median(full):.0f} µs)",
             "under 2",
             ratio < 2,
         ),
-        Figure("the same: rows written a second", f"{rows / took:,.0f}"),
-        Figure(
+        Measurement("the same: rows written a second", f"{rows / took:,.0f}"),
+        Measurement(
             "the same: memory of the worker that drains them",
             f"{memory:.0f} MB",
             "under 300 MB",

@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 
 from bench.journey import Parties, Step
-from bench.measurements import Figure
+from bench.measurements import Measurement
 from bench.programs import PROJECT, Program, free_port
 from simulators.faulty_platform import FaultyPlatform
 
@@ -22,7 +22,7 @@ LOWER = (7.0, 5.0, 3.0, 2.0)
 
 def measure(
     folder: Path, steps: Sequence[float], seconds: float
-) -> tuple[list[Figure], dict[str, Any]]:
+) -> tuple[list[Measurement], dict[str, Any]]:
     """The promised rate first, then higher ones until one does not hold, or lower ones."""
     data = folder / "whole"
     env = {"FLEXHUB_DATA": str(data), "PORT": str(free_port()), "WEB_WORKERS": "2"}
@@ -32,17 +32,17 @@ def measure(
     promised = done[0]
     held = [step.per_second for step in done if step.holds(LIMIT_SECONDS)]
     figures = [
-        Figure(
+        Measurement(
             f"preferences to profile at {promised.per_second:g} sessions/s: hub's share, p95",
             f"{1000 * promised.p95:.0f} ms, {len(promised.errors)} errors",
             f"under {1000 * LIMIT_SECONDS:.0f} ms",
             promised.holds(LIMIT_SECONDS),
         ),
-        Figure(
+        Measurement(
             "the same: highest rate that holds",
             f"{max(held):g} sessions/s" if held else "none",
         ),
-        Figure(
+        Measurement(
             "the same: CPU a session of all the hub's processes, whole life",
             f"{1000 * promised.cpu_seconds / max(1, len(promised.journeys)):.0f} ms",
         ),

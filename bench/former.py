@@ -27,7 +27,7 @@ from bench import load
 from bench.delivery import RECEIVERS, WORKER, Arrival
 from bench.forwarding import CONNECTIONS, location, session
 from bench.journey import Parties, Step
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.older import Older, both, served
 from bench.programs import (
     MEASURED_CORE,
@@ -50,7 +50,7 @@ LOWER = (7.0, 5.0, 3.0)
 LIMIT_SECONDS = 0.150
 GRACE_SECONDS = 180.0
 _WAITS = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-Measured = tuple[list[Figure], dict[str, Any]]
+Measured = tuple[list[Measurement], dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 def measure(folder: Path, options: argparse.Namespace) -> Measured:
     """Each part with hubs of its own."""
-    lines: list[Figure] = []
+    lines: list[Measurement] = []
     raw: dict[str, Any] = {}
     against: Path = options.against.resolve()
     measures = {
@@ -88,12 +88,12 @@ def measure(folder: Path, options: argparse.Namespace) -> Measured:
     return lines, raw
 
 
-def _at_most(name: str, ratio: Ratio, most: float) -> Figure:
-    return Figure(name, ratio.told(), f"at most {most:g}", ratio.median <= most)
+def _at_most(name: str, ratio: Ratio, most: float) -> Measurement:
+    return Measurement(name, ratio.told(), f"at most {most:g}", ratio.median <= most)
 
 
-def _at_least(name: str, ratio: float, told: str, least: float) -> Figure:
-    return Figure(name, told, f"at least {least:g}", ratio >= least)
+def _at_least(name: str, ratio: float, told: str, least: float) -> Measurement:
+    return Measurement(name, told, f"at least {least:g}", ratio >= least)
 
 
 # --- A message ------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def flexibility(against: Path, folder: Path, quick: bool) -> Measured:
     rise = highest["now"] / highest["former"] if highest["former"] else 0.0
     lines = [
         _at_most("CPU a session's whole life, PostgreSQL too: now / former", ratio, 0.5),
-        Figure("the same, in ms", f"{1000 * now:.0f} / {1000 * former:.0f}"),
+        Measurement("the same, in ms", f"{1000 * now:.0f} / {1000 * former:.0f}"),
         _at_least(
             "highest rate of sessions that holds: now / former",
             rise,
@@ -371,7 +371,7 @@ def delivery(against: Path, folder: Path, quick: bool) -> Measured:
             f"{ratio.told()}, {now:.0f} / {former:.0f}",
             1.5,
         ),
-        Figure("CPU of the worker a delivery: now / former", Ratio.of(*cpu.values()).told()),
+        Measurement("CPU of the worker a delivery: now / former", Ratio.of(*cpu.values()).told()),
     ]
     return lines, {"rates": rates, "cpu": cpu}
 
@@ -411,13 +411,13 @@ def workers(_against: Path, folder: Path, quick: bool) -> Measured:
     least, most = min(shares), max(shares)
     lines = [
         _at_most("CPU of a delivery: two workers / one", Ratio.of(together, alone), 1.1),
-        Figure(
+        Measurement(
             "share of CPU of the first of two",
             f"{100 * least:.0f} to {100 * most:.0f} %",
             "40 to 60 %",
             least >= 0.4 and most <= 0.6,
         ),
-        Figure(
+        Measurement(
             "looks at which a statement of theirs waited for a lock",
             f"{waits['lock']} of {waits['looks']}",
             "none",

@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from bench import load, nginx_hop
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.programs import Program, served
 from bench.setting import CPO, EMSP, FORWARDED, Setting, to_hop
 from party.messages import to_json
@@ -105,7 +105,7 @@ def contestants(at: Setting) -> Iterator[dict[str, Contestant]]:
         yield {one.name: one for one in found}
 
 
-def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Measurement], dict[str, Any]]:
     """All in turn, several times over; ratios round by round."""
     with contestants(at) as found:
         for one in found.values():
@@ -120,13 +120,13 @@ def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dic
     nginx = found.get("nginx")
     to_bare, to_fastapi = Ratio.of(hub.cpu, bare.cpu), Ratio.of(hub.cpu, fastapi.cpu)
     figures = [
-        Figure(
+        Measurement(
             "CPU a message: hub / bare ASGI + aiohttp",
             to_bare.told(),
             "at most 1.40",
             to_bare.median <= 1.4,
         ),
-        Figure(
+        Measurement(
             "CPU a message: hub / FastAPI + aiohttp",
             to_fastapi.told(),
             "at most 0.67",
@@ -135,13 +135,13 @@ def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dic
     ]
     if nginx is None:
         figures.append(
-            Figure("throughput of one core: hub / nginx", "left out: nginx is not installed")
+            Measurement("throughput of one core: hub / nginx", "left out: nginx is not installed")
         )
     else:
         # Messages for each second that the core worked: what else runs here does not count.
         share = Ratio.of(nginx.cpu, hub.cpu)
         figures.append(
-            Figure(
+            Measurement(
                 "throughput of one core: hub / nginx proxy_pass",
                 share.told(100, " %"),
                 "at least 7 %",
@@ -149,7 +149,7 @@ def measure(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dic
             )
         )
     figures += [
-        Figure(
+        Measurement(
             f"CPU a message: hub / bare, {what} that it keeps",
             Ratio.of(found[f"hub, {what} that it keeps"].cpu, bare.cpu).told(),
         )

@@ -20,7 +20,7 @@ import uvloop
 from bench import attack, load
 from bench.attack import ACCOMPLICE, BIG, EVIL, NAMELESS, UNDER_WAY
 from bench.forwarding import location
-from bench.measurements import Figure, Ratio, percentile
+from bench.measurements import Measurement, Ratio, percentile
 from bench.programs import OTHER_CORE, Program, served
 from bench.report import report
 from bench.setting import CPO, EMSP, FORWARDED, joined, routed, services, to_hop
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 def measure(
     folder: Path, names: list[str], rounds: int, seconds: float
-) -> tuple[list[Figure], dict[str, Any]]:
+) -> tuple[list[Measurement], dict[str, Any]]:
     """Each attack in turn, on the hub and on the bare hop; several times over."""
     with hops(folder) as (hub, bare):
         for hop in (hub, bare):
@@ -132,19 +132,19 @@ def _milliseconds(outcome: load.Outcome, part: float) -> float:
     return round(1000 * percentile(outcome.latencies, part), 2)
 
 
-def _figures(name: str, hub: Hop, bare: Hop) -> Iterator[Figure]:
+def _figures(name: str, hub: Hop, bare: Hop) -> Iterator[Measurement]:
     ratio = Ratio.of(hub.p99(name), bare.p99(name))
     through_hub, through_bare = (statistics.median(hop.p99(name)) for hop in (hub, bare))
     told = f"{ratio.told()}; {through_hub:.1f} ms, bare {through_bare:.1f} ms"
     is_quiet = name == _QUIET
-    yield Figure(
+    yield Measurement(
         f"{name}: p99, hub / bare",
         told,
         "" if is_quiet else "at most 2",
         None if is_quiet else ratio.median <= MOST_RATIO,
     )
     errors, most = hub.errors(name), hub.megabytes[name]
-    yield Figure(
+    yield Measurement(
         "the same: errors of the pair; memory of the hub",
         f"{errors}; {most:.0f} MB (bare {bare.megabytes[name]:.0f} MB)",
         "none; under 400 MB",

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import load
 from bench.forwarding import CONNECTIONS, Contestant, location
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.programs import served
 from bench.report import report
 from bench.setting import CPO, joined, services
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Measurement], dict[str, Any]]:
     """Both in turn, several times over."""
     body = location(evses=EVSES)
     with ExitStack() as stack:
@@ -83,13 +83,13 @@ def measure(folder: Path, rounds: int, seconds: float) -> tuple[list[Figure], di
                 one.compete(seconds)
     share = Ratio.of(bare.cpu, hub.cpu)
     figures = [
-        Figure(
+        Measurement(
             f"rate of one core: PUT of a Location ({len(body)} bytes), hub / bare upsert",
             share.told(100, " %"),
             "at least 80 %",
             share.median >= 0.8,
         ),
-        Figure("the same by the clock", Ratio.of(hub.rate, bare.rate).told(100, " %")),
+        Measurement("the same by the clock", Ratio.of(hub.rate, bare.rate).told(100, " %")),
     ]
     raw = {
         one.name: {

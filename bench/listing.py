@@ -16,7 +16,7 @@ import psycopg
 
 from bench.forwarding import location
 from bench.ingest import EVSES, HUB
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.programs import MEASURED_CORE, Program, served
 from bench.report import report
 from bench.setting import CPO, joined, services
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
 
-def measure(folder: Path, rows: int, rounds: int, seconds: float) -> tuple[list[Figure], Any]:
+def measure(folder: Path, rows: int, rounds: int, seconds: float) -> tuple[list[Measurement], Any]:
     """Crawl hub and bare server in turn; then deep pages, then all of them."""
     first = f"/ocpi/2.2.1/sender/locations?limit={PAGE}"
     with ExitStack() as stack:
@@ -133,15 +133,15 @@ def measure(folder: Path, rows: int, rounds: int, seconds: float) -> tuple[list[
         before, after = _read_all(hub, first)
     share, depth = Ratio.of(hub.rate, bare.rate), deep / shallow
     figures = [
-        Figure(
+        Measurement(
             f"bytes a second: pages of {PAGE} out of {rows:,}, hub / bare query",
             share.told(100, " %"),
             "at least 60 %",
             share.median >= 0.6,
         ),
-        Figure("the same for each second of CPU", Ratio.of(hub.cpu, bare.cpu).told(100, " %")),
-        Figure("last page / first page, by offset", f"{depth:.2f}", "under 2", depth < 2),
-        Figure(
+        Measurement("the same for each second of CPU", Ratio.of(hub.cpu, bare.cpu).told(100, " %")),
+        Measurement("last page / first page, by offset", f"{depth:.2f}", "under 2", depth < 2),
+        Measurement(
             "memory of the worker: all pages read / one round",
             f"{before:.0f} MB, then {after:.0f} MB",
             "flat",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One line of the table; `met` is None where nothing was promised."""
 
     name: str
@@ -42,7 +42,7 @@ class Ratio:
         return "{} ({} to {})".format(*values)
 
 
-def table(figures: Sequence[Figure]) -> str:
+def table(figures: Sequence[Measurement]) -> str:
     """For people, and as it stands in docs/performance.md."""
     rows = [("measured", "this run", "target", "")]
     words = {True: "met", False: "MISSED", None: ""}

@@ -22,7 +22,7 @@ import psycopg
 
 from bench import measurements
 from bench.lists import PAGE
-from bench.measurements import Figure
+from bench.measurements import Measurement
 from bench.programs import Program, free_port, load_average, results_file, run_to_end
 from bench.setting import joined
 from hub.ocpi.party import PartyId
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(folder: Path, objects: int) -> tuple[list[Figure], dict[str, Any]]:
+def _measure(folder: Path, objects: int) -> tuple[list[Measurement], dict[str, Any]]:
     data = folder / "data"
     env = {"DATABASE_URL": "", "REDIS_URL": "", "WEB_WORKERS": "1", "PULL_SPLAY": "0.001"}
     env |= {"FLEXHUB_DATA": str(data), "PORT": str(free_port())}
@@ -93,22 +93,22 @@ def _measure(folder: Path, objects: int) -> tuple[list[Figure], dict[str, Any]]:
     pages = -(-objects // PAGE)
     whole = first["stored"] == objects and not first["bad"]
     lines = [
-        Figure(
+        Measurement(
             f"first pull of {objects:,} Locations in {pages:,} pages",
             f"{first['seconds']:.0f} s, {objects / first['seconds']:,.0f}/s",
             f"under {TARGET_SECONDS:.0f} s",
             whole and first["seconds"] < TARGET_SECONDS,
         ),
-        Figure(
+        Measurement(
             "a full pull that changes nothing",
             f"{again['seconds']:.0f} s, {again['unchanged']:,} unchanged",
             "nothing stored",
             again["stored"] == 0 and again["unchanged"] == objects,
         ),
-        Figure(
+        Measurement(
             "the same: CPU of all the hub's processes", f"{1e6 * cpu / objects:.0f} µs an object"
         ),
-        Figure(
+        Measurement(
             "killed by kill -9 halfway: objects, pages asked for",
             f"{rows:,} in {killed['seconds']:.0f} s, {asked:,} of {pages:,}",
             "all, at most one page twice",

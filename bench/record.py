@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import measurements
 from bench.forwarding import CONNECTIONS, Contestant
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.programs import OTHER_CORE, PROJECT, load_average, results_file, served
 from bench.setting import CPO, EMSP, Setting, setting
 
@@ -54,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def forwarding(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+def forwarding(
+    at: Setting, rounds: int, seconds: float
+) -> tuple[list[Measurement], dict[str, Any]]:
     """Two web processes of one hub in turn: one records, one does not."""
     # A GET is kept by nobody: of all messages the cheapest, so that the record weighs most.
     path = f"/ocpi/2.2.1/receiver/locations/{CPO.country_code}/{CPO.party_id}"
@@ -86,7 +88,7 @@ def forwarding(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], 
         for one in pair
     }
     return [
-        Figure(
+        Measurement(
             "CPU of the web process a message: recorded / not",
             cost.told(),
             f"at most {MOST_COST:.2f}",
@@ -95,7 +97,7 @@ def forwarding(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], 
     ], raw
 
 
-def searching(at: Setting, number: int) -> tuple[list[Figure], dict[str, Any]]:
+def searching(at: Setting, number: int) -> tuple[list[Measurement], dict[str, Any]]:
     """A full table, filled as the drain does it, and what operators ask of it."""
     done = subprocess.run(  # noqa: S603 - our own program, no shell
         [sys.executable, "-m", "bench.record_rows", str(number)],
@@ -111,13 +113,13 @@ def searching(at: Setting, number: int) -> tuple[list[Figure], dict[str, Any]]:
     times: dict[str, float] = raw["search_ms"]
     slowest = max(times, key=lambda name: times[name])
     return [
-        Figure(
+        Measurement(
             f"searches of {number:,} messages: the slowest of {len(times)}",
             f"{times[slowest]:.0f} ms ({slowest})",
             f"under {MOST_MILLISECONDS:.0f} ms",
             times[slowest] < MOST_MILLISECONDS,
         ),
-        Figure("draining: rows a second into PostgreSQL", f"{raw['rows_a_second']:,}"),
-        Figure("the same: CPU of the drain a row", f"{raw['cpu_microseconds_a_row']} µs"),
-        Figure("the same: disk a row, with its indexes", f"{raw['bytes_a_row']} bytes"),
+        Measurement("draining: rows a second into PostgreSQL", f"{raw['rows_a_second']:,}"),
+        Measurement("the same: CPU of the drain a row", f"{raw['cpu_microseconds_a_row']} µs"),
+        Measurement("the same: disk a row, with its indexes", f"{raw['bytes_a_row']} bytes"),
     ], raw

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import flexibility, forwarding, measurements, slow_parties
-from bench.measurements import Figure
+from bench.measurements import Measurement
 from bench.programs import MEASURED_CORE, OTHER_CORE, load_average, results_file
 from bench.setting import setting
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     parts: tuple[str, ...] = tuple(options.only or PARTS)
     quick: bool = options.quick
     out = results_file("relay", options.out)
-    lines: list[Figure] = []
+    lines: list[Measurement] = []
     raw: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)),
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         "load_before": load_average(),
     }
 
-    def add(name: str, measured: tuple[list[Figure], dict[str, Any]]) -> None:
+    def add(name: str, measured: tuple[list[Measurement], dict[str, Any]]) -> None:
         lines.extend(measured[0])
         raw[name] = measured[1]
         sys.stderr.write(f"{measurements.table(measured[0])}\n\n")

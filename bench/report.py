@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import measurements
-from bench.measurements import Figure
+from bench.measurements import Measurement
 from bench.programs import OTHER_CORE, load_average, results_file
 
 # A load average above this at the start means that others use the machine.
@@ -18,7 +18,7 @@ QUIET = 0.7
 
 
 def report(
-    name: str, out: Path | None, measure: Callable[[Path], tuple[list[Figure], dict[str, Any]]]
+    name: str, out: Path | None, measure: Callable[[Path], tuple[list[Measurement], dict[str, Any]]]
 ) -> int:
     """Measure in a folder of its own, with all but the measured program on the other core."""
     raw: dict[str, Any] = {

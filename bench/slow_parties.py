@@ -8,7 +8,7 @@ import uvloop
 
 from bench import load
 from bench.forwarding import location
-from bench.measurements import Figure, Ratio, percentile
+from bench.measurements import Measurement, Ratio, percentile
 from bench.setting import EMSP, FORWARDED, HANGING, SLOW, SLOW_MILLISECONDS, Setting, to_hop
 
 IN_FLIGHT = 1000
@@ -16,7 +16,7 @@ SERVED_CONNECTIONS = 32
 SERVED_PER_SECOND = 300.0
 
 
-def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Measurement], dict[str, Any]]:
     """A thousand messages open at once to a party that takes 200 ms."""
     document = location()
     routed = [at.to_hub(FORWARDED, SLOW, f"LOC{n:04}", document) for n in range(IN_FLIGHT)]
@@ -32,14 +32,16 @@ def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], d
     memory = at.hub.peak_megabytes()
     rate = Ratio.of(hub_rates, bare_rates)
     figures = [
-        Figure(
+        Measurement(
             "1,000 in flight to a 200 ms party: rate, hub / bare",
             rate.told(),
             "at least 0.75",
             rate.median >= 0.75,
         ),
-        Figure("the same: errors", str(errors), "none", errors == 0),
-        Figure("the same: memory of the worker", f"{memory:.0f} MB", "under 250 MB", memory < 250),
+        Measurement("the same: errors", str(errors), "none", errors == 0),
+        Measurement(
+            "the same: memory of the worker", f"{memory:.0f} MB", "under 250 MB", memory < 250
+        ),
     ]
     raw = {
         "hub_per_second": [round(value) for value in hub_rates],
@@ -50,7 +52,7 @@ def in_flight(at: Setting, rounds: int, seconds: float) -> tuple[list[Figure], d
     return figures, raw
 
 
-def hanging(at: Setting, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
+def hanging(at: Setting, seconds: float) -> tuple[list[Measurement], dict[str, Any]]:
     """The others' latency before, while, and after a hundred parties hang."""
     document = location()
     served = [at.to_hub(FORWARDED, EMSP, f"LOC{n:03}", document) for n in range(SERVED_CONNECTIONS)]
@@ -59,13 +61,13 @@ def hanging(at: Setting, seconds: float) -> tuple[list[Figure], dict[str, Any]]:
     without = percentile(quiet.latencies, 0.99)
     during = percentile(disturbed.latencies, 0.99)
     figures = [
-        Figure(
+        Measurement(
             "100 parties hang: p99 of the others, with / without",
             f"{during / without:.2f}",
             "under 2",
             during < 2 * without,
         ),
-        Figure(
+        Measurement(
             "the same: errors of the others",
             str(len(disturbed.errors)),
             "none",

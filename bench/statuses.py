@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.measurements import Figure, Ratio
+from bench.measurements import Measurement, Ratio
 from bench.programs import MEASURED_CORE, PROJECT, Program, cpu_of_family, web_command
 from bench.report import report
 from stack.postgres import Postgres
@@ -139,7 +139,7 @@ def run(options: argparse.Namespace) -> int:
     return report("statuses", options.out, lambda folder: measure(folder, options))
 
 
-def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Figure], dict[str, Any]]:
+def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Measurement], dict[str, Any]]:
     """Rounds in turn; then everybody at once, of this hub alone."""
     with ExitStack() as stack:
         hub = stack.enter_context(hub_of(PROJECT, folder / "now", options.platforms))
@@ -177,26 +177,26 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Figure], di
     return figures, {**raw, "everybody": everybody}
 
 
-def _of_everybody(platforms: int, told: dict[str, float]) -> list[Figure]:
+def _of_everybody(platforms: int, told: dict[str, float]) -> list[Measurement]:
     return [
-        Figure(
+        Measurement(
             f"all {platforms} away and back: seconds until it is committed",
             f"{told['seconds']:.1f} s",
             "at most 60 s",
             told["seconds"] <= 60,
         ),
-        Figure(
+        Measurement(
             "rows written for it",
             f"{told['rows']:.0f}",
             "at most 100,000",
             told["rows"] <= 100_000,
         ),
-        Figure("CPU of a web process for it", f"{told['web']:.2f} s"),
+        Measurement("CPU of a web process for it", f"{told['web']:.2f} s"),
     ]
 
 
-def _figures(name: str, ours: list[float], theirs: list[float] | None) -> Iterator[Figure]:
-    yield Figure(name, f"{1000 * sorted(ours)[len(ours) // 2]:.1f} ms")
+def _figures(name: str, ours: list[float], theirs: list[float] | None) -> Iterator[Measurement]:
+    yield Measurement(name, f"{1000 * sorted(ours)[len(ours) // 2]:.1f} ms")
     if theirs is not None:
         ratio = Ratio.of(theirs, [max(one, 1e-6) for one in ours])
-        yield Figure("former / now", ratio.told(), "at least 30", ratio.median >= 30)
+        yield Measurement("former / now", ratio.told(), "at least 30", ratio.median >= 30)

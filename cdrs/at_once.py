@@ -14,7 +14,7 @@ from cdrs.models import CLAIM, GRACE, Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
 from hub.db import leases, sql
 from hub.db.batch_writer import Statement, Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.models import quotas
 from hub.models.quotas import What
@@ -59,7 +59,7 @@ STATEMENTS: Final = (_LOOK, _BEGIN, _ANSWERED)
 
 
 async def begin(
-    writer: Writer, bridge: Bridge, owner: PartyId, emsp: PartyId, body: bytes
+    writer: Writer, django: DjangoThreads, owner: PartyId, emsp: PartyId, body: bytes
 ) -> Lease | None:
     """As Posting.begin of one new CDR; None where nothing was done, and a thread has to do it."""
     bill = _bill(owner, body)
@@ -74,7 +74,7 @@ async def begin(
     lease = Lease(int(claimed[0][0] or b""), asked, seconds)
     # Another process may have ended between the look and the claim.
     if await writer.run(_LOOK, names) != []:
-        await bridge.run(Posting.end, lease)
+        await django.run(Posting.end, lease)
         return None
     return lease
 

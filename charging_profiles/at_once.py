@@ -13,7 +13,7 @@ from charging_profiles.objects import ProfileResult
 from charging_profiles.results import answer_to, result_of
 from hub.db import sql
 from hub.db.batch_writer import Statement, Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import NOW
 from hub.deviations import noting
 from hub.ocpi.errors import OcpiError
@@ -68,7 +68,7 @@ _RESULT: Final = Statement(
 STATEMENTS: Final = (_ADD, _PASSED_ON, _RESULT)
 
 
-async def add(writer: Writer, bridge: Bridge, command: ProfileCommand) -> None:
+async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) -> None:
     """As `command.add`."""
     given = {
         name: str(value) if isinstance(value, str) else value
@@ -76,18 +76,18 @@ async def add(writer: Writer, bridge: Bridge, command: ProfileCommand) -> None:
     }
     found = await writer.run(_ADD, given | {"seconds": str(settings.FORWARD_TIMEOUT)})
     if not found:
-        await bridge.run(command.add)
+        await django.run(command.add)
         return
     [(pk, _, replaces)] = found
     command.pk = int(pk or b"")
     if replaces == b"true" and command.method != "GET":
-        await bridge.run(command.end_older)
+        await django.run(command.end_older)
 
 
-async def passed_on(pk: int, writer: Writer, bridge: Bridge) -> None:
+async def passed_on(pk: int, writer: Writer, django: DjangoThreads) -> None:
     """As `ProfileCommand.passed_on`, which it leaves what has a result already."""
     if not await writer.run(_PASSED_ON, {"id": pk}):
-        await bridge.run(ProfileCommand.passed_on, pk)
+        await django.run(ProfileCommand.passed_on, pk)
 
 
 async def result_posted(writer: Writer, exchange: Exchange, key: str) -> HttpResponse | None:

@@ -11,7 +11,7 @@ from sessions.models import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MayAct:
     """May the caller set or clear profiles? `epoch` is that of its assignment, 0 without one."""
 
     refusal: str | None
@@ -21,10 +21,10 @@ class Verdict:
 class Authority(Protocol):
     """Who may act on a session."""
 
-    def verdict(self, session: Session, caller: PartyId, *, is_scsp: bool) -> Verdict:
+    def verdict(self, session: Session, caller: PartyId, *, is_scsp: bool) -> MayAct:
         """Whether `caller` may PUT and DELETE profiles of the session."""
 
-    def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> Verdict:
+    def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
         """The same where the hub does not know the session."""
 
     def may_see(self, session: Session, caller: PartyId) -> bool:

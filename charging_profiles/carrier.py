@@ -22,7 +22,7 @@ from charging_profiles import authority, order
 from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
 from hub.db import leases, sql
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
 from hub.ocpi import envelope, headers
@@ -88,7 +88,7 @@ class Carrier:
 
     async def run(self) -> None:
         """Until it is stopped."""
-        self._django = Bridge(1)
+        self._django = DjangoThreads(1)
         self._outbound = platform_calls.AsyncCaller()
         try:
             async with await _connection() as self._database, await _connection() as listening:

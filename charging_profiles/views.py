@@ -132,7 +132,7 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
     receiver = receiver or handed_on_by or _owner(session)
     cpo = decisions.reachable(directory, sender, receiver, MODULE)
-    verdict = authority.Verdict(None)
+    verdict = authority.MayAct(None)
     if handed_on_by is None:
         verdict = _verdict(session, cpo, caller, method)
     if verdict.refusal is not None:
@@ -252,20 +252,18 @@ def _handed_on_by(
 
 def _verdict(
     session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str
-) -> authority.Verdict:
+) -> authority.MayAct:
     """GET is open to who may see the session; PUT and DELETE to its FSP."""
     rules = authority.current()
     if session is None:
         if method == "GET" or Role.CPO not in cpo.roles:
-            return authority.Verdict(None)
+            return authority.MayAct(None)
         return rules.verdict_on_unknown(
             cpo.identity, caller.identity, is_emsp=Role.EMSP in caller.roles
         )
     if method == "GET":
         may_see = rules.may_see(session, caller.identity)
-        return authority.Verdict(
-            None if may_see else f"{caller.identity} may not see this session."
-        )
+        return authority.MayAct(None if may_see else f"{caller.identity} may not see this session.")
     return rules.verdict(session, caller.identity, is_scsp=Role.SCSP in caller.roles)
 
 

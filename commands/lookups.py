@@ -11,7 +11,7 @@ from hub.ocpi import heads
 from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, Message
+from hub.routing.decisions import Found, RoutedMessage
 from locations.lookups import owner_of
 from sessions.models import Session
 
@@ -27,7 +27,7 @@ class _Subject(msgspec.Struct):
 _read = heads.reader(_Subject)
 
 
-def command_receiver(message: Message, sender: PartyId) -> Found:
+def command_receiver(message: RoutedMessage, sender: PartyId) -> Found:
     """The CPO that a command is for, by what its body names; the rest is that CPO's to judge.
 
     InvalidParameters (2001) when it names nothing.

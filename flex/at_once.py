@@ -17,7 +17,7 @@ from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound.forwarded import Forwarded
 from sessions import storing, underway
-from sessions.models import LONGEST_ID, Session, Told
+from sessions.models import LONGEST_ID, Session, SessionTold
 
 # To read or to merge a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
@@ -95,7 +95,7 @@ async def _put(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id:
     receiver = forwarded.receiver
     emsp = relay.as_emsp(receiver)
     values = Session.as_kept(owner, session_id, forwarded.body, receiver, emsp)
-    if isinstance(values, Told) or (asked := writer.ask(_PUT, values)) is None:
+    if isinstance(values, SessionTold) or (asked := writer.ask(_PUT, values)) is None:
         return False
     # While the database works.
     deviations = deviations_of(forwarded.body, relay.SHAPES["PUT"])
@@ -110,7 +110,7 @@ async def _put(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id:
 
 async def _patch(writer: Writer, forwarded: Forwarded, owner: PartyId, session_id: str) -> bool:
     patch = Session.as_patch(owner, session_id, forwarded.body)
-    if isinstance(patch, Told):
+    if isinstance(patch, SessionTold):
         return False
     names: dict[str, Any] = {**owner._asdict(), "session_id": session_id}
     found = await writer.run(_FIND, names)

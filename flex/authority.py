@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from charging_profiles.authority import Verdict
+from charging_profiles.authority import MayAct
 from flex.models import FlexAgreement, FspAssignment
 from hub.ocpi.party import PartyId
 from sessions.models import Session
@@ -11,7 +11,7 @@ from sessions.models import Session
 class FlexAuthority:
     """The rules of choice; installed into `charging_profiles.authority` at start-up."""
 
-    def verdict(self, session: Session, caller: PartyId, *, is_scsp: bool) -> Verdict:
+    def verdict(self, session: Session, caller: PartyId, *, is_scsp: bool) -> MayAct:
         """The session's FSP may. With none: the eMSP of the token, or an SCSP the CPO chose.
 
         "ChargingProfile can be created by the owner of a Token on Sessions that belong to that
@@ -21,17 +21,17 @@ class FlexAuthority:
         assignment = FspAssignment.of(session)
         if assignment is not None:
             if assignment.fsp == caller:
-                return Verdict(None, assignment.epoch)
-            return Verdict(f"{caller} is not the flexibility provider of this session.")
+                return MayAct(None, assignment.epoch)
+            return MayAct(f"{caller} is not the flexibility provider of this session.")
         if settings.FSP_AGREEMENT_REQUIRED:
-            return Verdict(f"{caller} has no agreement to act as flexibility provider.")
+            return MayAct(f"{caller} has no agreement to act as flexibility provider.")
         if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
-            return Verdict(None)
-        return Verdict(
+            return MayAct(None)
+        return MayAct(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
         )
 
-    def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> Verdict:
+    def verdict_on_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
         """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO.
 
         One that is about single eMSPs, tokens or locations says nothing of an unknown session.
@@ -47,8 +47,8 @@ class FlexAuthority:
             is_active=True,
         ).exists()
         if agreed or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
-            return Verdict(None)
-        return Verdict(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
+            return MayAct(None)
+        return MayAct(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
 
     def may_see(self, session: Session, caller: PartyId) -> bool:
         """The CPO, the eMSP, whom the CPO sent the session, and the FSP."""

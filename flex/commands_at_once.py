@@ -13,7 +13,7 @@ from charging_profiles import at_once
 from charging_profiles.objects import SetChargingProfile
 from charging_profiles.views import MODULE, Asked, answer_of_cpo, asked_of, command_of
 from hub.db.batch_writer import Statement, Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.deviations import noting
 from hub.fairness.unanswered import forwards
 from hub.ocpi.errors import OcpiError
@@ -48,7 +48,7 @@ class _Found(NamedTuple):
 
 
 async def received(
-    writer: Writer, bridge: Bridge, exchange: Exchange, method: str, query: str
+    writer: Writer, django: DjangoThreads, exchange: Exchange, method: str, query: str
 ) -> HttpResponse | None:
     """The answer to a command, to be waited for; None where nothing was done."""
     if len(exchange.body) > _LONGEST:
@@ -66,7 +66,7 @@ async def received(
     except OcpiError:
         return None  # The thread says what is wrong.
     try:
-        await at_once.add(writer, bridge, command)
+        await at_once.add(writer, django, command)
     except BaseException:
         forwards.give_back(cpo.platform.id)
         raise

@@ -27,11 +27,11 @@ from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
 from hub.outbound.forwarded import Forwarded
 from hub.outbox import outbox
-from hub.routing.decisions import Found, Message
+from hub.routing.decisions import Found, RoutedMessage
 from hub.routing.directory import PartyEntry, holder
 from sessions import underway
 from sessions.handed_on import HandedOn
-from sessions.models import Session, Told
+from sessions.models import Session, SessionTold
 from sessions.objects import ChargingPreferences
 from sessions.objects import Session as SessionObject
 from sessions.visibility import MODULE
@@ -133,7 +133,7 @@ def session_pushed(forwarded: Forwarded) -> None:
 
 
 @locking.whole
-def _keep_and_give(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
+def _keep_and_give(forwarded: Forwarded, owner: PartyId, session_id: str) -> SessionTold:
     told = _keep(forwarded, owner, session_id)
     _give_session(told, owner, session_id, forwarded)
     if told.session is not None:
@@ -141,7 +141,7 @@ def _keep_and_give(forwarded: Forwarded, owner: PartyId, session_id: str) -> Tol
     return told
 
 
-def _keep(forwarded: Forwarded, owner: PartyId, session_id: str) -> Told:
+def _keep(forwarded: Forwarded, owner: PartyId, session_id: str) -> SessionTold:
     receiver = forwarded.receiver
     if forwarded.method == "PUT":
         emsp = as_emsp(receiver)
@@ -196,7 +196,7 @@ def end_left_behind() -> int:
     return ended
 
 
-def _give_session(told: Told, owner: PartyId, session_id: str, forwarded: Forwarded) -> None:
+def _give_session(told: SessionTold, owner: PartyId, session_id: str, forwarded: Forwarded) -> None:
     """Give it to its FSP, if what the CPO itself sent that one last is older."""
     session = told.session
     if session is None and not told.deviations:
@@ -218,7 +218,7 @@ def _give_session(told: Told, owner: PartyId, session_id: str, forwarded: Forwar
     _relay(session, assignment, forwarded.correlation_id)
 
 
-def _is_up_to_date(told: Told, assignment: FspAssignment, forwarded: Forwarded) -> bool:
+def _is_up_to_date(told: SessionTold, assignment: FspAssignment, forwarded: Forwarded) -> bool:
     """Whether the FSP has what the hub has, after what the CPO itself has just sent it.
 
     Not after a PUT that is older than what the hub has; nor after a PATCH, where the hub has sent
@@ -370,7 +370,7 @@ def _give_waiting(session: Session) -> None:
     session.save(update_fields=["has_waiting"])
 
 
-def session_fsp(message: Message, sender: PartyId) -> Found:
+def session_fsp(message: RoutedMessage, sender: PartyId) -> Found:
     """The FSP of the CPO's session, for its update of the active profile."""
     fsps: set[PartyId] = set()
     session_id = unquote(message.match.ids["session_id"])

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.ocpi import envelope
 from hub.ocpi.errors import (
     HubError,
@@ -33,7 +33,7 @@ from hub.routing.directory import PlatformEntry
 logger = logging.getLogger(__name__)
 JSON = "application/json"
 # What is done once an answer has left: from the event loop, or on a thread.
-Sent = Callable[[Writer, Bridge], Awaitable[None]]
+Sent = Callable[[Writer, DjangoThreads], Awaitable[None]]
 # Other transactions held what it needs longer than a statement may take (hub/settings.py).
 _BUSY = (
     psycopg.errors.LockNotAvailable,

@@ -17,7 +17,7 @@ from hub.outbound.forwarded import Forwarded
 from hub.outbox import outbox
 from hub.routing.directory import holder
 from hub.store import who_pushes, whole_objects
-from hub.store.store import Kept, Pushed
+from hub.store.store import Pushed, PushOutcome
 from locations.models import Location, PartChange
 from locations.moments import Moments, as_json, goes_before
 
@@ -128,7 +128,7 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
 
 async def location_broadcast(
     writer: Writer, pushed: Pushed, owed: Mapping[str, Any]
-) -> Kept | None:
+) -> PushOutcome | None:
     """Keep what an owner tells everybody, and owe it; None where a thread has to do it.
 
     OcpiError (2001) as `Location.push`, where the thread says the same.
@@ -140,11 +140,11 @@ async def location_broadcast(
 
 async def _kept(
     writer: Writer, pushed: Pushed, owed: Mapping[str, Any], put: Statement, change: Statement
-) -> Kept | None:
+) -> PushOutcome | None:
     reading = Location.read(pushed)
     if pushed.method == "PUT" and len(pushed.ids) == 1:
         done = await writer.run(put, {**Location.as_kept(pushed, reading), **owed})
-        return Kept.CHANGED if done else None
+        return PushOutcome.CHANGED if done else None
     names = Location.identity(pushed) | {"audience": pushed.audience}
     found = await writer.run(_FIND, names)
     if not found:
@@ -160,7 +160,7 @@ async def _kept(
     values = {**values, **names, **owed, "version": version.decode()}
     if not await writer.run(change, values):
         return None
-    return Kept.CREATED if is_new else Kept.CHANGED
+    return PushOutcome.CREATED if is_new else PushOutcome.CHANGED
 
 
 def _changed(

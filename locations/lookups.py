@@ -3,13 +3,13 @@
 from urllib.parse import unquote
 
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, Message
+from hub.routing.decisions import Found, RoutedMessage
 from hub.routing.directory import holder
 from hub.store.sharing import shared_with
 from locations.models import Location
 
 
-def location_owner(message: Message, sender: PartyId) -> Found:
+def location_owner(message: RoutedMessage, sender: PartyId) -> Found:
     """For a GET of one Location: its owner, among the Locations that the sender may see."""
     return owner_of(unquote(message.match.ids["location_id"]), sender)
 

@@ -21,11 +21,11 @@ from hub.store.store import (
     EVERYBODY,
     FUTURE_TOLERANCE,
     ITS_OWNER,
-    Kept,
     Merged,
     Pushed,
+    PushOutcome,
+    PushResult,
     StoredObject,
-    Told,
     Whole,
     check_id,
     check_ids,
@@ -96,7 +96,7 @@ class Location(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Told:
+    def push(cls, pushed: Pushed) -> PushResult:
         """Keep a PUT or PATCH of a Location, EVSE or Connector.
 
         UnknownLocation (2003) when it changes what the hub does not have.
@@ -110,7 +110,7 @@ class Location(StoredObject):
             raise UnknownLocation(
                 f"The hub has no Location {pushed.ids[0]!r} of {pushed.owner}: PUT it first."
             )
-        return Told(kept, change.body)
+        return PushResult(kept, change.body)
 
     @classmethod
     def read(cls, pushed: Pushed) -> Reading:
@@ -123,7 +123,7 @@ class Location(StoredObject):
         return reading
 
     @classmethod
-    def _put(cls, pushed: Pushed, reading: Reading) -> Told:
+    def _put(cls, pushed: Pushed, reading: Reading) -> PushResult:
         return cls._keep(cls.identity(pushed), cls.as_kept(pushed, reading))
 
     @classmethod
@@ -153,7 +153,7 @@ class Location(StoredObject):
         deviates: bool = False,
         told_by: str = ITS_OWNER,
         **more: Any,
-    ) -> Kept:
+    ) -> PushOutcome:
         """Keep it as any object; without `moments` its parts were changed when it was."""
         moments = more.get("moments") or msgspec.to_builtins(_undivided(last_updated))
         return super().keep(
@@ -179,7 +179,7 @@ class Location(StoredObject):
     @classmethod
     def _keep_locked(
         cls, identity: Mapping[str, str], values: dict[str, Any], *, is_pushed: bool = True
-    ) -> Told:
+    ) -> PushResult:
         """Keep it part by part, as far as what its audience has is newer."""
         as_sent = values
         told_by, audience, now = values["told_by"], values["audience"], values["received_at"]
@@ -187,7 +187,7 @@ class Location(StoredObject):
         rows = {row.audience: row for row in cls.named(identity).select_for_update()}
         same = {who: row for who, row in rows.items() if bool(row.told_by) == bool(told_by)}
         if told_by and len(same) < len(rows):
-            return Told(Kept.OLDER, values["document"])
+            return PushResult(PushOutcome.OLDER, values["document"])
         moments: Moments = from_json(values["moments"])
         known = same.get(audience) or same.get(EVERYBODY)
         if known is not None and known.may_be_newer(moments, ahead):
@@ -195,7 +195,7 @@ class Location(StoredObject):
             sent = merging.whole(values["document"], moments, ahead)
             new = merge.put(known.as_part(ahead), sent, is_pushed=is_pushed)
             if not merge.says_more:
-                return Told(Kept.OLDER, values["document"])
+                return PushResult(PushOutcome.OLDER, values["document"])
             document, moments = new.document(), new.moments()
             if document != values["document"]:
                 values = values | {
@@ -213,9 +213,9 @@ class Location(StoredObject):
             values = values | {"has_variants": len(over) < len(others)}
         if audience in rows:
             cls._rewrite(rows[audience], values)
-            return Told(Kept.CHANGED, values["document"])
+            return PushResult(PushOutcome.CHANGED, values["document"])
         if sql.run(whole_objects.insert_statement(cls, tuple(values)), values):
-            return Told(Kept.CREATED, values["document"])
+            return PushResult(PushOutcome.CREATED, values["document"])
         # A pull has just brought it: new rows are not locked by it.
         return cls._keep_locked(identity, as_sent, is_pushed=is_pushed)
 

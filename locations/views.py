@@ -40,11 +40,11 @@ class LocationsReceiver(OcpiView):
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a whole Location, EVSE or Connector, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Location)
+        return broadcast_push.store_and_broadcast(request, Location)
 
     def patch(self, request: Request) -> HttpResponse:
         """Merge changes into one of them, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Location)
+        return broadcast_push.store_and_broadcast(request, Location)
 
 
 def _answer_part(found: Location, ids: "list[str] | tuple[str, ...]") -> HttpResponse:

@@ -6,13 +6,13 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, Message
+from hub.routing.decisions import Found, RoutedMessage
 from hub.routing.owners import in_url
 from sessions.handed_on import HandedOn
 from sessions.models import Session
 
 
-def session_parties(message: Message, sender: PartyId) -> Found:
+def session_parties(message: RoutedMessage, sender: PartyId) -> Found:
     """For a CPO's push: the session's eMSP. For an eMSP's preferences: the session's CPO.
 
     Only among the sender's own sessions, so that an id alone tells nothing about others'.
@@ -29,7 +29,7 @@ def session_parties(message: Message, sender: PartyId) -> Found:
     return Found(tuple(sorted({session.owner for session in own})), what)
 
 
-def session_emsp(message: Message, sender: PartyId) -> Found:
+def session_emsp(message: RoutedMessage, sender: PartyId) -> Found:
     """For another party's Session that `sender` hands on: the eMSP of its driver.
 
     As its CPO has told the hub, or else the eMSP that has handed it on to this receiver before.

@@ -30,7 +30,7 @@ GRACE: Final = timedelta(seconds=5)
 LONGEST_ID: Final = 255
 
 
-class Told(NamedTuple):
+class SessionTold(NamedTuple):
     """What a push of a Session has told: the Session as it is now, None when nothing new."""
 
     session: "Session | None"
@@ -246,23 +246,23 @@ class Session(models.Model):
         receiver: PartyId,
         *,
         emsp: PartyId | None = None,
-    ) -> Told:
+    ) -> SessionTold:
         """Keep a whole Session that a receiver has accepted, as the URL names it.
 
         Nothing new is told when the hub's own is newer, or when it is not a Session of that name.
         `emsp` is whose driver it is where its `cdr_token` does not say, and was never told.
         """
         values = cls.as_kept(owner, session_id, body, receiver, emsp)
-        if isinstance(values, Told):
+        if isinstance(values, SessionTold):
             return values
         kept = sql.run(storing.KEEP, values)
         underway.remember(owner, session_id, receiver)
         if not kept:
             sql.run(storing.SENT_TOO, values)
-            return Told(None)
+            return SessionTold(None)
         # What was just sent to the database is not fetched from it.
         known = values | dict(zip(storing.RETURNED, kept[0], strict=True))
-        return Told(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
+        return SessionTold(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
 
     @classmethod
     def put_unanswered(
@@ -270,7 +270,7 @@ class Session(models.Model):
     ) -> "Session | None":
         """Keep a whole Session that its eMSP did not answer; None when it tells nothing new."""
         values = cls.as_kept(owner, session_id, body, emsp, emsp)
-        if isinstance(values, Told):
+        if isinstance(values, SessionTold):
             return None
         kept = sql.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(emsp)})
         return cls.find(owner, session_id) if kept else None
@@ -282,21 +282,21 @@ class Session(models.Model):
         """Merge a PATCH that the eMSP did not answer; None when it tells nothing new."""
         patch = cls.as_patch(owner, session_id, body)
         found = cls.find(owner, session_id, for_update=True)
-        if isinstance(patch, Told) or found is None:
+        if isinstance(patch, SessionTold) or found is None:
             return None
         return found._patched(patch, emsp, is_answered=False).session
 
     @classmethod
     def as_kept(
         cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
-    ) -> dict[str, Any] | Told:
+    ) -> dict[str, Any] | SessionTold:
         """The parameters of `storing.KEEP`; a Told when it is not a Session of that name."""
         document = heads.object_of(body)
         if document is None:
-            return Told(None, (Deviation("wrong-kind", "Session"),))
+            return SessionTold(None, (Deviation("wrong-kind", "Session"),))
         head = read(document)
         if denied := contradicting(head, owner, session_id):
-            return Told(None, denied)
+            return SessionTold(None, denied)
         now = timezone.now()
         values = head.values(owner, session_id, document, now, emsp)
         values["sent_to"] = [str(receiver)]
@@ -308,31 +308,33 @@ class Session(models.Model):
         return values
 
     @classmethod
-    def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> Told:
+    def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> SessionTold:
         """Merge a PATCH that a receiver has accepted into the kept Session, if one is kept here.
 
         `charging_periods` are added to those of the session, never replaced (PATCH Method); of a
         PATCH older than what is kept nothing else counts, of one that repeats another nothing.
         """
         patch = cls.as_patch(owner, session_id, body)
-        if isinstance(patch, Told):
+        if isinstance(patch, SessionTold):
             return patch
         with transaction.atomic(savepoint=False):
             found = cls.find(owner, session_id, for_update=True)
-            return Told(None) if found is None else found._patched(patch, receiver)
+            return SessionTold(None) if found is None else found._patched(patch, receiver)
 
     @classmethod
-    def as_patch(cls, owner: PartyId, session_id: str, body: bytes) -> "Patch | Told":
+    def as_patch(cls, owner: PartyId, session_id: str, body: bytes) -> "SessionPatch | SessionTold":
         """A PATCH as it is merged; what it has told when it is none of that Session."""
         changes = heads.object_of(body)
         if changes is None:
-            return Told(None, (Deviation("wrong-kind", "Session"),))
+            return SessionTold(None, (Deviation("wrong-kind", "Session"),))
         head = read(changes)
         if denied := contradicting(head, owner, session_id):
-            return Told(None, denied)
-        return Patch(changes, lenient.moment(head.last_updated))
+            return SessionTold(None, denied)
+        return SessionPatch(changes, lenient.moment(head.last_updated))
 
-    def _patched(self, patch: "Patch", receiver: PartyId, *, is_answered: bool = True) -> Told:
+    def _patched(
+        self, patch: "SessionPatch", receiver: PartyId, *, is_answered: bool = True
+    ) -> SessionTold:
         was_accepted, was_document = self.is_accepted, bytes(self.document)
         change = patch.into(was_document, self.last_updated, self.put_last_updated)
         if is_answered:
@@ -348,7 +350,7 @@ class Session(models.Model):
         self.received_at = timezone.now()
         sql.run(storing.CHANGE, self._changed())
         is_news = change.document != was_document or not was_accepted
-        return Told(self if is_news else None, change.deviations)
+        return SessionTold(self if is_news else None, change.deviations)
 
     def _changed(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in (*storing.CHANGED, "id")}
@@ -388,7 +390,7 @@ class Session(models.Model):
         return cls.objects.filter(is_accepted=False, underway_until__lt=timezone.now())
 
 
-class Change(NamedTuple):
+class SessionChange(NamedTuple):
     """What a PATCH makes of a Session; of `columns` those that are not empty."""
 
     document: bytes
@@ -397,7 +399,7 @@ class Change(NamedTuple):
     deviations: tuple[Deviation, ...]
 
 
-class Patch(NamedTuple):
+class SessionPatch(NamedTuple):
     """A PATCH of a Session, and its `last_updated`."""
 
     changes: bytes
@@ -405,7 +407,7 @@ class Patch(NamedTuple):
 
     def into(
         self, document: bytes, last_updated: datetime, put_last_updated: datetime | None
-    ) -> Change:
+    ) -> SessionChange:
         """The Session with the PATCH in it."""
         is_newer = not _is_before(self.moment, last_updated)
         merge = merged(
@@ -417,7 +419,7 @@ class Patch(NamedTuple):
         if self.moment is not None and is_newer:
             last_updated = self.moment
         columns = read(merge.document).columns()
-        return Change(merge.document, last_updated, columns, merge.deviations)
+        return SessionChange(merge.document, last_updated, columns, merge.deviations)
 
 
 class _Energy(msgspec.Struct):

@@ -9,7 +9,15 @@ from django.db import models, transaction
 from hub.models import quotas
 from hub.models.quotas import What
 from hub.ocpi.reading import Essentials
-from hub.store.store import ENDED, EVERYBODY, Kept, Pushed, StoredObject, Told, check_ids
+from hub.store.store import (
+    ENDED,
+    EVERYBODY,
+    Pushed,
+    PushOutcome,
+    PushResult,
+    StoredObject,
+    check_ids,
+)
 from tariffs.objects import Tariff as TariffObject
 
 # Besides what its table requires, the parts of a price must be beyond doubt.
@@ -58,11 +66,11 @@ class Tariff(StoredObject):
         ]
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Told:
+    def push(cls, pushed: Pushed) -> PushResult:
         """Keep a PUT, or forget on DELETE."""
         identity = cls.identity(pushed)
         if pushed.method == "DELETE":
-            return Told(cls._forget(identity, pushed.audience, pushed.told_by), pushed.body)
+            return PushResult(cls._forget(identity, pushed.audience, pushed.told_by), pushed.body)
         found = pushed.read(ESSENTIALS)
         check_ids(pushed, found.sent)
         kept = cls.keep(
@@ -73,10 +81,10 @@ class Tariff(StoredObject):
             deviates=bool(found.differences),
             told_by=pushed.told_by,
         )
-        return Told(kept, pushed.body)
+        return PushResult(kept, pushed.body)
 
     @classmethod
-    def _forget(cls, identity: Mapping[str, str], audience: str, told_by: str) -> Kept:
+    def _forget(cls, identity: Mapping[str, str], audience: str, told_by: str) -> PushOutcome:
         """Forget a Tariff for all, or for one party, to which what was broadcast ends then too.
 
         "will not be used in future either": also what the hub never had is forgotten, and the
@@ -85,15 +93,15 @@ class Tariff(StoredObject):
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
             if told_by and cls.is_told_by_owner(identity):
-                return Kept.OLDER
+                return PushOutcome.OLDER
             if audience == EVERYBODY:
                 ended, _ = cls.named(identity).delete()
                 quotas.add(told_by or identity["owner"], cls.QUOTA, -ended)
-                return Kept.CHANGED
+                return PushOutcome.CHANGED
             cls.named(identity).filter(audience=audience).delete()
             for kept in cls.named(identity).filter(audience=EVERYBODY):
                 cls.keep(identity, audience, ENDED, kept.last_updated)
-            return Kept.CHANGED
+            return PushOutcome.CHANGED
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:

@@ -31,8 +31,8 @@ class TariffsReceiver(OcpiView):
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a Tariff, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Tariff)
+        return broadcast_push.store_and_broadcast(request, Tariff)
 
     def delete(self, request: Request) -> HttpResponse:
         """Forget a Tariff, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Tariff)
+        return broadcast_push.store_and_broadcast(request, Tariff)

@@ -61,6 +61,6 @@ def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
 
 def keep_on_a_thread(message: Forwarded) -> None:
     """As where it cannot be kept at once."""
-    keeper = modules.keeper(message.match, message.method)
+    keeper = modules.after_answer(message.match, message.method)
     assert keeper is not None
     keeper(message)

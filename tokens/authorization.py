@@ -30,7 +30,7 @@ from tokens.objects import AllowedType
 logger = logging.getLogger(__name__)
 
 
-class Verdict(IntEnum):
+class TokenAnswer(IntEnum):
     """What an eMSP's answer says of the Token; the most telling first."""
 
     ALLOWED = 0
@@ -41,7 +41,7 @@ class Verdict(IntEnum):
     UNKNOWN = 4
 
 
-class Answered(NamedTuple):
+class EmspAnswer(NamedTuple):
     """An eMSP that was asked, its URL, and its answer."""
 
     forward: Forward
@@ -57,32 +57,34 @@ class _Info(msgspec.Struct):
 _read = heads.reader(_Info)
 
 
-def verdict(response: Response) -> Verdict:
+def verdict(response: Response) -> TokenAnswer:
     """What this answer to an authorization request says."""
     answer = response.said
     if answer.status_code == NotEnoughInformation.code:
-        return Verdict.NEEDS_LOCATION
+        return TokenAnswer.NEEDS_LOCATION
     if response.status >= 300 or not answer.is_success:
-        return Verdict.UNKNOWN
+        return TokenAnswer.UNKNOWN
     return _verdict_of(bytes(answer.data))
 
 
-def _verdict_of(data: bytes) -> Verdict:
+def _verdict_of(data: bytes) -> TokenAnswer:
     """What an AuthorizationInfo says, however it is spelled: its eMSP knows the Token."""
     try:
         document = heads.object_of(data)
         info = _Info(allowed=heads.word_of(data)) if document is None else _read(document)
     except (msgspec.DecodeError, NotJson):  # A text in it is not UTF-8.
-        return Verdict.UNKNOWN
+        return TokenAnswer.UNKNOWN
     word = heads.word(info.allowed)
     if word in AllowedType.__members__:
-        return Verdict.ALLOWED if word == AllowedType.ALLOWED else Verdict.KNOWN
-    return Verdict.KNOWN_SOMEHOW if word or isinstance(info.token, dict) else Verdict.UNKNOWN
+        return TokenAnswer.ALLOWED if word == AllowedType.ALLOWED else TokenAnswer.KNOWN
+    return (
+        TokenAnswer.KNOWN_SOMEHOW if word or isinstance(info.token, dict) else TokenAnswer.UNKNOWN
+    )
 
 
 async def ask_all(
-    forwards: Sequence[Forward], ask: Callable[[Forward], Awaitable[Answered]]
-) -> Answered:
+    forwards: Sequence[Forward], ask: Callable[[Forward], Awaitable[EmspAnswer]]
+) -> EmspAnswer:
     """The first ALLOWED at once, or else the most telling answer within AUTHORIZE_TIMEOUT.
 
     UnknownToken (HTTP 404, 2004) when nobody knows the Token; ForwardTimeout (4002) or
@@ -90,12 +92,12 @@ async def ask_all(
     """
     at_once = asyncio.Semaphore(settings.AUTHORIZE_AT_ONCE)
 
-    async def ask_one(forward: Forward) -> Answered:
+    async def ask_one(forward: Forward) -> EmspAnswer:
         async with at_once:
             return await ask(forward)
 
     asked = [asyncio.create_task(ask_one(forward)) for forward in forwards]
-    best, said_most = None, Verdict.UNKNOWN
+    best, said_most = None, TokenAnswer.UNKNOWN
     unknown = failed = 0
     try:
         for next_one in asyncio.as_completed(asked, timeout=settings.AUTHORIZE_TIMEOUT):
@@ -106,10 +108,10 @@ async def ask_all(
                 failed += 1
                 continue
             said = verdict(answered.response)
-            unknown += said is Verdict.UNKNOWN
+            unknown += said is TokenAnswer.UNKNOWN
             if said < said_most:
                 best, said_most = answered, said
-            if said is Verdict.ALLOWED:
+            if said is TokenAnswer.ALLOWED:
                 break
     except TimeoutError:
         logger.info("not every eMSP said in time whether it issued a token")

@@ -3,12 +3,12 @@
 from urllib.parse import parse_qsl, unquote
 
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, Message
+from hub.routing.decisions import Found, RoutedMessage
 from tokens.models import token_type
 from tokens.visibility import tokens_for
 
 
-def token_issuer(message: Message, sender: PartyId) -> Found:
+def token_issuer(message: RoutedMessage, sender: PartyId) -> Found:
     """For real-time authorization: the issuer of a Token that the sender may see."""
     seen = tokens_for(sender).filter(
         object_id=unquote(message.match.ids["token_uid"]).upper(),

@@ -11,7 +11,7 @@ from hub.models.quotas import What
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
-from hub.store.store import EVERYBODY, Merged, Pushed, StoredObject, Told, check_ids, is_older
+from hub.store.store import EVERYBODY, Merged, Pushed, PushResult, StoredObject, check_ids, is_older
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
 
@@ -66,7 +66,7 @@ class Token(StoredObject):
         return f"token {self.pk} of {self.owner}"
 
     @classmethod
-    def push(cls, pushed: Pushed) -> Told:
+    def push(cls, pushed: Pushed) -> PushResult:
         """Keep a PUT or PATCH.
 
         UnknownToken (2004) when it changes what the hub does not have.
@@ -77,7 +77,7 @@ class Token(StoredObject):
         if pushed.method == "PUT":
             deviates = bool(found.differences)
             kept = cls.keep(identity, pushed.audience, pushed.body, moment, deviates=deviates)
-            return Told(kept, pushed.body)
+            return PushResult(kept, pushed.body)
 
         def change(row: Token) -> Merged | None:
             if is_older(moment, row.last_updated):
@@ -88,7 +88,7 @@ class Token(StoredObject):
         is_stored = cls.merge(identity, pushed.audience, change)
         if is_stored is None:
             raise UnknownToken("The hub has no such Token: PUT it first.")
-        return Told(is_stored, pushed.body)
+        return PushResult(is_stored, pushed.body)
 
     @staticmethod
     def identity(pushed: Pushed) -> dict[str, str]:

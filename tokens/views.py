@@ -33,8 +33,8 @@ class TokensReceiver(OcpiView):
 
     def put(self, request: Request) -> HttpResponse:
         """Keep a Token, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Token)
+        return broadcast_push.store_and_broadcast(request, Token)
 
     def patch(self, request: Request) -> HttpResponse:
         """Merge changes into a Token, and tell everybody of the opposite role."""
-        return broadcast_push.push(request, Token)
+        return broadcast_push.store_and_broadcast(request, Token)

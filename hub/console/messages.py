@@ -13,7 +13,7 @@ from hub.monitoring import exchange_trace
 from hub.ocpi.modules import ROUTES
 from hub.record.models import Message
 from hub.record.note import Kind
-from hub.record.search import Criteria, Page, WrongCriterion, search
+from hub.record.search import Criteria, SearchPage, WrongCriterion, search
 
 _MODULES = sorted({route.module for route in ROUTES} | {"credentials", "hubclientinfo", "versions"})
 _FIELDS = ("party", "module", "code", "kind", "failed", "correlation_id", "from", "to")
@@ -27,7 +27,7 @@ def _check(request: HttpRequest) -> None:
 def page(request: HttpRequest) -> HttpResponse:
     """Search, newest first."""
     _check(request)
-    found, problem = Page([], ""), ""
+    found, problem = SearchPage([], ""), ""
     try:
         found = search(Criteria.read(request.GET.dict()))
     except WrongCriterion as error:

@@ -61,7 +61,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/owed.html", context)
 
 
-def _row(lane: owed.Lane, platform: Platform | None) -> dict[str, Any]:
+def _row(lane: owed.OwedLane, platform: Platform | None) -> dict[str, Any]:
     parties = [] if platform is None else platform.parties.all()
     copies, of = "admin:hub_stalecopy_changelist", lane.receiver_id
     return {
@@ -107,7 +107,7 @@ def of_platform(platform: Platform) -> SafeString | None:
     return format_html_join(mark_safe("<br>"), "{}", [*lines, (link,)])
 
 
-def _told(lane: owed.Lane) -> Iterator[str]:
+def _told(lane: owed.OwedLane) -> Iterator[str]:
     if lane.objects:
         yield f"objects waiting: {owed.as_text(lane.objects)}"
     if lane.messages:

@@ -41,7 +41,7 @@ class _Views(WSGIHandler):
         self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
 
 
-class Bridge:
+class DjangoThreads:
     """The thread pool that runs Django for one web process; platforms take turns on it.
 
     `each` is how many of its threads one platform may have at most (hub/fairness/turns.py).

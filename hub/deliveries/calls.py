@@ -28,7 +28,7 @@ from locations.models import Location
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class DeliveryCall:
     """One request to a receiver, and the rows that it stands for: (id, raised).
 
     `path` follows the endpoint of `module`, or is an absolute URL where `role` is None. Nothing is
@@ -75,7 +75,7 @@ Asked = tuple[int, str, Item]
 
 async def read(
     database: Database, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-) -> list[Call]:
+) -> list[DeliveryCall]:
     """A call for each item: what it is to tell now.
 
     The documents are read after the numbers of their marks: they are as new, or newer. `ending` are
@@ -108,12 +108,14 @@ def _message(
     platform_id: int,
     module: str,
     row_id: int,
-    message: rows.Message | None,
+    message: rows.OwedMessage | None,
     directory: Directory,
-) -> Call:
+) -> DeliveryCall:
     if message is None:
-        return Call(item, platform_id, module, None, covers=[(row_id, 0)], void="it has ended")
-    return Call(
+        return DeliveryCall(
+            item, platform_id, module, None, covers=[(row_id, 0)], void="it has ended"
+        )
+    return DeliveryCall(
         item,
         platform_id,
         module,
@@ -131,7 +133,7 @@ def _message(
     )
 
 
-def _closed(ordering_key: str, module: str, message: rows.Message, directory: Directory) -> str:
+def _closed(ordering_key: str, module: str, message: rows.OwedMessage, directory: Directory) -> str:
     """Why a Session, or preferences of one, may not leave any more; empty when it may.
 
     Its ordering key ends with the Session's owner: with both the receiver must be open.
@@ -191,9 +193,11 @@ class _Reading:
         # Of many receivers the same part of the same document.
         self._parts: dict[tuple[bytes, str], bytes | None] = {}
 
-    def call(self, item: Item, platform_id: int, module: str, waiting: Sequence[Mark]) -> Call:
+    def call(
+        self, item: Item, platform_id: int, module: str, waiting: Sequence[Mark]
+    ) -> DeliveryCall:
         """What to send for the marks of one object."""
-        call = Call(item, platform_id, module, InterfaceRole.RECEIVER)
+        call = DeliveryCall(item, platform_id, module, InterfaceRole.RECEIVER)
         if not waiting:
             call.void = "it has been told"
             return call
@@ -204,7 +208,7 @@ class _Reading:
         self._tell_object(call, mark, is_alone=len(covered) == 1)
         return call
 
-    def _tell_object(self, call: Call, mark: Mark, *, is_alone: bool) -> None:
+    def _tell_object(self, call: DeliveryCall, mark: Mark, *, is_alone: bool) -> None:
         key, module = call.item.key, call.module
         told = self._found.get((module, key.owner, key.name, key.variant), {})
         stored = told.get(key.party) or told.get(EVERYBODY)
@@ -303,7 +307,7 @@ def _names(document: bytes, owner: PartyId, object_id: str) -> str:
     return "/".join(quote(name, safe="") for name in names)
 
 
-def platform_of(call: Call, directory: Directory) -> PlatformEntry | None:
+def platform_of(call: DeliveryCall, directory: Directory) -> PlatformEntry | None:
     """Who is called; None when it is registered no more."""
     platform = directory.platforms.get(call.platform_id)
     return platform if platform is not None and platform.is_registered else None

@@ -23,12 +23,12 @@ from django.db.utils import Error as DatabaseError
 
 from hub.db.leases import RENEW_EVERY
 from hub.deliveries.breaker import STRIKES, Rate, pause_after
-from hub.deliveries.calls import Call
+from hub.deliveries.calls import DeliveryCall
 from hub.deliveries.ends import Ends
-from hub.deliveries.lanes import Bodies, Item, Lane
+from hub.deliveries.lanes import Bodies, Item, ReceiverLane
 from hub.deliveries.news import Telling
-from hub.deliveries.rows import STATES, Fate, Room
-from hub.deliveries.send import Carrier, Outcome, Verdict
+from hub.deliveries.rows import STATES, Fate, LaneRoom
+from hub.deliveries.send import Sender, SendOutcome, SendResult
 from hub.deliveries.shard import Shard
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbox import outbox
@@ -68,18 +68,18 @@ class Drain:
     def __init__(self, shard: Shard, is_stopping: Callable[[], bool]) -> None:
         self._shard = shard
         self._is_stopping = is_stopping
-        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._lanes: dict[tuple[int, str], ReceiverLane] = {}
         self._rates: dict[int, Rate] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._bodies = Bodies(BYTES_OPEN)
-        self._to_read: list[tuple[Lane, Item, bool]] = []
+        self._to_read: list[tuple[ReceiverLane, Item, bool]] = []
         self._failure: BaseException | None = None
         self._look, self._read = asyncio.Event(), asyncio.Event()
         self._telling = Telling(shard)
         self._ends = Ends(shard, self._telling, self._look.set)
-        self._timers: dict[Lane, asyncio.TimerHandle] = {}
+        self._timers: dict[ReceiverLane, asyncio.TimerHandle] = {}
         # Lanes that wait for others' calls to end.
-        self._crowded: dict[Lane, None] = {}
+        self._crowded: dict[ReceiverLane, None] = {}
         self._checking: set[int] = set()
 
     async def run(self) -> None:
@@ -88,7 +88,7 @@ class Drain:
         # Django's own connections: one for the directory, and some for what takes seconds.
         self._django = ThreadPoolExecutor(1, thread_name_prefix="drain")
         self._checks = ThreadPoolExecutor(ASIDE, thread_name_prefix="drain-aside")
-        self._carrier = Carrier(self._aside, self._shard)
+        self._carrier = Sender(self._aside, self._shard)
         try:
             await self._in_django(holder.current)
             async with asyncio.TaskGroup() as group:
@@ -174,7 +174,7 @@ class Drain:
             return
         least, most = ROWS_PER_LANE
         room = min(max(least, ROWS_HELD // max(1, len(self._lanes))), most)
-        rooms: dict[tuple[int, str], Room] = {}
+        rooms: dict[tuple[int, str], LaneRoom] = {}
         copies: list[int] = []
         messages: list[int] = []
         for key, lane in self._lanes.items():
@@ -185,13 +185,13 @@ class Drain:
         if version > holder.snapshot.version:
             await self._look_at_directory()
         await self._telling.look(holder.snapshot)
-        taken: Counter[Lane] = Counter()
+        taken: Counter[ReceiverLane] = Counter()
         for row in waiting:
             lane = self._lane(row.platform_id, row.module)
             lane.add(row)
             taken[lane] += 1
         for lane, count in taken.items():
-            asked = rooms.get((lane.platform_id, lane.module), Room(room))
+            asked = rooms.get((lane.platform_id, lane.module), LaneRoom(room))
             lane.has_more = count >= asked.rows or asked.priority == outbox.URGENT
             self._pump(lane)
         for platform_id in list(self._telling.behind()):
@@ -200,7 +200,7 @@ class Drain:
     def _take_news(self, platform_id: int, most: int) -> None:
         """Let the lane of a receiver have more parties that have changed, if there is room."""
         known = self._lanes.get((platform_id, party_status.MODULE))
-        room = Room(most) if known is None else known.room(most)[0]
+        room = LaneRoom(most) if known is None else known.room(most)[0]
         if room.priority == outbox.URGENT or not (
             waiting := self._telling.take(platform_id, room.rows)
         ):
@@ -211,7 +211,7 @@ class Drain:
         lane.has_more |= self._telling.is_behind(platform_id)
         self._pump(lane)
 
-    def _lane(self, platform_id: int, module: str) -> Lane:
+    def _lane(self, platform_id: int, module: str) -> ReceiverLane:
         lane = self._lanes.get((platform_id, module))
         if lane is None:
             platform = holder.snapshot.platforms.get(platform_id)
@@ -219,13 +219,13 @@ class Drain:
             per_second = settings.PUSHES_PER_SECOND if own is None else own
             rate = self._rates.setdefault(platform_id, Rate(per_second))
             rate.per_second = per_second
-            lane = Lane(platform_id, module, settings.DELIVERY_LANES, rate)
+            lane = ReceiverLane(platform_id, module, settings.DELIVERY_LANES, rate)
             self._lanes[platform_id, module] = lane
         return lane
 
     # --- Reading ----------------------------------------------------------------------------------
 
-    def _pump(self, lane: Lane) -> None:
+    def _pump(self, lane: ReceiverLane) -> None:
         """Begin what may begin in this lane."""
         if (timer := self._timers.pop(lane, None)) is not None:
             timer.cancel()
@@ -272,7 +272,7 @@ class Drain:
                 else:
                     self._begin(lane, call, is_probe)
 
-    async def _void(self, lane: Lane, item: Item, call: Call) -> None:
+    async def _void(self, lane: ReceiverLane, item: Item, call: DeliveryCall) -> None:
         """There is nothing to tell: rows that are there all the same end."""
         if call.covers:
             self._end(lane, call, Fate.VOID, call.void)
@@ -286,13 +286,13 @@ class Drain:
 
     # --- Calls ------------------------------------------------------------------------------------
 
-    def _begin(self, lane: Lane, call: Call, is_probe: bool) -> None:
+    def _begin(self, lane: ReceiverLane, call: DeliveryCall, is_probe: bool) -> None:
         self._bodies.add(call.platform_id, len(call.body))
         task = self._loop.create_task(self._carry(lane, call, is_probe))
         self._calls.add(task)
         task.add_done_callback(lambda task: self._ended(task, lane, call))
 
-    def _ended(self, task: "asyncio.Task[None]", lane: Lane, call: Call) -> None:
+    def _ended(self, task: "asyncio.Task[None]", lane: ReceiverLane, call: DeliveryCall) -> None:
         self._calls.discard(task)
         self._bodies.remove(call.platform_id, len(call.body))
         if task.cancelled():
@@ -317,7 +317,7 @@ class Drain:
             for identity in platform.parties
         )
 
-    async def _carry(self, lane: Lane, call: Call, is_probe: bool) -> None:
+    async def _carry(self, lane: ReceiverLane, call: DeliveryCall, is_probe: bool) -> None:
         """One call, and what becomes of its rows."""
         began = time.monotonic()
         try:
@@ -332,37 +332,42 @@ class Drain:
         except Exception:
             # One row that nobody has foreseen must not end the drain again and again.
             logger.exception("a push of %s cannot be carried", call.module)
-            outcome = Outcome(Verdict.BROKEN, "the hub failed unexpectedly")
-        if outcome.verdict is Verdict.UNSENT:
+            outcome = SendOutcome(SendResult.BROKEN, "the hub failed unexpectedly")
+        if outcome.verdict is SendResult.UNSENT:
             lane.breaker.unused(is_probe=is_probe)
             lane.ended(call.item)
             return
-        if outcome.verdict is Verdict.NO_ANSWER:
+        if outcome.verdict is SendResult.NO_ANSWER:
             await self._no_answer(lane, call, began, is_probe, outcome)
             return
-        if outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+        if outcome.verdict in {SendResult.UNWANTED, SendResult.BROKEN}:
             lane.breaker.unused(is_probe=is_probe)
         else:
             lane.breaker.answered(time.monotonic())
             if self._is_away(lane.platform_id):
                 await self._check(lane)
-        if outcome.verdict is Verdict.BUSY:
+        if outcome.verdict is SendResult.BUSY:
             lane.narrow()
             self._again(lane, call, outcome)
-        elif outcome.verdict is Verdict.TAKEN or _is_gone(call, outcome):
+        elif outcome.verdict is SendResult.TAKEN or _is_gone(call, outcome):
             lane.widen()
             self._end(lane, call, Fate.TOLD, outcome.text)
-        elif call.is_message or outcome.verdict in {Verdict.UNWANTED, Verdict.BROKEN}:
+        elif call.is_message or outcome.verdict in {SendResult.UNWANTED, SendResult.BROKEN}:
             self._end(lane, call, _FATES[outcome.verdict], outcome.text)
         elif call.method == "PATCH":
             await self._change(lane, call, Fate.WITHOUT_PATCH, outcome)
-        elif call.is_part and outcome.verdict is Verdict.UNKNOWN:
+        elif call.is_part and outcome.verdict is SendResult.UNKNOWN:
             await self._change(lane, call, Fate.AS_A_WHOLE, outcome)
         else:
             self._end(lane, call, Fate.REFUSED, outcome.text)
 
     async def _no_answer(
-        self, lane: Lane, call: Call, began: float, is_probe: bool, outcome: Outcome
+        self,
+        lane: ReceiverLane,
+        call: DeliveryCall,
+        began: float,
+        is_probe: bool,
+        outcome: SendOutcome,
     ) -> None:
         """Try again; ask the receiver whether it is there when that goes on."""
         says_something = lane.breaker.failed(began, time.monotonic(), is_probe=is_probe)
@@ -382,7 +387,7 @@ class Drain:
             await self._ends.flush()
         self._again(lane, call, outcome)
 
-    async def _give_up(self, lane: Lane, call: Call, outcome: Outcome) -> None:
+    async def _give_up(self, lane: ReceiverLane, call: DeliveryCall, outcome: SendOutcome) -> None:
         """The receiver is OFFLINE: nothing waits for it any more."""
         if call.is_message:
             self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
@@ -394,7 +399,7 @@ class Drain:
         await self._look_at_directory()
         self._drop(lane.platform_id)
 
-    async def _check(self, lane: Lane) -> bool:
+    async def _check(self, lane: ReceiverLane) -> bool:
         """Whether the receiver answers at all; one check of it at a time."""
         if lane.platform_id in self._checking:
             return True
@@ -408,11 +413,11 @@ class Drain:
         await self._look_at_directory()
         return is_alive
 
-    def _again(self, lane: Lane, call: Call, outcome: Outcome) -> None:
+    def _again(self, lane: ReceiverLane, call: DeliveryCall, outcome: SendOutcome) -> None:
         """Let the rows of a call wait for another attempt, before what waits behind them."""
         item, now = call.item, time.monotonic()
         item.failures += 1
-        if outcome.pause is not None or outcome.verdict is Verdict.BUSY:
+        if outcome.pause is not None or outcome.verdict is SendResult.BUSY:
             pause = pause_after(item.failures) if outcome.pause is None else outcome.pause
             lane.breaker.hold(now + pause)
         # While the breaker is open, it is the breaker that waits.
@@ -422,14 +427,16 @@ class Drain:
             self._ends.note(lane, call, Fate.RETRIED, outcome.text)
         lane.ended(item)
 
-    async def _change(self, lane: Lane, call: Call, fate: Fate, outcome: Outcome) -> None:
+    async def _change(
+        self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: SendOutcome
+    ) -> None:
         """Tell the same in another way, once that is written down."""
         self._ends.note(lane, call, fate, outcome.text)
         await self._ends.flush()
         call.item.failures = 0
         lane.ended(call.item)
 
-    def _end(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
+    def _end(self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: str) -> None:
         """The rows of a call are done with."""
         self._ends.note(lane, call, fate, outcome)
         call.item.failures, call.item.unsure = 0, None
@@ -461,16 +468,16 @@ class Drain:
 
 
 _FATES: Final = {
-    Verdict.REFUSED: Fate.REFUSED,
-    Verdict.UNKNOWN: Fate.REFUSED,
-    Verdict.UNWANTED: Fate.VOID,
-    Verdict.BROKEN: Fate.FAILED,
+    SendResult.REFUSED: Fate.REFUSED,
+    SendResult.UNKNOWN: Fate.REFUSED,
+    SendResult.UNWANTED: Fate.VOID,
+    SendResult.BROKEN: Fate.FAILED,
 }
 
 
-def _is_gone(call: Call, outcome: Outcome) -> bool:
+def _is_gone(call: DeliveryCall, outcome: SendOutcome) -> bool:
     """Whether a DELETE was of something that the receiver does not have."""
-    return call.method == "DELETE" and not call.is_message and outcome.verdict is Verdict.UNKNOWN
+    return call.method == "DELETE" and not call.is_message and outcome.verdict is SendResult.UNKNOWN
 
 
 def _and_close(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

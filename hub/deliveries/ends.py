@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from hub.deliveries.calls import Call
+from hub.deliveries.calls import DeliveryCall
 from hub.deliveries.kinds import KINDS
-from hub.deliveries.lanes import FEW, Lane
+from hub.deliveries.lanes import FEW, ReceiverLane
 from hub.deliveries.news import Telling
 from hub.deliveries.rows import STATES, End, Fate
 from hub.deliveries.shard import Shard
@@ -29,13 +29,13 @@ class Ends:
         self._shard = shard
         self._telling = telling
         self._look = look
-        self._gathered: list[tuple[Lane, Call, End]] = []
+        self._gathered: list[tuple[ReceiverLane, DeliveryCall, End]] = []
         # Of those the marks that are done with: as yet the database says that they wait.
         self.ending: dict[int, int] = {}
         self._has_some = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def note(self, lane: Lane, call: Call, fate: Fate, outcome: str) -> None:
+    def note(self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: str) -> None:
         """To be written soon, of all rows that a call stood for."""
         attempts = call.attempts + (fate is not Fate.VOID)
         if lane.module == MODULE:
@@ -72,8 +72,8 @@ class Ends:
                 counters.delivery_ended(platform_id, state, number)
 
     async def _look_at_left(
-        self, ends: list[tuple[Lane, Call, End]], left: set[int]
-    ) -> list[tuple[Lane, Call, End]]:
+        self, ends: list[tuple[ReceiverLane, DeliveryCall, End]], left: set[int]
+    ) -> list[tuple[ReceiverLane, DeliveryCall, End]]:
         """Of marks that were told and did not end; all ends but those that have to wait.
 
         What was raised is told again anyway. One that is locked is tried again: whoever has it may
@@ -93,7 +93,7 @@ class Ends:
         await self.tell_again(gone)
         return done
 
-    async def tell_again(self, calls: Iterable[Call]) -> None:
+    async def tell_again(self, calls: Iterable[DeliveryCall]) -> None:
         """Owe the objects of these calls once more, as they are then."""
         owed = {}
         for call in calls:
@@ -117,7 +117,7 @@ class Ends:
             await self._shard.mark(changes, receivers)
             self._look()
 
-    def _forget(self, lane: Lane, end: End) -> None:
+    def _forget(self, lane: ReceiverLane, end: End) -> None:
         """It is written: what has been raised meanwhile is found by the next claim."""
         if self.ending.get(end.id) == end.raised:
             del self.ending[end.id]

@@ -6,10 +6,10 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from hub.deliveries.breaker import STRIKES, Breaker, Rate
-from hub.deliveries.rows import Key, Room, Waiting
+from hub.deliveries.rows import Key, LaneRoom, Waiting
 
 if TYPE_CHECKING:
-    from hub.deliveries.calls import Call
+    from hub.deliveries.calls import DeliveryCall
 
 # A lane asks for more when it holds no more than this.
 FEW: Final = 10
@@ -26,7 +26,7 @@ class Item:
     failures: int = 0
     due: float = -inf
     # One that may have arrived, or still may.
-    unsure: "Call | None" = None
+    unsure: "DeliveryCall | None" = None
 
 
 class Bodies:
@@ -61,7 +61,7 @@ class Bodies:
             self._of[receiver] = left
 
 
-class Lane:
+class ReceiverLane:
     """What of one module waits for one receiver: `limit` objects are on their way at once."""
 
     def __init__(self, platform_id: int, module: str, limit: int, rate: Rate) -> None:
@@ -93,16 +93,16 @@ class Lane:
         """Whether it holds nothing at all."""
         return not self.held and not self._open
 
-    def room(self, most: int) -> tuple[Room, Collection[int]]:
+    def room(self, most: int) -> tuple[LaneRoom, Collection[int]]:
         """What it takes of what waits, where it may hold so many; and which rows it has of that.
 
         More of everything when it holds no more than half. Else a few of what is urgent: that is
         not to wait until a slow receiver has been told half of the rest.
         """
         if 2 * len(self.held) <= most:
-            return Room(most - len(self.held)), self.held
+            return LaneRoom(most - len(self.held)), self.held
         urgent = [one for item in self._items.values() if item.is_urgent for one in item.ids]
-        return Room(0 if self.has_messages else max(0, FEW - len(urgent)), priority=0), urgent
+        return LaneRoom(0 if self.has_messages else max(0, FEW - len(urgent)), priority=0), urgent
 
     def narrow(self) -> None:
         """The receiver has had too much: half as many at once."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.deliveries.calls import Asked, Call
+from hub.deliveries.calls import Asked, DeliveryCall
 from hub.deliveries.lanes import Item
 from hub.deliveries.rows import HELD, Fate, Key, Waiting
 from hub.deliveries.shard import LeaseLost, Shard
@@ -228,7 +228,7 @@ class Telling:
 
     async def read(
         self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-    ) -> list[Call]:
+    ) -> list[DeliveryCall]:
         """What is to be sent for these items now, parties and others (hub/deliveries/calls.py)."""
         others = [one for one in asked if one[1] != party_status.MODULE]
         calls = iter(await self._shard.read(others, ending, directory))
@@ -239,9 +239,9 @@ class Telling:
             for platform_id, module, item in asked
         ]
 
-    def call(self, item: Item, platform_id: int, directory: Directory) -> Call:
+    def call(self, item: Item, platform_id: int, directory: Directory) -> DeliveryCall:
         """What a receiver is to be told of a party now."""
-        call = Call(item, platform_id, party_status.MODULE, InterfaceRole.RECEIVER)
+        call = DeliveryCall(item, platform_id, party_status.MODULE, InterfaceRole.RECEIVER)
         call.covers = [(number, 0) for number in item.ids]
         receiver, change = self._receivers.get(platform_id), self._parties.get(item.key)
         if platform_id not in party_status.viewers(directory):
@@ -274,7 +274,7 @@ class Telling:
 
     # --- What has become of it --------------------------------------------------------------------
 
-    def ended(self, call: Call, fate: Fate, outcome: str) -> None:
+    def ended(self, call: DeliveryCall, fate: Fate, outcome: str) -> None:
         """A receiver was told, or has refused it, or need not be told: that is to be written."""
         key, news = call.item.key, call.news
         of = (call.platform_id, key)

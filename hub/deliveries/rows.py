@@ -62,7 +62,7 @@ class End(NamedTuple):
     is_message: bool = False
 
 
-class Room(NamedTuple):
+class LaneRoom(NamedTuple):
     """How many more rows a lane takes, of which priority at most."""
 
     rows: int
@@ -118,7 +118,7 @@ _CLAIM: Final = " UNION ALL ".join(
 async def claim(
     database: Database,
     lease: Mapping[str, Any],
-    rooms: Mapping[tuple[int, str], Room],
+    rooms: Mapping[tuple[int, str], LaneRoom],
     room: int,
     held: Iterable[int],
     held_messages: Iterable[int],
@@ -198,7 +198,7 @@ async def marks(
     return found
 
 
-class Message(NamedTuple):
+class OwedMessage(NamedTuple):
     """A message as it was written: columns of its row."""
 
     id: int
@@ -215,17 +215,17 @@ class Message(NamedTuple):
     unanswered_by: str
 
 
-async def messages(database: Database, ids: Sequence[int]) -> dict[int, Message]:
+async def messages(database: Database, ids: Sequence[int]) -> dict[int, OwedMessage]:
     """Those of these that still wait."""
     if not ids:
         return {}
     rows = await database.execute(
-        f"SELECT {', '.join(Message._fields)} FROM hub_delivery "  # noqa: S608 - names of ours
+        f"SELECT {', '.join(OwedMessage._fields)} FROM hub_delivery "  # noqa: S608 - names of ours
         "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
         [list(ids)],
         binary=True,
     )
-    return {row[0]: Message._make(row) for row in await rows.fetchall()}
+    return {row[0]: OwedMessage._make(row) for row in await rows.fetchall()}
 
 
 # --- What became of them --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from hub.deliveries.calls import Call, platform_of
+from hub.deliveries.calls import DeliveryCall, platform_of
 from hub.deliveries.shard import Shard
 from hub.ocpi import envelope, headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
@@ -25,7 +25,7 @@ from hub.record.note import Kind
 from hub.routing.directory import Directory, PlatformEntry
 
 
-class Verdict(Enum):
+class SendResult(Enum):
     """What came of a call."""
 
     TAKEN = auto()
@@ -42,10 +42,10 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """What came of a call, in words too."""
 
-    verdict: Verdict
+    verdict: SendResult
     text: str
     # What a busy receiver has asked for.
     pause: float | None = None
@@ -55,7 +55,7 @@ class Outcome:
     may_be_taken: bool = False
 
 
-class Carrier:
+class Sender:
     """The calls of one drain, over connections that are kept alive."""
 
     def __init__(self, in_django: Callable[..., Awaitable[Any]], shard: Shard) -> None:
@@ -67,7 +67,7 @@ class Carrier:
         """Close all connections."""
         self._caller.close()
 
-    async def carry(self, call: Call, directory: Directory) -> Outcome:
+    async def carry(self, call: DeliveryCall, directory: Directory) -> SendOutcome:
         """Send it; whatever the receiver does becomes an Outcome."""
         platform = platform_of(call, directory)
         if platform is None:
@@ -80,15 +80,15 @@ class Carrier:
         try:
             return _read(await self._sent(call, platform, url), call)
         except LeaseEnded as error:
-            return Outcome(Verdict.UNSENT, error.message)
+            return SendOutcome(SendResult.UNSENT, error.message)
         except (ConnectionProblem, ForwardTimeout) as error:
             is_certain = isinstance(error, NotArrived)
-            return Outcome(Verdict.NO_ANSWER, error.message, may_be_taken=not is_certain)
+            return SendOutcome(SendResult.NO_ANSWER, error.message, may_be_taken=not is_certain)
         except (HubError, ValueError) as error:
             # An answer that is of no use, or what cannot be said in HTTP: always the same.
-            return Outcome(Verdict.REFUSED, str(error))
+            return SendOutcome(SendResult.REFUSED, str(error))
 
-    async def _sent(self, call: Call, platform: PlatformEntry, url: str) -> Response:
+    async def _sent(self, call: DeliveryCall, platform: PlatformEntry, url: str) -> Response:
         response = await self._send(call, platform, url, platform.authorization)
         if response.status not in token_forms.REFUSALS:
             return response
@@ -100,7 +100,7 @@ class Carrier:
         )
 
     async def _send(
-        self, call: Call, platform: PlatformEntry, url: str, authorization: str
+        self, call: DeliveryCall, platform: PlatformEntry, url: str, authorization: str
     ) -> Response:
         sent = _headers(call, authorization)
         with noted(
@@ -127,18 +127,18 @@ class Carrier:
             )
 
 
-def _unwanted(reason: str) -> Outcome:
-    return Outcome(Verdict.UNWANTED, reason, is_doubtful=True)
+def _unwanted(reason: str) -> SendOutcome:
+    return SendOutcome(SendResult.UNWANTED, reason, is_doubtful=True)
 
 
-def _is_suspended(call: Call, directory: Directory) -> bool:
+def _is_suspended(call: DeliveryCall, directory: Directory) -> bool:
     if not call.receiver[1]:
         return False
     party = directory.parties.get(PartyId.of(*call.receiver))
     return party is not None and party.status == ConnectionStatus.SUSPENDED
 
 
-def _url(call: Call, platform: PlatformEntry) -> str | None:
+def _url(call: DeliveryCall, platform: PlatformEntry) -> str | None:
     """Where it goes; None when the receiver does not offer the interface any more."""
     if call.role is None:
         return call.path
@@ -146,7 +146,7 @@ def _url(call: Call, platform: PlatformEntry) -> str | None:
     return None if endpoint is None else f"{endpoint.rstrip('/')}/{call.path}"
 
 
-def _headers(call: Call, authorization: str) -> dict[str, str]:
+def _headers(call: DeliveryCall, authorization: str) -> dict[str, str]:
     sent = {
         "Authorization": authorization,
         "Content-Type": "application/json",
@@ -165,25 +165,27 @@ def _headers(call: Call, authorization: str) -> dict[str, str]:
     return sent
 
 
-def _read(response: Response, call: Call) -> Outcome:
+def _read(response: Response, call: DeliveryCall) -> SendOutcome:
     """The receiver has answered: taken, refused for good, or not now."""
     answer = response.said
     text = f"HTTP {response.status}, OCPI {answer.status_code}"
     if envelope.is_accepted(response.status, response.body):
-        return Outcome(Verdict.TAKEN, text)
+        return SendOutcome(SendResult.TAKEN, text)
     said = masking.without_secrets(answer.status_message or "no message", _place(call), call.body)
     text = f"{text}: {said}"
     pause = _pause(response.headers.get("retry-after", ""))
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Outcome(Verdict.BUSY, text, pause)
+        return SendOutcome(SendResult.BUSY, text, pause)
     if response.status in NOT_ITS_OWN:
-        return Outcome(Verdict.NO_ANSWER, text, pause, may_be_taken=True)
+        return SendOutcome(SendResult.NO_ANSWER, text, pause, may_be_taken=True)
     if response.status == HTTPStatus.NOT_FOUND or answer.status_code == UnknownLocation.code:
-        return Outcome(Verdict.UNKNOWN, text)
-    return Outcome(Verdict.REFUSED, text, is_doubtful=response.status == HTTPStatus.UNAUTHORIZED)
+        return SendOutcome(SendResult.UNKNOWN, text)
+    return SendOutcome(
+        SendResult.REFUSED, text, is_doubtful=response.status == HTTPStatus.UNAUTHORIZED
+    )
 
 
-def _place(call: Call) -> Match | None:
+def _place(call: DeliveryCall) -> Match | None:
     """What the URL of a Token's push names: its uid is a secret."""
     if call.module != "tokens" or call.role is None:
         return None

@@ -14,8 +14,8 @@ from hub.db import leases
 from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
 from hub.deliveries import calls, rows
-from hub.deliveries.calls import Asked, Call
-from hub.deliveries.rows import End, Room, Waiting
+from hub.deliveries.calls import Asked, DeliveryCall
+from hub.deliveries.rows import End, LaneRoom, Waiting
 from hub.outbox import outbox
 from hub.outbox.outbox import Addressee, Change
 from hub.routing.directory import Directory
@@ -135,7 +135,7 @@ class Shard:
 
     async def claim(
         self,
-        rooms: Mapping[tuple[int, str], Room],
+        rooms: Mapping[tuple[int, str], LaneRoom],
         room: int,
         held: Iterable[int],
         held_messages: Iterable[int],
@@ -149,7 +149,7 @@ class Shard:
 
     async def read(
         self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-    ) -> list[Call]:
+    ) -> list[DeliveryCall]:
         """What is to be sent for these items now, without the marks that are `ending`."""
         return await calls.read(self._database, asked, ending, directory)
 

@@ -29,13 +29,13 @@ class UnderWay:
         self._taken: dict[Account, int] = {}
         self._waiting: dict[Account, deque[_Turn]] = {}
 
-    def of_sender(self, sender: int) -> "Room":
+    def of_sender(self, sender: int) -> "BytesTaken":
         """For what a platform sends, and for what the hub answers it."""
-        return Room(self, ((sender, 0),))
+        return BytesTaken(self, ((sender, 0),))
 
-    def of_answer(self, sender: int, receiver: int) -> "Room":
+    def of_answer(self, sender: int, receiver: int) -> "BytesTaken":
         """For what a platform is answered by another one."""
-        return Room(self, ((sender, receiver), (0, receiver), (sender, 0)))
+        return BytesTaken(self, ((sender, receiver), (0, receiver), (sender, 0)))
 
     def full(self, accounts: tuple[Account, ...], more: int) -> Account | None:
         """The first of these accounts that has no room for so much more."""
@@ -96,12 +96,12 @@ class UnderWay:
 class _Turn:
     """A room that waits for so much more."""
 
-    room: "Room"
+    room: "BytesTaken"
     more: int
     has_come: "asyncio.Future[None]"
 
 
-class Room:
+class BytesTaken:
     """What one body has of its accounts."""
 
     __slots__ = ("_of", "accounts", "size")

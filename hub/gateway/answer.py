@@ -8,7 +8,7 @@ import msgspec
 from django.http.response import HttpResponse
 
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.ocpi import envelope
 from hub.ocpi.errors import HubError, OcpiError, ServerError
 from hub.ocpi.party import PartyId
@@ -37,7 +37,7 @@ class Outgoing(msgspec.Struct, eq=False):
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]] = []
-    sent: Callable[[Writer, Bridge], Awaitable[None]] | None = None
+    sent: Callable[[Writer, DjangoThreads], Awaitable[None]] | None = None
     # The names of its headers say nothing of how it is sent, and are in small letters.
     is_plain: bool = False
 

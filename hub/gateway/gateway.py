@@ -39,7 +39,7 @@ from hub.gateway.answer import (
     send_whole,
 )
 from hub.gateway.other_pages import Pages
-from hub.gateway.process import WebWorker
+from hub.gateway.process import WebProcess
 from hub.gateway.request import (
     Incoming,
     Receive,
@@ -63,7 +63,7 @@ from hub.gateway.request import (
     read_body,
     usual_path,
 )
-from hub.gateway.whole_requests import Whole, whole_of
+from hub.gateway.whole_requests import WholeRequest, whole_of
 from hub.ocpi import envelope, headers, response_url
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
@@ -105,7 +105,7 @@ class Gateway:
     """The ASGI application of a web process."""
 
     def __init__(self) -> None:
-        self._worker = WebWorker(modules.STATEMENTS)
+        self._worker = WebProcess(modules.STATEMENTS)
         self._pages = Pages(self._worker)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,13 +149,13 @@ class Gateway:
                 await self._send(incoming, outgoing, send)
             self._tell(incoming, outgoing)
             if outgoing.sent is not None:
-                await outgoing.sent(self._worker.writer, self._worker.bridge)
+                await outgoing.sent(self._worker.writer, self._worker.django)
         finally:
             for room in incoming.rooms:
                 room.give_back()
 
     async def _outgoing(
-        self, incoming: Incoming, receive: Receive, whole: Whole | None
+        self, incoming: Incoming, receive: Receive, whole: WholeRequest | None
     ) -> Outgoing:
         check_not_own(incoming)
         directory = self._worker.directory
@@ -264,7 +264,7 @@ class Gateway:
             decision = decisions.decide(message, directory)
         if isinstance(decision, decisions.Lookup):
             lookup = modules.LOOKUPS[decision.kind]
-            found = await self._worker.bridge.run(lookup, message, decision.sender)
+            found = await self._worker.django.run(lookup, message, decision.sender)
             directory = self._worker.directory
             decision = decisions.decide(message, directory, found)
         if isinstance(decision, decisions.Lookup):
@@ -280,7 +280,7 @@ class Gateway:
         query = incoming.scope["query_string"].decode("latin-1")
         place, method = match_of(incoming), incoming.scope["method"]
         if (
-            modules.check(place, method, receiver) is not None
+            modules.before_forwarding(place, method, receiver) is not None
             and (known := await self._known(incoming, decision)) is not None
         ):
             return await self._outgoing_of(
@@ -289,7 +289,7 @@ class Gateway:
         keys: tuple[str, ...] = ()
         try:
             if rewritten_urls.may_name_response_url(place.module, incoming.body, query):
-                incoming.body, query, keys = await self._worker.bridge.run(
+                incoming.body, query, keys = await self._worker.django.run(
                     rewritten_urls.rewrite_response_url,
                     incoming.body,
                     query,
@@ -301,13 +301,13 @@ class Gateway:
             url = join(decision.endpoint_url, incoming.rest, query)
             response = await hop.call(self._worker, incoming, decision, url)
         except OcpiError as error:
-            if (undo := modules.undo(place, method, error)) is not None:
-                await self._worker.bridge.run(
+            if (undo := modules.no_answer(place, method, error)) is not None:
+                await self._worker.django.run(
                     undo, decision.sender, receiver, place, incoming.body, incoming.lease
                 )
-            await own_urls.end(self._worker.bridge, keys, decision.sender, error)
+            await own_urls.end(self._worker.django, keys, decision.sender, error)
             raise modules.told(place, method, error) from error.__cause__
-        keeper = modules.keeper(place, method)
+        keeper = modules.after_answer(place, method)
         if keeper is not None:
             forwarded = Forwarded(
                 match=place,
@@ -321,19 +321,19 @@ class Gateway:
                 lease=incoming.lease,
             )
             if not await modules.at_once(self._worker.writer, forwarded):
-                await self._worker.bridge.run(keeper, forwarded)
+                await self._worker.django.run(keeper, forwarded)
         if keys:
-            await own_urls.end(self._worker.bridge, keys, decision.sender, response)
+            await own_urls.end(self._worker.django, keys, decision.sender, response)
         return await self._outgoing_of(incoming, decision, url, response)
 
     async def _known(self, incoming: Incoming, decision: decisions.Forward) -> Response | None:
         """The answer that is known without asking the receiver; None when it has to be asked."""
         asked = decision.sender, decision.receiver.identity, match_of(incoming), incoming.body
-        check = modules.check(asked[2], incoming.scope["method"], asked[1])
+        check = modules.before_forwarding(asked[2], incoming.scope["method"], asked[1])
         while check is not None and incoming.lease is None:
             try:
                 known = await modules.checked(
-                    self._worker.writer, self._worker.bridge, check, asked
+                    self._worker.writer, self._worker.django, check, asked
                 )
             except InOneMoment:
                 await asyncio.sleep(_MOMENT)
@@ -347,10 +347,10 @@ class Gateway:
         """Ask all who may know a Token; what says most is passed on as its eMSP's answer."""
         query = incoming.scope["query_string"].decode("latin-1")
 
-        async def ask(forward: decisions.Forward) -> authorization.Answered:
+        async def ask(forward: decisions.Forward) -> authorization.EmspAnswer:
             url = join(forward.endpoint_url, incoming.rest, query)
             response = await hop.call(self._worker, incoming, forward, url)
-            return authorization.Answered(forward, url, response)
+            return authorization.EmspAnswer(forward, url, response)
 
         answered = await authorization.ask_all(decision.forwards, ask)
         incoming.receiver = answered.forward.receiver.identity
@@ -360,7 +360,7 @@ class Gateway:
         """A URL that the hub has rewritten: a response_url, a next page, a CDR's Location."""
         incoming.kind = Kind.VIA
         presented = presented_by(incoming)
-        forwarded = await self._worker.bridge.run(rewritten_urls.find, key, presented.platform.id)
+        forwarded = await self._worker.django.run(rewritten_urls.find, key, presented.platform.id)
         rewritten_urls.check_method(forwarded, incoming.scope["method"])
         incoming.sender, incoming.receiver = forwarded.caller_identity, forwarded.owner_identity
         if (address := from_address(incoming)) is not None:
@@ -373,10 +373,10 @@ class Gateway:
         incoming.place = Match(forwarded.module, InterfaceRole.SENDER, None, {})
         incoming.related_id = forwarded.correlation_id
         if forwarded.module == "commands":
-            await self._worker.bridge.run(modules.result_posted, forwarded, incoming.body)
+            await self._worker.django.run(modules.result_posted, forwarded, incoming.body)
         keys: tuple[str, ...] = ()
         if forwarded.module in response_url.MODULES:
-            incoming.body, _, keys = await self._worker.bridge.run(
+            incoming.body, _, keys = await self._worker.django.run(
                 rewritten_urls.rewrite_response_url,
                 incoming.body,
                 "",
@@ -390,10 +390,10 @@ class Gateway:
         except ForwardTimeout as error:
             raise rewritten_urls.no_answer(error, forwarded.target, entry.platform) from error
         except NotTaken as error:
-            await own_urls.end(self._worker.bridge, keys, decision.sender, error)
+            await own_urls.end(self._worker.django, keys, decision.sender, error)
             raise
-        await own_urls.end(self._worker.bridge, keys, decision.sender, response)
-        if (own := await own_urls.kept_copy(self._worker.bridge, forwarded, response)) is not None:
+        await own_urls.end(self._worker.django, keys, decision.sender, response)
+        if (own := await own_urls.kept_copy(self._worker.django, forwarded, response)) is not None:
             incoming.receiver = None  # The hub answers.
             return own
         return await self._outgoing_of(incoming, decision, forwarded.target, response)
@@ -407,7 +407,7 @@ class Gateway:
         incoming.code, incoming.problem = verdict.status_code, verdict.status_message or ""
         sent = answer.headers
         if own_urls.may_be_named(incoming, response):
-            sent += await own_urls.of_answer(self._worker.bridge, incoming, decision, url, response)
+            sent += await own_urls.of_answer(self._worker.django, incoming, decision, url, response)
         return Outgoing(answer.status, answer.body, sent, is_plain=True)
 
     async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
@@ -425,14 +425,14 @@ class Gateway:
             match=incoming.place,
         )
         whose = behalf.get()
-        bridge = self._worker.bridge_of(whose.lane)
+        django = self._worker.threads_of(whose.lane)
         # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
         extra = {"flexhub.exchange": exchange, "HTTP_HOST": "127.0.0.1"}
         async with self._worker.in_hand.one(whose):
             writer = self._worker.writer
-            response = await modules.answered_at_once(writer, bridge, exchange, incoming.scope)
+            response = await modules.answered_at_once(writer, django, exchange, incoming.scope)
             if response is None:
-                response = await bridge.answer(incoming.scope, incoming.body, **extra)
+                response = await django.answer(incoming.scope, incoming.body, **extra)
             await incoming.room(self._worker.under_way).grow(len(response.content))
         sent = getattr(response, "sent", None)
         if isinstance(response, AnswerLater):
@@ -459,7 +459,7 @@ class Gateway:
                 told = await expected.wait(pause)
                 if told:
                     return later.told(told)
-                response = await self._worker.bridge.run(later.resume)
+                response = await self._worker.django.run(later.resume)
                 if response is not None:
                     return response
                 # Each look takes a thread: many that wait for long look less often.
@@ -467,7 +467,7 @@ class Gateway:
 
     # --- 4. Send --------------------------------------------------------------------------------
 
-    def _is_sent(self, incoming: Incoming, outgoing: Outgoing, whole: Whole | None) -> bool:
+    def _is_sent(self, incoming: Incoming, outgoing: Outgoing, whole: WholeRequest | None) -> bool:
         """Whether it has left at once, as another party's answer of usual size can."""
         if whole is None or not outgoing.is_plain or len(outgoing.body) > MOST_UNREAD:
             return False

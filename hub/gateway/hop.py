@@ -10,7 +10,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from hub.gateway import recorded as record
-from hub.gateway.process import WebWorker
+from hub.gateway.process import WebProcess
 from hub.gateway.request import Incoming, routing_headers
 from hub.ocpi import headers
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, NotTaken, OcpiError
@@ -21,7 +21,7 @@ from hub.routing.decisions import Forward
 
 
 async def call(
-    worker: WebWorker,
+    worker: WebProcess,
     incoming: Incoming,
     decision: Forward,
     url: str,
@@ -69,7 +69,7 @@ async def call(
 
 
 async def _once_more(
-    worker: WebWorker,
+    worker: WebProcess,
     incoming: Incoming,
     decision: Forward,
     url: str,
@@ -83,7 +83,7 @@ async def _once_more(
         left = settings.FORWARD_TIMEOUT - (time.monotonic() - began)
         return await call(worker, incoming, decision, url, authorization, max(left, 0.0))
 
-    response = await token_forms.sent_again(platform, refused, send, worker.bridge.run)
+    response = await token_forms.sent_again(platform, refused, send, worker.django.run)
     if response.status == HTTPStatus.UNAUTHORIZED:
         # Between the hub and the receiver; passed on, it would speak of the sender's token.
         worker.suspect(platform)

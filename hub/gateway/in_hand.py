@@ -124,7 +124,7 @@ class Rates:
         self._due[platform.id] = due + 1 / rate
 
 
-class Refused:
+class Refusals:
     """What was refused, and why: counted each time, told in the log once a minute."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
 from flex import commands_at_once, relay
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import Bridge, Scope
+from hub.db.django_threads import DjangoThreads, Scope
 from hub.db.leases import Lease
 from hub.models import ForwardedUrl, quotas
 from hub.ocpi import envelope, heads
@@ -36,7 +36,7 @@ from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
-from hub.routing.decisions import Forward, Found, LookupKind, Message
+from hub.routing.decisions import Forward, Found, LookupKind, RoutedMessage
 from hub.routing.directory import holder
 from hub.routing.owners import OBJECTS, in_url
 from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
@@ -56,13 +56,13 @@ from tokens.models import Token
 logger = logging.getLogger(__name__)
 RECEIVER: Final = InterfaceRole.RECEIVER
 
-Keeper = Callable[[Forwarded], None]
-KeeperAtOnce = Callable[[Writer, Forwarded], Awaitable[bool]]
-Check = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
-Undo = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
+AfterAnswer = Callable[[Forwarded], None]
+AfterAnswerAtOnce = Callable[[Writer, Forwarded], Awaitable[bool]]
+BeforeForwarding = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
+NoAnswer = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
 
 
-def _for_its_receiver(kind: type[StoredObject]) -> Keeper:
+def _for_its_receiver(kind: type[StoredObject]) -> AfterAnswer:
     """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
 
     def keep(forwarded: Forwarded) -> None:
@@ -143,7 +143,7 @@ def _end_cdr(
     Posting.end(lease)
 
 
-def _check_quota(kind: type[StoredObject]) -> Check:
+def _check_quota(kind: type[StoredObject]) -> BeforeForwarding:
     """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
 
     def check(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
@@ -200,7 +200,7 @@ def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
     )
 
 
-def _own_teller(message: Message, sender: PartyId) -> Found:
+def _own_teller(message: RoutedMessage, sender: PartyId) -> Found:
     """For an aggregator's push to one party: the owner, when it tells the object itself."""
     kind: type[StoredObject] = Location if message.match.module == "locations" else Tariff
     owner, object_id = in_url(message.match), unquote(list(message.match.ids.values())[2])
@@ -209,7 +209,7 @@ def _own_teller(message: Message, sender: PartyId) -> Found:
 
 
 _location, _tariff, _token = map(_for_its_receiver, (Location, Tariff, Token))
-_KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
+_AFTER_ANSWER: Final[dict[tuple[str, InterfaceRole, str], AfterAnswer]] = {
     ("locations", RECEIVER, "PUT"): _location,
     ("locations", RECEIVER, "PATCH"): _location,
     ("tariffs", RECEIVER, "PUT"): _tariff,
@@ -223,7 +223,7 @@ _KEEPERS: Final[dict[tuple[str, InterfaceRole, str], Keeper]] = {
     ("commands", RECEIVER, "POST"): command_posted,
 }
 # The same from the event loop: False where nothing was done, and a thread has to do it.
-_AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], KeeperAtOnce]] = {
+_AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], AfterAnswerAtOnce]] = {
     ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
     ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
     ("cdrs", RECEIVER, "POST"): cdrs_at_once.posted,
@@ -247,7 +247,7 @@ _COMMANDS: Final = frozenset({"GET", "PUT", "DELETE"})
 _PROFILE_RESULT: Final = "/ocpi/2.2.1/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
-_CHECKS: Final[dict[tuple[str, InterfaceRole, str], Check]] = {
+_BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
     ("cdrs", RECEIVER, "POST"): _begin_cdr,
     ("sessions", RECEIVER, "PUT"): relay.session_leaves,
@@ -263,17 +263,17 @@ _NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match],
     ("tokens", RECEIVER, "PUT"): _has_room(Token),
 }
 # Run when a message that was let through by its check has got no answer.
-_UNDO: Final[dict[tuple[str, InterfaceRole, str], Undo]] = {
+_NO_ANSWER: Final[dict[tuple[str, InterfaceRole, str], NoAnswer]] = {
     ("cdrs", RECEIVER, "POST"): _end_cdr,
     ("sessions", RECEIVER, "PUT"): relay.session_lost,
     ("sessions", RECEIVER, "PATCH"): relay.patch_lost,
 }
 # Where not even an attempt was made: the sender is told to come again, and nobody else anything.
-_HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], Undo | None]] = {
+_HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], NoAnswer | None]] = {
     ("sessions", RECEIVER, "PUT"): relay.session_held_back,
     ("sessions", RECEIVER, "PATCH"): None,
 }
-LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
+LOOKUPS: Final[dict[LookupKind, Callable[[RoutedMessage, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
     LookupKind.SESSION_FSP: relay.session_fsp,
     LookupKind.LOCATION: location_owner,
@@ -284,7 +284,9 @@ LOOKUPS: Final[dict[LookupKind, Callable[[Message, PartyId], Found]]] = {
 }
 
 
-def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
+def before_forwarding(
+    match: Match | None, method: str, receiver: PartyId
+) -> BeforeForwarding | None:
     """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
     if match is None or match.route is None:
         return None
@@ -292,17 +294,17 @@ def check(match: Match | None, method: str, receiver: PartyId) -> Check | None:
     needless = _NEEDLESS.get(key)
     if needless is not None and needless(receiver, match):
         return None
-    return _CHECKS.get(key)
+    return _BEFORE_FORWARDING.get(key)
 
 
-def undo(match: Match | None, method: str, error: OcpiError) -> Undo | None:
+def no_answer(match: Match | None, method: str, error: OcpiError) -> NoAnswer | None:
     """What to run when no answer came after the check; it gets what the check got, and gave."""
     if match is None or match.route is None:
         return None
     key = (match.module, match.role, method)
     if isinstance(error, HeldBack) and key in _HELD_BACK:
         return _HELD_BACK[key]
-    return _UNDO.get(key)
+    return _NO_ANSWER.get(key)
 
 
 def told(match: Match, method: str, error: OcpiError) -> OcpiError:
@@ -312,25 +314,28 @@ def told(match: Match, method: str, error: OcpiError) -> OcpiError:
     return error
 
 
-def keeper(match: Match | None, method: str) -> Keeper | None:
+def after_answer(match: Match | None, method: str) -> AfterAnswer | None:
     """What to run after the receiver's answer and before ours; None for most messages."""
     if match is None or match.route is None:
         return None
-    return _KEEPERS.get((match.module, match.role, method))
+    return _AFTER_ANSWER.get((match.module, match.role, method))
 
 
 async def checked(
-    writer: Writer, bridge: Bridge, ask: Check, asked: tuple[PartyId, PartyId, Match, bytes]
+    writer: Writer,
+    django: DjangoThreads,
+    ask: BeforeForwarding,
+    asked: tuple[PartyId, PartyId, Match, bytes],
 ) -> Response | Lease | None:
     """What a check says; from the event loop, where it is simple."""
     sender, receiver, _, body = asked
     if ask is _begin_cdr:
-        lease = await cdrs_at_once.begin(writer, bridge, sender, receiver, body)
+        lease = await cdrs_at_once.begin(writer, django, sender, receiver, body)
         if lease is not None:
             return lease
     elif ask is relay.session_leaves and await flex_at_once.session_leaves(writer, *asked):
         return None
-    return await bridge.run(ask, *asked)
+    return await django.run(ask, *asked)
 
 
 async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
@@ -341,7 +346,7 @@ async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
 
 
 async def answered_at_once(
-    writer: Writer, bridge: Bridge, exchange: Exchange, scope: Scope
+    writer: Writer, django: DjangoThreads, exchange: Exchange, scope: Scope
 ) -> HttpResponse | None:
     """The hub's own answer without a thread, where it is simple; None where a view has to give it.
 
@@ -355,7 +360,7 @@ async def answered_at_once(
     elif match.route is not None:
         query = scope["query_string"].decode("latin-1")
         if keep := _BROADCASTS.get((match.module, match.role, method)):
-            return await broadcast_at_once.push(writer, bridge, exchange, keep, method, query)
+            return await broadcast_at_once.push(writer, django, exchange, keep, method, query)
         if (match.module, match.role) == ("chargingprofiles", RECEIVER) and method in _COMMANDS:
-            return await commands_at_once.received(writer, bridge, exchange, method, query)
+            return await commands_at_once.received(writer, django, exchange, method, query)
     return None

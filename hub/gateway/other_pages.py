@@ -14,7 +14,7 @@ from typing import Final
 from hub.db.django_threads import CALLER
 from hub.fairness import callers
 from hub.gateway.answer import Outgoing, of_django, refusal, send_whole
-from hub.gateway.process import WebWorker
+from hub.gateway.process import WebProcess
 from hub.gateway.request import Receive, Scope, Send, SenderGone, read_body
 from hub.ocpi.errors import HubError, OcpiError
 from hub.outbound import loops
@@ -41,7 +41,7 @@ class Pages:
     # A password takes a thread for a third of a second; these wait for it.
     MOST_LOGINS: Final = 8
 
-    def __init__(self, worker: WebWorker) -> None:
+    def __init__(self, worker: WebProcess) -> None:
         self._worker = worker
         self._in_hand: Counter[str] = Counter()
         self._health: asyncio.Task[Outgoing] | None = None

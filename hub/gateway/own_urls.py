@@ -6,7 +6,7 @@ there is one.
 
 from typing import Final
 
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.gateway import modules
 from hub.gateway.answer import Outgoing, of_django
 from hub.gateway.request import Incoming, match_of, presented_by
@@ -23,7 +23,7 @@ _NOT_THERE: Final = frozenset({404, 405, 410})
 
 
 async def end(
-    bridge: Bridge, keys: tuple[str, ...], sender: PartyId, outcome: Response | OcpiError
+    django: DjangoThreads, keys: tuple[str, ...], sender: PartyId, outcome: Response | OcpiError
 ) -> None:
     """End those that were given out in a message which its receiver has not taken.
 
@@ -36,7 +36,7 @@ async def end(
     else:
         is_taken = not isinstance(outcome, NotTaken)
     if not is_taken:
-        await bridge.run(rewritten_urls.end, keys, sender)
+        await django.run(rewritten_urls.end, keys, sender)
 
 
 def may_be_named(incoming: Incoming, response: Response) -> bool:
@@ -48,7 +48,11 @@ def may_be_named(incoming: Incoming, response: Response) -> bool:
 
 
 async def of_answer(
-    bridge: Bridge, incoming: Incoming, decision: decisions.Forward, url: str, response: Response
+    django: DjangoThreads,
+    incoming: Incoming,
+    decision: decisions.Forward,
+    url: str,
+    response: Response,
 ) -> list[tuple[bytes, bytes]]:
     """The headers of the receiver's answer that name a URL, with the hub's in its place."""
     module, method = match_of(incoming).module, incoming.scope["method"]
@@ -56,12 +60,12 @@ async def of_answer(
     rewritten = []
     link = response.headers.get("link") if method == "GET" else None
     if link is not None:
-        own = await bridge.run(rewritten_urls.rewrite_link, link, url, module, caller, decision)
+        own = await django.run(rewritten_urls.rewrite_link, link, url, module, caller, decision)
         if own is not None:
             rewritten.append((b"link", own.encode("latin-1")))
     if module == "cdrs" and method == "POST" and response.status < 300:
         location = response.headers.get("location", "")
-        own = await bridge.run(
+        own = await django.run(
             modules.cdr_location, location, url, caller, decision, incoming.body, response
         )
         if own is not None:
@@ -69,9 +73,11 @@ async def of_answer(
     return rewritten
 
 
-async def kept_copy(bridge: Bridge, forwarded: ForwardedUrl, response: Response) -> Outgoing | None:
+async def kept_copy(
+    django: DjangoThreads, forwarded: ForwardedUrl, response: Response
+) -> Outgoing | None:
     """The hub's copy of a CDR, where its Location leads to nothing at the eMSP; None mostly."""
     if forwarded.kind != ForwardedUrlKind.LOCATION or response.status not in _NOT_THERE:
         return None
-    own = await bridge.run(modules.copy_at, forwarded, response.status)
+    own = await django.run(modules.copy_at, forwarded, response.status)
     return None if own is None else of_django(own)

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from hub.db.batch_writer import Statement, Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import process_name
 from hub.db.notify import Listener
 from hub.deviations import noting
@@ -21,7 +21,7 @@ from hub.fairness import unanswered
 from hub.fairness.lanes import Lane
 from hub.fairness.memory import UnderWay
 from hub.gateway.heartbeat import Heartbeat
-from hub.gateway.in_hand import InHand, Rates, Refused
+from hub.gateway.in_hand import InHand, Rates, Refusals
 from hub.models import quotas
 from hub.outbound.platform_calls import AsyncCaller
 from hub.parties import still_alive
@@ -39,14 +39,14 @@ LOOK_AT_MOST_EVERY = 0.1  # seconds
 SUSPECT_AT_MOST_EVERY = 10.0  # seconds
 
 
-class WebWorker:
+class WebProcess:
     """Made in the event loop at start-up, gone at shutdown."""
 
-    bridge: Bridge
-    handshakes: Bridge
-    pages: Bridge
-    logins: Bridge
-    steady: Bridge
+    django: DjangoThreads
+    handshakes: DjangoThreads
+    pages: DjangoThreads
+    logins: DjangoThreads
+    steady: DjangoThreads
     outbound: AsyncCaller
     listener: Listener
     writer: Writer
@@ -63,7 +63,7 @@ class WebWorker:
         self.in_hand = InHand()
         self.under_way = UnderWay()
         self.rates = Rates()
-        self.refused = Refused()
+        self.refused = Refusals()
         self._done_at: dict[tuple[str, int], float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -76,16 +76,16 @@ class WebWorker:
         """Start before the first request; stop when the server stops."""
         await receive()
         try:
-            self.bridge = Bridge(settings.DJANGO_THREADS)
+            self.django = DjangoThreads(settings.DJANGO_THREADS)
             # Registration calls the other side back: slow ones must not take everybody's threads.
             # One platform has two of them, however many it begins: a newer handshake ends the
             # call of the one before (hub/parties/credentials.py).
-            self.handshakes = Bridge(settings.HANDSHAKE_THREADS, each=2)
+            self.handshakes = DjangoThreads(settings.HANDSHAKE_THREADS, each=2)
             # Strangers may call what is not OCPI, and guess passwords; a password takes long.
-            self.pages = Bridge(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
-            self.logins = Bridge(1)
+            self.pages = DjangoThreads(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
+            self.logins = DjangoThreads(1)
             # What touches no table answers also while one is locked: versions, health.
-            self.steady = Bridge(1, each=1)
+            self.steady = DjangoThreads(1, each=1)
             self.outbound = AsyncCaller(unanswered.forwards)
             self.writer = Writer(self._statements)
             self.listener = Listener(self._directory_changed)
@@ -107,11 +107,11 @@ class WebWorker:
         # What was begun ends first: a late look at the directory would open a connection again.
         await asyncio.gather(listening, keeping, beating, *self._tasks, return_exceptions=True)
         await self._flush_heard()
-        await self.bridge.run(noting.flush)
-        await self.bridge.run(quotas.flush)
+        await self.django.run(noting.flush)
+        await self.django.run(quotas.flush)
         self.outbound.close()
         await self.writer.close()
-        await asyncio.to_thread(self.bridge.close)
+        await asyncio.to_thread(self.django.close)
         await asyncio.to_thread(self.handshakes.close)
         await asyncio.to_thread(self.pages.close)
         await asyncio.to_thread(self.logins.close)
@@ -120,11 +120,11 @@ class WebWorker:
         self._refresher.shutdown()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def bridge_of(self, lane: Lane) -> Bridge:
+    def threads_of(self, lane: Lane) -> DjangoThreads:
         """The threads that answer what comes on a lane."""
         if lane is Lane.HANDSHAKE:
             return self.handshakes
-        return self.steady if lane is Lane.VERSIONS else self.bridge
+        return self.steady if lane is Lane.VERSIONS else self.django
 
     async def newer_directory(self) -> Directory:
         """A snapshot read after this call began; all who ask within a moment share one look."""
@@ -147,7 +147,7 @@ class WebWorker:
         """A platform has sent or answered something: one that is OFFLINE is checked at once."""
         self._heard[platform.id] = time.monotonic()
         if platform.is_away and self._is_due(("back", platform.id), 1.0):
-            self._start(self.bridge.run(still_alive.queue_check, platform.id))
+            self._start(self.django.run(still_alive.queue_check, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now.
@@ -155,7 +155,7 @@ class WebWorker:
         For one that is OFFLINE already this is not news.
         """
         if not platform.is_away and self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
-            self._start(self.bridge.run(still_alive.queue_check, platform.id))
+            self._start(self.django.run(still_alive.queue_check, platform.id))
 
     def _is_due(self, what: tuple[str, int], seconds: float) -> bool:
         now = time.monotonic()
@@ -201,8 +201,8 @@ class WebWorker:
             try:
                 await self._confirm()
                 await self._flush_heard()
-                await self.bridge.run(noting.flush)
-                await self.bridge.run(quotas.flush)
+                await self.django.run(noting.flush)
+                await self.django.run(quotas.flush)
             except Exception:
                 # The database may be away for a while; requests tell, this loop goes on.
                 logger.exception("house-keeping of the web process failed; trying again")
@@ -210,7 +210,7 @@ class WebWorker:
     async def _flush_heard(self) -> None:
         heard, self._heard = self._heard, {}
         if heard:
-            await self.bridge.run(_write_heard, heard)
+            await self.django.run(_write_heard, heard)
 
 
 def _write_heard(heard: dict[int, float]) -> None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from hub.db.leases import Lease
 from hub.deviations import noting
 from hub.fairness import callers
-from hub.fairness.memory import SMALL, Room, UnderWay
+from hub.fairness.memory import SMALL, BytesTaken, UnderWay
 from hub.ocpi import headers, masking, odd_urls
 from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
@@ -106,7 +106,7 @@ class Incoming(msgspec.Struct, eq=False):
     # The way that others have gone before (hub/gateway/ways.py).
     way: Way | None = None
     # What its large bodies have of the memory for such.
-    rooms: list[Room] = []
+    rooms: list[BytesTaken] = []
 
     @property
     def caller(self) -> str:
@@ -120,7 +120,7 @@ class Incoming(msgspec.Struct, eq=False):
             return str(self.sender)
         return self.presented.platform.name if self.presented else f"nobody at {self.caller}"
 
-    def room(self, of: UnderWay, receiver: int | None = None) -> Room:
+    def room(self, of: UnderWay, receiver: int | None = None) -> BytesTaken:
         """For a body of the sender's or of the hub's, or for what a platform answers."""
         sender = presented_by(self).platform.id
         room = of.of_sender(sender) if receiver is None else of.of_answer(sender, receiver)
@@ -248,7 +248,7 @@ def check_token_a(incoming: Incoming) -> None:
         )
 
 
-async def read_body(receive: Receive, limit: int, room: Room | None = None) -> bytes:
+async def read_body(receive: Receive, limit: int, room: BytesTaken | None = None) -> bytes:
     """At most `limit` bytes in BODY_TIMEOUT, or TooLarge, or 408; SenderGone if it breaks off.
 
     TooManyRequests when `room` has none for a large one.
@@ -282,8 +282,8 @@ async def read_body(receive: Receive, limit: int, room: Room | None = None) -> b
     return b"".join(parts)
 
 
-def message_of(incoming: Incoming) -> decisions.Message:
-    return decisions.Message(
+def message_of(incoming: Incoming) -> decisions.RoutedMessage:
+    return decisions.RoutedMessage(
         platform=presented_by(incoming).platform,
         from_address=from_address(incoming),
         to_address=to_address(incoming),

@@ -28,13 +28,13 @@ class Transport(Protocol):
         """Head and body."""
 
 
-def whole_of(scope: Event) -> "Whole | None":
+def whole_of(scope: Event) -> "WholeRequest | None":
     """Taken out of the scope, once; None under any other server."""
-    found: Whole | None = scope.pop(WHOLE, None)
+    found: WholeRequest | None = scope.pop(WHOLE, None)
     return found
 
 
-class Whole:
+class WholeRequest:
     """One request: its `body`, and the answer to it, at once or by ASGI's `send`."""
 
     __slots__ = ("_cycle", "_start", "_transport")
@@ -126,7 +126,7 @@ def application(
     app: Callable[[Event, Any, Any], Awaitable[None]], cycle: RequestResponseCycle, to: Transport
 ) -> Callable[[Event, Any, Any], Awaitable[None]]:
     """The same application, whose answers leave whole."""
-    whole = Whole(cycle, to)
+    whole = WholeRequest(cycle, to)
 
     def run(scope: Event, receive: Any, _send: Any) -> Awaitable[None]:
         scope[WHOLE] = whole

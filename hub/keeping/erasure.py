@@ -57,7 +57,7 @@ class Driver:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Erased:
     """How much was found and erased of each kind, and what has to wait for another run."""
 
     erased: dict[str, int] = field(default_factory=dict)
@@ -74,9 +74,9 @@ class Eraser:
     with_running: bool = False
 
     @locking.taking_long()
-    def run(self, by: str) -> Outcome:
+    def run(self, by: str) -> Erased:
         """Erase everything that can be reached; safe to repeat. Writes who did it, not to whom."""
-        outcome = Outcome()
+        outcome = Erased()
         # What hangs on a session goes before the session by which it is found.
         for step in (
             self._messages,
@@ -93,7 +93,7 @@ class Eraser:
             self._note(by, outcome)
         return outcome
 
-    def _note(self, by: str, outcome: Outcome) -> None:
+    def _note(self, by: str, outcome: Erased) -> None:
         Erasure.objects.create(
             erased_by=by[:150],
             emsp=str(self.driver.emsp),
@@ -104,7 +104,7 @@ class Eraser:
         )
         logger.info("a driver of %s is erased: %s", self.driver.emsp, outcome.erased)
 
-    def _delete(self, outcome: Outcome, kind: str, rows: "models.QuerySet[Any]") -> None:
+    def _delete(self, outcome: Erased, kind: str, rows: "models.QuerySet[Any]") -> None:
         outcome.erased[kind] = rows.count() if self.dry else _deleted(rows)
 
     # --- Sessions and what hangs on them --------------------------------------------------------
@@ -135,7 +135,7 @@ class Eraser:
         busy = {command.session_id for command in unfinished}
         return [one.pk for one in sessions if one.status in _OVER and one.pk not in busy]
 
-    def _sessions(self, outcome: Outcome) -> None:
+    def _sessions(self, outcome: Erased) -> None:
         found = self._found_sessions()
         ended = self._ended_sessions(found)
         if not self.dry:
@@ -145,12 +145,12 @@ class Eraser:
         if len(found) > len(ended):
             outcome.left["running sessions"] = len(found) - len(ended)
 
-    def _profile_commands(self, outcome: Outcome) -> None:
+    def _profile_commands(self, outcome: Erased) -> None:
         ended = self._ended_sessions(self._found_sessions())
         rows = ProfileCommand.objects.filter(session__in=ended)
         self._delete(outcome, "profile commands", rows)
 
-    def _deliveries(self, outcome: Outcome) -> None:
+    def _deliveries(self, outcome: Erased) -> None:
         """Pushes that name the driver, or hang on their sessions; ended ones.
 
         Those that wait are on their way, seconds long: taking one from its worker gains nothing,
@@ -175,7 +175,7 @@ class Eraser:
         if waiting:
             outcome.left["pushes on their way"] = waiting
 
-    def _messages(self, outcome: Outcome) -> None:
+    def _messages(self, outcome: Erased) -> None:
         """Empty recorded bodies, found by what the mask leaves and by sessions; rather too many."""
         signs = {hint(name).upper() for name in self.driver.names} - {HIDDEN}
         signs |= {one.session_id.upper() for one in self._found_sessions()}
@@ -191,7 +191,7 @@ class Eraser:
 
     # --- What names the driver itself -----------------------------------------------------------
 
-    def _tokens(self, outcome: Outcome) -> None:
+    def _tokens(self, outcome: Erased) -> None:
         """Erase Tokens told to all CPOs or to single ones, also other tokens of a named contract.
 
         Nobody is told of them any more.
@@ -206,7 +206,7 @@ class Eraser:
         self._delete(outcome, "marks", StaleCopy.objects.filter(named, module="tokens", owner=emsp))
         self._delete(outcome, "tokens", Token.objects.filter(pk__in=[one.pk for one in rows]))
 
-    def _agreements(self, outcome: Outcome) -> None:
+    def _agreements(self, outcome: Erased) -> None:
         emsp = self.driver.emsp
         rows = FlexAgreement.objects.filter(
             token_uid__iexact=self.driver.token_uid,
@@ -215,7 +215,7 @@ class Eraser:
         )
         self._delete(outcome, "flexibility agreements", rows)
 
-    def _cdrs(self, outcome: Outcome) -> None:
+    def _cdrs(self, outcome: Erased) -> None:
         """Put CDRs, which are bills, under a pseudonym, unless they are to be deleted too."""
         of_emsp = Cdr.objects.filter(audience=str(self.driver.emsp))
         found = _naming(of_emsp, self.driver).iterator(CHUNK)

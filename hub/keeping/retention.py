@@ -45,7 +45,7 @@ Rows = models.QuerySet[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RetentionRule:
     """One kind of rows, and which of them are past their time when it began at `limit`."""
 
     kind: str
@@ -134,24 +134,24 @@ def _deletions(limit: datetime) -> Rows:
 
 
 RULES: Final = (
-    Rule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
-    Rule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
-    Rule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
-    Rule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
-    Rule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
-    Rule("Locations of CDRs", "CDRS_KEPT_DAYS", _cdr_locations),
-    Rule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
-    Rule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
-    Rule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
-    Rule("refused objects", "DELIVERIES_KEPT_DAYS", _refused),
-    Rule("deletions", "DELETIONS_KEPT_DAYS", _deletions),
-    Rule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
-    Rule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
+    RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
+    RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
+    RetentionRule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
+    RetentionRule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
+    RetentionRule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
+    RetentionRule("Locations of CDRs", "CDRS_KEPT_DAYS", _cdr_locations),
+    RetentionRule("invalid tokens", "TOKENS_KEPT_DAYS", _tokens, _is_invalid),
+    RetentionRule("reservations", "RESERVATIONS_KEPT_DAYS", _reservations),
+    RetentionRule("deliveries", "DELIVERIES_KEPT_DAYS", _deliveries),
+    RetentionRule("refused objects", "DELIVERIES_KEPT_DAYS", _refused),
+    RetentionRule("deletions", "DELETIONS_KEPT_DAYS", _deletions),
+    RetentionRule("deviations", "DEVIATIONS_KEPT_DAYS", _deviations),
+    RetentionRule("counts of what was left out", "DEVIATIONS_KEPT_DAYS", _left_out),
 )
 
 
 def forget(
-    rules: Iterable[Rule] = RULES, *, size: int = BATCH, most: int = BATCHES_A_RUN
+    rules: Iterable[RetentionRule] = RULES, *, size: int = BATCH, most: int = BATCHES_A_RUN
 ) -> dict[str, int]:
     """Delete what is past its time; how many rows of each kind. 0 days: nothing is deleted."""
     forgotten = {}
@@ -166,7 +166,7 @@ def forget(
     return forgotten
 
 
-def _batches(rule: Rule, rows: Rows, size: int, most: int) -> Iterator[int]:
+def _batches(rule: RetentionRule, rows: Rows, size: int, most: int) -> Iterator[int]:
     """Delete batches, each in a transaction; rows that are being changed are left for later."""
     if rule.confirms is None:
         rows = rows.only("pk")

@@ -51,7 +51,7 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class Trace:
     """Steps in the order of time; fates of what was to be done later."""
 
     correlation_id: str
@@ -66,7 +66,7 @@ class Ladder:
         return asdict(self)
 
 
-def of(correlation_id: str) -> Ladder | None:
+def of(correlation_id: str) -> Trace | None:
     """None when no message of this exchange is recorded (any more)."""
     messages = list(of_exchange(correlation_id)[: MOST_MESSAGES + 1])
     if not messages:
@@ -82,7 +82,7 @@ def of(correlation_id: str) -> Ladder | None:
         *_deliveries(correlation_id, span),
         *_marks(correlation_id),
     ]
-    return Ladder(
+    return Trace(
         correlation_id, begun_at, steps[-1].milliseconds, steps, fates[:MOST_MESSAGES], is_cut
     )
 
@@ -201,7 +201,7 @@ def _marks(correlation_id: str) -> Iterator[Fate]:
         )
 
 
-def lines(ladder: Ladder) -> Iterator[str]:
+def lines(ladder: Trace) -> Iterator[str]:
     """The ladder as text: who began on the left, the hub in the middle, all others on the right."""
     yield (
         f"Correlation {ladder.correlation_id}, begun {ladder.begun_at:%Y-%m-%d %H:%M:%S} UTC, "

@@ -15,7 +15,7 @@ import msgspec
 from django.conf import settings
 
 from hub.db.leases import Lease
-from hub.fairness.memory import SMALL, Room
+from hub.fairness.memory import SMALL, BytesTaken
 from hub.outbound import addresses, loops
 from hub.outbound.resolver import Whose, resolver
 from hub.outbound.time_limit import Within
@@ -75,7 +75,7 @@ class Origin(NamedTuple):
     is_tls: bool
 
 
-class Answer(msgspec.Struct, eq=False):
+class HttpAnswer(msgspec.Struct, eq=False):
     """What came back. Header names are lower case."""
 
     status: int = 0
@@ -99,9 +99,9 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._limit = 0
-        self._answer = Answer()
+        self._answer = HttpAnswer()
         self._has_head = False
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[HttpAnswer] | None = None
         # Until when; the timer is left to run when the answer comes: it looks again then.
         self._until = self._armed = _NEVER
         self._timer: asyncio.TimerHandle | None = None
@@ -119,7 +119,7 @@ class _Connection(asyncio.Protocol):
 
     def send(
         self, request: bytes, limit: int, until: float, *, may_pause: bool
-    ) -> "asyncio.Future[Answer]":
+    ) -> "asyncio.Future[HttpAnswer]":
         """The answer to come; it fails with the connection, or with TimeoutError.
 
         With `may_pause` it may be the beginning of a large one: then `go_on`.
@@ -148,7 +148,7 @@ class _Connection(asyncio.Protocol):
         else:
             self._fail(TimeoutError())
 
-    def go_on(self, most: int) -> "asyncio.Future[Answer]":
+    def go_on(self, most: int) -> "asyncio.Future[HttpAnswer]":
         """The whole answer to come, unless it has more than `most` bytes."""
         self._pause_at = most
         whole = self._waiting = self._loop.create_future()
@@ -165,7 +165,7 @@ class _Connection(asyncio.Protocol):
     # The parser calls these.
 
     def on_message_begin(self) -> None:
-        self._answer = Answer()
+        self._answer = HttpAnswer()
         self._has_head = False
         if self._waiting is None:
             self.close()  # More than was asked for: whose answer comes next nobody could say.
@@ -281,8 +281,8 @@ class Client:
         whose: Whose,
         only_once: bool = False,
         lease: Lease | None = None,
-        room: Room | None = None,
-    ) -> Answer:
+        room: BytesTaken | None = None,
+    ) -> HttpAnswer:
         """Send one request to what platform `whose` has named; the answer in time.
 
         `until` by the loop's clock, or TimeoutError; NotConnected, another OSError, NoSuchStatus or
@@ -389,7 +389,9 @@ class Client:
         raise NotConnected("", failed_at) from failure
 
 
-async def _in_room(connection: _Connection, answer: Answer, room: Room, limit: int) -> Answer:
+async def _in_room(
+    connection: _Connection, answer: HttpAnswer, room: BytesTaken, limit: int
+) -> HttpAnswer:
     """A large answer, whole, as there is room for it."""
     if answer.is_whole:
         await room.grow(answer.size)

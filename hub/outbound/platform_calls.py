@@ -19,7 +19,7 @@ from yarl import URL
 
 from hub.db.leases import Lease
 from hub.fairness.lanes import behalf
-from hub.fairness.memory import Room
+from hub.fairness.memory import BytesTaken
 from hub.fairness.unanswered import Bulkhead
 from hub.ocpi import content, envelope
 from hub.ocpi.errors import (
@@ -104,7 +104,7 @@ class AsyncCaller:
         only_once: bool = False,
         known: str = "",
         lease: Lease | None = None,
-        room: Room | None = None,
+        room: BytesTaken | None = None,
     ) -> Response:
         """Send one message to the platform `receiver`.
 
@@ -178,7 +178,7 @@ class _Request(msgspec.Struct, eq=False):
     only_once: bool = False
     lease: Lease | None = None
     follow: bool = True
-    room: Room | None = None
+    room: BytesTaken | None = None
     at_most: int | None = None
 
     @property
@@ -277,7 +277,7 @@ def _told(request: _Request, error: OSError) -> str | None:
 
 def _asked(
     http: http_client.Client, request: _Request, url: str, until: float
-) -> Coroutine[Any, Any, http_client.Answer]:
+) -> Coroutine[Any, Any, http_client.HttpAnswer]:
     origin, target = _place(url)
     return http.request(
         request.method,
@@ -296,8 +296,8 @@ def _asked(
 
 
 async def _followed(
-    http: http_client.Client, request: _Request, answer: http_client.Answer, until: float
-) -> http_client.Answer:
+    http: http_client.Client, request: _Request, answer: http_client.HttpAnswer, until: float
+) -> http_client.HttpAnswer:
     url = request.url
     for _ in range(_MOST_REDIRECTS):
         url = str(_moved(_url(url), answer))
@@ -307,7 +307,7 @@ async def _followed(
     raise HubError("The receiver redirects in a circle.")
 
 
-async def _decoded(request: _Request, answer: http_client.Answer, body: bytes) -> Response:
+async def _decoded(request: _Request, answer: http_client.HttpAnswer, body: bytes) -> Response:
     room, limit = request.room, request.limit
     if room is not None:
         await room.grow(max(len(body), min(limit, len(body) * content.MOST_EXPANDED)))
@@ -320,7 +320,7 @@ async def _decoded(request: _Request, answer: http_client.Answer, body: bytes) -
     return Response(answer.status, headers, content.without_mark(body))
 
 
-def _moved(target: URL, answer: http_client.Answer) -> URL:
+def _moved(target: URL, answer: http_client.HttpAnswer) -> URL:
     """Where a redirect on the same origin leads; HubError for all others."""
     location = answer.headers.get("location", "")
     if answer.status not in REDIRECTS or not location:

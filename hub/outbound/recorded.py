@@ -23,7 +23,7 @@ from hub.routing.directory import PlatformEntry, holder
 
 
 @dataclass(slots=True)
-class Call:
+class RecordedCall:
     """One call that the hub makes on its own account."""
 
     response: Response | None = None
@@ -47,13 +47,13 @@ def noted(
     rest: str = "",
     body: bytes = b"",
     merged: Sequence[str] = (),
-) -> Iterator[Call]:
+) -> Iterator[RecordedCall]:
     """Note one call when the block ends; an OcpiError in it is noted and goes on.
 
     `sent` are its headers, which name ids and parties; `rest` is what follows the endpoint's URL;
     `merged` are the correlation ids of earlier changes that it tells as well.
     """
-    call, began = Call(), time.monotonic()
+    call, began = RecordedCall(), time.monotonic()
     try:
         yield call
     except OcpiError as error:
@@ -101,7 +101,7 @@ def _note(
     place: Match | None,
     module: str,
     body: bytes,
-    call: Call,
+    call: RecordedCall,
     began: float,
 ) -> Note:
     seconds = time.monotonic() - began

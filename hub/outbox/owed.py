@@ -122,7 +122,7 @@ _GIVEN_UP: Final = f"""
 
 
 @dataclass(slots=True)
-class Lane:
+class OwedLane:
     """What is owed to a receiver of one module; numbers beyond the most are not counted."""
 
     receiver_id: int
@@ -138,26 +138,26 @@ class Lane:
     given_up: int = 0
 
 
-def lanes(receiver_id: int | None = None) -> list[Lane]:
+def lanes(receiver_id: int | None = None) -> list[OwedLane]:
     """The lanes of all receivers, or of one; at most `MOST_LANES`, the longest wait first."""
     asked = {
         "first": 0 if receiver_id is None else receiver_id,
         "last": _LAST if receiver_id is None else receiver_id,
         "lanes": MOST_LANES,
     }
-    found: dict[tuple[int, str], Lane] = {}
+    found: dict[tuple[int, str], OwedLane] = {}
     with transaction.atomic():
         sql.run(_BY_INDEX)
 
-        def rows(statement: str) -> Iterator[tuple[Lane, datetime, int, str]]:
+        def rows(statement: str) -> Iterator[tuple[OwedLane, datetime, int, str]]:
             for receiver, module, since, number, reason in sql.run(statement, asked):
-                lane = found.setdefault((receiver, module), Lane(receiver, module))
+                lane = found.setdefault((receiver, module), OwedLane(receiver, module))
                 yield lane, since, number, reason
 
         for lane, since, number, _ in rows(_COPIES):
             lane.oldest, lane.objects = since, number
         for receiver, number, since in party_news.owed(receiver_id):
-            lane = found.setdefault((receiver, _PARTIES), Lane(receiver, _PARTIES))
+            lane = found.setdefault((receiver, _PARTIES), OwedLane(receiver, _PARTIES))
             lane.oldest = since if lane.oldest is None else min(since, lane.oldest)
             lane.objects += number
         for lane, since, number, _ in rows(_MESSAGES):
@@ -170,7 +170,7 @@ def lanes(receiver_id: int | None = None) -> list[Lane]:
     return sorted(found.values(), key=_by_age)[:MOST_LANES]
 
 
-def _by_age(lane: Lane) -> tuple[Any, ...]:
+def _by_age(lane: OwedLane) -> tuple[Any, ...]:
     since = lane.oldest or lane.refused_since
     at = 0.0 if since is None else since.timestamp()
     return (lane.oldest is None, since is None, at, lane.receiver_id, lane.module)

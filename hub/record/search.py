@@ -59,14 +59,14 @@ class Criteria:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SearchPage:
     """Some messages, and the `before` that asks for the next ones ("" at the end)."""
 
     messages: list[Message]
     before: str
 
 
-def search(criteria: Criteria) -> Page:
+def search(criteria: Criteria) -> SearchPage:
     """One more row than asked for tells whether there is a next page."""
     wanted = criteria.limit + 1
     parts = [rows.order_by("-at", "-id")[:wanted] for rows in _parts(criteria)]
@@ -76,7 +76,7 @@ def search(criteria: Criteria) -> Page:
         rows = parts[0].union(*parts[1:], all=True).order_by("-at", "-id")[:wanted]
     found = list(rows)
     messages = found[: criteria.limit]
-    return Page(messages, _after(messages[-1]) if len(found) == wanted else "")
+    return SearchPage(messages, _after(messages[-1]) if len(found) == wanted else "")
 
 
 def of_exchange(correlation_id: str) -> QuerySet[Message]:

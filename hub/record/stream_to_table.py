@@ -27,7 +27,7 @@ _COPY: Final = f"COPY {partitions.TABLE} ({', '.join(Row._fields)}) FROM STDIN"
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 
-def drain(valkey: "redis.Redis | None" = None) -> int:
+def copy_to_table(valkey: "redis.Redis | None" = None) -> int:
     """Copy what waits; how many rows that were. A second drain beside this one gets 0."""
     client = valkey or connect(settings.CELERY_BROKER_URL)
     total = 0
@@ -100,7 +100,7 @@ def _copy(rows: Sequence[Row]) -> None:
 def drain_messages() -> None:
     """By the clock; while Valkey is away, messages wait there."""
     try:
-        drain()
+        copy_to_table()
     except (redis.RedisError, OSError) as error:
         logger.warning("messages wait to be recorded: %s", error)
 

@@ -37,7 +37,7 @@ class Address(NamedTuple):
     party_id: str
 
 
-class Message(msgspec.Struct):
+class RoutedMessage(msgspec.Struct):
     """What routing reads of a request; never changed."""
 
     platform: PlatformEntry
@@ -127,7 +127,7 @@ class _WithCdrToken(msgspec.Struct):
 
 
 def decide(
-    message: Message,
+    message: RoutedMessage,
     directory: Directory,
     found: Found | None = None,
     *,
@@ -151,7 +151,7 @@ def decide(
     return _noted(decision, "sister-party", f"{owners.OBJECTS[place.module]}.party_id", sender)
 
 
-def _is_list(message: Message) -> bool:
+def _is_list(message: RoutedMessage) -> bool:
     place = message.match
     return place.role == _SENDER and place.module in LISTED and not place.ids
 
@@ -168,7 +168,11 @@ def _noted(decision: Decision, rule: str, path: str, example: object) -> Decisio
 
 
 def _of_somebody_else(
-    message: Message, directory: Directory, sender: PartyId, owner: PartyId, found: Found | None
+    message: RoutedMessage,
+    directory: Directory,
+    sender: PartyId,
+    owner: PartyId,
+    found: Found | None,
 ) -> Decision:
     """Refuse it as for nothing there (404, GET) or as not the sender's (2001), except in two cases.
 
@@ -184,7 +188,7 @@ def _of_somebody_else(
     raise _not_yours(message, owner)
 
 
-def _not_yours(message: Message, owner: PartyId) -> ClientError:
+def _not_yours(message: RoutedMessage, owner: PartyId) -> ClientError:
     if message.method == "GET":
         return NotFound("There is no such object that you may see here.")
     kind, own = owners.OBJECTS[message.match.module], ", ".join(map(str, message.platform.parties))
@@ -196,7 +200,11 @@ def _not_yours(message: Message, owner: PartyId) -> ClientError:
 
 
 def _told_by_aggregator(
-    message: Message, directory: Directory, sender: PartyId, owner: PartyId, found: Found | None
+    message: RoutedMessage,
+    directory: Directory,
+    sender: PartyId,
+    owner: PartyId,
+    found: Found | None,
 ) -> Decision:
     to = _to_party(message)
     if to is None or to == directory.hub:
@@ -213,7 +221,11 @@ def _told_by_aggregator(
 
 
 def _handed_on(
-    message: Message, directory: Directory, sender: PartyId, scsp: PartyEntry, found: Found | None
+    message: RoutedMessage,
+    directory: Directory,
+    sender: PartyId,
+    scsp: PartyEntry,
+    found: Found | None,
 ) -> Decision:
     """ "The eMSP can forward OCPI Session Objects to the SCSP" (mod_charging_profiles, Topologies).
 
@@ -235,7 +247,7 @@ def _handed_on(
 
 
 def _route(
-    message: Message, directory: Directory, sender: PartyId, found: Found | None
+    message: RoutedMessage, directory: Directory, sender: PartyId, found: Found | None
 ) -> Decision:
     place = message.match
     if place.module == "chargingprofiles" and place.role == _RECEIVER:
@@ -265,7 +277,7 @@ def _route(
     )
 
 
-def sending_party(message: Message, directory: Directory) -> PartyId:
+def sending_party(message: RoutedMessage, directory: Directory) -> PartyId:
     """Who sends: FROM, else the platform's only party, else the owner that the URL names.
 
     Refuses a FROM that is not a party of the sending platform (2001) and a suspended sender (403).
@@ -307,7 +319,7 @@ def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
     return sender
 
 
-def _sending_party(message: Message) -> PartyId:
+def _sending_party(message: RoutedMessage) -> PartyId:
     own = message.platform.parties
     if message.from_address is not None:
         return named_sender(message.from_address, message.platform)
@@ -333,13 +345,15 @@ def _identity(address: Address, what: str) -> PartyId:
         raise InvalidParameters(f"{what}: {error}.") from error
 
 
-def _to_party(message: Message) -> PartyId | None:
+def _to_party(message: RoutedMessage) -> PartyId | None:
     if message.to_address is None:
         return None
     return _identity(message.to_address, "OCPI-to")
 
 
-def _named_receiver(message: Message, directory: Directory, sender: PartyId) -> PartyId | None:
+def _named_receiver(
+    message: RoutedMessage, directory: Directory, sender: PartyId
+) -> PartyId | None:
     """The receiver of a profile command as TO names it; the hub itself names nobody."""
     to = _to_party(message)
     if to is None or to == directory.hub:
@@ -347,7 +361,7 @@ def _named_receiver(message: Message, directory: Directory, sender: PartyId) -> 
     return reachable(directory, sender, to, message.match.module).identity
 
 
-def _for_the_hub(message: Message, sender: PartyId) -> Decision:
+def _for_the_hub(message: RoutedMessage, sender: PartyId) -> Decision:
     place = message.match
     if place.role == _RECEIVER and message.method == "GET":
         raise HubError(
@@ -375,7 +389,7 @@ def _for_the_hub(message: Message, sender: PartyId) -> Decision:
     )
 
 
-def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask:
+def _ask_issuers(message: RoutedMessage, directory: Directory, sender: PartyId) -> Ask:
     """Everybody who may have issued a token that the hub does not know."""
     own = directory.parties.get(sender)
     if own is not None and Role.CPO not in own.roles:
@@ -402,7 +416,7 @@ def _ask_issuers(message: Message, directory: Directory, sender: PartyId) -> Ask
 
 
 def _receiver_by_content(
-    message: Message, sender: PartyId, found: Found | None
+    message: RoutedMessage, sender: PartyId, found: Found | None
 ) -> PartyId | Lookup:
     """Open Routing Request: the one party that the content names."""
     place = message.match
@@ -440,7 +454,7 @@ def _lookup_kind(place: Match) -> LookupKind | None:
     return None
 
 
-def _emsp_in_body(message: Message) -> PartyId | None:
+def _emsp_in_body(message: RoutedMessage) -> PartyId | None:
     try:
         token = msgspec.json.decode(message.body, type=_WithCdrToken).cdr_token
         return PartyId.of(token.country_code, token.party_id)
@@ -462,7 +476,9 @@ def _only(found: Found) -> PartyId:
     return found.parties[0]
 
 
-def _forward(message: Message, directory: Directory, sender: PartyId, receiver: PartyId) -> Forward:
+def _forward(
+    message: RoutedMessage, directory: Directory, sender: PartyId, receiver: PartyId
+) -> Forward:
     place = message.match
     known: dict[tuple[str, ...], Forward] = directory.memo.setdefault(Forward, {})
     key = (*sender, *receiver, place.module, place.role)

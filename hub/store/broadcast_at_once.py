@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from django.http import HttpResponse
 
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.deviations import noting
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
@@ -22,18 +22,23 @@ from hub.routing.directory import PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
 from hub.store import who_pushes
 from hub.store.broadcast_push import addressee, change_of
-from hub.store.store import Kept, Pushed
+from hub.store.store import Pushed, PushOutcome
 from hub.views import Exchange, answer
 from hub.workers.wake import nudge_at_once
 
 # More marks take so long that others would wait for the connection.
 MOST_RECEIVERS: Final = 100
 
-KeepAtOnce = Callable[[Writer, Pushed, Mapping[str, Any]], Awaitable[Kept | None]]
+KeepAtOnce = Callable[[Writer, Pushed, Mapping[str, Any]], Awaitable[PushOutcome | None]]
 
 
 async def push(
-    writer: Writer, bridge: Bridge, exchange: Exchange, keep: KeepAtOnce, method: str, query: str
+    writer: Writer,
+    django: DjangoThreads,
+    exchange: Exchange,
+    keep: KeepAtOnce,
+    method: str,
+    query: str,
 ) -> HttpResponse | None:
     """The answer to a push that is kept and owed; None where nothing was done.
 
@@ -69,10 +74,10 @@ async def push(
         return None
     if directory is not holder.snapshot:
         # Whoever has come meanwhile may not wait for this one (hub/sync/replay.py).
-        await bridge.run(_owe_newcomers, exchange.caller, owner, change, receivers)
+        await django.run(_owe_newcomers, exchange.caller, owner, change, receivers)
     noting.note(platform.id, pushed.deviations)
     nudge_at_once(writer, "deliveries")
-    return answer(status=201 if kept is Kept.CREATED else 200)
+    return answer(status=201 if kept is PushOutcome.CREATED else 200)
 
 
 def _lacks_some(entry: PartyEntry) -> bool:

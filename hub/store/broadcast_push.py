@@ -22,7 +22,7 @@ from hub.routing.directory import PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
 from hub.store import leaving_out, who_pushes
 from hub.store.leaving_out import Choice
-from hub.store.store import ITS_OWNER, Kept, Pushed, StoredObject
+from hub.store.store import ITS_OWNER, Pushed, PushOutcome, StoredObject
 from hub.views import answer, exchange_of
 
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
@@ -49,7 +49,7 @@ def read(request: Request) -> Pushed:
     )
 
 
-def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
+def store_and_broadcast(request: Request, kind: type[StoredObject]) -> HttpResponse:
     """Keep a push and owe it to its receivers, in one transaction; the answer follows the commit.
 
     "201 - Created when the object has been newly created" (status_codes). An older update than
@@ -61,7 +61,7 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
     directory = holder.snapshot
     receivers = broadcast_receivers(directory, exchange.caller, module, pushed.owner)
 
-    def keep() -> Kept:
+    def keep() -> PushOutcome:
         known = receivers
         before = leaving_out.standing(kind, pushed, known)
         kept, body = kind.push(pushed)
@@ -84,7 +84,7 @@ def push(request: Request, kind: type[StoredObject]) -> HttpResponse:
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
     return answer(
         message=None if kept else f"The hub has {has}; this one is ignored.",
-        status=201 if kept is Kept.CREATED else 200,
+        status=201 if kept is PushOutcome.CREATED else 200,
     )
 
 
@@ -131,7 +131,11 @@ def addressee(entry: PartyEntry) -> outbox.Addressee:
 
 
 def taken(
-    module: str, pushed: Pushed, segments: Iterable[str], receiver: PartyEntry | None, kept: Kept
+    module: str,
+    pushed: Pushed,
+    segments: Iterable[str],
+    receiver: PartyEntry | None,
+    kept: PushOutcome,
 ) -> None:
     """A party has taken a push from its owner itself; `segments` as for `change_of`.
 

@@ -35,7 +35,7 @@ ENDED: Final = b""
 ITS_OWNER: Final = ""
 
 
-class Kept(IntEnum):
+class PushOutcome(IntEnum):
     """The outcome of a push; falsy when it told nothing new."""
 
     OLDER = 0
@@ -43,10 +43,10 @@ class Kept(IntEnum):
     CREATED = 2
 
 
-class Told(NamedTuple):
+class PushResult(NamedTuple):
     """The outcome of a push, and the body that tells others of it."""
 
-    kept: Kept
+    kept: PushOutcome
     body: bytes
 
 
@@ -126,7 +126,7 @@ class StoredObject(models.Model):
         return f"{self.owner} {self.object_id}"
 
     @classmethod
-    def push(cls, pushed: "Pushed") -> Told:
+    def push(cls, pushed: "Pushed") -> PushResult:
         """Keep a push on the Receiver interface; of the kinds that are broadcast."""
         raise NotImplementedError(cls)
 
@@ -163,7 +163,7 @@ class StoredObject(models.Model):
         deviates: bool = False,
         told_by: str = ITS_OWNER,
         **more: Any,
-    ) -> Kept:
+    ) -> PushOutcome:
         """Store a whole object unless what its audience has is newer, or its owner's own word.
 
         What is broadcast ends the older variants that single parties were told. `deviates` says
@@ -181,12 +181,12 @@ class StoredObject(models.Model):
         return cls._keep(identity, values).kept
 
     @classmethod
-    def _keep(cls, identity: Mapping[str, str], values: dict[str, Any]) -> Told:
+    def _keep(cls, identity: Mapping[str, str], values: dict[str, Any]) -> PushResult:
         """Store a whole object by its columns; `body` is the document that is kept then."""
         audience = values["audience"]
         is_alone = audience == EVERYBODY and not connection.in_atomic_block
         if is_alone and sql.run(whole_objects.replace_statement(cls, tuple(values)), values):
-            return Told(Kept.CHANGED, values["document"])
+            return PushResult(PushOutcome.CHANGED, values["document"])
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
             party = values["told_by"] or identity["owner"]
@@ -195,15 +195,19 @@ class StoredObject(models.Model):
             elif not quotas.room(party, cls.QUOTA) and not cls.named(identity).exists():
                 quotas.refuse(party, cls.QUOTA)
             told = cls._keep_locked(identity, values)
-        if told.kept is Kept.CREATED:
+        if told.kept is PushOutcome.CREATED:
             quotas.add(party, cls.QUOTA)
         return told
 
     @classmethod
-    def _keep_locked(cls, identity: Mapping[str, str], values: dict[str, Any]) -> Told:
+    def _keep_locked(cls, identity: Mapping[str, str], values: dict[str, Any]) -> PushResult:
         found = sql.run(whole_objects.keep_statement(cls, tuple(values)), values)
-        kept = (Kept.CREATED if found[0][0] else Kept.CHANGED) if found else Kept.OLDER
-        return Told(kept, values["document"])
+        kept = (
+            (PushOutcome.CREATED if found[0][0] else PushOutcome.CHANGED)
+            if found
+            else PushOutcome.OLDER
+        )
+        return PushResult(kept, values["document"])
 
     @classmethod
     def gives_way(cls, kept: str, sent: str) -> str:
@@ -344,7 +348,7 @@ class StoredObject(models.Model):
         audience: str,
         change: Callable[[Self], Merged | None],
         told_by: str = ITS_OWNER,
-    ) -> Kept | None:
+    ) -> PushOutcome | None:
         """Change what is kept of this teller; None when nothing is.
 
         A change that is broadcast goes into every variant that has what it changes. One for a
@@ -363,13 +367,13 @@ class StoredObject(models.Model):
                 .select_for_update()
             }
             if told_by and not variants and cls.is_told_by_owner(identity):
-                return Kept.OLDER
+                return PushOutcome.OLDER
             if audience != EVERYBODY:
                 row = variants.get(audience)
                 row = row if row is not None and row.document else variants.get(EVERYBODY)
                 merged = change(row) if row is not None else None
                 if merged is None:
-                    return None if row is None else Kept.OLDER
+                    return None if row is None else PushOutcome.OLDER
                 cls.keep(
                     identity,
                     audience,
@@ -378,7 +382,7 @@ class StoredObject(models.Model):
                     deviates=merged.deviates,
                     **merged.more,
                 )
-                return Kept.CREATED if merged.is_new else Kept.CHANGED
+                return PushOutcome.CREATED if merged.is_new else PushOutcome.CHANGED
             return cls._merge_all(identity, variants, change) if variants else None
 
     @classmethod
@@ -392,8 +396,8 @@ class StoredObject(models.Model):
         identity: Mapping[str, str],
         variants: Mapping[str, Self],
         change: Callable[[Self], Merged | None],
-    ) -> Kept:
-        outcome, lacks_part = Kept.OLDER, None
+    ) -> PushOutcome:
+        outcome, lacks_part = PushOutcome.OLDER, None
         for audience, row in variants.items():
             try:
                 merged = change(row)
@@ -413,9 +417,11 @@ class StoredObject(models.Model):
                     clean_until=since if merged.deviates else None,
                     **merged.more,
                 )
-                outcome = max(outcome, Kept.CREATED if merged.is_new else Kept.CHANGED)
+                outcome = max(
+                    outcome, PushOutcome.CREATED if merged.is_new else PushOutcome.CHANGED
+                )
             elif audience == EVERYBODY:
-                return Kept.OLDER
+                return PushOutcome.OLDER
         if lacks_part is not None and not outcome:
             raise lacks_part
         return outcome

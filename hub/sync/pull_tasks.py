@@ -29,7 +29,7 @@ from hub.parties import still_alive
 from hub.routing.directory import Directory, PartyEntry, holder
 from hub.routing.owners import AGGREGATED
 from hub.sync import pulled_objects, pulled_page, tell_pulled
-from hub.sync.pulled_page import Page, PageFailed, PageRefused
+from hub.sync.pulled_page import PageFailed, PageRefused, PulledPage
 
 logger = logging.getLogger(__name__)
 # A turn ends after the page that is read then; the platform queues up again behind the others.
@@ -217,7 +217,7 @@ def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
 def _commit(
     pull: Pull,
     lease: Lease,
-    page: Page,
+    page: PulledPage,
     directory: Directory,
     visited: set[str],
     *,
@@ -273,7 +273,7 @@ def _tell(pk: int) -> None:
         logger.warning("what was pulled is told later: %s", type(error).__name__)
 
 
-def _finish(pull: Pull, page: Page, read: int, *, is_looping: bool) -> Untold | None:
+def _finish(pull: Pull, page: PulledPage, read: int, *, is_looping: bool) -> Untold | None:
     """The list has ended: whole, or in a circle, or before its X-Total-Count.
 
     Returns what is to be told of objects that it no longer has.

@@ -25,7 +25,7 @@ from hub.routing.directory import Directory
 from hub.routing.owners import AGGREGATED
 from hub.store.broadcast_push import LONGEST_ID
 from hub.store.store import EVERYBODY, ITS_OWNER, StoredObject, Whole
-from hub.sync.pulled_page import Page
+from hub.sync.pulled_page import PulledPage
 from locations.models import ESSENTIALS as LOCATION
 from locations.models import Location
 from tariffs.models import ESSENTIALS as TARIFF
@@ -37,7 +37,7 @@ logger = logging.getLogger("hub.pulled")  # As docs/operations.md says.
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PulledKind:
     """A module whose lists are pulled, and the roles whose parties have one."""
 
     model: type[StoredObject]
@@ -47,10 +47,10 @@ class Kind:
 
 
 _CPO: Final = frozenset({Role.CPO})
-KINDS: Final[Mapping[str, Kind]] = {
-    "tariffs": Kind(Tariff, TARIFF, "id", _CPO),
-    "locations": Kind(Location, LOCATION[0], "id", _CPO),
-    "tokens": Kind(Token, TOKEN, "uid", frozenset({Role.EMSP, Role.OTHER})),
+KINDS: Final[Mapping[str, PulledKind]] = {
+    "tariffs": PulledKind(Tariff, TARIFF, "id", _CPO),
+    "locations": PulledKind(Location, LOCATION[0], "id", _CPO),
+    "tokens": PulledKind(Token, TOKEN, "uid", frozenset({Role.EMSP, Role.OTHER})),
 }
 
 
@@ -71,7 +71,7 @@ class _Object:
         return [method, str(self.owner), list(self.segments), variant, self.told_by]
 
 
-def objects_of(pull: Pull, page: Page, directory: Directory) -> list[_Object]:
+def objects_of(pull: Pull, page: PulledPage, directory: Directory) -> list[_Object]:
     """The page's objects, each once; what is not kept of it is counted in `pull`."""
     kind = KINDS[pull.module]
     platform = directory.platforms[pull.platform_id]
@@ -141,7 +141,7 @@ def _untold(
 
 
 def _read(
-    document: bytes, kind: Kind, pull: Pull, place: int, *, is_strict: bool
+    document: bytes, kind: PulledKind, pull: Pull, place: int, *, is_strict: bool
 ) -> _Object | None:
     """An object that the hub can answer for; None, and a log line with its id, for another."""
     try:
@@ -193,7 +193,7 @@ def _name(document: bytes, module: str, place: int) -> str:
 # --- What is gone --------------------------------------------------------------------------------
 
 
-def _mark_as_seen(kind: Kind, objects: list[Whole], pull: Pull) -> None:
+def _mark_as_seen(kind: PulledKind, objects: list[Whole], pull: Pull) -> None:
     """A full run notes which Tariffs it has met, so that its end finds those that are gone."""
     kind.model._default_manager.filter(
         owner__in={one.identity[0] for one in objects},

@@ -49,7 +49,7 @@ class PageRefused(PageFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PulledPage:
     """What was asked, the objects with their bytes, and what the headers say of the rest."""
 
     url: str
@@ -94,7 +94,7 @@ def with_query(url: str, **changes: str) -> str:
     return parts._replace(query=urlencode(query)).geturl()
 
 
-def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> Page:
+def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> PulledPage:
     """GET one page FROM the hub TO the party; PageFailed, or PageRefused."""
     correlation_id, platform = headers.new_id(), party.platform
 
@@ -123,7 +123,7 @@ def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> Page:
     if response.status >= 400 or not answer.is_success:
         raise _failure(response, answer)
     items = _items(bytes(answer.data))
-    return Page(
+    return PulledPage(
         url=url,
         items=items,
         digest=hashlib.sha256(answer.data).digest(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from cdrs import at_once
 from cdrs.models import Cdr, Posting
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
@@ -27,18 +27,18 @@ def posted(cpo, emsp, *documents: dict[str, Any]) -> Forwarded:
 
 def begun(message: Forwarded, *, is_alone: bool = True) -> Lease | None:
     """The lease that it gets; `is_alone`: without a thread."""
-    bridge = Bridge(1)
+    django = DjangoThreads(1)
     try:
         if is_alone:
             asked = message.sender, message.receiver, message.body
-            return run_at_once(lambda writer: at_once.begin(writer, bridge, *asked))
+            return run_at_once(lambda writer: at_once.begin(writer, django, *asked))
         every = message.sender, message.receiver, message.match, message.body
-        check = modules.check(message.match, "POST", message.receiver)
+        check = modules.before_forwarding(message.match, "POST", message.receiver)
         assert check is not None
-        found = run_at_once(lambda writer: modules.checked(writer, bridge, check, every))
+        found = run_at_once(lambda writer: modules.checked(writer, django, check, every))
         return found if isinstance(found, Lease) else None
     finally:
-        bridge.close()
+        django.close()
 
 
 def row(cdr_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 
 from charging_profiles import at_once
 from charging_profiles.models import ProfileCommand
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.fairness.unanswered import forwards
 from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
@@ -41,14 +41,14 @@ def exchange_of(actor: Actor, body: bytes, session_id: str = "", to: Actor | Non
 
 def answered(exchange: Exchange, **scope: Any) -> HttpResponse | None:
     """As the gateway asks it; a place at the CPO is given back."""
-    bridge = Bridge(1)
+    django = DjangoThreads(1)
     scope = {"method": "PUT", "path": "", "query_string": b""} | scope
     try:
         response = run_at_once(
-            lambda writer: modules.answered_at_once(writer, bridge, exchange, scope)
+            lambda writer: modules.answered_at_once(writer, django, exchange, scope)
         )
     finally:
-        bridge.close()
+        django.close()
     if isinstance(response, AnswerLater):
         forwards.give_back(response.receiver)
     return response
@@ -104,9 +104,9 @@ def test_a_command_that_is_written_twice_is_one(cast):
     cast.scsp.put_profile("TWICE-1")
     command = ProfileCommand.objects.get(session_id_sent="TWICE-1")
     number, command.pk = command.pk, None
-    bridge = Bridge(1)
-    run_at_once(lambda writer: at_once.add(writer, bridge, command))
-    bridge.close()
+    django = DjangoThreads(1)
+    run_at_once(lambda writer: at_once.add(writer, django, command))
+    django.close()
     assert command.pk == number
     command.pk = None
     command.add()

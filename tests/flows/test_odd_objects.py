@@ -17,7 +17,7 @@ from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of, is_right
-from hub.store.store import Kept, Pushed
+from hub.store.store import Pushed, PushOutcome
 from hub.sync import pull_tasks
 from locations.models import Location
 from locations.objects import Location as LocationObject
@@ -104,7 +104,7 @@ def test_for_all_each_is_kept_and_told_as_sent_and_noted_or_refused_for_cause(na
             assert not model.objects.exists()
             refused += 1
             continue
-        assert told == (Kept.CREATED, body), what
+        assert told == (PushOutcome.CREATED, body), what
         row = model.objects.get()
         assert bytes(row.document) == body, what
         is_odd = not is_right(body, STRUCTS[name])
@@ -131,7 +131,7 @@ def test_what_one_party_has_accepted_is_kept_whatever_it_is(name):
         body = f"\n{json.dumps(one)} ".encode()
         model.objects.all().delete()
         told = model.push(pushed_for(name, document, body, "DE-MSP"))
-        assert told == (Kept.CREATED, body), what
+        assert told == (PushOutcome.CREATED, body), what
         row = model.objects.get(audience="DE-MSP")
         assert bytes(row.document) == body, what
         if name == "Location":
@@ -148,7 +148,7 @@ def later_changes_find_it(document: dict[str, Any], row: Location, what: str) ->
         assert Location.push(Pushed("PATCH", owner, ids, {}, change, "DE-MSP")).kept, what
     added = json.dumps(evse_of("N", **dated)).encode()
     told = Location.push(Pushed("PUT", owner, (location_id, "N"), {}, added))
-    assert told.kept is Kept.CREATED, what
+    assert told.kept is PushOutcome.CREATED, what
     assert Location.objects.get().part(("N",)) is not None, what
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from hub.record.models import Message
 from hub.record.note import Direction, Kind, Note
 from hub.record.recorder import STREAM, connect, recorder
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from tests.hub.strangers import until
 
 
@@ -18,7 +18,7 @@ def recorded(count: int = 0, **fields) -> list[Message]:
 
     def found() -> list[Message] | None:
         recorder.flush()
-        drain()
+        copy_to_table()
         rows = list(Message.objects.filter(**fields).order_by("at", "id"))
         return rows if len(rows) >= count else None
 

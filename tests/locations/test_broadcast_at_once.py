@@ -11,7 +11,7 @@ import pytest
 from django.http import HttpResponse
 
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.db.notify import connection_parameters
 from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole, Role
@@ -58,14 +58,14 @@ class Sent:
         backlog.check()
         who_pushes.note(self.exchange.caller, "locations")
 
-        async def run(bridge: Bridge) -> HttpResponse | None:
+        async def run(django: DjangoThreads) -> HttpResponse | None:
             writer = Writer(modules.STATEMENTS, 1)
             try:
                 async with asyncio.timeout(60):
                     while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                         await asyncio.sleep(0.01)
                     answer = asyncio.create_task(
-                        modules.answered_at_once(writer, bridge, self.exchange, self._scope)
+                        modules.answered_at_once(writer, django, self.exchange, self._scope)
                     )
                     if meanwhile is not None:
                         await asyncio.sleep(0)  # It has its receivers, and nothing of it has left:
@@ -81,18 +81,18 @@ class Sent:
         """As where it cannot be kept at once."""
         more = {"flexhub.exchange": self.exchange, "HTTP_HOST": "127.0.0.1"}
 
-        async def run(bridge: Bridge) -> HttpResponse:
-            return await bridge.answer(self._scope, self.exchange.body, **more)
+        async def run(django: DjangoThreads) -> HttpResponse:
+            return await django.answer(self._scope, self.exchange.body, **more)
 
         return _with_bridge(run)
 
 
-def _with_bridge(run: Callable[[Bridge], Coroutine[Any, Any, T]]) -> T:
-    bridge = Bridge(1)
+def _with_bridge(run: Callable[[DjangoThreads], Coroutine[Any, Any, T]]) -> T:
+    django = DjangoThreads(1)
     try:
-        return asyncio.run(run(bridge))
+        return asyncio.run(run(django))
     finally:
-        bridge.close()
+        django.close()
 
 
 def for_all(owner, name: str, **more: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from hub.ocpi.party import PartyId
-from hub.store.store import Kept, Pushed
+from hub.store.store import Pushed, PushOutcome
 from locations.models import Location
 from simulators.testing import PATIENCE
 from tests.hub.pushing import T1, T2, evse_of, location_of
@@ -157,7 +157,7 @@ def test_a_variant_that_is_older_than_what_is_broadcast_at_once_does_not_stay(hu
     in_the_store(location_id, "PUT", whole(location_id, 5))()
     (row,) = Location.objects.filter(object_id=location_id)
     assert not row.has_variants
-    assert in_the_store(location_id, "PUT", whole(location_id, 6))() is Kept.CHANGED
+    assert in_the_store(location_id, "PUT", whole(location_id, 6))() is PushOutcome.CHANGED
 
 
 @pytest.mark.parametrize("number", range(20))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.ocpi.party import PartyId
-from hub.store.store import EVERYBODY, Kept, Pushed, Whole
+from hub.store.store import EVERYBODY, Pushed, PushOutcome, Whole
 from locations.models import ESSENTIALS, Location
 from tests.hub.pushing import connector_of, evse_of, location_of
 
@@ -73,8 +73,8 @@ def statuses(audience: str = EVERYBODY) -> dict[str, str]:
 def test_what_comes_after_its_connector_changed_is_taken_of_an_evse_and_of_its_location():
     put(0, [evse("1", 0), evse("2", 0)])
     patch(20, "1", "1", max_amperage=32)
-    assert patch(10, "1", status="OUTOFORDER").kept is Kept.CHANGED
-    assert patch(5, name="Renamed").kept is Kept.CHANGED
+    assert patch(10, "1", status="OUTOFORDER").kept is PushOutcome.CHANGED
+    assert patch(5, name="Renamed").kept is PushOutcome.CHANGED
     found = kept()
     assert (found["name"], statuses()["1"]) == ("Renamed", "OUTOFORDER")
     assert found["evses"][0]["connectors"][0]["max_amperage"] == 32
@@ -90,7 +90,7 @@ def test_what_comes_after_its_connector_changed_is_taken_of_an_evse_and_of_its_l
 def test_a_whole_location_whose_own_time_was_not_raised_brings_its_newer_evse():
     put(0, [evse("1", 0)])
     patch(10, "1", status="CHARGING")
-    assert put(0, [evse("1", 20, status="BLOCKED")]).kept is Kept.CHANGED
+    assert put(0, [evse("1", 20, status="BLOCKED")]).kept is PushOutcome.CHANGED
     assert statuses() == {"1": "BLOCKED"}
     # It is kept as it was sent.
     assert kept()["last_updated"] == at(0)
@@ -105,7 +105,7 @@ def test_in_a_whole_put_the_newer_evse_and_connector_win_and_others_are_told_so(
         [evse("1", 5, connector(10), connector(5, "2", max_voltage=400)), evse("2", 10)],
         name="Whole",
     )
-    assert told.kept is Kept.CHANGED
+    assert told.kept is PushOutcome.CHANGED
     found = kept()
     assert (found["name"], statuses()) == ("Whole", {"1": "CHARGING", "2": "AVAILABLE"})
     assert found["evses"][0]["connectors"][1]["max_voltage"] == 400
@@ -136,10 +136,10 @@ def test_an_evse_with_a_connector_newer_than_the_put_stays_and_so_does_the_conne
 
 def test_of_equal_times_what_comes_in_counts():
     put(5, [evse("1", 5)])
-    assert put(5, [evse("1", 5, status="BLOCKED")], name="Equal").kept is Kept.CHANGED
+    assert put(5, [evse("1", 5, status="BLOCKED")], name="Equal").kept is PushOutcome.CHANGED
     assert (kept()["name"], statuses()) == ("Equal", {"1": "BLOCKED"})
-    assert patch(5, "1", status="CHARGING").kept is Kept.CHANGED
-    assert patch(5, "1", "1", max_amperage=1).kept is Kept.CHANGED
+    assert patch(5, "1", status="CHARGING").kept is PushOutcome.CHANGED
+    assert patch(5, "1", "1", max_amperage=1).kept is PushOutcome.CHANGED
 
 
 def test_an_old_put_that_says_nothing_new_of_any_part_is_ignored():
@@ -163,7 +163,7 @@ def test_an_old_put_takes_no_evse_away_that_a_newer_one_lists():
 
 def test_an_evse_that_is_put_by_itself_is_added_whatever_its_time():
     put(10, [evse("1", 0)])
-    assert push("PUT", evse("2", 3), "2").kept is Kept.CREATED
+    assert push("PUT", evse("2", 3), "2").kept is PushOutcome.CREATED
     assert list(statuses()) == ["1", "2"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub.keeping.erasure import Driver, Eraser, Outcome
+from hub.keeping.erasure import Driver, Erased, Eraser
 from hub.management.parties import named_party
 from hub.ocpi.datatypes import TokenType
 
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         self._tell(outcome, "found" if is_dry else "erased", options)
         self.stdout.write(OUT_OF_REACH)
 
-    def _tell(self, outcome: Outcome, word: str, options: dict[str, Any]) -> None:
+    def _tell(self, outcome: Erased, word: str, options: dict[str, Any]) -> None:
         """Write one line for each kind."""
         for kind, count in outcome.erased.items():
             done = word

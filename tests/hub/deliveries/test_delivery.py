@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from hub.db.notify import connection_parameters
 from hub.deliveries import rows
-from hub.deliveries.calls import Call
+from hub.deliveries.calls import DeliveryCall
 from hub.deliveries.lanes import Item
-from hub.deliveries.rows import End, Fate, Key, Room
-from hub.deliveries.send import Carrier, Verdict
+from hub.deliveries.rows import End, Fate, Key, LaneRoom
+from hub.deliveries.send import Sender, SendResult
 from hub.deliveries.shard import LeaseLost, Shard
 from hub.models import Delivery, DrainLease, Party, Platform, Sharding
 from hub.ocpi.datatypes import InterfaceRole, Role
@@ -375,7 +375,7 @@ def test_a_shard_has_one_holder_and_a_newer_fence_for_the_next(hub):
 def test_not_a_byte_leaves_once_the_lease_has_ended(hub, emsp):
     """What was read for a call may be older by then than what another drain has sent."""
     party, number = emsp.simulator.party, next(_shards)
-    call = Call(
+    call = DeliveryCall(
         Item(Key("key", is_message=True)),
         _platform(emsp),
         CUSTOM,
@@ -391,10 +391,10 @@ def test_not_a_byte_leaves_once_the_lease_has_ended(hub, emsp):
     async def in_django(function, *arguments):
         return await asyncio.to_thread(function, *arguments)
 
-    async def carried() -> list[Verdict]:
+    async def carried() -> list[SendResult]:
         async with Shard(number, await in_django(Sharding.number)) as shard:
             assert await shard.take()
-            carrier = Carrier(in_django, shard)
+            carrier = Sender(in_django, shard)
             directory = await in_django(holder.refresh)
             found = [(await carrier.carry(call, directory)).verdict]
             await shard.release()
@@ -402,7 +402,7 @@ def test_not_a_byte_leaves_once_the_lease_has_ended(hub, emsp):
             carrier.close()
             return found
 
-    assert asyncio.run(carried()) == [Verdict.TAKEN, Verdict.UNSENT]
+    assert asyncio.run(carried()) == [SendResult.TAKEN, SendResult.UNSENT]
     assert len(emsp.simulator.got) == 1
 
 
@@ -430,7 +430,7 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
             assert (waiting.platform_id, waiting.key.owner) == (number, "NL-CPO")
             assert (await rows.claim(database, mine, {}, 5, [waiting.id], []))[0] == []
             # A lane that is full takes what is urgent alone.
-            full = {(number, "tariffs"): Room(5, outbox.URGENT)}
+            full = {(number, "tariffs"): LaneRoom(5, outbox.URGENT)}
             assert (await rows.claim(database, mine, full, 5, [], []))[0] == []
             await database.execute(
                 "UPDATE hub_stalecopy SET priority = 0 WHERE id = %s", [waiting.id]

@@ -3,7 +3,7 @@
 from itertools import count
 
 from hub.deliveries.breaker import FIRST_PAUSE, LONGEST_PAUSE, STRIKES, Rate
-from hub.deliveries.lanes import FEW, Bodies, Item, Lane
+from hub.deliveries.lanes import FEW, Bodies, Item, ReceiverLane
 from hub.deliveries.rows import Key, Waiting
 
 _ids = count(1)
@@ -15,14 +15,14 @@ def row(name: str = "LOC1", *, is_urgent: bool = False, is_message: bool = False
     return Waiting(next(_ids), 1, "locations", key, is_urgent)
 
 
-def holding(*rows: Waiting, limit: int = 10, per_second: float = 0) -> Lane:
-    lane = Lane(1, "locations", limit, Rate(per_second))
+def holding(*rows: Waiting, limit: int = 10, per_second: float = 0) -> ReceiverLane:
+    lane = ReceiverLane(1, "locations", limit, Rate(per_second))
     for one in rows:
         lane.add(one)
     return lane
 
 
-def begin(lane: Lane, now: float = 0.0) -> list[tuple[Item, bool]]:
+def begin(lane: ReceiverLane, now: float = 0.0) -> list[tuple[Item, bool]]:
     """All that may begin, and which of it is a probe."""
     begun = []
     while isinstance(item := lane.next_item(now, 1000), Item):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.store.store import EVERYBODY, Kept, Merged, Whole
+from hub.store.store import EVERYBODY, Merged, PushOutcome, Whole
 from locations.models import Location
 
 pytestmark = pytest.mark.django_db
@@ -13,12 +13,12 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PARTY = "DE-MSP"
 
 
-def keep(minute: int, *, deviates: bool, audience: str = EVERYBODY) -> Kept:
+def keep(minute: int, *, deviates: bool, audience: str = EVERYBODY) -> PushOutcome:
     moment = BEGAN + timedelta(minutes=minute)
     return Location.keep(IDENTITY, audience, b"{}", moment, deviates=deviates)
 
 
-def merge(minute: int, *, deviates: bool, audience: str = EVERYBODY) -> Kept | None:
+def merge(minute: int, *, deviates: bool, audience: str = EVERYBODY) -> PushOutcome | None:
     moment = BEGAN + timedelta(minutes=minute)
     return Location.merge(
         IDENTITY, audience, lambda _: Merged(b"{}", moment, is_new=False, deviates=deviates)

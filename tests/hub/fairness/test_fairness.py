@@ -15,7 +15,7 @@ from hub.ocpi.datatypes import Role
 from hub.parties import handshake
 from hub.record.models import Tally
 from hub.record.recorder import recorder
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from simulators.testing import PATIENCE
 from tests.hub.flood import Flood, locked, request_of, waiting_for_locks
 from tests.hub.newcomer import CREDENTIALS, Newcomer
@@ -59,7 +59,7 @@ def own_lanes_are_open(hub, party):
 def refusals(platform, limit):
     """How often it was refused for that reason, as /metrics tells it."""
     recorder.flush()
-    drain()
+    copy_to_table()
     found = Tally.objects.filter(name="refused", labels=f"{platform}|{limit}").first()
     return found.number if found else 0
 

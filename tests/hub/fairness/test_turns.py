@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.db.django_threads import Bridge
+from hub.db.django_threads import DjangoThreads
 from hub.fairness.lanes import HUB, Behalf, Lane, behalf
 from hub.fairness.turns import Turns
 
@@ -121,12 +121,12 @@ def test_who_has_gone_is_passed_over_and_a_place_that_came_too_late_is_given_bac
 @pytest.mark.parametrize("each", [None, 1])
 def test_threads_run_for_whom_the_loop_says_and_are_given_back(each):
     async def work() -> None:
-        bridge = Bridge(2, each)
+        django = DjangoThreads(2, each)
         gate = threading.Barrier(2, timeout=10)
 
         async def run(platform: int, function: Any) -> Any:
             behalf.set(Behalf(platform, Lane.FORWARD))
-            return await bridge.run(function)
+            return await django.run(function)
 
         try:
             first, second = await asyncio.gather(run(1, gate.wait), run(2, gate.wait))
@@ -134,8 +134,8 @@ def test_threads_run_for_whom_the_loop_says_and_are_given_back(each):
             for platform in (1, 1, 2):
                 assert (await run(platform, behalf.get)).platform == platform
             behalf.set(HUB)
-            assert await bridge.run(behalf.get) == HUB
+            assert await django.run(behalf.get) == HUB
         finally:
-            await asyncio.to_thread(bridge.close)
+            await asyncio.to_thread(django.close)
 
     in_loop(work())

@@ -23,7 +23,7 @@ from hub.ocpi.party import PartyId
 from hub.parties import onboarding, party_status
 from hub.record.models import Tally
 from hub.record.recorder import Recorder, recorder
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from hub.record.tallies import BOUNDS
 from tests.hub.console import rows
 from tests.hub.recording import empty, note, recorded
@@ -70,7 +70,7 @@ def test_messages_are_counted_by_way_module_and_code_with_their_times(client):
     for seconds, code in ((0.004, 1000), (0.005, 1000), (0.3, 2003), (60.0, 4002)):
         one.add(note(seconds=seconds, code=code))
     one.flush()
-    drain()
+    copy_to_table()
     found = scrape(client)
     assert of("flexhub_messages_total", found) == {
         ("1000", "IN", "forward", "versions"): 2,
@@ -96,7 +96,7 @@ def test_counters_go_on_over_processes_and_restarts(client):
         process.add(note())
         process.count("unrecorded", number=10)
         process.flush()
-        drain()
+        copy_to_table()
         found = scrape(client)
         assert sum(of("flexhub_messages_total", found).values()) == expected
         assert of("flexhub_unrecorded_total", found) == {(): 10 * expected}
@@ -108,7 +108,7 @@ def test_what_others_invent_makes_no_labels(client):
     for code in (None, 42, 123456789):
         one.add(note(code=code, path="/ocpi/2.2.1/somewhere/else"))
     one.flush()
-    drain()
+    copy_to_table()
     labels = of("flexhub_messages_total", scrape(client))
     assert labels == {
         ("none", "IN", "forward", "none"): 1,
@@ -225,7 +225,7 @@ def test_dropped_pushes_are_counted_by_receiver(client, django_capture_on_commit
         with django_capture_on_commit_callbacks(execute=True):
             drop()
     recorder.flush()
-    drain()
+    copy_to_table()
     found = of("flexhub_deliveries_total", scrape(client))
     assert found == {
         (f"{receiver.pk} Slimladen", "FAILED"): 2,
@@ -252,7 +252,7 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
             ProfileCommand.count_ended(answered)
             ProfileCommand.end_overdue()
     recorder.flush()
-    drain()
+    copy_to_table()
     assert of("flexhub_profile_commands_total", scrape(client)) == {
         ("GET", "REFUSED"): 1,
         ("PUT", "EXPIRED"): 1,

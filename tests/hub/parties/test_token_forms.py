@@ -17,7 +17,7 @@ from hub.outbox import outbox
 from hub.parties import registration, still_alive, token_forms
 from hub.record.models import Tally
 from hub.record.recorder import recorder
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from hub.routing import directory
 from hub.routing.directory import holder, wait_until_confirmed
 from hub.sync import pull_tasks
@@ -249,7 +249,7 @@ def test_both_calls_are_in_the_record_and_counted(hub, sender, receiver):
     statuses = sorted(one.http_status for one in found if one.direction == "OUT")
     assert statuses == [200, 401]
     recorder.flush()
-    drain()
+    copy_to_table()
     label = f"{row(receiver).pk}|taken"
     assert Tally.objects.get(name="token_form_attempts", labels=label).number >= 1
 

@@ -20,7 +20,7 @@ from hub.record import recorder as recorder_module
 from hub.record import stream_to_table as drain_module
 from hub.record.models import BodyRecording, DrainedBatch, Message, Tally
 from hub.record.recorder import FIELD, MOST_NOTES, STREAM, Batch, Recorder, connect
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from hub.routing.directory import wait_until_confirmed
 from tests.hub.newcomer import Newcomer
 from tests.hub.recording import empty, message, note, recorded
@@ -306,7 +306,7 @@ def test_what_waits_in_memory_is_bounded():
     busy._flushing.release()
     busy.flush()
     before = _tally("unrecorded")
-    assert drain() == MOST_NOTES
+    assert copy_to_table() == MOST_NOTES
     assert _tally("unrecorded") == before + 25
 
 
@@ -330,7 +330,7 @@ def test_a_recorder_sends_by_itself(transactional_db):
     one = Recorder(settings.CELERY_BROKER_URL)
     one.add(note(correlation_id="by itself"))
     until(lambda: connect(settings.CELERY_BROKER_URL).xlen(STREAM))
-    assert drain() == 1
+    assert copy_to_table() == 1
 
 
 # --- Drained once ---------------------------------------------------------------------------------
@@ -345,13 +345,13 @@ def test_a_batch_that_valkey_still_has_is_not_recorded_twice():
     one.add(note(correlation_id="twice"))
     one.flush()
     ((_, fields),) = valkey.xrange(STREAM)
-    assert drain() == 1
+    assert copy_to_table() == 1
     valkey.xadd(STREAM, fields)  # As if the drain had died before it took it out.
     valkey.xadd(STREAM, {FIELD: batch})
-    assert drain() == 0
+    assert copy_to_table() == 0
     assert Message.objects.filter(correlation_id="twice").count() == 1
     assert valkey.xlen(STREAM) == 0
-    assert drain() == 0
+    assert copy_to_table() == 0
     assert not DrainedBatch.objects.exists()
 
 
@@ -365,17 +365,17 @@ def test_what_cannot_be_read_or_kept_holds_nothing_up():
     one.add(note(correlation_id="too long", sender="X" * 99))
     one.flush()
     before = _tally("unrecorded")
-    assert drain() == 0
+    assert copy_to_table() == 0
     assert _tally("unrecorded") == before + 1
     one.add(note(correlation_id="well"))
     one.flush()
-    assert drain() == 1
+    assert copy_to_table() == 1
 
 
 @pytest.mark.django_db
 def test_a_drain_without_valkey_fails_and_keeps_what_waits():
     with pytest.raises(redis.ConnectionError):
-        drain(connect(NOBODY))
+        copy_to_table(connect(NOBODY))
 
 
 def test_a_turn_by_the_clock_drains_and_says_so_when_valkey_is_away(

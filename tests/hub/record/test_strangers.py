@@ -19,7 +19,7 @@ from hub.record.models import Message, Tally
 from hub.record.note import Kind
 from hub.record.recorder import Recorder
 from hub.record.strangers import Stranger
-from hub.record.stream_to_table import drain
+from hub.record.stream_to_table import copy_to_table
 from hub.routing.directory import Directory, PlatformEntry, Presented
 from simulators.testing import PATIENCE
 from tests.hub.recording import empty, recorded
@@ -135,8 +135,8 @@ def test_what_two_processes_have_counted_is_one_row():
         process.stranger(stranger("203.0.113.2"))
         process.flush()
     before = Tally.objects.filter(name="strangers").aggregate(n=Sum("number"))["n"] or 0
-    drain()
-    drain()
+    copy_to_table()
+    copy_to_table()
     row = Message.objects.get(address="203.0.113.1")
     assert (row.times, row.problem) == (20, "one; two")
     assert Message.objects.get(address="203.0.113.2").times == 2

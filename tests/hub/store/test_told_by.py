@@ -7,7 +7,7 @@ import pytest
 
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.party import PartyId
-from hub.store.store import EVERYBODY, ITS_OWNER, Kept, Pushed, Whole
+from hub.store.store import EVERYBODY, ITS_OWNER, Pushed, PushOutcome, Whole
 from locations.models import Location
 from tariffs.models import Tariff
 from tests.hub.pushing import T1, T2, T3, location_of, tariff_of
@@ -17,7 +17,9 @@ OWNER = PartyId("NL", "OWN")
 NAP, SECOND_NAP = "NL-NAP", "BE-NAP"
 
 
-def push(moment: str, told_by: str = ITS_OWNER, method: str = "PUT", audience: str = "") -> Kept:
+def push(
+    moment: str, told_by: str = ITS_OWNER, method: str = "PUT", audience: str = ""
+) -> PushOutcome:
     body = location_of(OWNER, "L", last_updated=moment, name=f"{told_by or 'own'} {moment}")
     if method == "PATCH":
         body = {"name": body["name"], "last_updated": moment}
@@ -37,10 +39,10 @@ def kept(audience: str = EVERYBODY) -> str:
 
 
 def test_an_aggregator_tells_what_its_owner_does_not():
-    assert push(T1, NAP) is Kept.CREATED
-    assert push(T2, NAP) is Kept.CHANGED
-    assert push(T1, NAP) is Kept.OLDER
-    assert push(T3, NAP, "PATCH") is Kept.CHANGED
+    assert push(T1, NAP) is PushOutcome.CREATED
+    assert push(T2, NAP) is PushOutcome.CHANGED
+    assert push(T1, NAP) is PushOutcome.OLDER
+    assert push(T3, NAP, "PATCH") is PushOutcome.CHANGED
     assert kept() == f"NL-NAP {T3}"
 
 
@@ -57,7 +59,7 @@ def test_the_owners_own_word_takes_its_place_however_old_it_is(tell):
 def test_no_aggregator_replaces_what_the_owner_tells_to_anybody(tell, own_audience):
     assert push(T1, audience=own_audience)
     assert not tell(T3, NAP)
-    assert push(T3, NAP, "PATCH") is Kept.OLDER
+    assert push(T3, NAP, "PATCH") is PushOutcome.OLDER
     assert Location.objects.count() == 1
     assert kept(own_audience) == f"own {T1}"
 
@@ -73,7 +75,7 @@ def test_a_patch_of_one_aggregator_does_not_change_what_another_has_put():
     assert push(T1, NAP)
     with pytest.raises(UnknownLocation):
         push(T2, SECOND_NAP, "PATCH")
-    assert push(T2, SECOND_NAP) is Kept.CHANGED
+    assert push(T2, SECOND_NAP) is PushOutcome.CHANGED
     assert kept() == f"BE-NAP {T2}"
 
 
@@ -92,7 +94,7 @@ def test_what_the_owner_tells_one_party_leaves_the_aggregators_word_to_the_other
     assert kept("DE-MSP") == f"own {T1}"
 
 
-def tariff(method: str = "PUT", told_by: str = ITS_OWNER, moment: str = T1) -> Kept:
+def tariff(method: str = "PUT", told_by: str = ITS_OWNER, moment: str = T1) -> PushOutcome:
     body = json.dumps(tariff_of(OWNER, "T", last_updated=moment)).encode()
     sent = body if method == "PUT" else b""
     return Tariff.push(Pushed(method, OWNER, ("T",), {}, sent, told_by=told_by)).kept
@@ -100,9 +102,9 @@ def tariff(method: str = "PUT", told_by: str = ITS_OWNER, moment: str = T1) -> K
 
 def test_an_aggregator_ends_no_tariff_that_its_owner_tells():
     assert tariff()
-    assert tariff("DELETE", NAP) is Kept.OLDER
+    assert tariff("DELETE", NAP) is PushOutcome.OLDER
     assert Tariff.objects.count() == 1
-    assert tariff("DELETE") is Kept.CHANGED
+    assert tariff("DELETE") is PushOutcome.CHANGED
     assert tariff("PUT", NAP)
-    assert tariff("DELETE", NAP) is Kept.CHANGED
+    assert tariff("DELETE", NAP) is PushOutcome.CHANGED
     assert not Tariff.objects.exists()

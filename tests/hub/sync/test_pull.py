@@ -16,7 +16,7 @@ from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from hub.routing.directory import holder
 from hub.sync import pull_tasks, pulled_objects, tell_pulled
-from hub.sync.pulled_page import Page
+from hub.sync.pulled_page import PulledPage
 from locations.models import Location
 from simulators.testing import Running
 from tests.hub.lists import Lists, location, page_of, token
@@ -222,7 +222,7 @@ def test_a_list_that_goes_on_and_on_with_the_same_page_ends(hub, source):
 
 def test_a_circle_of_links_that_takes_longer_than_a_turn_ends_by_the_count():
     url = "http://127.0.0.1:9/locations"
-    page = Page(url, [msgspec.Raw(b"{}")], b"", f"{url}?offset=4", 10, "")
+    page = PulledPage(url, [msgspec.Raw(b"{}")], b"", f"{url}?offset=4", 10, "")
     assert page.followers(4)
     assert not page.followers(2000)
 
@@ -291,7 +291,9 @@ def test_what_was_kept_is_told_though_its_worker_died_and_to_who_came_meanwhile(
         one |= {"city": "Brugge", "last_updated": LATER}
     row = row_of(source)
     asked = holder.refresh()
-    page = Page("", [msgspec.Raw(json.dumps(one).encode()) for one in documents], b"", None, 1, "c")
+    page = PulledPage(
+        "", [msgspec.Raw(json.dumps(one).encode()) for one in documents], b"", None, 1, "c"
+    )
     objects = pulled_objects.objects_of(row, page, asked)
     with transaction.atomic():
         untold = pulled_objects.keep(row, objects, "died")
