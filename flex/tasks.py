@@ -5,7 +5,7 @@ from celery import shared_task
 from flex import relay
 
 
-@shared_task
+@shared_task(name="flex.forget_left_behind")
 def forget_left_behind() -> None:
     """End Sessions on their way whose answer nobody will ever tell. Safe to run twice."""
     relay.end_left_behind()

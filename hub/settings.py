@@ -313,17 +313,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# By the explicit names of tasks: the word before the dot is a subject, not a module.
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
+    "pulls.*": {"queue": "pulls"},
+    "conformance.*": {"queue": "upkeep"},
     "flex.*": {"queue": "upkeep"},
-    "hub.conformance.*": {"queue": "upkeep"},
-    "hub.deliveries.keeper.*": {"queue": "deliveries"},
-    "hub.sync.pull_tasks.*": {"queue": "pulls"},
-    "hub.record.*": {"queue": "upkeep"},
-    "hub.parties.still_alive.*": {"queue": "upkeep"},
-    "hub.sync.replay.*": {"queue": "upkeep"},
-    "hub.sync.tell_pulled.*": {"queue": "upkeep"},
-    "hub.keeping.tasks.*": {"queue": "upkeep"},
+    "keeping.*": {"queue": "upkeep"},
+    "parties.*": {"queue": "upkeep"},
+    "record.*": {"queue": "upkeep"},
+    "sync.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 # What workers do without end: queue, class (`Loop` in hub/workers/process.py).
@@ -333,19 +332,19 @@ PERMANENT_LOOPS = {
 }
 # What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
 TURNS_BY_THE_CLOCK = {
-    "profiles": {"charging_profiles.tasks.sweep": 1.0},
+    "profiles": {"charging_profiles.end_overdue": 1.0},
     "upkeep": {
-        "hub.sync.pull_tasks.sweep": 5.0,
-        "flex.tasks.forget_left_behind": 10.0,
-        "hub.parties.still_alive.check_quiet_platforms": 1.0,
-        "hub.sync.replay.advance": 1.0,
-        "hub.sync.tell_pulled.advance": 1.0,
-        "hub.record.stream_to_table.drain_messages": 1.0,
-        "hub.record.stream_to_table.make_partitions": 600.0,
-        "hub.conformance.check.sweep": 10.0,
-        "hub.keeping.tasks.recount": 900.0,
-        "hub.keeping.tasks.keep_within_quota": 60.0,
-        "hub.keeping.tasks.clean_up": 3600.0,
+        "pulls.queue_due": 5.0,
+        "flex.forget_left_behind": 10.0,
+        "parties.check_quiet_platforms": 1.0,
+        "sync.mark_replays": 1.0,
+        "sync.tell_pulled": 1.0,
+        "record.copy_to_table": 1.0,
+        "record.make_partitions": 600.0,
+        "conformance.queue_waiting": 10.0,
+        "keeping.recount": 900.0,
+        "keeping.keep_within_quota": 60.0,
+        "keeping.clean_up": 3600.0,
     },
 }
 

@@ -42,11 +42,11 @@ def prepare(party: PartyId, *, push: bool = False) -> ConformanceCheck:
 def queue(party: PartyId, *, push: bool = False) -> ConformanceCheck:
     """Have a worker check a party."""
     check = prepare(party, push=push)
-    outbox.wake("hub.conformance.check.run_queued", check.pk)
+    outbox.wake("conformance.run_check", check.pk)
     return check
 
 
-@shared_task
+@shared_task(name="conformance.run_check")
 def run_queued(check_id: int) -> None:
     """Run a check, unless another worker does."""
     check = ConformanceCheck.objects.filter(pk=check_id).first()
@@ -59,13 +59,13 @@ def run_queued(check_id: int) -> None:
         raise
 
 
-@shared_task
-def sweep() -> None:
+@shared_task(name="conformance.queue_waiting")
+def queue_waiting() -> None:
     """Queue again what a lost broker has forgotten; end what a lost worker has begun."""
     now = timezone.now()
     waiting = ConformanceCheck.objects.filter(ended_at__isnull=True)
     for check in waiting.filter(began_at__isnull=True, created_at__lt=now - timedelta(seconds=5)):
-        outbox.wake("hub.conformance.check.run_queued", check.pk)
+        outbox.wake("conformance.run_check", check.pk)
     for check in waiting.filter(began_at__lt=now - LOST_AFTER):
         check.end([], "The check was lost with its worker; start it again.")
     AwaitedResult.objects.filter(created_at__lt=now - KEEP_RESULTS).delete()

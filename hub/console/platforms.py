@@ -384,6 +384,6 @@ class PlatformAdmin(ReadOnlyTable):
         Pull.objects.filter(platform=int(object_id)).update(
             is_requested=True, due_at=timezone.now()
         )
-        outbox.wake("hub.sync.pull_tasks.take_turn", int(object_id))
+        outbox.wake("pulls.take_turn", int(object_id))
         messages.success(request, "The hub reads its lists now.")
         return back(request, reverse("admin:hub_platform_change", args=[object_id]))

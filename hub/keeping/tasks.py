@@ -14,7 +14,7 @@ from hub.record import partitions
 from hub.record.models import BodyRecording
 
 
-@shared_task
+@shared_task(name="keeping.clean_up")
 @locking.taking_long()
 def clean_up() -> None:
     """Delete what is past its time: stored objects, messages, rewritten URLs, logins, readers."""
@@ -29,13 +29,13 @@ def clean_up() -> None:
     call_command("clearsessions")
 
 
-@shared_task
+@shared_task(name="keeping.keep_within_quota")
 def keep_within_quota() -> None:
     """Keep no more bodies of given up messages than each receiver may have."""
     resend.keep_within_quota()
 
 
-@shared_task
+@shared_task(name="keeping.recount")
 @locking.taking_long()
 def recount() -> None:
     """Count what each party has, against its quotas."""

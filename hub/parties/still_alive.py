@@ -63,10 +63,10 @@ def write_heard(heard: Mapping[int, float]) -> None:
 def queue_check(platform_id: int) -> None:
     """Have one platform checked now, by a worker."""
     sql.run(_ASK, {"platform": platform_id})
-    wake("hub.parties.still_alive.check_quiet_platforms")
+    wake("parties.check_quiet_platforms")
 
 
-@shared_task
+@shared_task(name="parties.check_quiet_platforms")
 def check_quiet_platforms() -> None:
     """Begin the checks of platforms that are due, or have been quiet for too long.
 
@@ -77,7 +77,7 @@ def check_quiet_platforms() -> None:
         checker.check(platform_id)
 
 
-@shared_task
+@shared_task(name="parties.check_platform")
 def check_platform(platform_id: int) -> bool:
     """GET the platform's versions; returns whether it is alive. Changes the status accordingly."""
     is_alive: bool = checker.check(platform_id).result()

@@ -96,7 +96,7 @@ def _copy(rows: Sequence[Row]) -> None:
             copy.write_row((datetime.fromtimestamp(row.at, UTC), *row[1:]))
 
 
-@shared_task
+@shared_task(name="record.copy_to_table")
 def drain_messages() -> None:
     """By the clock; while Valkey is away, messages wait there."""
     try:
@@ -105,7 +105,7 @@ def drain_messages() -> None:
         logger.warning("messages wait to be recorded: %s", error)
 
 
-@shared_task
+@shared_task(name="record.make_partitions")
 def make_partitions() -> None:
     """By the clock, long before they are needed."""
     partitions.make_ahead()

@@ -1,6 +1,6 @@
 """Pulling: the hub fetches the lists of parties that do not push (Client Owned Object Pull).
 
-In the order they run: `sweep` (by the clock: which lists are there, which are due), `take_turn`
+In the order they run: `queue_due` (by the clock: which lists are there, which are due), `take_turn`
 (the Celery task: one platform, for some seconds), `_claim`, `_read_on`, `_commit` (a page's objects
 and the next page's URL together), `_fail`. A turn is short, so that a long list or a slow party
 holds nobody else up; a platform has one at a time.
@@ -51,8 +51,8 @@ class NothingToPull(LookupError):
 # --- Which lists, and when -----------------------------------------------------------------------
 
 
-@shared_task
-def sweep() -> None:
+@shared_task(name="pulls.queue_due")
+def queue_due() -> None:
     """Take up the lists of new parties, and queue the platforms with a list that is due."""
     _take_up()
     now = leases.now()
@@ -60,7 +60,7 @@ def sweep() -> None:
     platforms = list(due.values_list("platform", flat=True).distinct()[:1000])
     Pull.objects.due(now).filter(platform__in=platforms).update(woken_at=now)
     for platform_id in platforms:
-        outbox.wake("hub.sync.pull_tasks.take_turn", platform_id)
+        outbox.wake("pulls.take_turn", platform_id)
 
 
 def _take_up() -> None:
@@ -126,14 +126,14 @@ def request(party: PartyId, modules: Sequence[str], *, full: bool = False) -> li
         wanted.update(is_full_wanted=True)
     if not wanted.exists():
         raise NothingToPull(f"{party} offers no list of {' or '.join(modules)}.")
-    outbox.wake("hub.sync.pull_tasks.take_turn", entry.platform.id)
+    outbox.wake("pulls.take_turn", entry.platform.id)
     return list(wanted.order_by("module"))
 
 
 # --- A turn --------------------------------------------------------------------------------------
 
 
-@shared_task
+@shared_task(name="pulls.take_turn")
 def take_turn(platform_id: int) -> bool:
     """Read one list of a platform on for some seconds; returns whether there was any to read."""
     claimed = _claim(platform_id)
@@ -143,7 +143,7 @@ def take_turn(platform_id: int) -> bool:
     with leases.holding(pull, lease):
         _read_on(pull, lease, time.monotonic() + TURN_SECONDS)
     if Pull.objects.due(leases.now()).filter(platform=platform_id).exists():
-        outbox.wake("hub.sync.pull_tasks.take_turn", platform_id)
+        outbox.wake("pulls.take_turn", platform_id)
     return True
 
 

@@ -41,7 +41,7 @@ LONGEST: Final = timedelta(minutes=5)
 SECONDS: Final = 10.0  # seconds
 
 
-@shared_task
+@shared_task(name="sync.mark_replays")
 def advance() -> None:
     """Mark on for each party, a chunk at a time; run by the clock, safe to run twice."""
     until = time.monotonic() + SECONDS

@@ -27,7 +27,7 @@ MARKS: Final = 1000
 SECONDS: Final = 10.0  # seconds
 
 
-@shared_task
+@shared_task(name="sync.tell_pulled")
 def advance() -> None:
     """Tell what the puller has left untold; run by the clock, safe to run twice."""
     until = time.monotonic() + SECONDS

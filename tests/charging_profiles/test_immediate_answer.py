@@ -242,7 +242,7 @@ def test_a_cpo_that_hangs_leaves_workers_for_the_others(cast):
         may_answer.set()
 
         def all_answered() -> bool:
-            tasks.sweep()
+            tasks.end_overdue()
             return all(answer.done() for answer in waiting)
 
         hanging.running.wait_for(all_answered)

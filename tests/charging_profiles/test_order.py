@@ -141,14 +141,14 @@ def test_what_a_dead_worker_may_have_sent_is_not_sent_again_and_is_waited_for(ca
     somebody_has_looked(cast, "ORDER-4")
     assert (methods(cast, "ORDER-4"), state(dead)) == ([], CommandState.SENDING)
     ProfileCommand.objects.filter(pk=dead.pk).update(answer_by=Now())
-    assert wait(lambda: tasks.sweep() or state(dead) == CommandState.TIMED_OUT)
+    assert wait(lambda: tasks.end_overdue() or state(dead) == CommandState.TIMED_OUT)
     assert later.result(PATIENCE).json()["data"] == ACCEPTED
     assert methods(cast, "ORDER-4") == ["DELETE"]
 
 
 def answer_of_active_profile(cast, session_id: str, periods: list[dict[str, Any]]) -> None:
     """The CPO tells the hub, which asks after a result, what is in force."""
-    assert wait(lambda: tasks.sweep() or "GET" in methods(cast, session_id))
+    assert wait(lambda: tasks.end_overdue() or "GET" in methods(cast, session_id))
     found = cast.cpo.got(session_id, module="chargingprofiles", method="GET")[0]
     assert found.query["duration"] == "3600"
     active = {"charging_rate_unit": "A", "charging_profile_period": periods}
@@ -173,7 +173,7 @@ def test_what_follows_a_time_limit_is_sent_at_once_and_verified(cast, pool, is_o
     follower = ProfileCommand.objects.get(session_id_sent=session_id, follows__isnull=False)
 
     def verdict() -> str:
-        tasks.sweep()
+        tasks.end_overdue()
         follower.refresh_from_db()
         return follower.in_force
 
@@ -185,7 +185,7 @@ def test_what_follows_a_time_limit_is_sent_at_once_and_verified(cast, pool, is_o
         again = cast.cpo.asked(session_id, 4)[3]
         assert again.json()["charging_profile"] == newer
         cast.cpo.post_result(url_given(again), {"result": "ACCEPTED"})
-    tasks.sweep()
+    tasks.end_overdue()
     # The eMSP is told of what it has asked itself, and of no more.
     assert len(cast.emsp.results(session_id)) == 1
     assert len(methods(cast, session_id)) == len(sent)

@@ -112,7 +112,7 @@ def test_a_result_that_comes_before_the_answer_follows_it(cast):
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(cast.emsp.put_profile, "RES-6")
         assert posted.wait(PATIENCE)
-        tasks.sweep()
+        tasks.end_overdue()
         owed_before = owed("RES-6")
         may_answer.set()
         assert answer.result(PATIENCE).json()["data"] == ACCEPTED
@@ -170,10 +170,10 @@ def test_without_a_result_the_command_expires_at_the_cpos_timeout(cast):
     accepted(cast, "RES-11")
     command = row("RES-11")
     assert waited("RES-11") == timedelta(seconds=45)
-    tasks.sweep()
+    tasks.end_overdue()
     assert row("RES-11").state == CommandState.ACCEPTED
     ProfileCommand.objects.filter(pk=command.pk).update(result_by=timezone.now())
-    tasks.sweep()
+    tasks.end_overdue()
     assert row("RES-11").state == CommandState.EXPIRED
     assert cast.emsp.got("RES-11", method="POST") == []
 
@@ -190,7 +190,7 @@ def test_the_cpos_timeout_is_capped(cast, timeout, seconds):
 def test_a_late_result_is_passed_on_and_marked_late(cast):
     given = accepted(cast, "RES-13")
     ProfileCommand.objects.filter(session_id_sent="RES-13").update(result_by=timezone.now())
-    tasks.sweep()
+    tasks.end_overdue()
     assert row("RES-13").state == CommandState.EXPIRED
     assert code(cast.cpo.post_result(given, DONE)) == 1000
     assert cast.emsp.results("RES-13")[0].json() == DONE

@@ -59,7 +59,7 @@ def somebody_has_looked(cast, session_id: str) -> None:
 
 def test_a_command_that_nobody_was_told_of_is_sent_once(cast):
     command = left(cast, "SWEEP-1")
-    tasks.sweep()
+    tasks.end_overdue()
     has_left(command, cast)
     assert len(cast.cpo.asked("SWEEP-1")) == 1
 
@@ -85,7 +85,7 @@ def test_a_command_whose_worker_lives_is_left_alone(cast):
 def test_a_command_that_nobody_carried_in_time_ends(cast, before):
     session_id = f"SWEEP-5-{before}"
     command = left(cast, session_id, state=before, answer_by=timezone.now() - SECOND)
-    tasks.sweep()
+    tasks.end_overdue()
     assert state(command) == CommandState.TIMED_OUT
     somebody_has_looked(cast, session_id)
     assert state(command) == CommandState.TIMED_OUT
@@ -104,7 +104,7 @@ def test_a_command_that_nobody_carried_in_time_ends(cast, before):
 )
 def test_a_command_that_has_ended_is_never_sent(cast, ended):
     command = left(cast, f"SWEEP-6-{ended}", state=ended)
-    tasks.sweep()
+    tasks.end_overdue()
     somebody_has_looked(cast, command.session_id_sent)
     assert state(command) == ended
     assert cast.cpo.got(command.session_id_sent, method="DELETE") == []
@@ -118,11 +118,11 @@ def test_a_result_whose_web_process_died_is_handed_over_when_nobody_waits_any_mo
     command.refresh_from_db()
     given = f"{cast.hub.url}/ocpi/2.2.1/profile-result/{command.key}"
     assert cast.cpo.post_result(given, body).status_code == 200
-    tasks.sweep()
+    tasks.end_overdue()
     assert not Delivery.objects.filter(path=command.response_url).exists()
     ProfileCommand.objects.filter(pk=command.pk).update(answer_by=timezone.now() - SECOND)
-    tasks.sweep()
-    tasks.sweep()
+    tasks.end_overdue()
+    tasks.end_overdue()
     [message] = cast.emsp.results("SWEEP-8")
     assert message.body == body
     assert Delivery.objects.filter(path=command.response_url).count() == 1
@@ -167,7 +167,7 @@ def test_no_hosts_time_decides_about_a_command(cast, seconds):
         waiting = left(cast, f"HOSTS-1{seconds}", **timely)
         carried = left(cast, f"HOSTS-2{seconds}", **timely, **alive)
         late = left(cast, f"HOSTS-3{seconds}", **overdue)
-        tasks.sweep()
+        tasks.end_overdue()
         has_left(waiting, cast)
         assert state(carried) == CommandState.SENDING
         assert state(late) == CommandState.TIMED_OUT

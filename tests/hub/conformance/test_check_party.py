@@ -372,7 +372,7 @@ def test_a_check_that_was_lost_is_queued_again_or_ended(operator):
     ConformanceCheck.objects.filter(pk=lost.pk).update(created_at=before)
     dead = conformance.prepare(operator.simulator.party)
     ConformanceCheck.objects.filter(pk=dead.pk).update(began_at="2026-01-01T00:00:00Z")
-    conformance.sweep()
+    conformance.queue_waiting()
     operator.wait_for(lambda: ConformanceCheck.objects.get(pk=lost.pk).ended_at)
     dead.refresh_from_db()
     assert "lost with its worker" in dead.summary

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from hub.models import Delivery, DrainLease, Party, Platform, handshake_turns
+from hub.models import Delivery, Party, Platform, handshake_turns
 from hub.models.pulls import Pull
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
@@ -186,7 +186,7 @@ def _push(hub, sender, receiver) -> None:
         to_party_id=party.party_id,
         correlation_id=str(uuid4()),
     )
-    outbox.wake("hub.deliveries.keeper.drain", DrainLease.shard_of(platform.pk))
+    outbox.nudge("deliveries")
     until(lambda: Delivery.objects.get(pk=delivery.pk).state == "DELIVERED")
 
 

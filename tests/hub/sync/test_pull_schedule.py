@@ -48,10 +48,10 @@ def listener(hub) -> Running[Stranger]:
 
 def _sweep(platform_id: int) -> None:
     """By the clock, when all lists of the platform are due, until they are read."""
-    pull_tasks.sweep()
+    pull_tasks.queue_due()
     due = Pull.objects.filter(platform=platform_id)
     due.update(due_at=timezone.now(), woken_at=None)
-    pull_tasks.sweep()
+    pull_tasks.queue_due()
     until(lambda: not Pull.objects.due(timezone.now()).filter(pk__in=due))
     until(lambda: not due.filter(lease_until__gt=timezone.now()))
 
@@ -147,7 +147,7 @@ def test_a_platform_is_asked_one_page_at_a_time(hub):
 
     running.simulator.says = slowly
     platform = _platform(running).pk
-    pull_tasks.sweep()
+    pull_tasks.queue_due()
     Pull.objects.filter(platform=platform).update(due_at=timezone.now())
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(pull_tasks.take_turn, [platform] * 4))

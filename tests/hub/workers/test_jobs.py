@@ -138,7 +138,7 @@ def test_a_turn_by_the_clock_is_taken_by_one_of_many_workers(hub, two_workers):
 
 
 def test_each_task_belongs_to_the_workers_of_a_queue():
-    assert queue_of("hub.sync.pull_tasks.take_turn") == "pulls"
-    assert queue_of("hub.parties.still_alive.check_platform") == "upkeep"
-    assert queue_of("charging_profiles.tasks.sweep") == "profiles"
+    assert queue_of("pulls.take_turn") == "pulls"
+    assert queue_of("parties.check_platform") == "upkeep"
+    assert queue_of("charging_profiles.end_overdue") == "profiles"
     assert queue_of("of.nobody") == "upkeep"
