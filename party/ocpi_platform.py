@@ -170,7 +170,7 @@ class Platform:
 
     def invite(self) -> str:
         """As Receiver: a CREDENTIALS_TOKEN_A for a platform that shall register here."""
-        token_a = secrets.token_urlsafe(24)
+        token_a = secrets.token_hex(24)  # Typed in commands, where none may begin with a dash.
         self.invitations.add(token_a)
         return token_a
 

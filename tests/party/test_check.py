@@ -88,9 +88,9 @@ def test_a_token_of_an_earlier_registration_is_enough(emsp, capsys):
     with Running(Cpo()) as other:
         other.register(emsp.versions_url, invited(emsp))
         token = other.simulator.hub.sends
-        assert check(emsp, "--token", token, capsys=capsys) == (0, {})
+        assert check(emsp, f"--token={token}", capsys=capsys) == (0, {})
         party = str(emsp.simulator.party)
-        assert check(emsp, "--token", token, "--party", party, capsys=capsys) == (0, {})
+        assert check(emsp, f"--token={token}", "--party", party, capsys=capsys) == (0, {})
         other.unregister()
 
 
@@ -146,7 +146,7 @@ def test_urls_of_another_scheme_are_one_finding_and_called_all_the_same(cpo, cap
         other.register(cpo.versions_url, invited(cpo))
         cpo.set_faults(module="versions", hard_coded_https=True)
         token = other.simulator.hub.sends
-        code, failed = check(cpo, "--token", token, capsys=capsys)
+        code, failed = check(cpo, f"--token={token}", capsys=capsys)
         other.simulator.connections.clear()
         cpo.simulator.connections.clear()
         cpo.simulator.by_token.clear()
