@@ -9,8 +9,13 @@ MAP = (ROOT / "docs" / "modules.md").read_text()
 
 
 def entries() -> list[Path]:
-    """What lies on the first level, without what Python has made."""
-    return [path for path in sorted(HUB.iterdir()) if path.name != "__pycache__"]
+    """What lies on the first level, without what Python has made, or has left of a former room."""
+
+    def is_made(path: Path) -> bool:
+        left = {inner.name for inner in path.iterdir()} if path.is_dir() else {path.name}
+        return path.name == "__pycache__" or left <= {"__pycache__"}
+
+    return [path for path in sorted(HUB.iterdir()) if not is_made(path)]
 
 
 def test_the_first_level_is_read_at_a_glance():
