@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg.errors
 from django.core.exceptions import SuspiciousOperation
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
+from hub.db.trouble import refusal_of
 from hub.ocpi import envelope
 from hub.ocpi.errors import (
     HubError,
@@ -34,13 +33,6 @@ logger = logging.getLogger(__name__)
 JSON = "application/json"
 # What is done once an answer has left: from the event loop, or on a thread.
 Sent = Callable[[Writer, DjangoThreads], Awaitable[None]]
-# Other transactions held what it needs longer than a statement may take (hub/settings.py).
-_BUSY = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.QueryCanceled,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +171,10 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return refusal(error)
     if isinstance(error, SuspiciousOperation):
         return refusal(InvalidParameters(f"{error}"))
-    if isinstance(error, OperationalError) and isinstance(error.__cause__, _BUSY):
-        logger.warning("%s: %s", type(context["view"]).__name__, error.__cause__)
-        return refusal(
-            ServerError(
-                "The hub's database did not get to this in time: send it again in a moment.",
-                headers={"Retry-After": "1"},
-            )
-        )
     # Without the path: a Token's uid may stand in it.
     view = type(context["view"]).__name__
+    if (trouble := refusal_of(error, f"{context['request'].method} of {view}")) is not None:
+        return refusal(trouble)
     logger.error("unexpected error in %s of %s", context["request"].method, view, exc_info=error)
     unexpected = ServerError(
         "The hub failed unexpectedly; its operator finds the cause in the log."

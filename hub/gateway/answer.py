@@ -1,5 +1,6 @@
 """The answer to one request, before it is sent: whose it is, and what it is made of."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,11 +10,13 @@ from django.http.response import HttpResponse
 
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
+from hub.db.trouble import refusal_of
 from hub.ocpi import envelope
 from hub.ocpi.errors import HubError, OcpiError, ServerError
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 
+logger = logging.getLogger("hub.messages")
 JSON: Final = b"application/json"
 # Beyond it the server keeps for the other side what that has not read.
 MOST_UNREAD: Final = 65_536
@@ -86,6 +89,15 @@ def refusal(error: OcpiError, status: int | None = None) -> Outgoing:
     sent = [(b"content-type", JSON)]
     sent += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     return Outgoing(status or error.http_status, envelope.failure(error), sent)
+
+
+def of_failure(error: Exception, request_id: str) -> tuple[ServerError, Outgoing]:
+    """What is told where the hub itself has failed: the database, or what nobody has foreseen."""
+    trouble = refusal_of(error, f"request {request_id}")
+    if trouble is not None:
+        return trouble, refusal(trouble)
+    logger.error("unexpected error, request %s", request_id, exc_info=error)
+    return UNEXPECTED, refusal(UNEXPECTED, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def of_django(response: HttpResponse) -> Outgoing:

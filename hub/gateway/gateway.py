@@ -14,7 +14,6 @@ What is not below /ocpi/ (console, assets) is no message: hub/gateway/other_page
 import asyncio
 import logging
 import time
-from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
@@ -29,12 +28,12 @@ from hub.gateway import hop, modules, own_urls, ways
 from hub.gateway import recorded as record
 from hub.gateway.answer import (
     MOST_UNREAD,
-    UNEXPECTED,
     Outgoing,
     addressed,
     answer_of,
     identified,
     of_django,
+    of_failure,
     refusal,
     send_whole,
 )
@@ -141,10 +140,9 @@ class Gateway:
                     return
             except SenderGone:
                 return
-            except Exception:
-                logger.exception("unexpected error, request %s", incoming.request_id)
-                outgoing = refusal(UNEXPECTED, HTTPStatus.INTERNAL_SERVER_ERROR)
-                incoming.code, incoming.problem = UNEXPECTED.code, UNEXPECTED.message
+            except Exception as error:
+                said, outgoing = of_failure(error, incoming.request_id)
+                incoming.code, incoming.problem = said.code, said.message
             if not self._is_sent(incoming, outgoing, whole):
                 await self._send(incoming, outgoing, send)
             self._tell(incoming, outgoing)
