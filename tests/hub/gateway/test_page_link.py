@@ -119,7 +119,7 @@ def test_what_is_no_next_page_is_not_passed_on(hub, cpo, emsp, link):
 
 @pytest.mark.parametrize("switch", ["enum_repr_in_link", "hard_coded_https"])
 def test_a_real_ones_wrong_links_are_mended(hub, emsp, switch):
-    """facts.md: a Link with an enum's repr in it, and hard-coded https."""
+    """Seen at real platforms: a Link with an enum's repr in it, and hard-coded https."""
     cpo = hub.join(Cpo(new_party()))
     party = emsp.simulator.party
     token = CdrToken(party.country_code, party.party_id, "T", TokenType.RFID, "C")
