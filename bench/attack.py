@@ -21,6 +21,7 @@ import uvloop
 
 from hub.ocpi import headers
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 
 # The platform that harms, the accomplice that answers it, and one at names that nobody resolves.
 EVIL, ACCOMPLICE, NAMELESS = PartyId("XX", "EVM"), PartyId("XX", "EVC"), PartyId("XX", "NIX")
@@ -158,7 +159,7 @@ async def _at_rate(per_second: float, begin: Callable[[int], Coroutine[Any, Any,
 
 async def floods_gets(at: At) -> None:
     """64 connections that read the list of Locations."""
-    path = "/greedy/list" if at.is_bare else "/ocpi/2.2.1/sender/locations?limit=100"
+    path = "/greedy/list" if at.is_bare else f"{BASE_PATH}/sender/locations?limit=100"
     await _repeated(at, 64, at.request("GET", path, to=HUB))
 
 
@@ -166,7 +167,7 @@ async def hangs_calls(at: At) -> None:
     """60 messages to a party whose name is not resolved."""
     if at.is_bare:
         await _repeated(at, 60, at.request("PUT", "/greedy/hang", b"{}"), 5.0)
-    path = f"/ocpi/2.2.1/receiver/nltnm-places/{EVIL[0]}/{EVIL[1]}/1"
+    path = f"{BASE_PATH}/receiver/nltnm-places/{EVIL[0]}/{EVIL[1]}/1"
     await _repeated(at, 60, at.request("PUT", path, b"{}", to=NAMELESS))
 
 
@@ -210,7 +211,7 @@ async def sends_commands(at: At) -> None:
 
 
 _TAKEN: Final = b"GET /taken HTTP/1.1\r\nHost: x\r\n\r\n"
-_COMMANDS: Final = "/ocpi/2.2.1/receiver/commands/START_SESSION"
+_COMMANDS: Final = f"{BASE_PATH}/receiver/commands/START_SESSION"
 
 
 def _start_session(target: str) -> dict[str, object]:
@@ -236,13 +237,13 @@ async def stalls_handshakes(at: At) -> None:
         "url": f"{at.greedy}/greedy/hang/versions",
         "roles": [role | {"country_code": EVIL[0], "party_id": EVIL[1]}],
     }
-    path = "/greedy/hang" if at.is_bare else "/ocpi/2.2.1/credentials"
+    path = "/greedy/hang" if at.is_bare else f"{BASE_PATH}/credentials"
     said = at.request("PUT", path, json.dumps(body).encode())
     await _at_rate(40, lambda _: Caller(at.port).ask(said, 10.0))
 
 
 def _big(at: At) -> bytes:
-    path = f"/greedy/{BIG}" if at.is_bare else f"/ocpi/2.2.1/sender/{BIG}"
+    path = f"/greedy/{BIG}" if at.is_bare else f"{BASE_PATH}/sender/{BIG}"
     return at.request("GET", path, to=ACCOMPLICE)
 
 

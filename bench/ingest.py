@@ -13,6 +13,7 @@ from bench.report import report
 from bench.setting import CPO, joined, services
 from hub.ocpi import headers
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 
 EVSES = 12
 HUB = ("NL", "HUB")
@@ -35,7 +36,7 @@ def pushes(token: str, body: bytes) -> list[bytes]:
     found = []
     for number in range(CONNECTIONS):
         location_id = f"LOC{number:03}"
-        path = f"/ocpi/2.2.1/receiver/locations/{CPO.country_code}/{CPO.party_id}/{location_id}"
+        path = f"{BASE_PATH}/receiver/locations/{CPO.country_code}/{CPO.party_id}/{location_id}"
         own = body.replace(b'"LOC1"', f'"{location_id}"'.encode(), 1)
         found.append(load.put(path, sent, own))
     return found

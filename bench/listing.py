@@ -21,6 +21,7 @@ from bench.programs import MEASURED_CORE, Program, served
 from bench.report import report
 from bench.setting import CPO, joined, services
 from hub.ocpi import headers
+from hub.ocpi.v2_2_1 import BASE_PATH
 
 PAGE = 100
 _FILL = """
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
 def measure(folder: Path, rows: int, rounds: int, seconds: float) -> tuple[list[Measurement], Any]:
     """Crawl hub and bare server in turn; then deep pages, then all of them."""
-    first = f"/ocpi/2.2.1/sender/locations?limit={PAGE}"
+    first = f"{BASE_PATH}/sender/locations?limit={PAGE}"
     with ExitStack() as stack:
         env = stack.enter_context(services(folder))
         tokens = joined(env, [{"party": str(CPO), "role": "CPO", "url": "http://127.0.0.1:9"}])

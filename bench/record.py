@@ -15,6 +15,7 @@ from bench.forwarding import CONNECTIONS, Contestant
 from bench.measurements import Measurement, Ratio
 from bench.programs import OTHER_CORE, PROJECT, load_average, results_file, served
 from bench.setting import CPO, EMSP, Setting, setting
+from hub.ocpi.v2_2_1 import BASE_PATH
 
 ROWS = 1_000_000
 MOST_COST = 1.10
@@ -59,7 +60,7 @@ def forwarding(
 ) -> tuple[list[Measurement], dict[str, Any]]:
     """Two web processes of one hub in turn: one records, one does not."""
     # A GET is kept by nobody: of all messages the cheapest, so that the record weighs most.
-    path = f"/ocpi/2.2.1/receiver/locations/{CPO.country_code}/{CPO.party_id}"
+    path = f"{BASE_PATH}/receiver/locations/{CPO.country_code}/{CPO.party_id}"
     requests = [
         at.to_hub("locations", EMSP, f"LOC{number:03}", b"").replace(b"PUT", b"GET", 1)
         for number in range(CONNECTIONS)

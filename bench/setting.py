@@ -13,6 +13,7 @@ from bench import load
 from bench.programs import OTHER_CORE, Program, run_to_end, served
 from hub.ocpi import headers
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 from stack.postgres import Postgres
 from stack.processes import keep_quiet
 from stack.valkey import Valkey
@@ -55,7 +56,7 @@ def routed(token: str, module: str, to: PartyId, object_id: str, body: bytes) ->
         headers.TO_PARTY_ID: to.party_id,
         "Content-Type": "application/json",
     }
-    path = f"/ocpi/2.2.1/receiver/{module}/{CPO.country_code}/{CPO.party_id}/{object_id}"
+    path = f"{BASE_PATH}/receiver/{module}/{CPO.country_code}/{CPO.party_id}/{object_id}"
     return load.put(path, sent, body)
 
 

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from cdrs.models import Cdr
 from hub.ocpi.errors import NotFound
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.routing.decisions import check_may_send
 from hub.routing.directory import holder
 from hub.store.pages import list_page
@@ -40,4 +41,4 @@ class KeptCdr(OcpiView):
 
 def own_path(cdr: Cdr) -> str:
     """The path of a KeptCdr."""
-    return f"/ocpi/2.2.1/cdr/{cdr.owner}/{quote(cdr.object_id, safe='')}"
+    return f"{BASE_PATH}/cdr/{cdr.owner}/{quote(cdr.object_id, safe='')}"

@@ -1,5 +1,8 @@
 """URLs of what the hub answers itself; forwarded messages never come here."""
 
+import re
+from typing import Final
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
@@ -19,6 +22,7 @@ from hub.console.login import login
 from hub.monitoring.health import health
 from hub.monitoring.metrics import metrics
 from hub.ocpi.errors import HubError, NotFound
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.openapi.views import docs, openapi
 from hub.parties.credentials import CredentialsView
 from hub.parties.hub_client_info import HubClientInfo
@@ -40,28 +44,30 @@ def not_by_the_hub(request: HttpRequest, rest: str = "") -> HttpResponse:
     )
 
 
+_BASE: Final = f"^{re.escape(BASE_PATH.removeprefix('/'))}"
+
 urlpatterns = [
     # What is asked most comes first.
     *(
-        re_path(r"^ocpi/2\.2\.1/", include(f"{module}.urls"))
+        re_path(rf"{_BASE}/", include(f"{module}.urls"))
         for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
     ),
     path("ocpi/openapi.json", openapi),
     re_path(r"^ocpi/docs/?$", docs),
     re_path(r"^ocpi/versions/?$", Versions.as_view()),
-    re_path(r"^ocpi/2\.2\.1/?$", Details.as_view()),
-    re_path(r"^ocpi/2\.2\.1/credentials/?$", CredentialsView.as_view()),
-    re_path(r"^ocpi/2\.2\.1/hubclientinfo/?$", HubClientInfo.as_view()),
-    re_path(r"^ocpi/2\.2\.1/deviations/?$", Deviations.as_view()),
-    re_path(rf"^ocpi/2\.2\.1/deviations/{FOR_YOU}/?$", LeftOutForYou.as_view()),
-    re_path(rf"^ocpi/2\.2\.1/deviations/{FOR_OTHERS}/?$", LeftOutForOthers.as_view()),
+    re_path(rf"{_BASE}/?$", Details.as_view()),
+    re_path(rf"{_BASE}/credentials/?$", CredentialsView.as_view()),
+    re_path(rf"{_BASE}/hubclientinfo/?$", HubClientInfo.as_view()),
+    re_path(rf"{_BASE}/deviations/?$", Deviations.as_view()),
+    re_path(rf"{_BASE}/deviations/{FOR_YOU}/?$", LeftOutForYou.as_view()),
+    re_path(rf"{_BASE}/deviations/{FOR_OTHERS}/?$", LeftOutForOthers.as_view()),
     re_path(
-        r"^ocpi/2\.2\.1/receiver/chargingprofiles/[\s\S]+$",
+        rf"{_BASE}/receiver/chargingprofiles/[\s\S]+$",
         ProfileCommands.as_view(),
     ),
-    re_path(r"^ocpi/2\.2\.1/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
-    re_path(r"^ocpi/2\.2\.1/check-result/(?P<key>[^/]+)/?$", CheckResults.as_view()),
-    re_path(r"^ocpi/2\.2\.1/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
+    re_path(rf"{_BASE}/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
+    re_path(rf"{_BASE}/check-result/(?P<key>[^/]+)/?$", CheckResults.as_view()),
+    re_path(rf"{_BASE}/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("metrics", metrics),

@@ -1,4 +1,4 @@
-"""URLs of the Locations module below /ocpi/2.2.1/; their shapes are checked by the gateway."""
+"""URLs of the Locations module below a version; their shapes are checked by the gateway."""
 
 from django.urls import re_path
 

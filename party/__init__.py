@@ -1,1 +1,1 @@
-"""An OCPI 2.2.1 party as a library, and the party check; docs/party.md says how it is used."""
+"""An OCPI party as a library, and the party check; docs/party.md says how it is used."""

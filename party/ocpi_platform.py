@@ -17,7 +17,6 @@ from aiohttp import web
 
 from hub.ocpi import headers as names
 from hub.ocpi.configuration import (
-    VERSION,
     BusinessDetails,
     Credentials,
     CredentialsRole,
@@ -35,6 +34,7 @@ from hub.ocpi.errors import (
     ServerError,
 )
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from party import registration
 from party.client import Client, Routing, routing_headers
 from party.connection import Connection

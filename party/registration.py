@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 import aiohttp
 import msgspec
 
-from hub.ocpi.configuration import VERSION, Credentials, Version, VersionDetails
+from hub.ocpi.configuration import Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import MethodNotAllowed, UnableToUseClientApi, UnsupportedVersion
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from party.connection import Connection
 from party.messages import Answered, Handler, Received, Reply
 
@@ -58,7 +59,7 @@ async def unregister(platform: "Platform", connection: Connection) -> Answered:
 
 
 async def discover(platform: "Platform", connection: Connection) -> None:
-    """Fetch the version details of 2.2.1, the only source of the other side's URLs."""
+    """Fetch the version details, the only source of the other side's URLs."""
     versions = await _get(platform, connection, connection.versions_url, list[Version])
     urls = [version.url for version in versions if version.version == VERSION]
     if not urls:

@@ -1,4 +1,4 @@
-"""URLs of the Sessions module below /ocpi/2.2.1/ that the hub answers itself."""
+"""URLs of the Sessions module below a version that the hub answers itself."""
 
 from django.urls import re_path
 

@@ -10,10 +10,11 @@ import msgspec
 from aiohttp import web
 
 from hub.ocpi import headers as names
-from hub.ocpi.configuration import VERSION, Version, VersionDetails
+from hub.ocpi.configuration import Version, VersionDetails
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import NotAuthenticated, OcpiError
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from party.client import Routing, routing_headers
 from party.connection import Connection
 from party.messages import Answered, Received

@@ -95,3 +95,16 @@ def test_hooks_are_local_and_run_what_a_developer_runs():
     ]
     parts = re.findall(r"^    (\w+)\)", (HOUSE / "script" / "check").read_text(), re.M)
     assert hooks == [("local", "system", f"script/check {part}") for part in parts]
+
+
+def test_the_version_of_ocpi_is_written_in_one_package_alone():
+    """A second version gets a package of its own beside it."""
+    written = {
+        path.relative_to(HOUSE).as_posix()
+        for folder in HOUSE.glob("*/__init__.py")
+        if folder.parent.name != "tests"
+        for kind in ("*.py", "*.html")
+        for path in folder.parent.rglob(kind)
+        if "migrations" not in path.parts and re.search(r"\b2\\?\.2\\?\.1", path.read_text())
+    }
+    assert written == {"hub/ocpi/v2_2_1/__init__.py"}

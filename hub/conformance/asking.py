@@ -10,13 +10,14 @@ from django.conf import settings
 from hub.conformance.models import AwaitedResult, ConformanceCheck
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import platform_calls
 from hub.outbound.recorded import noted
 from hub.record.note import Kind
 from hub.routing.directory import PlatformEntry
 from party.check.asking import Came, NoAnswer, Result
 
-RESULTS_PATH: Final = "/ocpi/2.2.1/check-result"
+RESULTS_PATH: Final = f"{BASE_PATH}/check-result"
 _LOOK_AGAIN: Final = 0.2  # seconds
 
 

@@ -27,6 +27,7 @@ from hub.console.tables import (
     duration,
 )
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from party.check.findings import Outcome
 
 
@@ -42,7 +43,7 @@ class CheckForm(BaseDialogForm):  # type: ignore[misc]  # unfold has no types
 
 
 DIALOG = {
-    "title": "Check this party against OCPI 2.2.1?",
+    "title": f"Check this party against OCPI {VERSION}?",
     "description": "The hub reads the party's versions and lists, and asks for what does not "
     "exist. It takes some seconds, and changes nothing there.",
     "form_submit_text": "Check",

@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from hub.ocpi.v2_2_1 import VERSION
+
 
 class DeviationRule(NamedTuple):
     """`title` says what was met, `asked` what to send instead."""
@@ -30,7 +32,7 @@ RULES: Final[dict[str, DeviationRule]] = {
     ),
     "unknown-enum-value": DeviationRule(
         "a value that the enum does not have",
-        "one of the values in the enum's table of OCPI 2.2.1, in capitals as there",
+        f"one of the values in the enum's table of OCPI {VERSION}, in capitals as there",
     ),
     "too-long": DeviationRule(
         "a text that is too long", "no more characters than the field's table allows"
@@ -102,4 +104,6 @@ RULES: Final[dict[str, DeviationRule]] = {
 
 def rule_of(name: str) -> DeviationRule:
     """The rule in words; for a rule that has left this list, its name as it was noted."""
-    return RULES.get(name) or DeviationRule(name.replace("-", " "), "see the field in OCPI 2.2.1")
+    return RULES.get(name) or DeviationRule(
+        name.replace("-", " "), f"see the field in OCPI {VERSION}"
+    )

@@ -50,7 +50,7 @@ _UNROUTED: Final = {
 
 def lane_of(method: str, path: str) -> Lane:
     """The lane of a request by its URL; what is routed begins as what is forwarded."""
-    parts = path.split("/", 4)  # "", ocpi, 2.2.1, what
+    parts = path.split("/", 4)  # "", ocpi, the version, what
     what = parts[3] if len(parts) > 3 else ""
     if what in {"sender", "receiver"}:
         return Lane.FORWARD

@@ -78,6 +78,7 @@ from hub.ocpi.errors import (
 from hub.ocpi.modules import Match
 from hub.ocpi.odd_urls import is_ocpi
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from hub.openapi.views import PUBLIC
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded, InOneMoment
@@ -191,9 +192,9 @@ class Gateway:
 
     async def _unrouted(self, incoming: Incoming) -> Outgoing:
         path = incoming.scope["path"].rstrip("/").split("/")[2:]
-        if path[:2] == ["2.2.1", "via"] and len(path) == 3:
+        if path[:2] == [VERSION, "via"] and len(path) == 3:
             return await self._via(incoming, path[2])
-        if path[:2] == ["2.2.1", "profile-result"]:
+        if path[:2] == [VERSION, "profile-result"]:
             incoming.kind = Kind.RESULT
         return await self._answer(incoming)
 

@@ -33,6 +33,7 @@ from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
@@ -244,7 +245,7 @@ STATEMENTS: Final = (
     wake.NUDGE,
 )
 _COMMANDS: Final = frozenset({"GET", "PUT", "DELETE"})
-_PROFILE_RESULT: Final = "/ocpi/2.2.1/profile-result/"
+_PROFILE_RESULT: Final = f"{BASE_PATH}/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]] = {

@@ -16,7 +16,6 @@ from hub.deviations import noting
 from hub.fairness import callers
 from hub.fairness.memory import SMALL, BytesTaken, UnderWay
 from hub.ocpi import headers, masking, odd_urls
-from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -37,6 +36,7 @@ from hub.ocpi.modules import (
     match,
 )
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
 from hub.outbound import loops
 from hub.record.note import Kind
 from hub.routing import decisions
@@ -55,7 +55,7 @@ _WORDS: Final = frozenset(
     | {route.module for route in ROUTES}
     | set(CONFIGURATION_MODULES)
 )
-_SPOKEN: Final = (f"/ocpi/{VERSION}/", "/ocpi/versions")
+_SPOKEN: Final = (f"{BASE_PATH}/", "/ocpi/versions")
 MAX_MESSAGE_ID: Final = 255
 # A sender that is still writing would not see the answer: this much more is read and dropped.
 _DRAINED_BYTES: Final = 16_000_000
@@ -154,8 +154,8 @@ def place_of(incoming: Incoming) -> Match | None:
     if "\0" in incoming.scope["path"]:
         raise NotFound("No id contains NUL, and no database takes one.")
     raw = incoming.scope["raw_path"].decode("latin-1").partition("?")[0]
-    parts = raw.split("/", 5)  # "", ocpi, 2.2.1, sender, module, rest
-    if len(parts) < 5 or parts[2] != "2.2.1" or parts[3] not in _INTERFACES or not parts[4]:
+    parts = raw.split("/", 5)  # "", ocpi, the version, sender, module, rest
+    if len(parts) < 5 or parts[2] != VERSION or parts[3] not in _INTERFACES or not parts[4]:
         return None
     return match_path(incoming, parts)
 
@@ -241,7 +241,7 @@ def check_token_a(incoming: Incoming) -> None:
     if not presented_by(incoming).is_token_a:
         return
     path: str = incoming.scope["path"]
-    if path.rstrip("/") not in {"/ocpi/versions", "/ocpi/2.2.1", "/ocpi/2.2.1/credentials"}:
+    if path.rstrip("/") not in {"/ocpi/versions", BASE_PATH, f"{BASE_PATH}/credentials"}:
         raise NotAuthenticated(
             "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
             "POST your credentials to get the token for everything else."

@@ -9,12 +9,13 @@ from hub.db import secret_box
 from hub.models.pulls import PullRule
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.v2_2_1 import VERSION
 
 
 class TokenForm(models.TextChoices):
     """How a platform writes credentials tokens, and so how the hub writes them to it."""
 
-    BASE64 = "BASE64", "Base64, as OCPI 2.2.1 asks"
+    BASE64 = "BASE64", f"Base64, as OCPI {VERSION} asks"
     PLAIN = "PLAIN", "plain, as many older systems do"
 
     @property

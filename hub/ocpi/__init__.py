@@ -1,1 +1,1 @@
-"""The OCPI 2.2.1 vocabulary: no database, no Django; for hub, parties and tests."""
+"""The OCPI vocabulary: no database, no Django; for hub, parties and tests."""

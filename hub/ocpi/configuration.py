@@ -16,8 +16,6 @@ from hub.ocpi.datatypes import (
 )
 from hub.ocpi.party import PartyId
 
-VERSION = "2.2.1"
-
 
 class Version(msgspec.Struct):
     """version_information_endpoint: Version."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from hub.ocpi.modules import Match
+from hub.ocpi.v2_2_1 import VERSION
 
 # Credentials tokens, and what a driver is known by.
 _SECRET: Final = frozenset({"contract_id", "visual_number", "auth_id", "group_id", "token"})
@@ -227,10 +228,10 @@ def safe_path(path: str, place: Match | None) -> str:
 
 def _unrouted(path: str) -> str:
     below = decoded(path).strip("/").removeprefix("ocpi").strip("/")
-    if below == "2.2.1" or below.removeprefix("2.2.1/") in _UNROUTED:
+    if below == VERSION or below.removeprefix(f"{VERSION}/") in _UNROUTED:
         return below
     parts = below.split("/")
-    if parts[0] == "2.2.1" and len(parts) > 1 and parts[1].translate(_LOWER) in _OURS:
+    if parts[0] == VERSION and len(parts) > 1 and parts[1].translate(_LOWER) in _OURS:
         return f"{parts[1]}/{HIDDEN}"
     return "…"
 

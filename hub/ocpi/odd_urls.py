@@ -11,8 +11,8 @@ from itertools import takewhile
 from typing import Final
 
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
+from hub.ocpi.v2_2_1 import VERSION
 
-_VERSION: Final = "2.2.1"
 _ROLES: Final = frozenset({"sender", "receiver"})
 _MODULES: Final = frozenset(FUNCTIONAL_MODULES)
 # What else stands below the version.
@@ -30,8 +30,8 @@ def is_ocpi(path: str) -> bool:
 
 def example(sent: str, meant: str) -> str:
     """How a mended path began, as it was sent: what follows may open something or name a driver."""
-    names = [name for name in meant.split("/") if name]  # ocpi, 2.2.1, receiver, module, ..
-    known = ({"ocpi"}, {_VERSION}, _ROLES | _OWN, _MODULES)
+    names = [name for name in meant.split("/") if name]  # ocpi, the version, receiver, module, ..
+    known = ({"ocpi"}, {VERSION}, _ROLES | _OWN, _MODULES)
     shown = [*takewhile(lambda pair: pair[0] in pair[1], zip(names, known, strict=False))]
     last = shown[-1][0].removeprefix("hub")  # As in clientinfo.
     return sent[: sent.lower().index(last) + len(last)]
@@ -40,13 +40,13 @@ def example(sent: str, meant: str) -> str:
 def usual(path: str, is_custom: Callable[[str], bool]) -> list[str] | None:
     """The parts of a routed URL that is spelled as it should be; None where `mended` has to look.
 
-    "", ocpi, 2.2.1, the interface, the module, and what follows it, where anything does.
+    "", ocpi, the version, the interface, the module, and what follows it, where anything does.
     """
     parts = path.split("/", 5)
     if (
         len(parts) > 4
         and parts[3] in _ROLES
-        and parts[2] == _VERSION
+        and parts[2] == VERSION
         and parts[1] == "ocpi"
         and not parts[0]
         and (parts[4] in _MODULES or _is_custom(parts[4].lower(), is_custom))
@@ -64,7 +64,7 @@ def mended(path: str, is_custom: Callable[[str], bool] = lambda name: False) -> 
     if usual(path, is_custom) is not None:
         return path, ""
     names = [name for name in path.split("/") if name]
-    if names[1:2] != [_VERSION] or not is_ocpi(path):
+    if names[1:2] != [VERSION] or not is_ocpi(path):
         return path, ""
     head = 4 if len(names) > 3 and names[2].lower() in _ROLES else 3
     lowered = [_lowered(name, place) for place, name in enumerate(names[:head])]
@@ -89,7 +89,7 @@ def _is_custom(name: str, is_custom: Callable[[str], bool]) -> bool:
 
 def _lowered(name: str, place: int) -> str:
     """A name of the hub in its own spelling; a custom module's is left as it is."""
-    known = ({"ocpi"}, {_VERSION}, _ROLES | _OWN | {"clientinfo"}, _MODULES)[place]
+    known = ({"ocpi"}, {VERSION}, _ROLES | _OWN | {"clientinfo"}, _MODULES)[place]
     return name.lower() if name.lower() in known else name
 
 

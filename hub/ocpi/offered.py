@@ -12,6 +12,7 @@ from typing import Any, Final
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import FUNCTIONAL_MODULES
+from hub.ocpi.v2_2_1 import VERSION
 
 MAX_IDENTIFIER: Final = 64
 _MODULES: Final = (*FUNCTIONAL_MODULES, "credentials", "hubclientinfo")
@@ -39,7 +40,7 @@ class Offered:
 
 
 def meant(identifier: str) -> str | None:
-    """The module of OCPI 2.2.1 that a misspelt identifier can only mean; None for all others."""
+    """The module of OCPI that a misspelt identifier can only mean; None for all others."""
     letters = _letters(identifier)
     for name in (letters, f"{letters}s", _OTHER_NAMES.get(letters, "")):
         if name in _MODULES:
@@ -66,7 +67,7 @@ def read(endpoints: list[Any]) -> Offered:
                 "misspelt-module",
                 ".identifier",
                 identifier,
-                f"Your version details have {identifier!r}: OCPI 2.2.1 writes {right!r}. It is "
+                f"Your version details have {identifier!r}: OCPI {VERSION} writes {right!r}. It is "
                 "taken as that.",
             )
         elif identifier not in _MODULES:

@@ -16,6 +16,7 @@ from hub.ocpi.datatypes import BusinessDetails, Image, Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 
 # The text says 64; a longer one is a token as well.
 _LONGEST_TOKEN: Final = 512
@@ -97,7 +98,7 @@ def _role(value: Any) -> CredentialsRole:
         role = Role(_word(value.get("role")).upper())
     except ValueError as error:
         names = ", ".join(role.value for role in Role if role is not Role.HUB)
-        raise _Unreadable(f"role is {_shown(value, 'role')}, OCPI 2.2.1 has {names}") from error
+        raise _Unreadable(f"role is {_shown(value, 'role')}, OCPI {VERSION} has {names}") from error
     country_code, party_id = _word(value.get("country_code")), _word(value.get("party_id"))
     try:
         PartyId.of(country_code, party_id)

@@ -9,9 +9,10 @@ from cdrs.objects import CDR
 from commands.objects import COMMANDS
 from hub.conformance import deviation_lists
 from hub.ocpi import headers
-from hub.ocpi.configuration import VERSION, ClientInfo, Credentials, Version, VersionDetails
+from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType
 from hub.ocpi.modules import ROUTES, Route
+from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
 from hub.openapi import answers, bodies
 from hub.openapi.answers import JSON, responses
 from hub.openapi.bodies import NOTHING, Content
@@ -36,7 +37,7 @@ def document(base_url: str) -> bytes:
     used: list[Any] = [Version, VersionDetails, Credentials, ClientInfo, CDR]
     used += [*bodies.DEVIATIONS.kinds, *bodies.LEFT_OUT.kinds]
     for route in ROUTES:
-        path = f"/ocpi/{VERSION}/{route.role.lower()}/{route.module}"
+        path = f"{BASE_PATH}/{route.role.lower()}/{route.module}"
         path += f"/{route.shape}" if route.shape else ""
         for method in route.methods:
             sent, data = bodies.sent(route, method), bodies.answered(route, method)
@@ -54,7 +55,7 @@ def document(base_url: str) -> bytes:
         {
             "openapi": OPENAPI,
             "info": {
-                "title": "Flexhub: OCPI 2.2.1",
+                "title": f"Flexhub: OCPI {VERSION}",
                 "version": VERSION,
                 "description": (
                     "What this hub serves to its parties. A message for another party is answered "
@@ -210,7 +211,7 @@ def _routing_headers() -> dict[str, Any]:
 
 def _own() -> dict[str, dict[str, Any]]:
     """Configuration Modules, and the URLs that the hub gives out in place of others'."""
-    base = f"/ocpi/{VERSION}"
+    base = BASE_PATH
     key = {"name": "key", "in": "path", "required": True, "schema": _ID | {"maxLength": 64}}
     return {
         "/ocpi/versions": {"get": _plain("versions", "get_versions", data=bodies.VERSIONS)},

@@ -30,6 +30,7 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import addresses, loops, reasons
 from hub.routing.decisions import Forward
 from hub.routing.directory import PlatformEntry
@@ -49,7 +50,7 @@ _MAX_TARGET: Final = 2048  # characters
 
 def hub_url(key: str) -> str:
     """The URL of the hub that stands for a party's."""
-    return f"{settings.BASE_URL}/ocpi/2.2.1/via/{key}"
+    return f"{settings.BASE_URL}{BASE_PATH}/via/{key}"
 
 
 def find(key: str, caller: int) -> ForwardedUrl:

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from hub.models import TokenForm
 from hub.ocpi import comparison, envelope, headers, offered
-from hub.ocpi.configuration import VERSION, VersionDetails
+from hub.ocpi.configuration import VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -20,6 +20,7 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import CONFIGURATION_MODULES
+from hub.ocpi.v2_2_1 import VERSION
 from hub.outbound import addresses, platform_calls
 from hub.outbound.hang_up import HangUp, HungUp
 from hub.outbound.platform_calls import Response
@@ -45,7 +46,7 @@ class TokenRefused(NoSuccess):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The endpoints that a platform offers for 2.2.1, and what was odd about how it says so."""
+    """The endpoints that a platform offers, and what was odd about how it says so."""
 
     endpoints: dict[tuple[str, InterfaceRole], str]
     remarks: list[str] = field(default_factory=list)
@@ -58,8 +59,8 @@ def fetch_offer(
     """GET versions and version details of a platform, and in which of these forms it took `token`.
 
     UnableToUseClientApi (3001) when a GET fails in all of them, UnsupportedVersion (3002) without
-    2.2.1, NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when somebody
-    has ended it by `hang_up`.
+    the hub's version, NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when
+    somebody has ended it by `hang_up`.
     """
     failures = []
     for form in forms:
@@ -77,7 +78,7 @@ def fetch_offer(
 def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Offer:
     versions = _get(versions_url, authorization, "versions", hang_up)
     url = _version_url(versions, f"GET versions at {versions_url}")
-    _check(url, "The URL of version 2.2.1")
+    _check(url, f"The URL of version {VERSION}")
     details = _get(url, authorization, "version details", hang_up, known=versions_url)
     if isinstance(details, list) and len(details) == 1:
         details = details[0]
@@ -101,7 +102,7 @@ def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Off
 
 
 def _version_url(versions: Any, what: str) -> str:
-    """The URL of 2.2.1; one entry that cannot be read does not spoil the others."""
+    """The URL of the hub's version; one entry that cannot be read does not spoil the others."""
     if isinstance(versions, list) and len(versions) == 1 and isinstance(versions[0], list):
         versions = versions[0]
     if isinstance(versions, dict):

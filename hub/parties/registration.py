@@ -98,7 +98,7 @@ def connect(
             f"The hub is registered with {known.name} at this URL already; update (PUT) renews the "
             "credentials."
         )
-    # Base64 first, as OCPI 2.2.1 asks, plain where that is refused.
+    # Base64 first, as OCPI asks, plain where that is refused.
     side = _look_at(versions_url, token_a, (invited or Platform()).forms(TokenForm.BASE64))
     platform = invited or _one_that_left(versions_url) or _new_platform(versions_url, name)
     was_known = platform.parties.exists()

@@ -4,9 +4,10 @@ from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from hub.ocpi.configuration import VERSION, Endpoint, Version, VersionDetails
+from hub.ocpi.configuration import Endpoint, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, INTERFACES
+from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
 from hub.routing.directory import PlatformEntry
 from hub.views import OcpiView, answer, exchange_of
 
@@ -16,11 +17,11 @@ class Versions(OcpiView):
 
     def get(self, request: Request) -> HttpResponse:
         """A list of Version."""
-        return answer([Version(VERSION, f"{settings.BASE_URL}/ocpi/{VERSION}")])
+        return answer([Version(VERSION, f"{settings.BASE_URL}{BASE_PATH}")])
 
 
 class Details(OcpiView):
-    """GET: the endpoints of version 2.2.1."""
+    """GET: the endpoints of the hub's version."""
 
     def get(self, request: Request) -> HttpResponse:
         """VersionDetails, out of the one route table."""
@@ -35,11 +36,11 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
     """
     offered = [
         Endpoint(
-            "credentials", f"{settings.BASE_URL}/ocpi/{VERSION}/credentials", InterfaceRole.SENDER
+            "credentials", f"{settings.BASE_URL}{BASE_PATH}/credentials", InterfaceRole.SENDER
         ),
         Endpoint(
             "hubclientinfo",
-            f"{settings.BASE_URL}/ocpi/{VERSION}/hubclientinfo",
+            f"{settings.BASE_URL}{BASE_PATH}/hubclientinfo",
             InterfaceRole.SENDER,
         ),
     ]
@@ -50,5 +51,5 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
 
 
 def _endpoint(module: str, role: InterfaceRole) -> Endpoint:
-    url = f"{settings.BASE_URL}/ocpi/{VERSION}/{role.value.lower()}/{module}"
+    url = f"{settings.BASE_URL}{BASE_PATH}/{role.value.lower()}/{module}"
     return Endpoint(module, url, role)

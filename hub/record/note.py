@@ -9,6 +9,7 @@ import msgspec
 from hub.ocpi import masking
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 
 _LONGEST_BODY: Final = 20_000  # characters
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
@@ -192,7 +193,7 @@ def _configuration_module(path: str) -> str:
     if path.startswith("deviations"):
         return "deviations"
     last = path.rpartition("/")[2]
-    return {"versions": last, "2.2.1": "versions", "credentials": last, "hubclientinfo": last}.get(
+    return {"versions": last, VERSION: "versions", "credentials": last, "hubclientinfo": last}.get(
         last, ""
     )
 

@@ -8,10 +8,11 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
-from hub.ocpi.configuration import VERSION, VersionDetails
+from hub.ocpi.configuration import VersionDetails
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import VERSION
 from party.check.asking import Came, NoAnswer, Result
 from party.client import TooLong
 from party.messages import Received, Reply

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from hub.ocpi.configuration import VERSION
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
+from hub.ocpi.v2_2_1 import VERSION
 from party.check.findings import Finding, Rule
 from party.check.probe import Call, Probe
 
@@ -19,10 +19,10 @@ LIST = Rule(
     "Answer GET versions with status_code 1000 and data: [{version, url}, ..].",
 )
 OURS = Rule(
-    "versions.2.2.1",
+    f"versions.{VERSION}",
     CHAPTER,
-    "2.2.1 is among the versions, once",
-    'List {"version": "2.2.1", "url": ..} exactly once.',
+    f"{VERSION} is among the versions, once",
+    f'List {{"version": "{VERSION}", "url": ..}} exactly once.',
 )
 DETAILS = Rule(
     "versions.details",
@@ -92,7 +92,7 @@ def check(probe: Probe) -> Iterator[Finding]:
 
 
 def details_url(probe: Probe) -> str | None:
-    """What GET versions named for 2.2.1."""
+    """What GET versions named for the hub's version."""
     listed = probe.get(probe.target.versions_url, "versions").data
     entries = listed if isinstance(listed, list) else []
     found = (e.get("url") for e in entries if isinstance(e, dict) and e.get("version") == VERSION)

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hub.management.parties import add_party, party_of
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
+from hub.ocpi.v2_2_1 import VERSION
 from hub.parties import onboarding
 
 ROLES = [role.value for role in Role if role is not Role.HUB]
@@ -59,7 +60,7 @@ class Command(BaseCommand):
             f"  CREDENTIALS_TOKEN_A  {invitation.token}\n"
             f"  versions URL         {invitation.versions_url}\n\n"
             "The token is shown only now. Hand both to the party in a secure way; it registers "
-            "itself\nby POSTing its credentials. To try the token, Base64-encoded as OCPI 2.2.1 "
-            "asks:\n\n"
+            "itself\nby POSTing its credentials. To try the token, Base64-encoded as OCPI "
+            f"{VERSION} asks:\n\n"
             f"  curl -H 'Authorization: {authorization}' {invitation.versions_url}\n"
         )
