@@ -25,6 +25,7 @@ from hub.ocpi.configuration import BusinessDetails, Credentials, CredentialsRole
 from hub.ocpi.datatypes import InterfaceRole, Role  # noqa: E402
 from hub.ocpi.party import PartyId  # noqa: E402
 from hub.ocpi.strange_credentials import Read  # noqa: E402
+from hub.ocpi.v2_2_1 import VERSION  # noqa: E402
 from hub.parties import onboarding  # noqa: E402 - the models need the loaded settings
 from hub.parties.handshake import Offer  # noqa: E402
 
@@ -50,7 +51,7 @@ def join(
     credentials = Credentials(secrets.token_urlsafe(32), f"{url}/versions", roles)
     modules = [(module, InterfaceRole.RECEIVER) for module in receives]
     modules += [(module, InterfaceRole.SENDER) for module in sends]
-    offer = Offer({(module, side): f"{url}/{module}" for module, side in modules})
+    offer = Offer(VERSION, {(module, side): f"{url}/{module}" for module, side in modules})
     turn = handshake_turns.begin(platform.pk, 60.0)
     presented = onboarding.Presented(secret_box.token_hash(invitation.token), turn)
     read = Read(credentials, [], [])

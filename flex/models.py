@@ -7,6 +7,7 @@ from django.db.models.functions import Upper
 from django.utils import timezone
 
 from hub.db import sql
+from hub.models.versions import came_in
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
@@ -245,6 +246,7 @@ class PreferenceCopy(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="preferences")
     document = models.BinaryField()
+    ocpi_version = came_in()
     # In upper case; empty where it says none, or nothing that can be read.
     profile_type = models.CharField(max_length=40, blank=True)
     departure_time = models.DateTimeField(null=True, blank=True)

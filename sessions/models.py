@@ -14,6 +14,7 @@ from django.utils import timezone
 from hub.db import sql
 from hub.models import quotas
 from hub.models.quotas import What
+from hub.models.versions import came_in
 from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
@@ -87,6 +88,7 @@ class Session(models.Model):
     # `last_updated` of the last whole document: what came before is in it, or was taken back by it.
     put_last_updated = models.DateTimeField(null=True, blank=True)
     document = models.BinaryField()
+    ocpi_version = came_in()
     # The parties ("NL-SCS") to which the CPO itself sent the session.
     sent_to = ArrayField(models.CharField(max_length=6), default=list)
     received_at = models.DateTimeField(auto_now=True)

@@ -98,7 +98,7 @@ def test_hooks_are_local_and_run_what_a_developer_runs():
 
 
 def test_the_version_of_ocpi_is_written_in_one_package_alone():
-    """A second version gets a package of its own beside it."""
+    """A second version gets a package of its own beside it (docs/decisions/0033)."""
     written = {
         path.relative_to(HOUSE).as_posix()
         for folder in HOUSE.glob("*/__init__.py")

@@ -93,6 +93,7 @@ class PlatformAdmin(ReadOnlyTable):
             {
                 "fields": (
                     "versions_url",
+                    "ocpi_version",
                     "token_form_",
                     "fixed_token_form",
                     "credentials",
@@ -128,6 +129,7 @@ class PlatformAdmin(ReadOnlyTable):
         "owed_",
         "usage_",
         "versions_url",
+        "ocpi_version",
         "token_form_",
         "credentials",
         "invited_at",

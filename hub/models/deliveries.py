@@ -4,6 +4,7 @@ from django.db import models
 from django.utils import timezone
 
 from hub.models.platforms import Platform
+from hub.models.versions import came_in
 
 
 class DeliveryState(models.TextChoices):
@@ -42,6 +43,7 @@ class Delivery(models.Model):
     interface_role = models.CharField(max_length=8, blank=True)
     path = models.CharField(max_length=2048)
     body = models.BinaryField(default=b"")
+    ocpi_version = came_in()
     from_country_code = models.CharField(max_length=2, blank=True)
     from_party_id = models.CharField(max_length=3, blank=True)
     to_country_code = models.CharField(max_length=2, blank=True)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from hub.db import secret_box
 from hub.models.pulls import PullRule
+from hub.models.versions import LONGEST_VERSION
 from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.v2_2_1 import VERSION
@@ -68,6 +69,13 @@ class Platform(models.Model):
         "text anywhere; otherwise that is counted, and the object taken.",
     )
     versions_url = models.CharField(max_length=255, blank=True)
+    ocpi_version = models.CharField(
+        "OCPI version",
+        max_length=LONGEST_VERSION,
+        blank=True,
+        default="",
+        help_text="What its last handshake has settled on; empty before the first.",
+    )
     pushes_per_second = models.FloatField(
         null=True,
         blank=True,
@@ -161,7 +169,7 @@ class PlatformHealth(models.Model):
 
 
 class Endpoint(models.Model):
-    """One endpoint out of a platform's version details."""
+    """One endpoint out of a platform's version details: of its `ocpi_version`, as all of them."""
 
     platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="endpoints")
     identifier = models.CharField(max_length=64)

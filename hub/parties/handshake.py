@@ -46,8 +46,9 @@ class TokenRefused(NoSuccess):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The endpoints that a platform offers, and what was odd about how it says so."""
+    """The version settled on, its endpoints there, and what was odd about how it says so."""
 
+    version: str
     endpoints: dict[tuple[str, InterfaceRole], str]
     remarks: list[str] = field(default_factory=list)
     deviations: list[Deviation] = field(default_factory=list, repr=False)
@@ -98,7 +99,7 @@ def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Off
             f"{' '.join(found.remarks)}".strip()
         )
     deviations = [*found.deviations, *comparison.differences(details, VersionDetails)]
-    return Offer(found.urls, found.remarks, deviations)
+    return Offer(VERSION, found.urls, found.remarks, deviations)
 
 
 def _version_url(versions: Any, what: str) -> str:

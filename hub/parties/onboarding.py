@@ -307,7 +307,7 @@ def _take_tokens(
     platform.token_c_hash = secret_box.token_hash(token)
     platform.token_b_encrypted = secret_box.encrypt(credentials.token)
     platform.token_form, platform.other_form_not_before = form, None
-    platform.versions_url = credentials.url
+    platform.versions_url, platform.ocpi_version = credentials.url, offer.version
     platform.registered_at = platform.registered_at or timezone.now()
     platform.save()
     of_parties = {"identifier": party_status.MODULE, "role": InterfaceRole.RECEIVER}
@@ -389,7 +389,7 @@ def unregister(platform_id: int, token_hash: bytes | None = None) -> None:
         raise NotAuthenticated(REPLACED)
     platform.token_a_hash, platform.token_c_hash, platform.token_b_encrypted = None, None, b""
     platform.registered_at = None
-    platform.remarks = ""
+    platform.ocpi_version = platform.remarks = ""
     platform.save()
     platform.endpoints.all().delete()
     _withdraw(parties)

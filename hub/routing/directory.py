@@ -63,6 +63,8 @@ class PlatformEntry:
     endpoints: dict[tuple[str, InterfaceRole], str]
     # Those that the operator has agreed to and that have not left; mere claims open nothing.
     parties: tuple[PartyId, ...]
+    # The version of OCPI that it speaks, on all of its endpoints; "" before its first handshake.
+    ocpi_version: str = ""
     pushes_per_second: float | None = None
     is_strict: bool = False
     requests_per_second: float | None = None
@@ -260,6 +262,7 @@ def _entry(
         versions_url=platform.versions_url,
         endpoints=endpoints,
         parties=tuple(parties),
+        ocpi_version=platform.ocpi_version,
         pushes_per_second=platform.pushes_per_second,
         is_strict=platform.is_strict,
         requests_per_second=platform.requests_per_second,

@@ -35,6 +35,7 @@ _PLATFORM: Final = _columns(
     "fixed_token_form",
     "other_form_not_before",
     "versions_url",
+    "ocpi_version",
     "pushes_per_second",
     "is_strict",
     "requests_per_second",

@@ -18,6 +18,7 @@ from django.utils import timezone
 from hub.db import sql
 from hub.models import quotas
 from hub.models.quotas import What
+from hub.models.versions import came_in
 from hub.ocpi.comparison import plain
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
 from hub.ocpi.lenient import Deviation
@@ -107,6 +108,7 @@ class StoredObject(models.Model):
     audience = models.CharField(max_length=6, blank=True, default=EVERYBODY)
     last_updated = models.DateTimeField()
     document = models.BinaryField()
+    ocpi_version = came_in()
     received_at = models.DateTimeField(default=timezone.now)
     told_by = models.CharField(
         max_length=6, blank=True, default=ITS_OWNER, db_default=ITS_OWNER, editable=False

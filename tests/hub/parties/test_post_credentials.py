@@ -37,6 +37,7 @@ def test_the_answer_holds_a_new_token_our_versions_url_and_the_role_hub_alone(hu
     assert 16 <= len(data["token"]) <= 64
     assert all("\x21" <= character <= "\x7e" for character in data["token"])
     assert data["token"] != newcomer.token_a
+    assert platform_of(newcomer).ocpi_version == "2.2.1"
 
 
 def test_token_a_is_dead_after_the_handshake_and_token_c_opens_everything(hub):

@@ -1,0 +1,23 @@
+"""A stored document knows in which version of OCPI it came."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("ocpi_tariffs", "0006_by_arrival"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="tariff",
+            name="ocpi_version",
+            field=models.CharField(
+                default="2.2.1",
+                db_default="2.2.1",
+                editable=False,
+                max_length=8,
+                verbose_name="OCPI version",
+            ),
+        ),
+    ]
