@@ -63,7 +63,7 @@ from hub.gateway.request import (
     usual_path,
 )
 from hub.gateway.whole_requests import WholeRequest, whole_of
-from hub.ocpi import envelope, headers, response_url
+from hub.ocpi import envelope, headers, own_paths, response_url
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import InterfaceRole, check_json
 from hub.ocpi.errors import (
@@ -78,7 +78,6 @@ from hub.ocpi.errors import (
 from hub.ocpi.modules import Match
 from hub.ocpi.odd_urls import is_ocpi
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import VERSION
 from hub.openapi.views import PUBLIC
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded, InOneMoment
@@ -191,10 +190,10 @@ class Gateway:
         return await self._answer(incoming, decision.sender)
 
     async def _unrouted(self, incoming: Incoming) -> Outgoing:
-        path = incoming.scope["path"].rstrip("/").split("/")[2:]
-        if path[:2] == [VERSION, "via"] and len(path) == 3:
-            return await self._via(incoming, path[2])
-        if path[:2] == [VERSION, "profile-result"]:
+        own, rest = own_paths.at(incoming.scope["path"])
+        if own is own_paths.VIA and rest and "/" not in rest:
+            return await self._via(incoming, rest)
+        if own is own_paths.PROFILE_RESULT:
             incoming.kind = Kind.RESULT
         return await self._answer(incoming)
 

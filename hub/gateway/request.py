@@ -15,7 +15,7 @@ from hub.db.leases import Lease
 from hub.deviations import noting
 from hub.fairness import callers
 from hub.fairness.memory import SMALL, BytesTaken, UnderWay
-from hub.ocpi import headers, masking, odd_urls
+from hub.ocpi import headers, masking, odd_urls, own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -36,7 +36,7 @@ from hub.ocpi.modules import (
     match,
 )
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
+from hub.ocpi.v2_2_1 import VERSION
 from hub.outbound import loops
 from hub.record.note import Kind
 from hub.routing import decisions
@@ -49,13 +49,14 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.RECEIVER}
 # What may be said in the log of a URL that leads nowhere.
 _WORDS: Final = frozenset(
-    {"", "ocpi", "cpo", "emsp", "versions", "via", "profile-result", "check-result"}
-    | {"deviations", "left-out-for-you", "left-out-for-others"}
+    {"", "ocpi", "cpo", "emsp", "versions"}
+    | {word for own in own_paths.OWN_PATHS for word in own.name.split("/")}
     | set(_INTERFACES)
     | {route.module for route in ROUTES}
     | set(CONFIGURATION_MODULES)
 )
-_SPOKEN: Final = (f"{BASE_PATH}/", "/ocpi/versions")
+_SPOKEN: Final = (f"{own_paths.DETAILS}/", own_paths.VERSIONS)
+_OF_TOKEN_A: Final = {own_paths.VERSIONS, own_paths.DETAILS, own_paths.CREDENTIALS.path()}
 MAX_MESSAGE_ID: Final = 255
 # A sender that is still writing would not see the answer: this much more is read and dropped.
 _DRAINED_BYTES: Final = 16_000_000
@@ -226,7 +227,7 @@ def check_version(incoming: Incoming) -> None:
         if "." in segment and segment.replace(".", "").isdecimal() and segment != VERSION:
             raise NotFound(
                 f"This hub speaks OCPI {VERSION}, not {segment[:20]}: the URLs of its version "
-                f"details are at {settings.BASE_URL}/ocpi/versions."
+                f"details are at {settings.BASE_URL}{own_paths.VERSIONS}."
             )
 
 
@@ -241,7 +242,7 @@ def check_token_a(incoming: Incoming) -> None:
     if not presented_by(incoming).is_token_a:
         return
     path: str = incoming.scope["path"]
-    if path.rstrip("/") not in {"/ocpi/versions", BASE_PATH, f"{BASE_PATH}/credentials"}:
+    if path.rstrip("/") not in _OF_TOKEN_A:
         raise NotAuthenticated(
             "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "
             "POST your credentials to get the token for everything else."

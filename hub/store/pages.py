@@ -18,9 +18,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from hub.db import sql
-from hub.ocpi import envelope
+from hub.ocpi import envelope, own_paths
 from hub.ocpi.pagination import Page, page_headers, read_page
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.store import leaving_out
 from hub.store.newest_first import by_row
 from hub.views import JSON, Exchange, exchange_of
@@ -71,7 +70,7 @@ def list_page(rows: "Rows | Sequence[Rows]", request: Request) -> HttpResponse:
     has_next = count > page.limit
     total = max(_total(lists, of, is_exact=mark is None), page.offset + count if count else 0)
     response = HttpResponse(envelope.success_of_list(joined), content_type=JSON)
-    url = f"{settings.BASE_URL}{BASE_PATH}/{exchange.place.role.lower()}/{exchange.place.module}"
+    url = settings.BASE_URL + own_paths.interface(exchange.place.role, exchange.place.module)
     more = {}
     if has_next:
         more = {_MARK: str(_Mark(page.offset + page.limit, last_row, of))}
