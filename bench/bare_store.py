@@ -18,8 +18,8 @@ from django.db import connection  # noqa: E402 - Django's parts need the loaded 
 
 from hub.gateway.answer import Outgoing  # noqa: E402
 from hub.gateway.gateway import Gateway  # noqa: E402
-from hub.gateway.request import Incoming  # noqa: E402
-from hub.ocpi.party import PartyId  # noqa: E402
+from hub.gateway.outcome import Outcome  # noqa: E402
+from hub.routing.request import OcpiRequest  # noqa: E402
 from locations.objects import Location  # noqa: E402
 
 _read = msgspec.json.Decoder(Location).decode
@@ -48,8 +48,8 @@ def keep(body: bytes) -> None:
 class BareStore(Gateway):
     """The gateway, with nothing behind it but `keep`."""
 
-    async def _answer(self, incoming: Incoming, caller: PartyId | None = None) -> Outgoing:
-        await self._worker.django.run(keep, incoming.body)
+    async def _answer(self, request: OcpiRequest, outcome: Outcome) -> Outgoing:
+        await self._worker.django.run(keep, request.body)
         return Outgoing(200, b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}')
 
 

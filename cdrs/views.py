@@ -4,33 +4,41 @@ A POST is forwarded to the eMSP of the `cdr_token` by the gateway; hub/gateway/m
 then.
 """
 
+from urllib.parse import quote
+
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from cdrs.models import Cdr
 from hub.ocpi.errors import NotFound
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.routing.decisions import check_may_send
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 from hub.store.pages import list_page
-from hub.views import OcpiView, answer_document, exchange_of
+from hub.views import OcpiView, answer_document
 
 
 class CdrsSender(OcpiView):
     """The Sender interface, addressed to the hub."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """GET All: the CDRs of the asking CPO, or those that an eMSP was sent through the hub."""
-        return list_page(Cdr.lists_of(exchange_of(request).caller), request)
+        return list_page(Cdr.lists_of(request.sender), request)
 
 
 class KeptCdr(OcpiView):
     """The Location that a CPO is told when the eMSP named none."""
 
-    def get(self, request: Request, owner: str, cdr_id: str) -> HttpResponse:
+    def get(self, request: OcpiRequest, owner: str, cdr_id: str) -> HttpResponse:
         """The CDR as it was accepted; only for its CPO and its eMSP."""
-        for viewer in exchange_of(request).platform.parties:
+        for viewer in request.platform.parties:
             seen = Cdr.visible_to(viewer).filter(owner=owner.upper(), object_id=cdr_id.upper())
             if (kept := seen.order_by("id").first()) is not None:
                 check_may_send(holder.snapshot, viewer)
                 return answer_document(bytes(kept.document))
         raise NotFound(f"There is no CDR {cdr_id!r} that you may see here.")
+
+
+def own_path(cdr: Cdr) -> str:
+    """The path of a KeptCdr."""
+    return f"{BASE_PATH}/cdr/{cdr.owner}/{quote(cdr.object_id, safe='')}"

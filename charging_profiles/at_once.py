@@ -22,7 +22,7 @@ from hub.outbox import outbox
 from hub.record import counters
 from hub.routing import decisions
 from hub.routing.directory import holder
-from hub.views import Exchange
+from hub.routing.request import OcpiRequest
 from hub.workers import wake
 
 _TABLE: Final = ProfileCommand._meta.db_table
@@ -90,21 +90,21 @@ async def passed_on(pk: int, writer: Writer, django: DjangoThreads) -> None:
         await django.run(ProfileCommand.passed_on, pk)
 
 
-async def result_posted(writer: Writer, exchange: Exchange, key: str) -> HttpResponse | None:
+async def result_posted(writer: Writer, request: OcpiRequest, key: str) -> HttpResponse | None:
     """The answer to the first result of a command; None where nothing was done."""
     try:
-        result = result_of(exchange.body)
+        result = result_of(request.body)
     except OcpiError:
         return None
     kept = await writer.run(
         _RESULT,
         {
             "key": key,
-            "platform": exchange.platform.id,
+            "platform": request.platform.id,
             "days": settings.CALLBACK_VALID_DAYS,
             "result": result,
-            "body": exchange.body,
-            "parties": _may_send(exchange),
+            "body": request.body,
+            "parties": _may_send(request),
         },
     )
     if not kept:
@@ -115,14 +115,14 @@ async def result_posted(writer: Writer, exchange: Exchange, key: str) -> HttpRes
         wake.nudge_at_once(writer, "deliveries")
     if command.state == f"RESULT_{result}":
         counters.command_ended(command.method, command.state)
-    noting.note(exchange.platform.id, deviations_of(exchange.body, ProfileResult))
+    noting.note(request.platform.id, deviations_of(request.body, ProfileResult))
     return answer_to(command, result, is_first=True)
 
 
-def _may_send(exchange: Exchange) -> list[str]:
+def _may_send(request: OcpiRequest) -> list[str]:
     """The parties of the platform, but for those that may not send."""
     found = []
-    for party in exchange.platform.parties:
+    for party in request.platform.parties:
         try:
             decisions.check_may_send(holder.snapshot, party)
         except OcpiError:

@@ -13,7 +13,6 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from charging_profiles import at_once, authority, order
 from charging_profiles.models import CommandState, ProfileCommand
@@ -42,13 +41,12 @@ from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
 from hub.routing import decisions
 from hub.routing.directory import PartyEntry, holder
+from hub.routing.request import OcpiRequest
 from hub.views import (
     JSON,
     AnswerLater,
-    Exchange,
     OcpiView,
     answer,
-    exchange_of,
     refusal,
 )
 from sessions.handed_on import HandedOn
@@ -62,23 +60,21 @@ MAX_PATH = ProfileCommand._meta.get_field("path").max_length or 0
 class ProfileCommands(OcpiView):
     """The Receiver interface: GET the active profile, PUT one, DELETE it."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """`?duration=…&response_url=…`; answered with the CPO's ChargingProfileResponse."""
-        return _receive(exchange_of(request), "GET", request._request.META["QUERY_STRING"])
+        return _receive(request)
 
-    def put(self, request: Request) -> HttpResponse:
+    def put(self, request: OcpiRequest) -> HttpResponse:
         """A SetChargingProfile; answered with the CPO's ChargingProfileResponse.
 
         Only its response_url is read: the profile is the CPO's to judge.
         """
-        exchange = exchange_of(request)
-        noting.note(exchange.platform.id, deviations_of(exchange.body, SetChargingProfile))
-        return _receive(exchange, "PUT", request._request.META["QUERY_STRING"])
+        noting.note(request.platform.id, deviations_of(request.body, SetChargingProfile))
+        return _receive(request)
 
-    def delete(self, request: Request) -> HttpResponse:
+    def delete(self, request: OcpiRequest) -> HttpResponse:
         """`?response_url=…`; answered with the CPO's ChargingProfileResponse."""
-        query = request._request.META["QUERY_STRING"]
-        return _receive(exchange_of(request), "DELETE", query)
+        return _receive(request)
 
 
 class Asked(NamedTuple):
@@ -96,9 +92,14 @@ class Asked(NamedTuple):
     in_body: response_url.InBody | None
 
 
-def asked_of(exchange: Exchange, method: str, query: str) -> Asked:
+def asked_of(request: OcpiRequest) -> Asked:
     """What is wrong with a command by itself is refused here (2001)."""
-    sender, raw_session_id = _addressed(exchange)
+    method, query = request.method, request.query
+    raw_session_id = request.place.ids["session_id"]
+    if len(unquote(raw_session_id)) > LONGEST_ID:
+        raise InvalidParameters(
+            f"A session id has at most 36 characters; this hub takes {LONGEST_ID}."
+        )
     if method == "GET":
         last = dict(parse_qsl(query, keep_blank_values=True))
         duration = lenient.whole_number(last.get("duration", ""))
@@ -109,7 +110,7 @@ def asked_of(exchange: Exchange, method: str, query: str) -> Asked:
     response_url.check_path(raw_session_id, MODULE)
     in_body = None
     if method == "PUT":
-        in_body = response_url.in_body(exchange.body, MODULE, InterfaceRole.RECEIVER)
+        in_body = response_url.in_body(request.body, MODULE, InterfaceRole.RECEIVER)
         url = in_body.url if in_body else ""
     else:
         found, query = response_url.in_query(query, MODULE)
@@ -117,16 +118,16 @@ def asked_of(exchange: Exchange, method: str, query: str) -> Asked:
     if not url:
         raise InvalidParameters("response_url is required: where the result is to be POSTed.")
     rewritten_urls.check_response_url(url)
-    return Asked(method, sender, raw_session_id, url, query, in_body)
+    return Asked(method, request.sender, raw_session_id, url, query, in_body)
 
 
-def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
+def _receive(request: OcpiRequest) -> HttpResponse:
     """Store the command and queue its job, or answer at once why not."""
-    asked = asked_of(exchange, method, query)
+    asked = asked_of(request)
     sender, session_id = asked.sender, unquote(asked.session_id)
     directory = holder.snapshot
     caller = directory.parties[sender]
-    session, receiver = _session(exchange, caller, session_id)
+    session, receiver = _session(request, caller, session_id)
     handed_on_by = _handed_on_by(session, receiver, caller, session_id)
     if session is None and handed_on_by is None and (receiver is None or leads_astray(session_id)):
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
@@ -134,11 +135,11 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
     cpo = decisions.reachable(directory, sender, receiver, MODULE)
     verdict = authority.MayAct(None)
     if handed_on_by is None:
-        verdict = _verdict(session, cpo, caller, method)
+        verdict = _verdict(session, cpo, caller, asked.method)
     if verdict.refusal is not None:
         return _hub_answers(ChargingProfileResponseType.REJECTED, verdict.refusal)
     known = None if session is None else session.pk
-    command = command_of(exchange, asked, cpo, known, verdict.epoch)
+    command = command_of(request, asked, cpo, known, verdict.epoch)
     forwards.take(cpo.platform.id)
     try:
         command.add()
@@ -149,7 +150,7 @@ def _receive(exchange: Exchange, method: str, query: str) -> HttpResponse:
 
 
 def command_of(
-    exchange: Exchange, asked: Asked, cpo: PartyEntry, session_pk: int | None, epoch: int
+    request: OcpiRequest, asked: Asked, cpo: PartyEntry, session_pk: int | None, epoch: int
 ) -> ProfileCommand:
     """The row of a command, not written yet."""
     endpoint = cpo.platform.endpoint(MODULE, InterfaceRole.RECEIVER)
@@ -160,7 +161,7 @@ def command_of(
         method=asked.method,
         session_id=session_pk,
         session_id_sent=session_id,
-        fsp_platform_id=exchange.platform.id,
+        fsp_platform_id=request.platform.id,
         fsp_country_code=asked.sender.country_code,
         fsp_party_id=asked.sender.party_id,
         cpo_platform_id=cpo.platform.id,
@@ -169,7 +170,7 @@ def command_of(
         lane=order.lane_of(cpo.identity, session_id),
         epoch=epoch,
         response_url=asked.response_url,
-        correlation_id=exchange.correlation_id,
+        correlation_id=request.correlation_id,
     )
     own_url = command.result_url
     command.path = f"{endpoint.rstrip('/')}/{asked.session_id}"
@@ -195,18 +196,6 @@ def answer_of_cpo(command: ProfileCommand) -> AnswerLater:
     )
 
 
-def _addressed(exchange: Exchange) -> tuple[PartyId, str]:
-    """Who asks, and the session's id as it stands in the URL."""
-    if exchange.sender is None or exchange.match is None:
-        raise InvalidParameters("The request has not come through the gateway.")
-    raw_session_id = exchange.match.ids["session_id"]
-    if len(unquote(raw_session_id)) > LONGEST_ID:
-        raise InvalidParameters(
-            f"A session id has at most 36 characters; this hub takes {LONGEST_ID}."
-        )
-    return exchange.sender, raw_session_id
-
-
 def _owner(session: Session | None) -> PartyId:
     if session is None:
         raise UnknownReceiver("The hub does not know this session; name the CPO in OCPI-to.")
@@ -214,11 +203,11 @@ def _owner(session: Session | None) -> PartyId:
 
 
 def _session(
-    exchange: Exchange, caller: PartyEntry, session_id: str
+    request: OcpiRequest, caller: PartyEntry, session_id: str
 ) -> tuple[Session | None, PartyId | None]:
     """The session and, where TO names one, the receiver. Two candidates: refused, not guessed."""
-    if exchange.receiver is not None:
-        return Session.find(exchange.receiver, session_id), exchange.receiver
+    if request.sent_to is not None:
+        return Session.find(request.sent_to, session_id), request.sent_to
     candidates = list(Session.objects.named(session_id))
     visible = [s for s in candidates if authority.current().may_see(s, caller.identity)]
     if len(visible) > 1:
@@ -296,17 +285,16 @@ def _answer_of(pk: int) -> HttpResponse | None:
 class ProfileResults(OcpiView):
     """The `response_url` that the hub gave the CPO (Sender interface, POST)."""
 
-    def post(self, request: Request, key: str) -> HttpResponse:
+    def post(self, request: OcpiRequest, key: str) -> HttpResponse:
         """One of the three results. A repetition changes nothing; a late one is passed on.
 
         Only its `result` is read: what it says of a profile is for who asked.
         """
-        exchange = exchange_of(request)
-        command = ProfileCommand.given(key, exchange.platform.id)
+        command = ProfileCommand.given(key, request.platform.id)
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
         decisions.check_may_send(holder.snapshot, command.cpo)
-        result = result_of(exchange.body)
-        noting.note(exchange.platform.id, deviations_of(exchange.body, ProfileResult))
-        is_first = command.record_result(result, exchange.body)
+        result = result_of(request.body)
+        noting.note(request.platform.id, deviations_of(request.body, ProfileResult))
+        is_first = command.record_result(result, request.body)
         return answer_to(command, result, is_first=is_first)

@@ -11,7 +11,8 @@ from hub.ocpi import heads
 from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, RoutedMessage
+from hub.routing.decisions import Found
+from hub.routing.request import OcpiRequest
 from locations.lookups import owner_of
 from sessions.models import Session
 
@@ -27,16 +28,16 @@ class _Subject(msgspec.Struct):
 _read = heads.reader(_Subject)
 
 
-def command_receiver(message: RoutedMessage, sender: PartyId) -> Found:
+def command_receiver(request: OcpiRequest, sender: PartyId) -> Found:
     """The CPO that a command is for, by what its body names; the rest is that CPO's to judge.
 
     InvalidParameters (2001) when it names nothing.
     """
-    name = message.match.ids["command"].upper()
+    name = request.place.ids["command"].upper()
     if name not in CommandType.__members__:
         raise NotFound(f"{name[:40]!r} is none of {', '.join(CommandType)}.")
-    check_json(message.body)
-    document = heads.object_of(message.body)
+    check_json(request.body)
+    document = heads.object_of(request.body)
     subject = _Subject() if document is None else _read(document)
     if name == CommandType.STOP_SESSION:
         session_id = _required("session_id", subject)

@@ -21,7 +21,7 @@ from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.routing import decisions
 from hub.routing.directory import holder
-from hub.views import Exchange
+from hub.routing.request import OcpiRequest
 
 # To read a longer one would hold up the event loop.
 _LONGEST: Final = 50_000
@@ -48,20 +48,20 @@ class _Found(NamedTuple):
 
 
 async def received(
-    writer: Writer, django: DjangoThreads, exchange: Exchange, method: str, query: str
+    writer: Writer, django: DjangoThreads, request: OcpiRequest
 ) -> HttpResponse | None:
     """The answer to a command, to be waited for; None where nothing was done."""
-    if len(exchange.body) > _LONGEST:
+    if len(request.body) > _LONGEST:
         return None
     try:
-        asked = asked_of(exchange, method, query)
-        found = await _found(writer, asked, exchange.receiver)
+        asked = asked_of(request)
+        found = await _found(writer, asked, request.sent_to)
         if found is None:
             return None
         cpo = decisions.reachable(holder.snapshot, asked.sender, found.owner, MODULE)
         # Who may GET the active profile has no epoch: nothing becomes of it.
-        epoch = 0 if method == "GET" else found.epoch
-        command = command_of(exchange, asked, cpo, found.pk, epoch)
+        epoch = 0 if asked.method == "GET" else found.epoch
+        command = command_of(request, asked, cpo, found.pk, epoch)
         forwards.take(cpo.platform.id)
     except OcpiError:
         return None  # The thread says what is wrong.
@@ -70,8 +70,8 @@ async def received(
     except BaseException:
         forwards.give_back(cpo.platform.id)
         raise
-    if method == "PUT":
-        noting.note(exchange.platform.id, deviations_of(exchange.body, SetChargingProfile))
+    if asked.method == "PUT":
+        noting.note(request.platform.id, deviations_of(request.body, SetChargingProfile))
     return answer_of_cpo(command)
 
 

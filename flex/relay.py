@@ -27,8 +27,9 @@ from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
 from hub.outbound.forwarded import Forwarded
 from hub.outbox import outbox
-from hub.routing.decisions import Found, RoutedMessage
+from hub.routing.decisions import Found
 from hub.routing.directory import PartyEntry, holder
+from hub.routing.request import OcpiRequest
 from sessions import underway
 from sessions.handed_on import HandedOn
 from sessions.models import Session, SessionTold
@@ -370,17 +371,17 @@ def _give_waiting(session: Session) -> None:
     session.save(update_fields=["has_waiting"])
 
 
-def session_fsp(message: RoutedMessage, sender: PartyId) -> Found:
+def session_fsp(request: OcpiRequest, sender: PartyId) -> Found:
     """The FSP of the CPO's session, for its update of the active profile."""
     fsps: set[PartyId] = set()
-    session_id = unquote(message.match.ids["session_id"])
+    session_id = unquote(request.place.ids["session_id"])
     sessions = list(Session.objects.owned(sender, session_id))
     if not sessions:
         # Or it is the eMSP, which passes on what the CPO told it.
         scsps = HandedOn.scsps(session_id, sender)
         if not scsps and leads_astray(session_id):
             raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
-        if message.to_address is None:
+        if request.to_address is None:
             fsps.update(scsps)
     for session in sessions:
         assignment = FspAssignment.of(session)

@@ -1,70 +1,31 @@
 """OcpiView: the base of everything that the hub answers itself.
 
-The gateway has authenticated the request and read its headers; a view gets them as
-`request.exchange` and returns an envelope, or raises an OcpiError.
+The gateway has authenticated the request and read it; a view gets the OcpiRequest, and returns an
+envelope or raises an OcpiError.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.trouble import refusal_of
 from hub.ocpi import envelope
-from hub.ocpi.errors import (
-    HubError,
-    InvalidParameters,
-    MethodNotAllowed,
-    OcpiError,
-    ServerError,
-)
-from hub.ocpi.modules import Match
+from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, OcpiError, ServerError
 from hub.ocpi.party import PartyId
-from hub.routing.directory import PlatformEntry
+from hub.routing.request import OcpiRequest
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
+# Where a view finds its OcpiRequest in `META`.
+REQUEST: Final = "flexhub.request"
 # What is done once an answer has left: from the event loop, or on a thread.
 Sent = Callable[[Writer, DjangoThreads], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request of a party, as the gateway has read it.
-
-    `sender`, `receiver` and `match` are None on Configuration Modules, which are not routed.
-    """
-
-    platform: PlatformEntry
-    is_token_a: bool
-    authorization: str
-    request_id: str
-    correlation_id: str
-    body: bytes
-    sender: PartyId | None = None
-    receiver: PartyId | None = None
-    match: Match | None = None
-
-    @property
-    def place(self) -> Match:
-        """The route of a request to a Functional Module."""
-        if self.match is None:
-            raise HubError("This URL is not routed.")
-        return self.match
-
-    @property
-    def caller(self) -> PartyId:
-        """The party that calls a Functional Module."""
-        if self.sender is None:
-            raise HubError("This URL is not routed.")
-        return self.sender
 
 
 class AnswerLater(HttpResponse):
@@ -105,7 +66,7 @@ class RelatedAnswer(HttpResponse):
 
 
 class OcpiView(APIView):
-    """A DRF view whose methods get the Exchange and answer in envelopes."""
+    """A DRF view whose methods get the OcpiRequest and answer in envelopes."""
 
     # transport_and_format, Request format; HEAD is GET without its body (RFC 9110).
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -115,33 +76,25 @@ class OcpiView(APIView):
 
         The gateway has authenticated the party, and JSON is answered whatever `Accept` says.
         """
-        self.args, self.kwargs = args, kwargs
-        self.request = read = Request(request)
-        method = (request.method or "").lower()
+        asked: OcpiRequest = request.META[REQUEST]
+        method = asked.method.lower()
         known = method in self.http_method_names
         handler = getattr(self, method, None) if known else None
         try:
-            response: HttpResponse = (handler or self.http_method_not_allowed)(
-                read, *args, **kwargs
-            )
+            if handler is None:
+                raise self._not_allowed(asked)
+            response: HttpResponse = handler(asked, *args, **kwargs)
         except Exception as error:
-            return answer_exception(error, {"view": self, "request": read})
+            return answer_exception(error, {"view": self, "request": asked})
         return response
 
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def _not_allowed(self, request: OcpiRequest) -> MethodNotAllowed:
         """405 with an envelope that lists what is allowed."""
         allowed = ", ".join(self.allowed_methods)
-        raise MethodNotAllowed(
+        return MethodNotAllowed(
             f"{request.method} is not defined here; allowed: {allowed}.",
             headers={"Allow": allowed},
         )
-
-
-def exchange_of(request: Request) -> Exchange:
-    """What the gateway has read of this request."""
-    exchange = request._request.META["flexhub.exchange"]
-    assert isinstance(exchange, Exchange)  # noqa: S101 - narrows for mypy
-    return exchange
 
 
 def answer(data: Any = ..., *, message: str | None = None, status: int = 200) -> HttpResponse:

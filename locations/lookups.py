@@ -3,15 +3,16 @@
 from urllib.parse import unquote
 
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, RoutedMessage
+from hub.routing.decisions import Found
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 from hub.store.sharing import shared_with
 from locations.models import Location
 
 
-def location_owner(message: RoutedMessage, sender: PartyId) -> Found:
+def location_owner(request: OcpiRequest, sender: PartyId) -> Found:
     """For a GET of one Location: its owner, among the Locations that the sender may see."""
-    return owner_of(unquote(message.match.ids["location_id"]), sender)
+    return owner_of(unquote(request.place.ids["location_id"]), sender)
 
 
 def owner_of(location_id: str, viewer: PartyId) -> Found:

@@ -3,25 +3,24 @@
 from urllib.parse import unquote
 
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.ocpi.errors import NotFound
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 from hub.store import broadcast_push
 from hub.store.pages import list_page
 from hub.store.sharing import only, shared_with
-from hub.views import OcpiView, answer_document, exchange_of
+from hub.views import OcpiView, answer_document
 from locations.models import Location
 
 
 class LocationsSender(OcpiView):
     """The Sender interface, addressed to the hub."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """GET All, or one Location, EVSE or Connector out of what the caller may see."""
-        exchange = exchange_of(request)
-        seen = shared_with(Location, exchange.caller, holder.snapshot)
-        ids = [unquote(segment) for segment in exchange.place.ids.values()]
+        seen = shared_with(Location, request.sender, holder.snapshot)
+        ids = [unquote(segment) for segment in request.place.ids.values()]
         if not ids:
             return list_page(seen, request)
         found = only(seen.filter(object_id=ids[0].upper()), f"Location {ids[0]!r}")
@@ -31,18 +30,18 @@ class LocationsSender(OcpiView):
 class LocationsReceiver(OcpiView):
     """The Receiver interface: Broadcast Push, and reading back what the hub has."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A Location, EVSE or Connector as the hub has it."""
         pushed = broadcast_push.read(request)
-        seen = shared_with(Location, exchange_of(request).caller, holder.snapshot)
+        seen = shared_with(Location, request.sender, holder.snapshot)
         named = seen.filter(**Location.identity(pushed))
         return _answer_part(only(named, f"Location {pushed.ids[0]!r}"), pushed.ids)
 
-    def put(self, request: Request) -> HttpResponse:
+    def put(self, request: OcpiRequest) -> HttpResponse:
         """Keep a whole Location, EVSE or Connector, and tell everybody of the opposite role."""
         return broadcast_push.store_and_broadcast(request, Location)
 
-    def patch(self, request: Request) -> HttpResponse:
+    def patch(self, request: OcpiRequest) -> HttpResponse:
         """Merge changes into one of them, and tell everybody of the opposite role."""
         return broadcast_push.store_and_broadcast(request, Location)
 

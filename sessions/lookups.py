@@ -6,20 +6,21 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import Match, leads_astray
 from hub.ocpi.party import PartyId
-from hub.routing.decisions import Found, RoutedMessage
+from hub.routing.decisions import Found
 from hub.routing.owners import in_url
+from hub.routing.request import OcpiRequest
 from sessions.handed_on import HandedOn
 from sessions.models import Session
 
 
-def session_parties(message: RoutedMessage, sender: PartyId) -> Found:
+def session_parties(request: OcpiRequest, sender: PartyId) -> Found:
     """For a CPO's push: the session's eMSP. For an eMSP's preferences: the session's CPO.
 
     Only among the sender's own sessions, so that an id alone tells nothing about others'.
     """
-    session_id = unquote(message.match.ids["session_id"])
+    session_id = unquote(request.place.ids["session_id"])
     what = f"session {session_id!r}"
-    if message.match.role == InterfaceRole.RECEIVER:
+    if request.place.role == InterfaceRole.RECEIVER:
         # routing has seen that the URL names the sender as the owner.
         pushed = Session.objects.owned(sender, session_id)
         return Found(tuple({one.emsp for one in pushed if one.emsp_party_id}), what)
@@ -29,16 +30,16 @@ def session_parties(message: RoutedMessage, sender: PartyId) -> Found:
     return Found(tuple(sorted({session.owner for session in own})), what)
 
 
-def session_emsp(message: RoutedMessage, sender: PartyId) -> Found:
+def session_emsp(request: OcpiRequest, sender: PartyId) -> Found:
     """For another party's Session that `sender` hands on: the eMSP of its driver.
 
     As its CPO has told the hub, or else the eMSP that has handed it on to this receiver before.
     """
-    owner, session_id = in_url(message.match), unquote(message.match.ids["session_id"])
+    owner, session_id = in_url(request.place), unquote(request.place.ids["session_id"])
     session = Session.find(owner, session_id)
     if session is not None and session.emsp_party_id:
         return Found((session.emsp,), f"session {session_id!r}")
-    scsp = PartyId.of(*message.to_address) if message.to_address is not None else sender
+    scsp = PartyId.of(*request.to_address) if request.to_address is not None else sender
     emsps = HandedOn.emsps(session_id, scsp, owner=owner)
     return Found(tuple(emsps), f"session {session_id!r}")
 

@@ -4,17 +4,17 @@ Pushes and preferences go to one party, through the gateway; flex/relay.py keeps
 """
 
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 from hub.store.pages import list_page
-from hub.views import OcpiView, exchange_of
+from hub.views import OcpiView
 from sessions.visibility import lists_for
 
 
 class SessionsSender(OcpiView):
     """The Sender interface, addressed to the hub."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """GET All: the Sessions that the caller may see."""
-        return list_page(lists_for(exchange_of(request).caller, holder.snapshot), request)
+        return list_page(lists_for(request.sender, holder.snapshot), request)

@@ -12,6 +12,7 @@ from hub.ocpi.modules import match
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
+from hub.routing.request import OcpiRequest
 from simulators.testing import PATIENCE
 
 T = TypeVar("T")
@@ -26,16 +27,17 @@ def accepted(
 ) -> Forwarded:
     """A push of the first party that the second one has accepted; `ids` follow the owner's."""
     sender, receiver = parties
-    return Forwarded(
-        match=match(module, InterfaceRole.RECEIVER, "/".join((*sender, *ids)), method),
+    request = OcpiRequest(
         method=method,
-        sender=sender,
-        receiver=receiver,
-        body=json.dumps(body).encode(),
-        query="",
+        path="",
         correlation_id="correlation-at-once",
-        response=Response(200, {}, b'{"status_code":1000,"timestamp":"2026-03-01T10:00:00Z"}'),
+        match=match(module, InterfaceRole.RECEIVER, "/".join((*sender, *ids)), method),
+        body=json.dumps(body).encode(),
+        sent_by=sender,
+        sent_to=receiver,
     )
+    answer = b'{"status_code":1000,"timestamp":"2026-03-01T10:00:00Z"}'
+    return Forwarded(request, Response(200, {}, answer))
 
 
 def is_kept_at_once(message: Forwarded) -> bool:
@@ -61,6 +63,6 @@ def run_at_once(call: Callable[[Writer], Awaitable[T]]) -> T:
 
 def keep_on_a_thread(message: Forwarded) -> None:
     """As where it cannot be kept at once."""
-    keeper = modules.after_answer(message.match, message.method)
+    keeper = modules.after_answer(message.request)
     assert keeper is not None
     keeper(message)

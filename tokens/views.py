@@ -4,12 +4,12 @@ Real-time authorization is forwarded to the token's eMSP by the gateway (tokens/
 """
 
 from django.http import HttpResponse
-from rest_framework.request import Request
 
+from hub.routing.request import OcpiRequest
 from hub.store import broadcast_push
 from hub.store.pages import list_page
 from hub.store.sharing import only
-from hub.views import OcpiView, answer_document, exchange_of
+from hub.views import OcpiView, answer_document
 from tokens.models import Token
 from tokens.visibility import tokens_for
 
@@ -17,24 +17,24 @@ from tokens.visibility import tokens_for
 class TokensSender(OcpiView):
     """The Sender interface, addressed to the hub."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """GET All: the Tokens that the caller may see."""
-        return list_page(tokens_for(exchange_of(request).caller), request)
+        return list_page(tokens_for(request.sender), request)
 
 
 class TokensReceiver(OcpiView):
     """The Receiver interface: Broadcast Push, and reading back what the hub has."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A Token as the hub has it; `?type=` is RFID when left out."""
-        seen = tokens_for(exchange_of(request).caller)
+        seen = tokens_for(request.sender)
         named = seen.filter(**Token.identity(broadcast_push.read(request)))
         return answer_document(bytes(only(named, "Token of this uid and type").document))
 
-    def put(self, request: Request) -> HttpResponse:
+    def put(self, request: OcpiRequest) -> HttpResponse:
         """Keep a Token, and tell everybody of the opposite role."""
         return broadcast_push.store_and_broadcast(request, Token)
 
-    def patch(self, request: Request) -> HttpResponse:
+    def patch(self, request: OcpiRequest) -> HttpResponse:
         """Merge changes into a Token, and tell everybody of the opposite role."""
         return broadcast_push.store_and_broadcast(request, Token)

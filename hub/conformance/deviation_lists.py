@@ -9,21 +9,25 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.conformance import left_out
 from hub.deviations.models import DeviationCount
 from hub.deviations.objects import CountedDeviation
 from hub.ocpi.pagination import Page, page_headers, read_page
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.parties.hub_client_info import check_open
 from hub.routing.directory import PlatformEntry, holder
-from hub.views import OcpiView, answer, exchange_of
+from hub.routing.request import OcpiRequest
+from hub.views import OcpiView, answer
+
+MODULE = "deviations"
+FOR_YOU, FOR_OTHERS = "left-out-for-you", "left-out-for-others"
 
 
 class Deviations(OcpiView):
     """GET: what the hub has noted of what the platform sends, the first ones first."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of CountedDeviation; date_from and date_to are about when each was last seen."""
         page = read_page(request.query_params)
         rows = DeviationCount.objects.filter(platform_id=_viewer(request).id).order_by("id")
@@ -38,7 +42,7 @@ class Deviations(OcpiView):
 class LeftOutForYou(OcpiView):
     """GET: what its lists and pushes are without, since it wants nothing that deviates."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of LeftOutObjects, by module and owner."""
         found = left_out.for_receiver(_viewer(request), holder.snapshot)
         return _listed(request, found, to_owner=False)
@@ -47,19 +51,21 @@ class LeftOutForYou(OcpiView):
 class LeftOutForOthers(OcpiView):
     """GET: which of its objects others do not get, since they want nothing that deviates."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of LeftOutObjects, by module and owner; not who the others are."""
         found = left_out.of_owner(_viewer(request), holder.snapshot)
         return _listed(request, found, to_owner=True)
 
 
-def _viewer(request: Request) -> PlatformEntry:
-    platform = exchange_of(request).platform
+def _viewer(request: OcpiRequest) -> PlatformEntry:
+    platform = request.platform
     check_open(platform)
     return platform
 
 
-def _listed(request: Request, found: Sequence[left_out.Missed], *, to_owner: bool) -> HttpResponse:
+def _listed(
+    request: OcpiRequest, found: Sequence[left_out.Missed], *, to_owner: bool
+) -> HttpResponse:
     """A page; what was never counted so far has no time, and is in every period."""
     page = read_page(request.query_params)
     found = [
@@ -75,9 +81,10 @@ def _listed(request: Request, found: Sequence[left_out.Missed], *, to_owner: boo
     return _paged(request, page, [one.told(to_owner=to_owner) for one in shown], len(found))
 
 
-def _paged(request: Request, page: Page, shown: list[Any], total: int) -> HttpResponse:
+def _paged(request: OcpiRequest, page: Page, shown: list[Any], total: int) -> HttpResponse:
     response = answer(shown)
-    url = settings.BASE_URL + request.path.rstrip("/")
+    last = request.path.rstrip("/").rpartition("/")[2]
+    url = f"{settings.BASE_URL}{BASE_PATH}/{MODULE}" + (f"/{last}" if last != MODULE else "")
     for name, value in page_headers(page, total, url, request.query_params).items():
         response[name] = value
     return response

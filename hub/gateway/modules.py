@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from cdrs import at_once as cdrs_at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
+from cdrs.views import own_path
 from charging_profiles import at_once as profiles_at_once
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
@@ -22,26 +23,28 @@ from commands.reservations import result_posted as result_posted
 from flex import at_once as flex_at_once
 from flex import commands_at_once, relay
 from hub.db.batch_writer import Writer
-from hub.db.django_threads import DjangoThreads, Scope
+from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.models import ForwardedUrl, quotas
-from hub.ocpi import envelope, heads, own_paths
+from hub.ocpi import envelope, heads
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HeldBack, OcpiError, ServerError
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
-from hub.routing.decisions import Forward, Found, LookupKind, RoutedMessage
+from hub.routing.decisions import Forward, Found, LookupKind
 from hub.routing.directory import holder
 from hub.routing.owners import OBJECTS, in_url
+from hub.routing.request import OcpiRequest
 from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
 from hub.store.broadcast_at_once import KeepAtOnce
 from hub.store.store import Pushed, StoredObject
-from hub.views import Exchange, answer_document
+from hub.views import answer_document
 from hub.workers import wake
 from locations import at_once as location_at_once
 from locations.lookups import location_owner
@@ -183,9 +186,7 @@ def cdr_location(
     if own is not None:
         return own
     known = Cdr.at(forward.sender, forward.receiver.identity, cdr_id) if bills else None
-    if known is None:
-        return None
-    return settings.BASE_URL + own_paths.CDR.path(known.owner, known.object_id)
+    return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
 
 
 def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
@@ -201,12 +202,12 @@ def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
     )
 
 
-def _own_teller(message: RoutedMessage, sender: PartyId) -> Found:
+def _own_teller(request: OcpiRequest, sender: PartyId) -> Found:
     """For an aggregator's push to one party: the owner, when it tells the object itself."""
-    kind: type[StoredObject] = Location if message.match.module == "locations" else Tariff
-    owner, object_id = in_url(message.match), unquote(list(message.match.ids.values())[2])
+    kind: type[StoredObject] = Location if request.place.module == "locations" else Tariff
+    owner, object_id = in_url(request.place), unquote(list(request.place.ids.values())[2])
     is_told = kind.is_told_by_owner({"owner": str(owner), "object_id": object_id.upper()})
-    return Found((owner,) if is_told else (), f"{OBJECTS[message.match.module]} {object_id!r}")
+    return Found((owner,) if is_told else (), f"{OBJECTS[request.place.module]} {object_id!r}")
 
 
 _location, _tariff, _token = map(_for_its_receiver, (Location, Tariff, Token))
@@ -244,7 +245,7 @@ STATEMENTS: Final = (
     *commands_at_once.STATEMENTS,
     wake.NUDGE,
 )
-_COMMANDS: Final = frozenset({"GET", "PUT", "DELETE"})
+_PROFILE_RESULT: Final = f"{BASE_PATH}/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]] = {
@@ -273,7 +274,7 @@ _HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], NoAnswer | None]] = {
     ("sessions", RECEIVER, "PUT"): relay.session_held_back,
     ("sessions", RECEIVER, "PATCH"): None,
 }
-LOOKUPS: Final[dict[LookupKind, Callable[[RoutedMessage, PartyId], Found]]] = {
+LOOKUPS: Final[dict[LookupKind, Callable[[OcpiRequest, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
     LookupKind.SESSION_FSP: relay.session_fsp,
     LookupKind.LOCATION: location_owner,
@@ -284,41 +285,33 @@ LOOKUPS: Final[dict[LookupKind, Callable[[RoutedMessage, PartyId], Found]]] = {
 }
 
 
-def before_forwarding(
-    match: Match | None, method: str, receiver: PartyId
-) -> BeforeForwarding | None:
+def before_forwarding(request: OcpiRequest, receiver: PartyId) -> BeforeForwarding | None:
     """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
-    if match is None or match.route is None:
-        return None
-    key = (match.module, match.role, method)
+    key = _key(request)
     needless = _NEEDLESS.get(key)
-    if needless is not None and needless(receiver, match):
+    if needless is not None and needless(receiver, request.place):
         return None
     return _BEFORE_FORWARDING.get(key)
 
 
-def no_answer(match: Match | None, method: str, error: OcpiError) -> NoAnswer | None:
+def no_answer(request: OcpiRequest, error: OcpiError) -> NoAnswer | None:
     """What to run when no answer came after the check; it gets what the check got, and gave."""
-    if match is None or match.route is None:
-        return None
-    key = (match.module, match.role, method)
+    key = _key(request)
     if isinstance(error, HeldBack) and key in _HELD_BACK:
         return _HELD_BACK[key]
     return _NO_ANSWER.get(key)
 
 
-def told(match: Match, method: str, error: OcpiError) -> OcpiError:
+def told(request: OcpiRequest, error: OcpiError) -> OcpiError:
     """What the sender is told of it: of what the hub holds back itself, that it may come again."""
-    if isinstance(error, HeldBack) and (match.module, match.role, method) in _HELD_BACK:
+    if isinstance(error, HeldBack) and _key(request) in _HELD_BACK:
         return ServerError(error.message, headers={"Retry-After": "1"})
     return error
 
 
-def after_answer(match: Match | None, method: str) -> AfterAnswer | None:
+def after_answer(request: OcpiRequest) -> AfterAnswer | None:
     """What to run after the receiver's answer and before ours; None for most messages."""
-    if match is None or match.route is None:
-        return None
-    return _AFTER_ANSWER.get((match.module, match.role, method))
+    return _AFTER_ANSWER.get(_key(request))
 
 
 async def checked(
@@ -346,21 +339,25 @@ async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
 
 
 async def answered_at_once(
-    writer: Writer, django: DjangoThreads, exchange: Exchange, scope: Scope
+    writer: Writer, django: DjangoThreads, request: OcpiRequest
 ) -> HttpResponse | None:
     """The hub's own answer without a thread, where it is simple; None where a view has to give it.
 
     Of profile commands, their results, and broadcasts.
     """
-    method, match = scope["method"], exchange.match
-    if match is None:
-        own, key = own_paths.at(scope["path"])
-        if method == "POST" and own is own_paths.PROFILE_RESULT and key and "/" not in key:
-            return await profiles_at_once.result_posted(writer, exchange, key)
-    elif match.route is not None:
-        query = scope["query_string"].decode("latin-1")
-        if keep := _BROADCASTS.get((match.module, match.role, method)):
-            return await broadcast_at_once.push(writer, django, exchange, keep, method, query)
-        if (match.module, match.role) == ("chargingprofiles", RECEIVER) and method in _COMMANDS:
-            return await commands_at_once.received(writer, django, exchange, method, query)
+    if request.match is None:
+        path, key = request.path[: len(_PROFILE_RESULT)], request.path[len(_PROFILE_RESULT) :]
+        if request.method == "POST" and path == _PROFILE_RESULT and "/" not in key:
+            return await profiles_at_once.result_posted(writer, request, key)
+        return None
+    if keep := _BROADCASTS.get(_key(request)):
+        return await broadcast_at_once.push(writer, django, request, keep)
+    if (request.match.module, request.match.role) == ("chargingprofiles", RECEIVER):
+        return await commands_at_once.received(writer, django, request)
     return None
+
+
+def _key(request: OcpiRequest) -> tuple[str, InterfaceRole, str]:
+    """By which the tables name a message; none of them names a custom module."""
+    match = request.place
+    return match.module, match.role, request.method

@@ -14,10 +14,11 @@ from typing import Final
 from hub.db.django_threads import CALLER
 from hub.fairness import callers
 from hub.gateway.answer import Outgoing, of_django, refusal, send_whole
-from hub.gateway.process import WebProcess
-from hub.gateway.request import Receive, Scope, Send, SenderGone, read_body
+from hub.gateway.bodies import SenderGone, read_body
+from hub.gateway.process import Receive, Send, WebProcess
 from hub.ocpi.errors import HubError, OcpiError
 from hub.outbound import loops
+from hub.routing.request import Scope
 
 LIVEZ: Final = "/livez"
 HEALTH: Final = "/health"

@@ -9,7 +9,6 @@ from typing import Final
 from hub.db.django_threads import DjangoThreads
 from hub.gateway import modules
 from hub.gateway.answer import Outgoing, of_django
-from hub.gateway.request import Incoming, match_of, presented_by
 from hub.models import ForwardedUrl, ForwardedUrlKind
 from hub.ocpi import envelope
 from hub.ocpi.errors import NotTaken, OcpiError
@@ -17,6 +16,7 @@ from hub.ocpi.party import PartyId
 from hub.outbound import rewritten_urls
 from hub.outbound.platform_calls import Response
 from hub.routing import decisions
+from hub.routing.request import OcpiRequest
 
 # What an eMSP answers at a Location that it has told wrong.
 _NOT_THERE: Final = frozenset({404, 405, 410})
@@ -39,24 +39,22 @@ async def end(
         await django.run(rewritten_urls.end, keys, sender)
 
 
-def may_be_named(incoming: Incoming, response: Response) -> bool:
+def may_be_named(request: OcpiRequest, response: Response) -> bool:
     """Whether `of_answer` has anything to look at."""
-    method = incoming.scope["method"]
-    if method == "GET":
+    if request.method == "GET":
         return "link" in response.headers
-    return method == "POST" and match_of(incoming).module == "cdrs"
+    return request.method == "POST" and request.place.module == "cdrs"
 
 
 async def of_answer(
     django: DjangoThreads,
-    incoming: Incoming,
+    request: OcpiRequest,
     decision: decisions.Forward,
     url: str,
     response: Response,
 ) -> list[tuple[bytes, bytes]]:
     """The headers of the receiver's answer that name a URL, with the hub's in its place."""
-    module, method = match_of(incoming).module, incoming.scope["method"]
-    caller = presented_by(incoming).platform.id
+    module, method, caller = request.place.module, request.method, request.platform.id
     rewritten = []
     link = response.headers.get("link") if method == "GET" else None
     if link is not None:
@@ -66,7 +64,7 @@ async def of_answer(
     if module == "cdrs" and method == "POST" and response.status < 300:
         location = response.headers.get("location", "")
         own = await django.run(
-            modules.cdr_location, location, url, caller, decision, incoming.body, response
+            modules.cdr_location, location, url, caller, decision, request.body, response
         )
         if own is not None:
             rewritten.append((b"location", own.encode("latin-1")))

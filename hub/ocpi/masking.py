@@ -7,26 +7,35 @@ what is searched is cut first. URLs are compared as their receiver reads them: d
 import json
 import string
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
 
-from hub.ocpi import own_paths
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, Match
 from hub.ocpi.v2_2_1 import VERSION
 
 # Credentials tokens, and what a driver is known by.
 _SECRET: Final = frozenset({"contract_id", "visual_number", "auth_id", "group_id", "token"})
 _NAMED: Final = _SECRET | {"uid"}
 # The unguessable part of a URL that the hub has given out.
-_OURS: Final = frozenset(own.name for own in own_paths.OWN_PATHS if own.has_key)
+_OURS: Final = frozenset({"via", "profile-result", "check-result"})
 _OF_KEYS: Final = frozenset(string.ascii_letters + string.digits + "-_")
 # Parameters of a query that say which page was asked for, and nothing that is secret.
 _HARMLESS: Final = frozenset({"date_from", "date_to", "offset", "limit", "duration", "type"})
 _OF_HARMLESS: Final = frozenset(string.ascii_letters + string.digits + "_:.%+-")
 _UNROUTED: Final = frozenset(
-    {"versions", *(own.name for own in own_paths.OWN_PATHS if not own.shape)}
+    {
+        *("versions", "credentials", "hubclientinfo", "deviations"),
+        *("deviations/left-out-for-you", "deviations/left-out-for-others"),
+    }
+)
+# What may be said in the log of a URL that leads nowhere.
+_OWN_NAMES: Final = frozenset(
+    {"", "ocpi", "cpo", "emsp", "versions", "via", "profile-result", "check-result"}
+    | {"deviations", "left-out-for-you", "left-out-for-others", "sender", "receiver"}
+    | {*FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
 )
 HIDDEN: Final = "•••"
 
@@ -228,12 +237,24 @@ def _unrouted(path: str) -> str:
     below = decoded(path).strip("/").removeprefix("ocpi").strip("/")
     if below == VERSION or below.removeprefix(f"{VERSION}/") in _UNROUTED:
         return below
-    version, _, rest = below.partition("/")
-    name = rest.partition("/")[0]
-    own = own_paths.NAMES.get(name.translate(_LOWER)) if version == VERSION else None
-    if own is None:
-        return "…"
-    return f"{name}/{HIDDEN if own.has_key else '…'}"
+    parts = below.split("/")
+    if parts[0] == VERSION and len(parts) > 1 and parts[1].translate(_LOWER) in _OURS:
+        return f"{parts[1]}/{HIDDEN}"
+    return "…"
+
+
+def quiet_path(path: str) -> str:
+    """The path for the log, up to the first name in it that is not the hub's own.
+
+    Keys of rewritten URLs and uids of tokens are not, nor is anything that is not known.
+    """
+    names = decoded(path).split("/")
+    quiet = "/".join(takewhile(_is_own_name, names))
+    return path if quiet == path else f"{quiet.rstrip('/')}/…"
+
+
+def _is_own_name(name: str) -> bool:
+    return name in _OWN_NAMES or (len(name) <= 5 and name.replace(".", "").isdigit())
 
 
 def safe_query(query: str) -> str:

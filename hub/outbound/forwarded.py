@@ -10,22 +10,52 @@ from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """Who sent what to whom, and the answer."""
+    """A request as it was sent on, in whose name and to whom, and the receiver's answer."""
 
-    match: Match
-    method: str
-    sender: PartyId
-    receiver: PartyId
-    body: bytes
-    query: str
-    correlation_id: str
+    request: OcpiRequest
     response: Response
     # Under which the message left, where it is one that leaves once.
     lease: Lease | None = None
+
+    @property
+    def match(self) -> Match:
+        """The request's route."""
+        return self.request.place
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self.request.method
+
+    @property
+    def sender(self) -> PartyId:
+        """The party in whose name it went."""
+        return self.request.sender
+
+    @property
+    def receiver(self) -> PartyId:
+        """The party to which it went."""
+        return self.request.receiver
+
+    @property
+    def body(self) -> bytes:
+        """The request's body."""
+        return self.request.body
+
+    @property
+    def query(self) -> str:
+        """The request's query."""
+        return self.request.query
+
+    @property
+    def correlation_id(self) -> str:
+        """The request's X-Correlation-ID."""
+        return self.request.correlation_id
 
     def note(self, found: Sequence[Deviation]) -> None:
         """Count what its sender spelled otherwise than the text."""

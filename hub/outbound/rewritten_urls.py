@@ -8,17 +8,18 @@ import logging
 import re
 import string
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from msgspec.structs import replace
 
 from hub.db import sql
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until, quotas
 from hub.models.quotas import What
-from hub.ocpi import links, own_paths, response_url
+from hub.ocpi import links, response_url
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -28,11 +29,12 @@ from hub.ocpi.errors import (
     MethodNotAllowed,
     NotFound,
 )
-from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import addresses, loops, reasons
 from hub.routing.decisions import Forward
 from hub.routing.directory import PlatformEntry
+from hub.routing.request import OcpiRequest
 
 logger = logging.getLogger(__name__)
 _METHODS = {
@@ -49,7 +51,7 @@ _MAX_TARGET: Final = 2048  # characters
 
 def hub_url(key: str) -> str:
     """The URL of the hub that stands for a party's."""
-    return f"{settings.BASE_URL}{own_paths.VIA.path(key)}"
+    return f"{settings.BASE_URL}{BASE_PATH}/via/{key}"
 
 
 def find(key: str, caller: int) -> ForwardedUrl:
@@ -88,34 +90,26 @@ def may_name_response_url(module: str, body: bytes, query: str) -> bool:
     return module in response_url.MODULES or b'"response_url"' in body or "response_url=" in query
 
 
-class Rewritten(NamedTuple):
-    """A message as it goes on, and the keys of the URLs that were given out in it."""
-
-    body: bytes
-    query: str
-    keys: tuple[str, ...] = ()
-
-
 def rewrite_response_url(
-    body: bytes, query: str, place: Match, rest: str, forward: Forward, correlation_id: str
-) -> Rewritten:
+    request: OcpiRequest, forward: Forward
+) -> tuple[OcpiRequest, tuple[str, ...]]:
     """Replace the response_url in the body or the query; all other bytes stay.
 
-    InvalidParameters (2001) where it cannot be called, or cannot be found for sure. `rest` is what
-    follows the endpoint in the URL.
+    Returns the request as it goes on, and the keys of the URLs that were given out in it.
+    InvalidParameters (2001) where it cannot be called, or cannot be found for sure.
     """
-    response_url.check_path(rest, place.module)
-    own_body, own_query, keys = body, query, []
+    place, body, query, keys = request.place, request.body, request.query, []
+    response_url.check_path(request.rest, place.module)
     found = response_url.in_body(body, place.module, place.role) if body else None
-    if found and (key := _key_for(found.url, place, forward, correlation_id)):
-        own_body = found.replaced(hub_url(key))
+    if found and (key := _key_for(found.url, request, forward)):
+        body = found.replaced(hub_url(key))
         keys.append(key)
     url, rest_of_query = response_url.in_query(query, place.module)
-    if url is not None and (key := _key_for(url, place, forward, correlation_id)):
+    if url is not None and (key := _key_for(url, request, forward)):
         named = f"response_url={quote(hub_url(key))}"
-        own_query = "&".join(part for part in (rest_of_query, named) if part)
+        query = "&".join(part for part in (rest_of_query, named) if part)
         keys.append(key)
-    return Rewritten(own_body, own_query, tuple(keys))
+    return replace(request, body=body, query=query), tuple(keys)
 
 
 def end(keys: Iterable[str], sender: PartyId) -> None:
@@ -124,30 +118,30 @@ def end(keys: Iterable[str], sender: PartyId) -> None:
     quotas.add(str(sender), What.URLS, -ended)
 
 
-def _key_for(target: str, place: Match, forward: Forward, correlation_id: str) -> str | None:
+def _key_for(target: str, request: OcpiRequest, forward: Forward) -> str | None:
     """The key of the hub's URL for a party's; None for a URL of the hub, which a result repeats."""
     try:
         check_response_url(target)
     except loops.LeadsHere:
-        if place.role == InterfaceRole.SENDER:
+        if request.place.role == InterfaceRole.SENDER:
             return None
         raise
-    return _new_response_url(target, place.module, forward, correlation_id)
+    return _new_response_url(target, request, forward)
 
 
-def _new_response_url(target: str, module: str, forward: Forward, correlation_id: str) -> str:
+def _new_response_url(target: str, request: OcpiRequest, forward: Forward) -> str:
     receiver, sender = forward.receiver, str(forward.sender)
     quotas.check(sender, What.URLS)
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.RESPONSE_URL,
-        module=module,
+        module=request.place.module,
         target=target,
         caller_id=receiver.platform.id,
         caller_country_code=receiver.identity.country_code,
         caller_party_id=receiver.identity.party_id,
         owner_country_code=forward.sender.country_code,
         owner_party_id=forward.sender.party_id,
-        correlation_id=correlation_id,
+        correlation_id=request.correlation_id,
         sender=sender,
         valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
     )

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.db import secret_box
 from hub.deviations import noting
@@ -18,7 +17,8 @@ from hub.outbound.hang_up import HangUp, HungUp
 from hub.parties import admission, handshake, onboarding
 from hub.parties.onboarding import Presented
 from hub.routing.directory import wait_until_confirmed
-from hub.views import Exchange, OcpiView, answer, exchange_of
+from hub.routing.request import OcpiRequest
+from hub.views import OcpiView, answer
 
 # Time for two calls in each form of the token, and for the database.
 _SECONDS = 5 * handshake.SECONDS
@@ -27,38 +27,37 @@ _SECONDS = 5 * handshake.SECONDS
 class CredentialsView(OcpiView):
     """GET, POST, PUT and DELETE, for both sides of the handshake the same URL."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """The credentials that the request itself carries: the hub keeps only their hash."""
-        token, _ = _presented(exchange_of(request))
+        token, _ = _presented(request)
         return answer(onboarding.own_credentials(token))
 
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: OcpiRequest) -> HttpResponse:
         """Register. 405 when registered; 3001, 3002, 3003 when the call back fails."""
-        return self._register(exchange_of(request), is_new=True)
+        return self._register(request, is_new=True)
 
-    def put(self, request: Request) -> HttpResponse:
+    def put(self, request: OcpiRequest) -> HttpResponse:
         """Update and rotate. When this is answered, no web process takes the old token."""
-        return self._register(exchange_of(request), is_new=False)
+        return self._register(request, is_new=False)
 
-    def delete(self, request: Request) -> HttpResponse:
+    def delete(self, request: OcpiRequest) -> HttpResponse:
         """Unregister. When this is answered, no web process takes the token any more."""
-        exchange = exchange_of(request)
-        token, _ = _presented(exchange)
-        onboarding.unregister(exchange.platform.id, secret_box.token_hash(token))
+        token, _ = _presented(request)
+        onboarding.unregister(request.platform.id, secret_box.token_hash(token))
         wait_until_confirmed()
         return answer()
 
-    def _register(self, exchange: Exchange, *, is_new: bool) -> HttpResponse:
-        platform_id = exchange.platform.id
-        token, form = _presented(exchange)
+    def _register(self, request: OcpiRequest, *, is_new: bool) -> HttpResponse:
+        platform_id = request.platform.id
+        token, form = _presented(request)
         is_registered = Platform.objects.get(pk=platform_id).is_registered
         if is_registered == is_new:
             raise onboarding.not_allowed(is_registered=is_registered)
-        read = strange_credentials.read(exchange.body)
+        read = strange_credentials.read(request.body)
         admission.judge(platform_id, read.credentials.roles)
         addresses.check_url(read.credentials.url, "url")
         with _turn(platform_id) as (turn, hang_up):
-            _presented(exchange)  # The token may have been replaced before the turn began.
+            _presented(request)  # The token may have been replaced before the turn began.
             forms = Platform.objects.get(pk=platform_id).forms(first=form)
             offer, taken = handshake.fetch_offer(
                 read.credentials.url, read.credentials.token, forms, hang_up
@@ -116,11 +115,11 @@ def _turn(platform_id: int) -> Iterator[tuple[str, HangUp]]:
         handshake_turns.end(platform_id, turn)
 
 
-def _presented(exchange: Exchange) -> tuple[str, TokenForm]:
+def _presented(request: OcpiRequest) -> tuple[str, TokenForm]:
     """The token of this request, and how it was written; 401 when it was replaced meanwhile."""
-    platform = Platform.objects.get(pk=exchange.platform.id)
+    platform = Platform.objects.get(pk=request.platform.id)
     kept = {bytes(digest) for digest in (platform.token_a_hash, platform.token_c_hash) if digest}
-    for token, was_base64 in headers.presented_tokens(exchange.authorization):
+    for token, was_base64 in headers.presented_tokens(request.text("authorization")):
         if secret_box.token_hash(token) in kept:
             return token, TokenForm.BASE64 if was_base64 else TokenForm.PLAIN
     raise NotAuthenticated(REPLACED)

@@ -5,15 +5,15 @@ from typing import Final
 
 from django.conf import settings
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.models import Admission, Party
-from hub.ocpi import own_paths
 from hub.ocpi.errors import ClientError
 from hub.ocpi.pagination import page_headers, read_page
+from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.parties.party_status import client_info
 from hub.routing.directory import PlatformEntry, holder
-from hub.views import OcpiView, answer, exchange_of
+from hub.routing.request import OcpiRequest
+from hub.views import OcpiView, answer
 
 _CLOSED: Final = (
     "Every party of your platform is suspended by the operator of this hub, or waits for its "
@@ -30,10 +30,10 @@ def check_open(viewer: PlatformEntry) -> None:
 class HubClientInfo(OcpiView):
     """GET: all other platforms' parties with their ConnectionStatus, paged."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of ClientInfo, in the order in which the parties came."""
         page = read_page(request.query_params)
-        viewer = exchange_of(request).platform
+        viewer = request.platform
         check_open(viewer)
         parties = Party.objects.exclude(platform_id=viewer.id).order_by("id")
         # A party that the operator has not agreed to is told to nobody.
@@ -45,7 +45,7 @@ class HubClientInfo(OcpiView):
         directory = holder.snapshot
         found = parties[page.offset : page.offset + page.limit]
         response = answer([client_info(party, viewer, directory) for party in found])
-        url = settings.BASE_URL + own_paths.CLIENT_INFO.path()
+        url = f"{settings.BASE_URL}{BASE_PATH}/hubclientinfo"
         for name, value in page_headers(page, parties.count(), url, request.query_params).items():
             response[name] = value
         return response

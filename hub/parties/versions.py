@@ -2,31 +2,30 @@
 
 from django.conf import settings
 from django.http import HttpResponse
-from rest_framework.request import Request
 
-from hub.ocpi import own_paths
 from hub.ocpi.configuration import Endpoint, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, INTERFACES
-from hub.ocpi.v2_2_1 import VERSION
+from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
 from hub.routing.directory import PlatformEntry
-from hub.views import OcpiView, answer, exchange_of
+from hub.routing.request import OcpiRequest
+from hub.views import OcpiView, answer
 
 
 class Versions(OcpiView):
     """GET: the versions that the hub speaks."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of Version."""
-        return answer([Version(VERSION, settings.BASE_URL + own_paths.DETAILS)])
+        return answer([Version(VERSION, f"{settings.BASE_URL}{BASE_PATH}")])
 
 
 class Details(OcpiView):
     """GET: the endpoints of the hub's version."""
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: OcpiRequest) -> HttpResponse:
         """VersionDetails, out of the one route table."""
-        return answer(VersionDetails(VERSION, endpoints(exchange_of(request).platform)))
+        return answer(VersionDetails(VERSION, endpoints(request.platform)))
 
 
 def endpoints(platform: PlatformEntry) -> list[Endpoint]:
@@ -36,8 +35,14 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
     the platform offers itself; the other interface of the same module is its way to others.
     """
     offered = [
-        Endpoint(own.module, settings.BASE_URL + own.path(), InterfaceRole.SENDER)
-        for own in (own_paths.CREDENTIALS, own_paths.CLIENT_INFO)
+        Endpoint(
+            "credentials", f"{settings.BASE_URL}{BASE_PATH}/credentials", InterfaceRole.SENDER
+        ),
+        Endpoint(
+            "hubclientinfo",
+            f"{settings.BASE_URL}{BASE_PATH}/hubclientinfo",
+            InterfaceRole.SENDER,
+        ),
     ]
     offered += [_endpoint(module, role) for module, role in INTERFACES]
     known = {*FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
@@ -46,4 +51,5 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
 
 
 def _endpoint(module: str, role: InterfaceRole) -> Endpoint:
-    return Endpoint(module, settings.BASE_URL + own_paths.interface(role, module), role)
+    url = f"{settings.BASE_URL}{BASE_PATH}/{role.value.lower()}/{module}"
+    return Endpoint(module, url, role)

@@ -7,7 +7,7 @@ Request), the decision may be Lookup: one indexed row answers it, and routing is
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -28,25 +28,7 @@ from hub.routing import owners
 from hub.routing.directory import Directory, PartyEntry, PlatformEntry
 from hub.routing.owners import AGGREGATED
 from hub.routing.receivers import EMSP_LIKE
-
-
-class Address(NamedTuple):
-    """The routing headers as sent."""
-
-    country_code: str
-    party_id: str
-
-
-class RoutedMessage(msgspec.Struct):
-    """What routing reads of a request; never changed."""
-
-    platform: PlatformEntry
-    from_address: Address | None
-    to_address: Address | None
-    method: str
-    match: Match
-    body: bytes
-    query: str = ""
+from hub.routing.request import Address, OcpiRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +109,7 @@ class _WithCdrToken(msgspec.Struct):
 
 
 def decide(
-    message: RoutedMessage,
+    request: OcpiRequest,
     directory: Directory,
     found: Found | None = None,
     *,
@@ -139,20 +121,20 @@ def decide(
     that is another party of the same platform. `sender`: who FROM names, as `sending_party` says.
     """
     if sender is None:
-        sender = sending_party(message, directory)
-    place = message.match
-    own = message.platform.parties
-    owner = owners.owner_of(place, message.method, message.body, sender, own)
+        sender = sending_party(request, directory)
+    place = request.place
+    own = request.platform.parties
+    owner = owners.owner_of(place, request.method, request.body, sender, own)
     if owner is None or owner == sender:
-        return _route(message, directory, sender, found)
+        return _route(request, directory, sender, found)
     if owner not in own:
-        return _of_somebody_else(message, directory, sender, owner, found)
-    decision = _route(message, directory, _sister(directory, owner), found)
+        return _of_somebody_else(request, directory, sender, owner, found)
+    decision = _route(request, directory, _sister(directory, owner), found)
     return _noted(decision, "sister-party", f"{owners.OBJECTS[place.module]}.party_id", sender)
 
 
-def _is_list(message: RoutedMessage) -> bool:
-    place = message.match
+def _is_list(request: OcpiRequest) -> bool:
+    place = request.place
     return place.role == _SENDER and place.module in LISTED and not place.ids
 
 
@@ -168,7 +150,7 @@ def _noted(decision: Decision, rule: str, path: str, example: object) -> Decisio
 
 
 def _of_somebody_else(
-    message: RoutedMessage,
+    request: OcpiRequest,
     directory: Directory,
     sender: PartyId,
     owner: PartyId,
@@ -178,20 +160,20 @@ def _of_somebody_else(
 
     An aggregator tells what its owner does not; an eMSP hands Sessions on to an SCSP.
     """
-    module, to = message.match.module, _to_party(message)
-    if message.platform.is_aggregator and module in AGGREGATED:
-        return _told_by_aggregator(message, directory, sender, owner, found)
+    module, to = request.place.module, _to_party(request)
+    if request.platform.is_aggregator and module in AGGREGATED:
+        return _told_by_aggregator(request, directory, sender, owner, found)
     if module == "sessions" and to in directory.parties:
         entry = directory.parties[to]
-        if Role.SCSP in entry.roles and entry.platform.id != message.platform.id:
-            return _handed_on(message, directory, sender, entry, found)
-    raise _not_yours(message, owner)
+        if Role.SCSP in entry.roles and entry.platform.id != request.platform.id:
+            return _handed_on(request, directory, sender, entry, found)
+    raise _not_yours(request, owner)
 
 
-def _not_yours(message: RoutedMessage, owner: PartyId) -> ClientError:
-    if message.method == "GET":
+def _not_yours(request: OcpiRequest, owner: PartyId) -> ClientError:
+    if request.method == "GET":
         return NotFound("There is no such object that you may see here.")
-    kind, own = owners.OBJECTS[message.match.module], ", ".join(map(str, message.platform.parties))
+    kind, own = owners.OBJECTS[request.place.module], ", ".join(map(str, request.platform.parties))
     where = "its country_code and party_id" if kind == "CDR" else "its URL"
     return InvalidParameters(
         f"By {where} this is a {kind} of {owner}, which is not a party of your platform; it has "
@@ -200,28 +182,28 @@ def _not_yours(message: RoutedMessage, owner: PartyId) -> ClientError:
 
 
 def _told_by_aggregator(
-    message: RoutedMessage,
+    request: OcpiRequest,
     directory: Directory,
     sender: PartyId,
     owner: PartyId,
     found: Found | None,
 ) -> Decision:
-    to = _to_party(message)
+    to = _to_party(request)
     if to is None or to == directory.hub:
-        return _route(message, directory, sender, found)
-    if message.method == "GET":
-        raise _not_yours(message, owner)
+        return _route(request, directory, sender, found)
+    if request.method == "GET":
+        raise _not_yours(request, owner)
     if found is None:
         return Lookup(LookupKind.OWN_TELLER, sender)
     if found.parties:
         raise InvalidParameters(f"{owner} tells {found.what} itself, and takes precedence.")
     if owner in directory.parties:
-        reachable(directory, owner, to, message.match.module)
-    return _forward(message, directory, sender, to)
+        reachable(directory, owner, to, request.place.module)
+    return _forward(request, directory, sender, to)
 
 
 def _handed_on(
-    message: RoutedMessage,
+    request: OcpiRequest,
     directory: Directory,
     sender: PartyId,
     scsp: PartyEntry,
@@ -233,56 +215,56 @@ def _handed_on(
     """
     if found is None:
         return Lookup(LookupKind.SESSION_EMSP, sender)
-    own, named = message.platform.parties, _emsp_in_body(message)
+    own, named = request.platform.parties, _emsp_in_body(request)
     emsps = set(found.parties)
-    if named is not None and (message.method == "PUT" or emsps):
+    if named is not None and (request.method == "PUT" or emsps):
         emsps.add(named)
     emsp = emsps.pop() if len(emsps) == 1 else None
     if emsp not in own or not directory.parties[emsp].roles & EMSP_LIKE:
-        raise _not_yours(message, owners.in_url(message.match))
-    decision = _forward(message, directory, _sister(directory, emsp), scsp.identity)
+        raise _not_yours(request, owners.in_url(request.place))
+    decision = _forward(request, directory, _sister(directory, emsp), scsp.identity)
     if emsp == sender:
         return decision
     return _noted(decision, "sister-party", "Session.cdr_token.party_id", sender)
 
 
 def _route(
-    message: RoutedMessage, directory: Directory, sender: PartyId, found: Found | None
+    request: OcpiRequest, directory: Directory, sender: PartyId, found: Found | None
 ) -> Decision:
-    place = message.match
+    place = request.place
     if place.module == "chargingprofiles" and place.role == _RECEIVER:
         # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
-        return Hub(sender, _named_receiver(message, directory, sender))
+        return Hub(sender, _named_receiver(request, directory, sender))
     if place.module == "chargingprofiles" and place.role == _SENDER and found is None:
         # An update of the active profile goes to the FSP of now, whatever party the CPO addresses.
         return Lookup(LookupKind.SESSION_FSP, sender)
     if place.module == "chargingprofiles" and found is not None and found.parties:
-        return _forward(message, directory, sender, _only(found))
-    to = _to_party(message)
+        return _forward(request, directory, sender, _only(found))
+    to = _to_party(request)
     if to == directory.hub:
-        return _for_the_hub(message, sender)
+        return _for_the_hub(request, sender)
     if to is not None:
-        return _forward(message, directory, sender, to)
+        return _forward(request, directory, sender, to)
     if place.role == _RECEIVER and place.module in BROADCAST:
         # "or that it needs to be broadcasted if the destination cannot be determined".
         return Hub(sender, None)
-    if _is_list(message):
+    if _is_list(request):
         # Libraries without routing headers ask in this way; only the hub can answer.
         return _noted(Hub(sender, None), "list-without-to", "OCPI-to", f"GET {place.module}")
     if found is not None and not found.parties and place.module == "tokens":
-        return _ask_issuers(message, directory, sender)
-    receiver = _receiver_by_content(message, sender, found)
+        return _ask_issuers(request, directory, sender)
+    receiver = _receiver_by_content(request, sender, found)
     return (
-        receiver if isinstance(receiver, Lookup) else _forward(message, directory, sender, receiver)
+        receiver if isinstance(receiver, Lookup) else _forward(request, directory, sender, receiver)
     )
 
 
-def sending_party(message: RoutedMessage, directory: Directory) -> PartyId:
+def sending_party(request: OcpiRequest, directory: Directory) -> PartyId:
     """Who sends: FROM, else the platform's only party, else the owner that the URL names.
 
     Refuses a FROM that is not a party of the sending platform (2001) and a suspended sender (403).
     """
-    sender = _sending_party(message)
+    sender = _sending_party(request)
     check_may_send(directory, sender)
     return sender
 
@@ -319,10 +301,10 @@ def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
     return sender
 
 
-def _sending_party(message: RoutedMessage) -> PartyId:
-    own = message.platform.parties
-    if message.from_address is not None:
-        return named_sender(message.from_address, message.platform)
+def _sending_party(request: OcpiRequest) -> PartyId:
+    own = request.platform.parties
+    if request.from_address is not None:
+        return named_sender(request.from_address, request.platform)
     if len(own) == 1:
         return own[0]
     if not own:
@@ -330,7 +312,7 @@ def _sending_party(message: RoutedMessage) -> PartyId:
             "No party of your platform is agreed to by the operator of this hub.",
             http_status=HTTPStatus.FORBIDDEN,
         )
-    if "country_code" in message.match.ids and (owner := owners.in_url(message.match)) in own:
+    if "country_code" in request.place.ids and (owner := owners.in_url(request.place)) in own:
         return owner
     raise InvalidParameters(
         "OCPI-from-country-code and OCPI-from-party-id are missing, and your platform has several "
@@ -345,25 +327,23 @@ def _identity(address: Address, what: str) -> PartyId:
         raise InvalidParameters(f"{what}: {error}.") from error
 
 
-def _to_party(message: RoutedMessage) -> PartyId | None:
-    if message.to_address is None:
+def _to_party(request: OcpiRequest) -> PartyId | None:
+    if request.to_address is None:
         return None
-    return _identity(message.to_address, "OCPI-to")
+    return _identity(request.to_address, "OCPI-to")
 
 
-def _named_receiver(
-    message: RoutedMessage, directory: Directory, sender: PartyId
-) -> PartyId | None:
+def _named_receiver(request: OcpiRequest, directory: Directory, sender: PartyId) -> PartyId | None:
     """The receiver of a profile command as TO names it; the hub itself names nobody."""
-    to = _to_party(message)
+    to = _to_party(request)
     if to is None or to == directory.hub:
         return None
-    return reachable(directory, sender, to, message.match.module).identity
+    return reachable(directory, sender, to, request.place.module).identity
 
 
-def _for_the_hub(message: RoutedMessage, sender: PartyId) -> Decision:
-    place = message.match
-    if place.role == _RECEIVER and message.method == "GET":
+def _for_the_hub(request: OcpiRequest, sender: PartyId) -> Decision:
+    place = request.place
+    if place.role == _RECEIVER and request.method == "GET":
         raise HubError(
             "GET SHALL NOT be used in combination with Broadcast Push; leave OCPI-to out to read "
             "what the hub has, or name the receiver."
@@ -372,7 +352,7 @@ def _for_the_hub(message: RoutedMessage, sender: PartyId) -> Decision:
         return Hub(sender, None)
     if place.role == _RECEIVER and place.module in {"sessions", "cdrs"}:
         # "specific to only one party and possibly even protected by GDPR": never spread.
-        if (owner := _emsp_in_body(message)) is not None:
+        if (owner := _emsp_in_body(request)) is not None:
             raise HubError(
                 f"{place.module} are never broadcast; send this to {owner}, or leave OCPI-to out."
             )
@@ -381,15 +361,15 @@ def _for_the_hub(message: RoutedMessage, sender: PartyId) -> Decision:
         raise UnknownReceiver("This session has no flexibility provider that could be told.")
     if place.route is None:
         raise HubError(f"The hub has no {place.module} of its own; name the receiver in OCPI-to.")
-    if place.role == _SENDER and message.method == "GET" and place.module in LISTED:
+    if place.role == _SENDER and request.method == "GET" and place.module in LISTED:
         return Hub(sender, None)
     raise HubError(
-        f"The hub itself takes no {message.method} of {place.module}; name the receiver in "
+        f"The hub itself takes no {request.method} of {place.module}; name the receiver in "
         "OCPI-to, or leave OCPI-to out and the hub finds it by the content."
     )
 
 
-def _ask_issuers(message: RoutedMessage, directory: Directory, sender: PartyId) -> Ask:
+def _ask_issuers(request: OcpiRequest, directory: Directory, sender: PartyId) -> Ask:
     """Everybody who may have issued a token that the hub does not know."""
     own = directory.parties.get(sender)
     if own is not None and Role.CPO not in own.roles:
@@ -416,16 +396,16 @@ def _ask_issuers(message: RoutedMessage, directory: Directory, sender: PartyId) 
 
 
 def _receiver_by_content(
-    message: RoutedMessage, sender: PartyId, found: Found | None
+    request: OcpiRequest, sender: PartyId, found: Found | None
 ) -> PartyId | Lookup:
     """Open Routing Request: the one party that the content names."""
-    place = message.match
+    place = request.place
     if found is not None:
         return _only(found)
     if (
         place.module in {"sessions", "cdrs"}
         and place.role == _RECEIVER
-        and (emsp := _emsp_in_body(message)) is not None
+        and (emsp := _emsp_in_body(request)) is not None
     ):
         return emsp
     if (kind := _lookup_kind(place)) is not None:
@@ -436,7 +416,7 @@ def _receiver_by_content(
             "of an eMSP that would say whom it is for."
         )
     raise UnknownReceiver(
-        f"OCPI-to is missing, and this {message.method} on {place.module} does not say whom it is "
+        f"OCPI-to is missing, and this {request.method} on {place.module} does not say whom it is "
         "for. Name the receiver in OCPI-to-country-code and OCPI-to-party-id."
     )
 
@@ -454,9 +434,9 @@ def _lookup_kind(place: Match) -> LookupKind | None:
     return None
 
 
-def _emsp_in_body(message: RoutedMessage) -> PartyId | None:
+def _emsp_in_body(request: OcpiRequest) -> PartyId | None:
     try:
-        token = msgspec.json.decode(message.body, type=_WithCdrToken).cdr_token
+        token = msgspec.json.decode(request.body, type=_WithCdrToken).cdr_token
         return PartyId.of(token.country_code, token.party_id)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
@@ -477,9 +457,9 @@ def _only(found: Found) -> PartyId:
 
 
 def _forward(
-    message: RoutedMessage, directory: Directory, sender: PartyId, receiver: PartyId
+    request: OcpiRequest, directory: Directory, sender: PartyId, receiver: PartyId
 ) -> Forward:
-    place = message.match
+    place = request.place
     known: dict[tuple[str, ...], Forward] = directory.memo.setdefault(Forward, {})
     key = (*sender, *receiver, place.module, place.role)
     forward = known.get(key)

@@ -98,7 +98,7 @@ class PartyEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class KnownToken:
     """The platform whose credentials token was presented, and whether it is a TOKEN_A."""
 
     platform: PlatformEntry
@@ -114,19 +114,19 @@ class Directory:
     open_by_default: bool
     platforms: dict[int, PlatformEntry]
     parties: dict[PartyId, PartyEntry]
-    tokens: dict[bytes, Presented] = field(repr=False)
+    tokens: dict[bytes, KnownToken] = field(repr=False)
     agreements: dict[_AgreementKey, tuple[bool, str]]
     # Whose messages are recorded with their bodies, and until when (time.time()).
     recorded_bodies: dict[PartyId, float] = field(default_factory=dict)
     # By the ids of their rows.
     agreement_keys: dict[int, _AgreementKey] = field(default_factory=dict, repr=False)
     # Headers that were right once: decoding and hashing them again would give the same.
-    _presented: dict[str, Presented] = field(default_factory=dict, repr=False)
+    _presented: dict[str, KnownToken] = field(default_factory=dict, repr=False)
     _spellings: dict[int, int] = field(default_factory=dict, repr=False)
     # Results that others have computed from this snapshot; they live as long as it does.
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, init=False)
 
-    def authenticate(self, authorization_header: str) -> Presented | None:
+    def authenticate(self, authorization_header: str) -> KnownToken | None:
         """Whose token this is; the Base64 and the plain form are both tried."""
         if (known := self._presented.get(authorization_header)) is not None:
             return known
@@ -137,7 +137,7 @@ class Directory:
                 return found
         return None
 
-    def _remember(self, authorization_header: str, found: Presented) -> None:
+    def _remember(self, authorization_header: str, found: KnownToken) -> None:
         number = self._spellings.get(found.platform.id, 0)
         if (
             len(authorization_header) <= _LONGEST_PRESENTED
@@ -232,7 +232,7 @@ def _built(former: Directory | None, rows: Rows) -> Directory:
 
 
 def _add_platforms(
-    rows: Rows, platforms: dict[int, PlatformEntry], tokens: dict[bytes, Presented]
+    rows: Rows, platforms: dict[int, PlatformEntry], tokens: dict[bytes, KnownToken]
 ) -> None:
     endpoints: dict[int, dict[tuple[str, InterfaceRole], str]] = {}
     for endpoint in rows.endpoints:
@@ -246,7 +246,7 @@ def _add_platforms(
         platforms[platform.pk] = entry
         for digest, is_token_a in ((platform.token_a_hash, True), (platform.token_c_hash, False)):
             if digest is not None:
-                tokens[bytes(digest)] = Presented(entry, is_token_a)
+                tokens[bytes(digest)] = KnownToken(entry, is_token_a)
 
 
 def _entry(

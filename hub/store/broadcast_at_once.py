@@ -20,10 +20,11 @@ from hub.outbox.backlog import backlog
 from hub.outbox.outbox import Change
 from hub.routing.directory import PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
+from hub.routing.request import OcpiRequest
 from hub.store import who_pushes
 from hub.store.broadcast_push import addressee, change_of
 from hub.store.store import Pushed, PushOutcome
-from hub.views import Exchange, answer
+from hub.views import answer
 from hub.workers.wake import nudge_at_once
 
 # More marks take so long that others would wait for the connection.
@@ -35,36 +36,34 @@ KeepAtOnce = Callable[[Writer, Pushed, Mapping[str, Any]], Awaitable[PushOutcome
 async def push(
     writer: Writer,
     django: DjangoThreads,
-    exchange: Exchange,
+    request: OcpiRequest,
     keep: KeepAtOnce,
-    method: str,
-    query: str,
 ) -> HttpResponse | None:
     """The answer to a push that is kept and owed; None where nothing was done.
 
     Then a thread has to do it: also where it has to look whether anybody delivers, and whatever is
     refused.
     """
-    directory, module, platform = holder.snapshot, exchange.place.module, exchange.platform
-    country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
+    directory, module, platform = holder.snapshot, request.place.module, request.platform
+    country_code, party_id, *ids = map(unquote, request.place.ids.values())
     owner = PartyId.of(country_code, party_id)
     if (
         owner not in platform.parties
         or platform.is_strict
-        or not who_pushes.is_noted(exchange.caller, module)
+        or not who_pushes.is_noted(request.sender, module)
         or not backlog.is_clear()
     ):
         return None
     pushed = Pushed(
-        method=method,
+        method=request.method,
         owner=owner,
         ids=tuple(ids),
-        query=dict(parse_qsl(query, keep_blank_values=True)),
-        body=exchange.body,
+        query=dict(parse_qsl(request.query, keep_blank_values=True)),
+        body=request.body,
     )
-    change = change_of(module, pushed, exchange.place.ids.values(), exchange.correlation_id)
+    change = change_of(module, pushed, request.place.ids.values(), request.correlation_id)
     try:
-        receivers = broadcast_receivers(directory, exchange.caller, module, owner)
+        receivers = broadcast_receivers(directory, request.sender, module, owner)
         if len(receivers) > MOST_RECEIVERS or any(map(_lacks_some, receivers)):
             return None
         kept = await keep(writer, pushed, outbox.owed(change, [*map(addressee, receivers)]))
@@ -74,7 +73,7 @@ async def push(
         return None
     if directory is not holder.snapshot:
         # Whoever has come meanwhile may not wait for this one (hub/sync/replay.py).
-        await django.run(_owe_newcomers, exchange.caller, owner, change, receivers)
+        await django.run(_owe_newcomers, request.sender, owner, change, receivers)
     noting.note(platform.id, pushed.deviations)
     nudge_at_once(writer, "deliveries")
     return answer(status=201 if kept is PushOutcome.CREATED else 200)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.deviations import noting
 from hub.models import Deletion, locking
@@ -20,19 +19,19 @@ from hub.outbox import outbox
 from hub.outbox.outbox import Change
 from hub.routing.directory import PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
+from hub.routing.request import OcpiRequest
 from hub.store import leaving_out, who_pushes
 from hub.store.leaving_out import Choice
 from hub.store.store import ITS_OWNER, Pushed, PushOutcome, StoredObject
-from hub.views import answer, exchange_of
+from hub.views import answer
 
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
 LONGEST_ID = 39
 
 
-def read(request: Request) -> Pushed:
+def read(request: OcpiRequest) -> Pushed:
     """What was asked of a Receiver interface: owner and ids out of the URL, query and body."""
-    exchange = exchange_of(request)
-    country_code, party_id, *ids = map(unquote, exchange.place.ids.values())
+    country_code, party_id, *ids = map(unquote, request.place.ids.values())
     for one in ids:
         if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
             message = f"No object has the id {one[:80]!r}: that is not a CiString(36)."
@@ -42,24 +41,23 @@ def read(request: Request) -> Pushed:
         method=request.method or "",
         owner=owner,
         ids=tuple(ids),
-        query=request.query_params.dict(),
-        body=exchange.body,
-        told_by=ITS_OWNER if owner in exchange.platform.parties else str(exchange.caller),
-        is_strict=exchange.platform.is_strict,
+        query=request.query_params,
+        body=request.body,
+        told_by=ITS_OWNER if owner in request.platform.parties else str(request.sender),
+        is_strict=request.platform.is_strict,
     )
 
 
-def store_and_broadcast(request: Request, kind: type[StoredObject]) -> HttpResponse:
+def store_and_broadcast(request: OcpiRequest, kind: type[StoredObject]) -> HttpResponse:
     """Keep a push and owe it to its receivers, in one transaction; the answer follows the commit.
 
     "201 - Created when the object has been newly created" (status_codes). An older update than
     what is kept is neither stored nor sent on (1000, with a message).
     """
-    exchange = exchange_of(request)
     pushed = read(request)
-    module = exchange.place.module
+    module = request.place.module
     directory = holder.snapshot
-    receivers = broadcast_receivers(directory, exchange.caller, module, pushed.owner)
+    receivers = broadcast_receivers(directory, request.sender, module, pushed.owner)
 
     def keep() -> PushOutcome:
         known = receivers
@@ -68,19 +66,19 @@ def store_and_broadcast(request: Request, kind: type[StoredObject]) -> HttpRespo
         if directory is not holder.snapshot:
             # Whoever comes meanwhile waits for those that have written before they knew of it
             # (hub/sync/replay.py), not for those that write now.
-            known = broadcast_receivers(holder.snapshot, exchange.caller, module, pushed.owner)
-        told, ids = replace(pushed, body=body), tuple(exchange.place.ids.values())
+            known = broadcast_receivers(holder.snapshot, request.sender, module, pushed.owner)
+        told, ids = replace(pushed, body=body), tuple(request.place.ids.values())
         if kept and known:
             choice = leaving_out.choose(kind, pushed, known, before)
-            tell(module, told, ids, exchange.correlation_id, choice)
+            tell(module, told, ids, request.correlation_id, choice)
         if kept and pushed.method == "DELETE":
             note_deletion(change_of(module, told, ids), pushed.told_by)
         return kept
 
     # With nobody to tell there is one write, which is a transaction by itself.
     kept = locking.whole(keep)() if receivers or pushed.method == "DELETE" else keep()
-    who_pushes.note(exchange.caller, module)
-    noting.note(exchange.platform.id, pushed.deviations)
+    who_pushes.note(request.sender, module)
+    noting.note(request.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
     return answer(
         message=None if kept else f"The hub has {has}; this one is ignored.",

@@ -15,14 +15,15 @@ from typing import Any, Final, Self, cast
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from rest_framework.request import Request
 
 from hub.db import sql
-from hub.ocpi import envelope, own_paths
+from hub.ocpi import envelope
 from hub.ocpi.pagination import Page, page_headers, read_page
+from hub.ocpi.v2_2_1 import BASE_PATH
+from hub.routing.request import OcpiRequest
 from hub.store import leaving_out
 from hub.store.newest_first import by_row
-from hub.views import JSON, Exchange, exchange_of
+from hub.views import JSON
 
 Rows = QuerySet[Any]
 _MARK: Final = "after"
@@ -52,25 +53,25 @@ class _Mark:
         return f"{self.offset}.{self.row}.{self.of}"
 
 
-def list_page(rows: "Rows | Sequence[Rows]", request: Request) -> HttpResponse:
+def list_page(rows: "Rows | Sequence[Rows]", request: OcpiRequest) -> HttpResponse:
     """One page of a GET List: stored documents joined as they are, oldest objects first.
 
     `rows` may be several lists of one table that share no row.
     """
-    exchange, query = exchange_of(request), request.query_params
+    query = request.query_params
     page = read_page(query)
     lists = [_within(one, page) for one in ([rows] if isinstance(rows, QuerySet) else rows)]
-    of = _list_id(exchange, page)
+    of = _list_id(request, page)
     mark = _Mark.read(query.get(_MARK, ""), page, of)
     if mark is None and not page.offset:
         for one in lists:
-            leaving_out.count_in_list(one, exchange.platform)
-    lists = [leaving_out.listed(one, exchange.platform) for one in lists]
+            leaving_out.count_in_list(one, request.platform)
+    lists = [leaving_out.listed(one, request.platform) for one in lists]
     joined, last_row, count = _documents(lists, page, mark)
     has_next = count > page.limit
     total = max(_total(lists, of, is_exact=mark is None), page.offset + count if count else 0)
     response = HttpResponse(envelope.success_of_list(joined), content_type=JSON)
-    url = settings.BASE_URL + own_paths.interface(exchange.place.role, exchange.place.module)
+    url = f"{settings.BASE_URL}{BASE_PATH}/{request.place.role.lower()}/{request.place.module}"
     more = {}
     if has_next:
         more = {_MARK: str(_Mark(page.offset + page.limit, last_row, of))}
@@ -93,8 +94,8 @@ def _within(rows: Rows, page: Page) -> Rows:
     return rows
 
 
-def _list_id(exchange: Exchange, page: Page) -> int:
-    said = f"{exchange.place.module} {exchange.caller} {page.date_from} {page.date_to}"
+def _list_id(request: OcpiRequest, page: Page) -> int:
+    said = f"{request.place.module} {request.sender} {page.date_from} {page.date_to}"
     return zlib.crc32(said.encode())
 
 

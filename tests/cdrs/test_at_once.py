@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from cdrs import at_once
 from cdrs.models import Cdr, Posting
 from hub.db.django_threads import DjangoThreads
@@ -22,7 +24,10 @@ def posted(cpo, emsp, *documents: dict[str, Any]) -> Forwarded:
     message = accepted("sessions", "PUT", ["as-a-session"], {}, parties)
     place = match("cdrs", InterfaceRole.RECEIVER, "", "POST")
     [body] = documents if len(documents) == 1 else [list(documents)]
-    return replace(message, match=place, method="POST", body=json.dumps(body).encode())
+    request = structs.replace(
+        message.request, match=place, method="POST", body=json.dumps(body).encode()
+    )
+    return replace(message, request=request)
 
 
 def begun(message: Forwarded, *, is_alone: bool = True) -> Lease | None:
@@ -33,7 +38,7 @@ def begun(message: Forwarded, *, is_alone: bool = True) -> Lease | None:
             asked = message.sender, message.receiver, message.body
             return run_at_once(lambda writer: at_once.begin(writer, django, *asked))
         every = message.sender, message.receiver, message.match, message.body
-        check = modules.before_forwarding(message.match, "POST", message.receiver)
+        check = modules.before_forwarding(message.request, message.receiver)
         assert check is not None
         found = run_at_once(lambda writer: modules.checked(writer, django, check, every))
         return found if isinstance(found, Lease) else None

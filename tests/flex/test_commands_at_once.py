@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpResponse
+from msgspec.structs import replace
 
 from charging_profiles import at_once
 from charging_profiles.models import ProfileCommand
@@ -13,8 +14,9 @@ from hub.fairness.unanswered import forwards
 from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import match
-from hub.routing.directory import holder
-from hub.views import AnswerLater, Exchange
+from hub.routing.directory import KnownToken, holder
+from hub.routing.request import OcpiRequest
+from hub.views import AnswerLater
 from tests.at_once import run_at_once
 from tests.flex.agreements import agree
 from tests.scripted import PROFILE, Actor
@@ -22,31 +24,28 @@ from tests.scripted import PROFILE, Actor
 RESULT = b'{"result":"ACCEPTED"}'
 
 
-def exchange_of(actor: Actor, body: bytes, session_id: str = "", to: Actor | None = None):
+def request_of(actor: Actor, body: bytes, session_id: str = "", to: Actor | None = None, **more):
     place = None
     if session_id:
         place = match("chargingprofiles", InterfaceRole.RECEIVER, session_id, "PUT")
-    return Exchange(
-        platform=holder.current().parties[actor.party].platform,
-        is_token_a=False,
-        authorization="",
-        request_id="request",
-        correlation_id="correlation",
-        body=body,
-        sender=actor.party if session_id else None,
-        receiver=to.party if to else None,
-        match=place,
-    )
+    given: dict[str, Any] = {
+        "method": "PUT",
+        "path": "",
+        "correlation_id": "correlation",
+        "token": KnownToken(holder.current().parties[actor.party].platform, is_token_a=False),
+        "match": place,
+        "body": body,
+        "sent_by": actor.party if session_id else None,
+        "sent_to": to.party if to else None,
+    }
+    return OcpiRequest(**given | more)
 
 
-def answered(exchange: Exchange, **scope: Any) -> HttpResponse | None:
+def answered(request: OcpiRequest) -> HttpResponse | None:
     """As the gateway asks it; a place at the CPO is given back."""
     django = DjangoThreads(1)
-    scope = {"method": "PUT", "path": "", "query_string": b""} | scope
     try:
-        response = run_at_once(
-            lambda writer: modules.answered_at_once(writer, django, exchange, scope)
-        )
+        response = run_at_once(lambda writer: modules.answered_at_once(writer, django, request))
     finally:
         django.close()
     if isinstance(response, AnswerLater):
@@ -56,7 +55,7 @@ def answered(exchange: Exchange, **scope: Any) -> HttpResponse | None:
 
 def asked(actor: Actor, session_id: str, to: Actor | None = None, **more: Any):
     wish = {"charging_profile": PROFILE, "response_url": actor.response_url(session_id)} | more
-    return answered(exchange_of(actor, json.dumps(wish).encode(), session_id, to))
+    return answered(request_of(actor, json.dumps(wish).encode(), session_id, to))
 
 
 def static(command: ProfileCommand) -> dict[str, Any]:
@@ -79,10 +78,10 @@ def test_a_command_of_the_fsp_needs_no_thread_and_is_what_a_thread_writes(cast):
     same = {"correlation_id": "", "session_id_sent": "", "response_url": ""}
     assert first | same == second | same == third | same
     assert first["epoch"] == 1
-    query = f"duration=60&response_url={quote(cast.scsp.response_url('QUICK-1'))}".encode()
-    exchange = exchange_of(cast.scsp, b"", "QUICK-1")
-    assert isinstance(answered(exchange, method="GET", query_string=query), AnswerLater)
-    assert answered(exchange, method="GET", query_string=query.replace(b"60", b"x")) is None
+    query = f"duration=60&response_url={quote(cast.scsp.response_url('QUICK-1'))}"
+    got = request_of(cast.scsp, b"", "QUICK-1", method="GET", query=query)
+    assert isinstance(answered(got), AnswerLater)
+    assert answered(replace(got, query=query.replace("60", "x"))) is None
 
 
 def test_what_anybody_else_asks_and_what_is_refused_has_a_thread_and_is_not_written(cast):
@@ -119,12 +118,12 @@ def test_the_first_result_needs_no_thread_but_what_is_odd_about_one_does(cast):
     cast.scsp.put_profile("DONE-1")
     command = ProfileCommand.objects.get(session_id_sent="DONE-1")
     path = {"method": "POST", "path": f"/ocpi/2.2.1/profile-result/{command.key}"}
-    assert answered(exchange_of(cast.cpo, b'{"result":""}'), **path) is None
-    assert answered(exchange_of(cast.emsp, RESULT), **path) is None
+    assert answered(request_of(cast.cpo, b'{"result":""}', **path)) is None
+    assert answered(request_of(cast.emsp, RESULT, **path)) is None
     assert not ProfileCommand.objects.get(pk=command.pk).result
-    response = answered(exchange_of(cast.cpo, RESULT), **path)
+    response = answered(request_of(cast.cpo, RESULT, **path))
     assert response is not None
     assert response.status_code == 200
     [message] = cast.scsp.results("DONE-1")
     assert message.body == RESULT
-    assert answered(exchange_of(cast.cpo, RESULT), **path) is None  # It had been received.
+    assert answered(request_of(cast.cpo, RESULT, **path)) is None  # It had been received.

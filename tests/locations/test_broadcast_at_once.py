@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 from django.http import HttpResponse
+from msgspec.structs import replace
 
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
@@ -17,9 +18,10 @@ from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.modules import match
 from hub.outbox.backlog import backlog
-from hub.routing.directory import holder
+from hub.routing.directory import KnownToken, holder
+from hub.routing.request import OcpiRequest
 from hub.store import who_pushes
-from hub.views import Exchange
+from hub.views import REQUEST
 from locations.models import Location
 from tests.hub.pushing import T1, T2, T3, evse_of, location_of
 from tests.hub.strangers import Stranger, until
@@ -35,28 +37,26 @@ class Sent:
         if method == "PUT" and len(ids) == 1:
             body = location_of(owner.party, ids[0], last_updated=T2) | body
         path = "/".join((*owner.party, *ids))
-        self._scope = {
+        scope = {
             "method": method,
             "path": f"/ocpi/2.2.1/receiver/locations/{path}",
             "query_string": b"",
-            "headers": [],
+            "headers": [(b"x-correlation-id", b"correlation-at-once")],
             "http_version": "1.1",
         }
-        self.exchange = Exchange(
-            platform=holder.current().parties[owner.party].platform,
-            is_token_a=False,
-            authorization="",
-            request_id="request",
-            correlation_id="correlation-at-once",
+        platform = holder.current().parties[owner.party].platform
+        self.request = replace(
+            OcpiRequest.of(scope),
+            token=KnownToken(platform, is_token_a=False),
             body=json.dumps(body).encode(),
-            sender=owner.party,
+            sent_by=owner.party,
             match=match("locations", InterfaceRole.RECEIVER, path, method),
         )
 
     def at_once(self, meanwhile: Callable[[], object] | None = None) -> HttpResponse | None:
         """As the gateway asks for it; `meanwhile` is run while it is on its way."""
         backlog.check()
-        who_pushes.note(self.exchange.caller, "locations")
+        who_pushes.note(self.request.sender, "locations")
 
         async def run(django: DjangoThreads) -> HttpResponse | None:
             writer = Writer(modules.STATEMENTS, 1)
@@ -65,7 +65,7 @@ class Sent:
                     while not writer.connections:  # noqa: ASYNC110 - it connects by itself
                         await asyncio.sleep(0.01)
                     answer = asyncio.create_task(
-                        modules.answered_at_once(writer, django, self.exchange, self._scope)
+                        modules.answered_at_once(writer, django, self.request)
                     )
                     if meanwhile is not None:
                         await asyncio.sleep(0)  # It has its receivers, and nothing of it has left:
@@ -79,10 +79,10 @@ class Sent:
 
     def on_a_thread(self) -> HttpResponse:
         """As where it cannot be kept at once."""
-        more = {"flexhub.exchange": self.exchange, "HTTP_HOST": "127.0.0.1"}
+        more = {REQUEST: self.request, "HTTP_HOST": "127.0.0.1"}
 
         async def run(django: DjangoThreads) -> HttpResponse:
-            return await django.answer(self._scope, self.exchange.body, **more)
+            return await django.answer(self.request.scope, self.request.body, **more)
 
         return _with_bridge(run)
 

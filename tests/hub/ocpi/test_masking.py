@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 import pytest
 
-from hub.gateway.request import quiet_path
 from hub.ocpi import masking
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.masking import (
@@ -13,6 +12,7 @@ from hub.ocpi.masking import (
     decoded,
     masked,
     masked_body,
+    quiet_path,
     safe_path,
     safe_query,
     without_keys,
@@ -191,7 +191,6 @@ def test_a_body_keeps_no_callback_url_wherever_it_stands():
         (f"/ocpi/2.2.1/VIA/{KEY}", f"VIA/{HIDDEN}"),
         (f"/ocpi/2.2.1/%76ia/{KEY}", f"via/{HIDDEN}"),
         (f"/ocpi/2.2.1%2fprofile-result%2f{KEY}", f"profile-result/{HIDDEN}"),
-        ("/ocpi/2.2.1/cdr/NL-CPO/C1", "cdr/…"),
         (f"/ocpi/{UID}", "…"),
         (f"/ocpi/2.1.1/tokens/NL/ABC/{UID}", "…"),
     ],

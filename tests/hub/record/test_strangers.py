@@ -20,7 +20,7 @@ from hub.record.note import Kind
 from hub.record.recorder import Recorder
 from hub.record.strangers import Stranger
 from hub.record.stream_to_table import copy_to_table
-from hub.routing.directory import Directory, PlatformEntry, Presented
+from hub.routing.directory import Directory, KnownToken, PlatformEntry
 from simulators.testing import PATIENCE
 from tests.hub.recording import empty, recorded
 from tests.hub.strangers import IDS, Reply, ask, echoes, send, token_of, until
@@ -216,7 +216,7 @@ def directory(*tokens: str) -> Directory:
     presented = {}
     for number, token in enumerate(tokens):
         entry = PlatformEntry(number, token, True, "", "", {}, ())
-        presented[token_hash(token)] = Presented(entry, is_token_a=False)
+        presented[token_hash(token)] = KnownToken(entry, is_token_a=False)
     return Directory(1, PartyId("NL", "HUB"), True, {}, {}, presented, {})
 
 

@@ -14,18 +14,18 @@ from hub.ocpi.errors import HubError, InvalidParameters, NotFound, NotJson, Ocpi
 from hub.ocpi.modules import INTERFACES, ROUTES, Route, match
 from hub.ocpi.party import PartyId
 from hub.routing.decisions import (
-    Address,
     Ask,
     Forward,
     Found,
     Hub,
     Lookup,
     LookupKind,
-    RoutedMessage,
     decide,
 )
 from hub.routing.directory import Directory, PartyEntry, PlatformEntry
+from hub.routing.request import Address, OcpiRequest
 from tests.cases import case
+from tests.hub.routing.requests import request_of
 
 RECEIVER = InterfaceRole.RECEIVER
 HUB = PartyId("NL", "HUB")
@@ -74,11 +74,11 @@ def _message(
     body: bytes = b"{}",
     sender: PartyId = OWN,
     directory: Directory = DIRECTORY,
-) -> RoutedMessage:
+) -> OcpiRequest:
     place = match(module, RECEIVER, rest, method)
     address = None if to is None else Address(*to)
     platform = directory.parties[sender].platform
-    return RoutedMessage(platform, Address(*sender), address, method, place, body)
+    return request_of(platform, Address(*sender), address, method, place, body)
 
 
 def _rest(shape: str, owner: PartyId) -> str:
@@ -86,7 +86,7 @@ def _rest(shape: str, owner: PartyId) -> str:
     return filled.replace("{party_id}", owner.party_id).replace("{", "").replace("}", "")
 
 
-def _outcome(message: RoutedMessage, directory: Directory = DIRECTORY, *answers: Found) -> Any:
+def _outcome(message: OcpiRequest, directory: Directory = DIRECTORY, *answers: Found) -> Any:
     """The decision, or the refusal."""
     try:
         return decide(message, directory, *answers)
@@ -409,7 +409,7 @@ def test_an_aggregator_has_neither_tokens_nor_sessions_of_others(module, to):
 
 
 def test_asking_all_issuers_is_nobodys_object():
-    message = RoutedMessage(
+    message = request_of(
         DIRECTORY.platforms[1],
         Address(*OWN),
         None,

@@ -20,17 +20,17 @@ from hub.ocpi.modules import INTERFACES, ROUTES, match
 from hub.ocpi.party import PartyId
 from hub.routing import decisions
 from hub.routing.decisions import (
-    Address,
     Ask,
     Forward,
     Found,
     Hub,
     Lookup,
     LookupKind,
-    RoutedMessage,
     decide,
 )
 from hub.routing.directory import Directory, PartyEntry, PlatformEntry
+from hub.routing.request import Address, OcpiRequest
+from tests.hub.routing.requests import request_of
 
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 HUB = PartyId("NL", "HUB")
@@ -82,7 +82,7 @@ def _message(
     to: str | Address | None = None,
     body: bytes = b"{}",
     platform: PlatformEntry | None = None,
-) -> RoutedMessage:
+) -> OcpiRequest:
     def address(who: str | Address | None) -> Address | None:
         return Address(*ADDRESSES[who]) if isinstance(who, str) else who
 
@@ -90,7 +90,7 @@ def _message(
         party = ADDRESSES[sender] if isinstance(sender, str) else EMSP
         platform = PARTIES[party].platform if party in PARTIES else PLATFORMS[2]
     place = match(module, role, rest, method)
-    return RoutedMessage(platform, address(sender), address(to), method, place, body)
+    return request_of(platform, address(sender), address(to), method, place, body)
 
 
 def _cdr_token(party: PartyId) -> bytes:
@@ -153,7 +153,7 @@ def test_half_an_address_is_2001(address):
         decide(_message("GET", "tokens", SENDER, sender=Address(*address), to="cpo"), DIRECTORY)
 
 
-def _refusal(message: RoutedMessage, directory: Directory = DIRECTORY) -> OcpiError:
+def _refusal(message: OcpiRequest, directory: Directory = DIRECTORY) -> OcpiError:
     with pytest.raises(OcpiError) as caught:
         decide(message, directory)
     return caught.value
@@ -397,7 +397,7 @@ def test_a_push_whose_token_cannot_be_read_is_4001(module):
         assert _refusal_or_lookup(message) == 4001
 
 
-def _refusal_or_lookup(message: RoutedMessage) -> int:
+def _refusal_or_lookup(message: OcpiRequest) -> int:
     try:
         decision = decide(message, DIRECTORY)
     except OcpiError as error:
@@ -432,7 +432,7 @@ def test_an_active_profile_goes_to_the_fsp_of_now_whomever_the_cpo_addresses(to)
 
 
 def test_an_active_profile_of_a_session_without_fsp_goes_to_whom_is_named_else_4001():
-    def sent(to: str | None) -> RoutedMessage:
+    def sent(to: str | None) -> OcpiRequest:
         return _message("PUT", "chargingprofiles", SENDER, "S1", sender="cpo", to=to)
 
     decision = decide(sent("emsp"), DIRECTORY, Found((), "session 'S1'"))
