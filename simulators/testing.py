@@ -42,6 +42,7 @@ class Running(Generic[P]):
             return
         self.run(self.simulator.stop())
         self.run(_end_tasks())
+        self.run(hang_up_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()
@@ -168,3 +169,14 @@ async def _end_tasks() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def hang_up_all() -> None:
+    """End the connections that this loop still has, before it ends itself.
+
+    One that was closed with something unsent waits for the other side to read, also when nobody
+    will: after its loop Python would find it unclosed, in the middle of whichever test that is.
+    """
+    for transport in list(vars(asyncio.get_running_loop())["_transports"].values()):
+        transport.abort()
+    await asyncio.sleep(0)

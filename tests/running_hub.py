@@ -30,7 +30,7 @@ from simulators.cpo import Cpo
 from simulators.emsp import Emsp
 from simulators.faulty_platform import FaultyPlatform
 from simulators.scsp import Scsp
-from simulators.testing import PATIENCE, Running
+from simulators.testing import PATIENCE, Running, hang_up_all
 from tests.clearing import clear_tables
 
 P = TypeVar("P", bound=FaultyPlatform)
@@ -74,9 +74,12 @@ class RunningHub:
                 ws="none",
             )
         )
-        thread = threading.Thread(
-            target=lambda: asyncio.run(server.serve(sockets=[listening])), name="hub", daemon=True
-        )
+
+        async def serve() -> None:
+            await server.serve(sockets=[listening])
+            await hang_up_all()
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="hub", daemon=True)
         thread.start()
 
         def stop() -> None:
