@@ -4,13 +4,10 @@ A POST is forwarded to the eMSP of the `cdr_token` by the gateway; hub/gateway/m
 then.
 """
 
-from urllib.parse import quote
-
 from django.http import HttpResponse
 
 from cdrs.models import Cdr
 from hub.ocpi.errors import NotFound
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.routing.decisions import check_may_send
 from hub.routing.directory import holder
 from hub.routing.request import OcpiRequest
@@ -37,8 +34,3 @@ class KeptCdr(OcpiView):
                 check_may_send(holder.snapshot, viewer)
                 return answer_document(bytes(kept.document))
         raise NotFound(f"There is no CDR {cdr_id!r} that you may see here.")
-
-
-def own_path(cdr: Cdr) -> str:
-    """The path of a KeptCdr."""
-    return f"{BASE_PATH}/cdr/{cdr.owner}/{quote(cdr.object_id, safe='')}"

@@ -17,8 +17,8 @@ from charging_profiles import order
 from hub.db import notify, sql
 from hub.db.leases import NOW, Lease, Leased, free
 from hub.models import Delivery, Platform, locking
+from hub.ocpi import own_paths
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbox import outbox
 from hub.record import counters
 from sessions.models import LONGEST_ID, Session
@@ -163,7 +163,7 @@ class ProfileCommand(Leased):
     @property
     def result_url(self) -> str:
         """The response_url that the CPO is given; the key is bound to the CPO's platform."""
-        return f"{settings.BASE_URL}{BASE_PATH}/profile-result/{self.key}"
+        return f"{settings.BASE_URL}{own_paths.PROFILE_RESULT.path(self.key)}"
 
     def add(self) -> None:
         """Write the new row, tell who carries commands, and end what it replaces (order.py)."""

@@ -1,8 +1,5 @@
 """URLs of what the hub answers itself; forwarded messages never come here."""
 
-import re
-from typing import Final
-
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
@@ -10,19 +7,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
 from charging_profiles.views import ProfileCommands, ProfileResults
-from hub.conformance.deviation_lists import (
-    FOR_OTHERS,
-    FOR_YOU,
-    Deviations,
-    LeftOutForOthers,
-    LeftOutForYou,
-)
+from hub.conformance.deviation_lists import Deviations, LeftOutForOthers, LeftOutForYou
 from hub.conformance.results import CheckResults
 from hub.console.login import login
 from hub.monitoring.health import health
 from hub.monitoring.metrics import metrics
+from hub.ocpi import own_paths
 from hub.ocpi.errors import HubError, NotFound
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.openapi.views import docs, openapi
 from hub.parties.credentials import CredentialsView
 from hub.parties.hub_client_info import HubClientInfo
@@ -33,7 +24,7 @@ from hub.views import refusal
 @csrf_exempt
 def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
     """An envelope with 404 for anything that is not an OCPI endpoint."""
-    return refusal(NotFound(f"{request.path} is not an endpoint; see /ocpi/versions."))
+    return refusal(NotFound(f"{request.path} is not an endpoint; see {own_paths.VERSIONS}."))
 
 
 @csrf_exempt
@@ -44,30 +35,29 @@ def not_by_the_hub(request: HttpRequest, rest: str = "") -> HttpResponse:
     )
 
 
-_BASE: Final = f"^{re.escape(BASE_PATH.removeprefix('/'))}"
-
+# Of `via` the gateway takes care (hub/gateway/gateway.py), of a CDR's Location cdrs/urls.py.
+_own = [
+    re_path(own_paths.CREDENTIALS.pattern, CredentialsView.as_view()),
+    re_path(own_paths.CLIENT_INFO.pattern, HubClientInfo.as_view()),
+    re_path(own_paths.DEVIATIONS.pattern, Deviations.as_view()),
+    re_path(own_paths.LEFT_OUT_FOR_YOU.pattern, LeftOutForYou.as_view()),
+    re_path(own_paths.LEFT_OUT_FOR_OTHERS.pattern, LeftOutForOthers.as_view()),
+    re_path(r"^receiver/chargingprofiles/[\s\S]+$", ProfileCommands.as_view()),
+    re_path(own_paths.PROFILE_RESULT.pattern, ProfileResults.as_view()),
+    re_path(own_paths.CHECK_RESULT.pattern, CheckResults.as_view()),
+    re_path(r"^(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
+]
 urlpatterns = [
     # What is asked most comes first.
     *(
-        re_path(rf"{_BASE}/", include(f"{module}.urls"))
+        re_path(own_paths.BELOW_DETAILS, include(f"{module}.urls"))
         for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
     ),
     path("ocpi/openapi.json", openapi),
     re_path(r"^ocpi/docs/?$", docs),
-    re_path(r"^ocpi/versions/?$", Versions.as_view()),
-    re_path(rf"{_BASE}/?$", Details.as_view()),
-    re_path(rf"{_BASE}/credentials/?$", CredentialsView.as_view()),
-    re_path(rf"{_BASE}/hubclientinfo/?$", HubClientInfo.as_view()),
-    re_path(rf"{_BASE}/deviations/?$", Deviations.as_view()),
-    re_path(rf"{_BASE}/deviations/{FOR_YOU}/?$", LeftOutForYou.as_view()),
-    re_path(rf"{_BASE}/deviations/{FOR_OTHERS}/?$", LeftOutForOthers.as_view()),
-    re_path(
-        rf"{_BASE}/receiver/chargingprofiles/[\s\S]+$",
-        ProfileCommands.as_view(),
-    ),
-    re_path(rf"{_BASE}/profile-result/(?P<key>[^/]+)/?$", ProfileResults.as_view()),
-    re_path(rf"{_BASE}/check-result/(?P<key>[^/]+)/?$", CheckResults.as_view()),
-    re_path(rf"{_BASE}/(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
+    re_path(own_paths.VERSIONS_PATTERN, Versions.as_view()),
+    re_path(own_paths.DETAILS_PATTERN, Details.as_view()),
+    re_path(own_paths.BELOW_DETAILS, include(_own)),
     re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("metrics", metrics),

@@ -8,16 +8,15 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from hub.conformance.models import AwaitedResult, ConformanceCheck
+from hub.ocpi import own_paths
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import platform_calls
 from hub.outbound.recorded import noted
 from hub.record.note import Kind
 from hub.routing.directory import PlatformEntry
 from party.check.asking import Came, NoAnswer, Result
 
-RESULTS_PATH: Final = f"{BASE_PATH}/check-result"
 _LOOK_AGAIN: Final = 0.2  # seconds
 
 
@@ -54,7 +53,7 @@ class HubAsker:
     def response_url(self) -> str:
         """A row, and the URL that leads to it."""
         row = AwaitedResult.objects.create(platform_id=self._platform.id)
-        return f"{settings.BASE_URL}{RESULTS_PATH}/{row.key}?check={self._check.pk}"
+        return f"{settings.BASE_URL}{own_paths.CHECK_RESULT.path(row.key)}?check={self._check.pk}"
 
     def result(self, response_url: str, seconds: float) -> Result | None:
         """The row is looked at until it has one."""

@@ -14,14 +14,10 @@ from hub.conformance import left_out
 from hub.deviations.models import DeviationCount
 from hub.deviations.objects import CountedDeviation
 from hub.ocpi.pagination import Page, page_headers, read_page
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.parties.hub_client_info import check_open
 from hub.routing.directory import PlatformEntry, holder
 from hub.routing.request import OcpiRequest
 from hub.views import OcpiView, answer
-
-MODULE = "deviations"
-FOR_YOU, FOR_OTHERS = "left-out-for-you", "left-out-for-others"
 
 
 class Deviations(OcpiView):
@@ -83,8 +79,7 @@ def _listed(
 
 def _paged(request: OcpiRequest, page: Page, shown: list[Any], total: int) -> HttpResponse:
     response = answer(shown)
-    last = request.path.rstrip("/").rpartition("/")[2]
-    url = f"{settings.BASE_URL}{BASE_PATH}/{MODULE}" + (f"/{last}" if last != MODULE else "")
+    url = settings.BASE_URL + request.path.rstrip("/")
     for name, value in page_headers(page, total, url, request.query_params).items():
         response[name] = value
     return response

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from hub.ocpi import own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import Match
 
@@ -41,10 +42,11 @@ class Behalf(NamedTuple):
 HUB: Final = Behalf(0, Lane.HUB)
 behalf: Final[ContextVar[Behalf]] = ContextVar("behalf", default=HUB)
 _UNROUTED: Final = {
-    "hubclientinfo": Lane.CLIENT_INFO,
-    "profile-result": Lane.RESULT,
-    "check-result": Lane.RESULT,
-    "deviations": Lane.READ,
+    own_paths.CLIENT_INFO.name: Lane.CLIENT_INFO,
+    own_paths.PROFILE_RESULT.name: Lane.RESULT,
+    own_paths.CHECK_RESULT.name: Lane.RESULT,
+    own_paths.DEVIATIONS.name: Lane.READ,
+    own_paths.CDR.name: Lane.READ,
 }
 
 
@@ -54,9 +56,9 @@ def lane_of(method: str, path: str) -> Lane:
     what = parts[3] if len(parts) > 3 else ""
     if what in {"sender", "receiver"}:
         return Lane.FORWARD
-    if what == "via":
+    if what == own_paths.VIA.name:
         return Lane.RESULT if method == "POST" else Lane.FORWARD
-    if what == "credentials":
+    if what == own_paths.CREDENTIALS.name:
         return Lane.CREDENTIALS if method in {"GET", "HEAD"} else Lane.HANDSHAKE
     return _UNROUTED.get(what, Lane.VERSIONS)
 

@@ -36,12 +36,12 @@ from hub.gateway.other_pages import Pages
 from hub.gateway.outcome import Outcome
 from hub.gateway.process import Receive, Send, WebProcess
 from hub.gateway.whole_requests import WholeRequest, whole_of
+from hub.ocpi import own_paths
 from hub.ocpi.authorization import why_refused
 from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import HubError, NotAuthenticated, OcpiError, TooManyRequests, UnknownReceiver
 from hub.ocpi.masking import quiet_path
 from hub.ocpi.odd_urls import is_ocpi
-from hub.ocpi.v2_2_1 import VERSION
 from hub.openapi.views import PUBLIC
 from hub.outbound import loops
 from hub.record.note import Kind
@@ -172,10 +172,10 @@ class Gateway:
         return await self._answer(request.between(decision.sender, decision.receiver), outcome)
 
     async def _unrouted(self, request: OcpiRequest, outcome: Outcome) -> Outgoing:
-        names = request.names
-        if names[:2] == [VERSION, "via"] and len(names) == 3:
-            return await via.send_on(self._worker, request, outcome, names[2])
-        if names[:2] == [VERSION, "profile-result"]:
+        own, rest = own_paths.at(request.path)
+        if own is own_paths.VIA and rest and "/" not in rest:
+            return await via.send_on(self._worker, request, outcome, rest)
+        if own is own_paths.PROFILE_RESULT:
             outcome.kind = Kind.RESULT
         return await self._answer(request, outcome)
 

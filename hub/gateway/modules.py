@@ -15,7 +15,6 @@ from django.http import HttpResponse
 from cdrs import at_once as cdrs_at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
-from cdrs.views import own_path
 from charging_profiles import at_once as profiles_at_once
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
@@ -26,14 +25,13 @@ from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.models import ForwardedUrl, quotas
-from hub.ocpi import envelope, heads
+from hub.ocpi import envelope, heads, own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HeldBack, OcpiError, ServerError
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
@@ -186,7 +184,9 @@ def cdr_location(
     if own is not None:
         return own
     known = Cdr.at(forward.sender, forward.receiver.identity, cdr_id) if bills else None
-    return None if known is None else f"{settings.BASE_URL}{own_path(known)}"
+    if known is None:
+        return None
+    return settings.BASE_URL + own_paths.CDR.path(known.owner, known.object_id)
 
 
 def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
@@ -245,7 +245,6 @@ STATEMENTS: Final = (
     *commands_at_once.STATEMENTS,
     wake.NUDGE,
 )
-_PROFILE_RESULT: Final = f"{BASE_PATH}/profile-result/"
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
 # InOneMoment to be asked again. A lease is what it may leave under, and nothing later.
 _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]] = {
@@ -346,8 +345,9 @@ async def answered_at_once(
     Of profile commands, their results, and broadcasts.
     """
     if request.match is None:
-        path, key = request.path[: len(_PROFILE_RESULT)], request.path[len(_PROFILE_RESULT) :]
-        if request.method == "POST" and path == _PROFILE_RESULT and "/" not in key:
+        own, key = own_paths.at(request.path)
+        is_result = own is own_paths.PROFILE_RESULT and key and "/" not in key
+        if request.method == "POST" and is_result:
             return await profiles_at_once.result_posted(writer, request, key)
         return None
     if keep := _BROADCASTS.get(_key(request)):

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from hub.ocpi import own_paths
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, Match
 from hub.ocpi.v2_2_1 import VERSION
 
@@ -20,22 +21,18 @@ from hub.ocpi.v2_2_1 import VERSION
 _SECRET: Final = frozenset({"contract_id", "visual_number", "auth_id", "group_id", "token"})
 _NAMED: Final = _SECRET | {"uid"}
 # The unguessable part of a URL that the hub has given out.
-_OURS: Final = frozenset({"via", "profile-result", "check-result"})
+_OURS: Final = frozenset(own.name for own in own_paths.OWN_PATHS if own.has_key)
 _OF_KEYS: Final = frozenset(string.ascii_letters + string.digits + "-_")
 # Parameters of a query that say which page was asked for, and nothing that is secret.
 _HARMLESS: Final = frozenset({"date_from", "date_to", "offset", "limit", "duration", "type"})
 _OF_HARMLESS: Final = frozenset(string.ascii_letters + string.digits + "_:.%+-")
 _UNROUTED: Final = frozenset(
-    {
-        *("versions", "credentials", "hubclientinfo", "deviations"),
-        *("deviations/left-out-for-you", "deviations/left-out-for-others"),
-    }
+    {"versions", *(own.name for own in own_paths.OWN_PATHS if not own.shape)}
 )
 # What may be said in the log of a URL that leads nowhere.
 _OWN_NAMES: Final = frozenset(
-    {"", "ocpi", "cpo", "emsp", "versions", "via", "profile-result", "check-result"}
-    | {"deviations", "left-out-for-you", "left-out-for-others", "sender", "receiver"}
-    | {*FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
+    {"", "ocpi", "cpo", "emsp", "sender", "receiver", *FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
+    | {word for own in own_paths.OWN_PATHS for word in own.name.split("/")}
 )
 HIDDEN: Final = "•••"
 
@@ -237,10 +234,12 @@ def _unrouted(path: str) -> str:
     below = decoded(path).strip("/").removeprefix("ocpi").strip("/")
     if below == VERSION or below.removeprefix(f"{VERSION}/") in _UNROUTED:
         return below
-    parts = below.split("/")
-    if parts[0] == VERSION and len(parts) > 1 and parts[1].translate(_LOWER) in _OURS:
-        return f"{parts[1]}/{HIDDEN}"
-    return "…"
+    version, _, rest = below.partition("/")
+    name = rest.partition("/")[0]
+    own = own_paths.NAMES.get(name.translate(_LOWER)) if version == VERSION else None
+    if own is None:
+        return "…"
+    return f"{name}/{HIDDEN if own.has_key else '…'}"
 
 
 def quiet_path(path: str) -> str:

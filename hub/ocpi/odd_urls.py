@@ -10,22 +10,21 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import Final
 
+from hub.ocpi import own_paths
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
 from hub.ocpi.v2_2_1 import VERSION
 
 _ROLES: Final = frozenset({"sender", "receiver"})
 _MODULES: Final = frozenset(FUNCTIONAL_MODULES)
 # What else stands below the version.
-_OWN: Final = frozenset(
-    {*CONFIGURATION_MODULES, "via", "profile-result", "check-result", "cdr", "deviations"}
-)
+_OWN: Final = frozenset({*CONFIGURATION_MODULES, *own_paths.NAMES})
 # What is owned is named by a country code and a party id.
 _OWNED: Final = ("locations", "tariffs", "tokens", "sessions")
 
 
 def is_ocpi(path: str) -> bool:
     """Whether it is below /ocpi/, however that is spelled."""
-    return path.startswith("/ocpi/") or path.lstrip("/")[:5].lower() == "ocpi/"
+    return path.startswith(own_paths.ROOT) or path.lstrip("/")[:5].lower() == "ocpi/"
 
 
 def example(sent: str, meant: str) -> str:

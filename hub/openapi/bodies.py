@@ -57,6 +57,7 @@ CREDENTIALS, CLIENTS = Content((Credentials,)), Content((ClientInfo,), is_list=T
 DEVIATIONS = Content((CountedDeviation,), is_list=True)
 LEFT_OUT = Content((LeftOutObjects,), is_list=True)
 PROFILE_RESULT, COMMAND_RESULT = Content((ProfileResult,)), Content((CommandResult,))
+KEPT_CDR = Content((CDR,))
 
 
 def reference(kind: Kind) -> dict[str, str]:

@@ -7,12 +7,12 @@ import msgspec
 
 from cdrs.objects import CDR
 from commands.objects import COMMANDS
-from hub.conformance import deviation_lists
-from hub.ocpi import headers
+from hub.ocpi import headers, own_paths
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType
 from hub.ocpi.modules import ROUTES, Route
-from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
+from hub.ocpi.own_paths import OwnPath
+from hub.ocpi.v2_2_1 import VERSION
 from hub.openapi import answers, bodies
 from hub.openapi.answers import JSON, responses
 from hub.openapi.bodies import NOTHING, Content
@@ -37,14 +37,14 @@ def document(base_url: str) -> bytes:
     used: list[Any] = [Version, VersionDetails, Credentials, ClientInfo, CDR]
     used += [*bodies.DEVIATIONS.kinds, *bodies.LEFT_OUT.kinds]
     for route in ROUTES:
-        path = f"{BASE_PATH}/{route.role.lower()}/{route.module}"
+        path = own_paths.interface(route.role, route.module)
         path += f"/{route.shape}" if route.shape else ""
         for method in route.methods:
             sent, data = bodies.sent(route, method), bodies.answered(route, method)
             used += [*sent.kinds, *data.kinds]
             paths.setdefault(path, {})[method.lower()] = _routed(route, method, sent, data)
-    for path, operations in _own().items():
-        paths[path] = operations
+    paths |= _versions()
+    paths |= {own.template: operations for own, operations in _own().items()}
     used += [*bodies.PROFILE_RESULT.kinds, *bodies.COMMAND_RESULT.kinds]
     _, schemas = msgspec.json.schema_components(
         dict.fromkeys(used),
@@ -209,14 +209,19 @@ def _routing_headers() -> dict[str, Any]:
 # --- Beside the table ----------------------------------------------------------------------------
 
 
-def _own() -> dict[str, dict[str, Any]]:
-    """Configuration Modules, and the URLs that the hub gives out in place of others'."""
-    base = BASE_PATH
-    key = {"name": "key", "in": "path", "required": True, "schema": _ID | {"maxLength": 64}}
+def _versions() -> dict[str, dict[str, Any]]:
     return {
-        "/ocpi/versions": {"get": _plain("versions", "get_versions", data=bodies.VERSIONS)},
-        base: {"get": _plain("versions", "get_version_details", data=bodies.DETAILS)},
-        f"{base}/credentials": {
+        own_paths.VERSIONS: {"get": _plain("versions", "get_versions", data=bodies.VERSIONS)},
+        own_paths.DETAILS: {"get": _plain("versions", "get_version_details", data=bodies.DETAILS)},
+    }
+
+
+def _own() -> dict[OwnPath, dict[str, Any]]:
+    """Below the version details: what is in none of the interfaces."""
+    given = "given out by the hub"
+    key = [_given("key", 64)]
+    return {
+        own_paths.CREDENTIALS: {
             "get": _plain("credentials", "get_credentials", data=bodies.CREDENTIALS),
             **{
                 method: _plain(
@@ -229,58 +234,57 @@ def _own() -> dict[str, dict[str, Any]]:
             },
             "delete": _plain("credentials", "delete_credentials"),
         },
-        f"{base}/hubclientinfo": {
+        own_paths.CLIENT_INFO: {
             "get": _plain(
                 "hubclientinfo", "get_hubclientinfo", data=bodies.CLIENTS, parameters=_paging()
             )
         },
-        **_deviations(base),
-        f"{base}/via/{{key}}": {
-            "get": _plain("given out by the hub", "get_via", parameters=[key], is_routed=True),
+        **_deviations(),
+        own_paths.VIA: {
+            "get": _plain(given, "get_via", parameters=key, is_routed=True),
             "post": _plain(
-                "given out by the hub",
-                "post_via",
-                sent=bodies.COMMAND_RESULT,
-                parameters=[key],
-                is_routed=True,
+                given, "post_via", sent=bodies.COMMAND_RESULT, parameters=key, is_routed=True
             ),
         },
-        f"{base}/check-result/{{key}}": {
-            "post": _plain(
-                "given out by the hub",
-                "post_check_result",
-                sent=bodies.PROFILE_RESULT,
-                parameters=[key],
-            )
+        own_paths.CHECK_RESULT: {
+            "post": _plain(given, "post_check_result", sent=bodies.PROFILE_RESULT, parameters=key)
         },
-        f"{base}/profile-result/{{key}}": {
+        own_paths.PROFILE_RESULT: {
             "post": _plain(
-                "given out by the hub",
+                given,
                 "post_profile_result",
                 sent=bodies.PROFILE_RESULT,
-                parameters=[key],
+                parameters=key,
                 is_routed=True,
             )
         },
+        own_paths.CDR: {
+            "get": _plain(
+                given,
+                "get_cdr",
+                data=bodies.KEPT_CDR,
+                parameters=[_given("owner", 6), _given("cdr_id", 39)],
+            )
+        },
     }
 
 
-def _deviations(base: str) -> dict[str, dict[str, Any]]:
+def _given(name: str, longest: int) -> dict[str, Any]:
+    """A part of the path of a URL that the hub has given out."""
+    schema = _ID | {"maxLength": longest}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _deviations() -> dict[OwnPath, dict[str, Any]]:
     """The lists of this hub's own."""
     lists = {
-        f"{base}/{deviation_lists.MODULE}": ("get_deviations", bodies.DEVIATIONS),
-        f"{base}/{deviation_lists.MODULE}/{deviation_lists.FOR_YOU}": (
-            "get_left_out_for_you",
-            bodies.LEFT_OUT,
-        ),
-        f"{base}/{deviation_lists.MODULE}/{deviation_lists.FOR_OTHERS}": (
-            "get_left_out_for_others",
-            bodies.LEFT_OUT,
-        ),
+        own_paths.DEVIATIONS: ("get_deviations", bodies.DEVIATIONS),
+        own_paths.LEFT_OUT_FOR_YOU: ("get_left_out_for_you", bodies.LEFT_OUT),
+        own_paths.LEFT_OUT_FOR_OTHERS: ("get_left_out_for_others", bodies.LEFT_OUT),
     }
     return {
-        path: {"get": _plain("deviations", name, data=data, parameters=_paging())}
-        for path, (name, data) in lists.items()
+        own: {"get": _plain("deviations", name, data=data, parameters=_paging())}
+        for own, (name, data) in lists.items()
     }
 
 

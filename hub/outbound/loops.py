@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from django.conf import settings
 
 from hub.db import secret_box
+from hub.ocpi import own_paths
 from hub.ocpi.errors import InvalidParameters
 
 
@@ -67,7 +68,7 @@ def is_own_url(parts: SplitResult, found: Sequence[str]) -> bool:
         return False
     # Behind a default port the other one leads to the same place, at most by a redirect.
     is_there = port == own_port or {port, own_port} <= set(_DEFAULT_PORTS.values())
-    return is_there and _path(parts.path).startswith(f"{_path(own.path)}ocpi/")
+    return is_there and _path(parts.path).startswith(_path(own.path + own_paths.ROOT))
 
 
 def _port(parts: SplitResult) -> int:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from hub.db import sql
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until, quotas
 from hub.models.quotas import What
-from hub.ocpi import links, response_url
+from hub.ocpi import links, own_paths, response_url
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     ConnectionProblem,
@@ -30,7 +30,6 @@ from hub.ocpi.errors import (
     NotFound,
 )
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.outbound import addresses, loops, reasons
 from hub.routing.decisions import Forward
 from hub.routing.directory import PlatformEntry
@@ -51,7 +50,7 @@ _MAX_TARGET: Final = 2048  # characters
 
 def hub_url(key: str) -> str:
     """The URL of the hub that stands for a party's."""
-    return f"{settings.BASE_URL}{BASE_PATH}/via/{key}"
+    return f"{settings.BASE_URL}{own_paths.VIA.path(key)}"
 
 
 def find(key: str, caller: int) -> ForwardedUrl:

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from hub.models import Admission, Party
+from hub.ocpi import own_paths
 from hub.ocpi.errors import ClientError
 from hub.ocpi.pagination import page_headers, read_page
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.parties.party_status import client_info
 from hub.routing.directory import PlatformEntry, holder
 from hub.routing.request import OcpiRequest
@@ -45,7 +45,7 @@ class HubClientInfo(OcpiView):
         directory = holder.snapshot
         found = parties[page.offset : page.offset + page.limit]
         response = answer([client_info(party, viewer, directory) for party in found])
-        url = f"{settings.BASE_URL}{BASE_PATH}/hubclientinfo"
+        url = settings.BASE_URL + own_paths.CLIENT_INFO.path()
         for name, value in page_headers(page, parties.count(), url, request.query_params).items():
             response[name] = value
         return response

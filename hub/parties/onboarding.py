@@ -25,6 +25,7 @@ from hub.models import (
     party_news,
 )
 from hub.models.parties import BEYOND_INVITATION, rows_of
+from hub.ocpi import own_paths
 from hub.ocpi.authorization import IF_LOST, REPLACED
 from hub.ocpi.configuration import Credentials, CredentialsRole
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
@@ -74,7 +75,7 @@ class Registered:
 
 def versions_url() -> str:
     """The versions URL, where every party starts."""
-    return f"{settings.BASE_URL}/ocpi/versions"
+    return settings.BASE_URL + own_paths.VERSIONS
 
 
 def _one_at_a_time() -> None:

@@ -3,10 +3,11 @@
 from django.conf import settings
 from django.http import HttpResponse
 
+from hub.ocpi import own_paths
 from hub.ocpi.configuration import Endpoint, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, INTERFACES
-from hub.ocpi.v2_2_1 import BASE_PATH, VERSION
+from hub.ocpi.v2_2_1 import VERSION
 from hub.routing.directory import PlatformEntry
 from hub.routing.request import OcpiRequest
 from hub.views import OcpiView, answer
@@ -17,7 +18,7 @@ class Versions(OcpiView):
 
     def get(self, request: OcpiRequest) -> HttpResponse:
         """A list of Version."""
-        return answer([Version(VERSION, f"{settings.BASE_URL}{BASE_PATH}")])
+        return answer([Version(VERSION, settings.BASE_URL + own_paths.DETAILS)])
 
 
 class Details(OcpiView):
@@ -35,14 +36,8 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
     the platform offers itself; the other interface of the same module is its way to others.
     """
     offered = [
-        Endpoint(
-            "credentials", f"{settings.BASE_URL}{BASE_PATH}/credentials", InterfaceRole.SENDER
-        ),
-        Endpoint(
-            "hubclientinfo",
-            f"{settings.BASE_URL}{BASE_PATH}/hubclientinfo",
-            InterfaceRole.SENDER,
-        ),
+        Endpoint(own.module, settings.BASE_URL + own.path(), InterfaceRole.SENDER)
+        for own in (own_paths.CREDENTIALS, own_paths.CLIENT_INFO)
     ]
     offered += [_endpoint(module, role) for module, role in INTERFACES]
     known = {*FUNCTIONAL_MODULES, *CONFIGURATION_MODULES}
@@ -51,5 +46,4 @@ def endpoints(platform: PlatformEntry) -> list[Endpoint]:
 
 
 def _endpoint(module: str, role: InterfaceRole) -> Endpoint:
-    url = f"{settings.BASE_URL}{BASE_PATH}/{role.value.lower()}/{module}"
-    return Endpoint(module, url, role)
+    return Endpoint(module, settings.BASE_URL + own_paths.interface(role, module), role)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hub.ocpi import masking
+from hub.ocpi import masking, own_paths
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.v2_2_1 import VERSION
@@ -118,9 +118,9 @@ def _where(note: Note) -> tuple[str, str, str]:
     """The path, module and interface of a request."""
     place = note.place
     path = masking.safe_path(note.path, place)
+    module = place.module if place else _configuration_module(path)
     if note.query and (query := masking.safe_query(note.query)):
         path = f"{path}?{query}"
-    module = place.module if place else _configuration_module(path)
     return text(path, 300), text(module, 64), place.role.value if place else ""
 
 
@@ -188,14 +188,11 @@ def named(sent: Mapping[str, str], country_code: str, party_id: str) -> str:
 
 def _configuration_module(path: str) -> str:
     """The module of a URL that is not routed."""
-    if path.startswith("profile-result"):
-        return "chargingprofiles"
-    if path.startswith("deviations"):
-        return "deviations"
-    last = path.rpartition("/")[2]
-    return {"versions": last, VERSION: "versions", "credentials": last, "hubclientinfo": last}.get(
-        last, ""
-    )
+    name = path.removeprefix(f"{VERSION}/").partition("/")[0]
+    if name in {"versions", VERSION}:
+        return "versions"
+    own = own_paths.NAMES.get(name.lower())
+    return own.module if own else ""
 
 
 def text(value: str, longest: int) -> str:

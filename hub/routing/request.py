@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from hub.deviations import noting
 from hub.fairness import callers
-from hub.ocpi import headers, odd_urls
+from hub.ocpi import headers, odd_urls, own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
     HubError,
@@ -35,9 +35,8 @@ from hub.routing.directory import Directory, KnownToken, PartyEntry, PlatformEnt
 Scope = dict[str, Any]
 
 _INTERFACES: Final = {"sender": InterfaceRole.SENDER, "receiver": InterfaceRole.RECEIVER}
-_SPOKEN: Final = ([VERSION], ["versions"])
-# What a TOKEN_A opens.
-_WITH_TOKEN_A: Final = (["versions"], [VERSION], [VERSION, "credentials"])
+_SPOKEN: Final = (f"{own_paths.DETAILS}/", own_paths.VERSIONS)
+_OF_TOKEN_A: Final = {own_paths.VERSIONS, own_paths.DETAILS, own_paths.CREDENTIALS.path()}
 MAX_MESSAGE_ID: Final = 255  # characters
 
 
@@ -124,11 +123,6 @@ class OcpiRequest(Struct, frozen=True, eq=False):
         if self.sent_to is None:
             raise HubError("This request is not forwarded.")
         return self.sent_to
-
-    @property
-    def names(self) -> list[str]:
-        """The names in its path below /ocpi/, as in ["2.2.1", "credentials"]."""
-        return self.path.rstrip("/").split("/")[2:]
 
     @property
     def from_address(self) -> Address | None:
@@ -251,19 +245,19 @@ class OcpiRequest(Struct, frozen=True, eq=False):
 
     def check_version(self) -> None:
         """Refuse (404) URLs of versions that the hub does not speak, whatever the token opens."""
-        names = self.names
-        if names[:1] in _SPOKEN:
+        if self.path.startswith(_SPOKEN):
             return
-        for name in names[:2]:
+        for name in self.path.split("/")[2:4]:
             if "." in name and name.replace(".", "").isdecimal() and name != VERSION:
                 raise NotFound(
                     f"This hub speaks OCPI {VERSION}, not {name[:20]}: the URLs of its version "
-                    f"details are at {settings.BASE_URL}/ocpi/versions."
+                    f"details are at {settings.BASE_URL}{own_paths.VERSIONS}."
                 )
 
     def check_token_a(self) -> None:
         """Refuse (401) to who is not registered yet everything except versions and credentials."""
-        if self.token is None or not self.token.is_token_a or self.names in _WITH_TOKEN_A:
+        is_token_a = self.token is not None and self.token.is_token_a
+        if not is_token_a or self.path.rstrip("/") in _OF_TOKEN_A:
             return
         raise NotAuthenticated(
             "This is CREDENTIALS_TOKEN_A, which opens versions and credentials alone. "

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as SetupWarning
 
+from hub.ocpi import own_paths
 from hub.ocpi.party import PartyId
-from hub.ocpi.v2_2_1 import BASE_PATH
 
 
 @register()
@@ -41,6 +41,6 @@ def check_setup(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="flexhub.W002",
             )
         )
-    if len(f"{settings.BASE_URL}{BASE_PATH}/profile-result/") + 32 > 255:
+    if len(settings.BASE_URL + own_paths.PROFILE_RESULT.path("")) + 32 > 255:
         found.append(Error("PUBLIC_URL is too long for OCPI's URL type.", id="flexhub.E002"))
     return found

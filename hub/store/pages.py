@@ -17,9 +17,8 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 
 from hub.db import sql
-from hub.ocpi import envelope
+from hub.ocpi import envelope, own_paths
 from hub.ocpi.pagination import Page, page_headers, read_page
-from hub.ocpi.v2_2_1 import BASE_PATH
 from hub.routing.request import OcpiRequest
 from hub.store import leaving_out
 from hub.store.newest_first import by_row
@@ -71,7 +70,8 @@ def list_page(rows: "Rows | Sequence[Rows]", request: OcpiRequest) -> HttpRespon
     has_next = count > page.limit
     total = max(_total(lists, of, is_exact=mark is None), page.offset + count if count else 0)
     response = HttpResponse(envelope.success_of_list(joined), content_type=JSON)
-    url = f"{settings.BASE_URL}{BASE_PATH}/{request.place.role.lower()}/{request.place.module}"
+    place = request.place
+    url = settings.BASE_URL + own_paths.interface(place.role, place.module)
     more = {}
     if has_next:
         more = {_MARK: str(_Mark(page.offset + page.limit, last_row, of))}

@@ -191,6 +191,7 @@ def test_a_body_keeps_no_callback_url_wherever_it_stands():
         (f"/ocpi/2.2.1/VIA/{KEY}", f"VIA/{HIDDEN}"),
         (f"/ocpi/2.2.1/%76ia/{KEY}", f"via/{HIDDEN}"),
         (f"/ocpi/2.2.1%2fprofile-result%2f{KEY}", f"profile-result/{HIDDEN}"),
+        ("/ocpi/2.2.1/cdr/NL-CPO/C1", "cdr/…"),
         (f"/ocpi/{UID}", "…"),
         (f"/ocpi/2.1.1/tokens/NL/ABC/{UID}", "…"),
     ],
