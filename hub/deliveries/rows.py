@@ -70,6 +70,7 @@ class LaneRoom(NamedTuple):
 
 
 # A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
+# What is held is hashed (NOT IN): `<> ALL` of a parameter would compare each row with all of it.
 def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> str:
     return f"""(
         WITH RECURSIVE lane AS (
@@ -90,7 +91,8 @@ def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> s
         CROSS JOIN LATERAL (
             SELECT * FROM {table} AS row
             WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
-              AND row.state = 'WAITING' AND row.id <> ALL(%({held})s::bigint[]) {more}
+              AND row.state = 'WAITING' {more}
+              AND row.id NOT IN (SELECT unnest(%({held})s::bigint[]))
             ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
         ) AS found
         WHERE lane.receiver_id %% %(shards)s = %(shard)s
@@ -100,7 +102,7 @@ def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> s
 
 # One round trip for both kinds, in the order of the first columns of `Waiting`; and for the version
 # of the directory, instead of an id.
-_CLAIM: Final = " UNION ALL ".join(
+CLAIM: Final = " UNION ALL ".join(
     (
         _claim(
             "hub_stalecopy",
@@ -134,7 +136,7 @@ async def claim(
         "held": list(held),
         "held_messages": list(held_messages),
     }
-    claimed = await (await database.execute(_CLAIM, asked, binary=True)).fetchall()
+    claimed = await (await database.execute(CLAIM, asked, binary=True)).fetchall()
     found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed if row[1]]
     return found, next((row[0] for row in claimed if not row[1]), 0)
 
@@ -153,13 +155,19 @@ class Mark:
     merged: tuple[str, ...]
 
 
-_MARKS: Final = """
-SELECT receiver_id, party, module, owner, object_id, variant, id, part, spelling, patch, is_deleted,
-       raised, correlation_id, merged
+# From object to object by the unique index: `state` inside would let the planner take another one,
+# which has all that waits for a receiver, when it was last told that this is next to nothing.
+MARKS: Final = """
+SELECT asked.*, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
      AS asked (receiver_id, party, module, owner, object_id, variant)
-JOIN hub_stalecopy USING (receiver_id, party, module, owner, object_id, variant)
-WHERE state = 'WAITING' ORDER BY id
+CROSS JOIN LATERAL (
+    SELECT * FROM hub_stalecopy AS copy
+    WHERE copy.receiver_id = asked.receiver_id AND copy.party = asked.party
+      AND copy.module = asked.module AND copy.owner = asked.owner
+      AND copy.object_id = asked.object_id AND copy.variant = asked.variant OFFSET 0
+) AS copy
+WHERE state = 'WAITING' ORDER BY copy.id
 """
 
 
@@ -170,7 +178,7 @@ async def marks(
     if not asked:
         return {}
     rows = await database.execute(
-        _MARKS,
+        MARKS,
         [
             [receiver for receiver, *_ in asked],
             [key.party for *_, key in asked],
@@ -234,15 +242,18 @@ HELD: Final = """
 WITH lease AS MATERIALIZED (
     SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
 )"""
-# What somebody is changing just now will be told again: nobody waits for that here.
+# What somebody is changing just now will be told again: nobody waits for that here. Each row is
+# found by its id, whatever the planner was last told of the number of rows.
 _SAME: Final = """
-    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
+    SELECT sent.id, sent.outcome FROM lease CROSS JOIN
         unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
         AS sent (id, raised, outcome)
-    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.raised = sent.raised
-    FOR UPDATE OF copy SKIP LOCKED"""
+    CROSS JOIN LATERAL (
+        SELECT FROM hub_stalecopy AS copy WHERE copy.id = sent.id AND copy.raised = sent.raised
+        FOR UPDATE SKIP LOCKED
+    ) AS found"""
 _GONE: Final = f"""{HELD}, same AS ({_SAME}), done AS (
-    DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM same)
+    DELETE FROM hub_stalecopy WHERE id = ANY(ARRAY(SELECT id FROM same))
 ) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
 """  # noqa: S608 - texts of ours
 _REFUSED: Final = f"""{HELD}, same AS ({_SAME}), done AS (
@@ -254,11 +265,11 @@ _WITHOUT_PATCH: Final = f"""{HELD}, same AS (
     SELECT copy.id, sent.outcome FROM lease CROSS JOIN
         unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
         AS sent (id, raised, outcome)
-    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.state = 'WAITING'
+    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.id = ANY(%(ids)s::bigint[])
     ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE OF copy
 ), done AS (
     UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
-    FROM same WHERE hub_stalecopy.id = same.id
+    FROM same WHERE hub_stalecopy.id = same.id AND state || '' = 'WAITING'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 _AS_A_WHOLE: Final = f"""{HELD}, done AS (
     INSERT INTO hub_stalecopy AS whole (
@@ -270,7 +281,7 @@ _AS_A_WHOLE: Final = f"""{HELD}, done AS (
            correlation_id, merged, first_at, 'WAITING', sent.outcome
     FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
          AS sent (id, raised, outcome)
-    JOIN hub_stalecopy USING (id)
+    JOIN hub_stalecopy USING (id) WHERE id = ANY(%(ids)s::bigint[])
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
@@ -282,7 +293,7 @@ _MESSAGES: Final = f"""{HELD}, done AS (
                        %(attempts)s::int[]) AS sent (id, state, outcome, attempts)
     WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-_STATEMENTS: Final = {
+STATEMENTS: Final = {
     Fate.TOLD: _GONE,
     Fate.VOID: _GONE,
     Fate.REFUSED: _REFUSED,
@@ -310,7 +321,7 @@ async def end(
     """
     by_statement: dict[str, list[End]] = {}
     for one in ends:
-        statement = _MESSAGES if one.is_message else _STATEMENTS[one.fate]
+        statement = _MESSAGES if one.is_message else STATEMENTS[one.fate]
         by_statement.setdefault(statement, []).append(one)
     left: list[int] = []
     for statement, those in by_statement.items():

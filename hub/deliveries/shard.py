@@ -21,7 +21,7 @@ from hub.outbox.outbox import Addressee, Change
 from hub.routing.directory import Directory
 
 # Each statement finds its rows by an index, whatever the planner was last told of their number.
-_SETUP: Final = (
+SETUP: Final = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
     "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
 )
@@ -105,7 +105,7 @@ class Shard:
             if shards.rowcount:
                 found = await (await self._database.execute(_TAKE, self._lease())).fetchone()
         # Only a take-over has to survive a crash of the database: a lost mark repeats a call.
-        await self._database.execute(_SETUP)
+        await self._database.execute(SETUP)
         if found is None:
             return False
         self._held = Lease(found[0], asked)
