@@ -137,7 +137,8 @@ class OcpiRequest(Struct, frozen=True, eq=False):
     @property
     def query_params(self) -> dict[str, str]:
         """The parameters of its query, each with the value that came last."""
-        return dict(QueryDict(self.query.encode("latin-1")).items())
+        found = QueryDict(self.query.encode("latin-1"))
+        return {name: str(value) for name, value in found.items()}
 
     @property
     def caller(self) -> str:
