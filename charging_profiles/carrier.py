@@ -18,7 +18,7 @@ import psycopg
 import uvloop
 from django.conf import settings
 
-from charging_profiles import authority, order
+from charging_profiles import order
 from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
 from hub.db import leases, sql
@@ -35,6 +35,7 @@ from hub.outbound.recorded import noted
 from hub.parties import still_alive, token_forms
 from hub.record.note import Kind
 from hub.routing.directory import Directory, PlatformEntry, holder
+from sessions import flexibility
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
@@ -470,7 +471,7 @@ def _put_accepted(session_id: int, fsp: PartyId) -> list[tuple[Any, ...]]:
     What others have asked for and has not left is ended: one of them has become FSP.
     """
     session = Session.objects.filter(pk=session_id).first()
-    chosen = None if session is None else authority.current().put_accepted(session, fsp)
+    chosen = None if session is None else flexibility.current().put_accepted(session, fsp)
     return [] if chosen is None else order.end_of_others(session_id, chosen)
 
 
@@ -480,7 +481,7 @@ def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
         return None
     sender = directory.parties.get(command.fsp)
     is_scsp = sender is not None and Role.SCSP in sender.roles
-    return authority.current().verdict(command.session, command.fsp, is_scsp=is_scsp).refusal
+    return flexibility.current().may_set(command.session, command.fsp, is_scsp=is_scsp).refusal
 
 
 def _is_success(response: platform_calls.Response) -> bool:

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 from django.http import HttpResponse
 
-from charging_profiles import at_once, authority, order
+from charging_profiles import at_once, order
 from charging_profiles.models import CommandState, ProfileCommand
 from charging_profiles.objects import (
     ChargingProfileResponse,
@@ -49,6 +49,8 @@ from hub.views import (
     answer,
     refusal,
 )
+from sessions import flexibility
+from sessions.flexibility import MayAct
 from sessions.handed_on import HandedOn
 from sessions.models import LONGEST_ID, Session
 
@@ -133,7 +135,7 @@ def _receive(request: OcpiRequest) -> HttpResponse:
         return _hub_answers(ChargingProfileResponseType.UNKNOWN_SESSION, f"Unknown: {session_id}.")
     receiver = receiver or handed_on_by or _owner(session)
     cpo = decisions.reachable(directory, sender, receiver, MODULE)
-    verdict = authority.MayAct(None)
+    verdict = MayAct(None)
     if handed_on_by is None:
         verdict = _verdict(session, cpo, caller, asked.method)
     if verdict.refusal is not None:
@@ -209,7 +211,7 @@ def _session(
     if request.sent_to is not None:
         return Session.find(request.sent_to, session_id), request.sent_to
     candidates = list(Session.objects.named(session_id))
-    visible = [s for s in candidates if authority.current().may_see(s, caller.identity)]
+    visible = [s for s in candidates if flexibility.current().may_see(s, caller.identity)]
     if len(visible) > 1:
         owners = " and ".join(sorted(str(session.owner) for session in visible))
         raise UnknownReceiver(
@@ -239,21 +241,19 @@ def _handed_on_by(
     return emsps[0] if emsps else None
 
 
-def _verdict(
-    session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str
-) -> authority.MayAct:
+def _verdict(session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str) -> MayAct:
     """GET is open to who may see the session; PUT and DELETE to its FSP."""
-    rules = authority.current()
+    rules = flexibility.current()
     if session is None:
         if method == "GET" or Role.CPO not in cpo.roles:
-            return authority.MayAct(None)
-        return rules.verdict_on_unknown(
+            return MayAct(None)
+        return rules.may_set_unknown(
             cpo.identity, caller.identity, is_emsp=Role.EMSP in caller.roles
         )
     if method == "GET":
         may_see = rules.may_see(session, caller.identity)
-        return authority.MayAct(None if may_see else f"{caller.identity} may not see this session.")
-    return rules.verdict(session, caller.identity, is_scsp=Role.SCSP in caller.roles)
+        return MayAct(None if may_see else f"{caller.identity} may not see this session.")
+    return rules.may_set(session, caller.identity, is_scsp=Role.SCSP in caller.roles)
 
 
 def _hub_answers(result: ChargingProfileResponseType, why: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""App label rule of the module apps, and the hook into charging profiles."""
+"""App label rule of the module apps; and the flexibility layer installs itself."""
 
 from django.apps import AppConfig
 
@@ -9,11 +9,8 @@ class FlexConfig(AppConfig):
     verbose_name = "Flexibility"
 
     def ready(self) -> None:
-        """Install who may set profiles and see sessions; models load after the apps."""
-        from charging_profiles import authority  # noqa: PLC0415
-        from flex.authority import FlexAuthority  # noqa: PLC0415
-        from flex.models import FspAssignment  # noqa: PLC0415
-        from sessions import visibility  # noqa: PLC0415
+        """Let the modules ask and tell it; its models load after the apps."""
+        from flex.hooks import FlexHooks  # noqa: PLC0415
+        from sessions import flexibility  # noqa: PLC0415
 
-        authority.install(FlexAuthority())
-        visibility.install(FspAssignment.sessions_of)
+        flexibility.install(FlexHooks())

@@ -1,7 +1,7 @@
 """Sessions that are kept and given to their flexibility provider in one statement (decision 0030).
 
-SCALE D2.3, 8.4; mod_sessions, PUT and PATCH Method. As relay.session_pushed does on a thread, which
-has all that is not as simple: what the CPO itself sends the FSP, what is no news, who may not get
+SCALE D2.3, 8.4; mod_sessions, PUT and PATCH Method. relay.give_session does the same on a thread,
+and all that is not as simple: what the CPO itself sends the FSP, what is not news, who may not get
 it.
 """
 
@@ -21,6 +21,32 @@ from sessions import storing
 from sessions.visibility import MODULE
 
 _OVER: Final = "('COMPLETED', 'INVALID')"
+_HAS_OPEN: Final = (
+    "SELECT FROM flex_fspassignment AS one WHERE one.session_id = kept.id AND one.ended_at IS NULL"
+)
+
+
+def _may_fit(name: str, *values: str) -> str:
+    """Whether an agreement is for one of these, or for all."""
+    fits = " OR ".join(f"upper(agreed.{name}) = upper({value})" for value in values)
+    return f"(agreed.{name} = '' OR {fits})"
+
+
+# An FSP, except one that is the only party to which the CPO sends it; or an agreement that may
+# make one its FSP: by what is kept or by what is told now, whichever of them counts.
+IS_GIVEN: Final = f"""
+    EXISTS ({_HAS_OPEN} AND one.kind = 'PARTY'
+        AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
+             = ALL (kept.sent_to || %(sent_to)s::varchar[])))
+    OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
+        AND {_may_fit("cpo_country_code", "kept.country_code")}
+        AND {_may_fit("cpo_party_id", "kept.party_id")}
+        AND {_may_fit("emsp_country_code", "kept.emsp_country_code", "%(emsp_country_code)s::text")}
+        AND {_may_fit("emsp_party_id", "kept.emsp_party_id", "%(emsp_party_id)s::text")}
+        AND {_may_fit("token_uid", "kept.token_uid", "%(token_uid)s::text")}
+        AND {_may_fit("location_id", "kept.location_id", "%(location_id)s::text")})
+        AND NOT EXISTS ({_HAS_OPEN})
+"""
 
 
 def _will_be(name: str) -> str:

@@ -13,7 +13,6 @@ app = Celery(
     "flexhub",
     include=[
         "charging_profiles.tasks",
-        "flex.tasks",
         "hub.conformance.check",
         "hub.deliveries.keeper",
         "hub.deviations.jobs",
@@ -24,6 +23,7 @@ app = Celery(
         "hub.parties.still_alive",
         "hub.keeping.tasks",
         "hub.workers.process",
+        "sessions.tasks",
     ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")

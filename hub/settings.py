@@ -318,10 +318,10 @@ CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
     "pulls.*": {"queue": "pulls"},
     "conformance.*": {"queue": "upkeep"},
-    "flex.*": {"queue": "upkeep"},
     "keeping.*": {"queue": "upkeep"},
     "parties.*": {"queue": "upkeep"},
     "record.*": {"queue": "upkeep"},
+    "sessions.*": {"queue": "upkeep"},
     "sync.*": {"queue": "upkeep"},
 }
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
@@ -335,7 +335,7 @@ TURNS_BY_THE_CLOCK = {
     "profiles": {"charging_profiles.end_overdue": 1.0},
     "upkeep": {
         "pulls.queue_due": 5.0,
-        "flex.forget_left_behind": 10.0,
+        "sessions.forget_left_behind": 10.0,
         "parties.check_quiet_platforms": 1.0,
         "sync.mark_replays": 1.0,
         "sync.tell_pulled": 1.0,

@@ -1,13 +1,26 @@
 """What of a Session's document the hub reads: its head (mod_sessions, Session Object)."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from hub.ocpi import heads, lenient
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
+
+
+class Push(NamedTuple):
+    """A PUT or PATCH of a Session: whose and which, as its URL says, what is told, and to whom.
+
+    `emsp` is whose driver it is where its `cdr_token` does not say, and never said.
+    """
+
+    owner: PartyId
+    session_id: str
+    body: bytes
+    receiver: PartyId
+    emsp: PartyId | None = None
 
 
 class Head(msgspec.Struct):
@@ -36,24 +49,17 @@ class Head(msgspec.Struct):
             "status": heads.word(self.status),
         }
 
-    def values(
-        self,
-        owner: PartyId,
-        session_id: str,
-        document: bytes,
-        now: datetime,
-        emsp: PartyId | None,
-    ) -> dict[str, Any]:
+    def values(self, push: Push, document: bytes, now: datetime) -> dict[str, Any]:
         """The columns of a whole Session. Without a readable time it is as old as its arrival."""
         last_updated = lenient.moment(self.last_updated) or now
         columns = self.columns()
         told = columns["emsp_party_id"] != ""
-        if not told and emsp is not None:
-            columns |= {"emsp_country_code": emsp.country_code, "emsp_party_id": emsp.party_id}
+        if not told and push.emsp is not None:
+            columns["emsp_country_code"], columns["emsp_party_id"] = push.emsp
         return {
-            "country_code": owner.country_code,
-            "party_id": owner.party_id,
-            "session_id": session_id,
+            "country_code": push.owner.country_code,
+            "party_id": push.owner.party_id,
+            "session_id": push.session_id,
             **columns,
             "tells_emsp": told,
             "last_updated": last_updated,
@@ -69,15 +75,15 @@ class Head(msgspec.Struct):
 read: Final = heads.reader(Head)
 
 
-def contradicting(head: Head, owner: PartyId, session_id: str) -> tuple[Deviation, ...]:
+def contradicting(head: Head, push: Push) -> tuple[Deviation, ...]:
     """Where the document names another Session than its URL, whose owner the gateway has checked.
 
     A document that does not say, or so that nobody can read it, is the one of its URL.
     """
     expected = {
-        "country_code": owner.country_code,
-        "party_id": owner.party_id,
-        "id": session_id.strip(),
+        "country_code": push.owner.country_code,
+        "party_id": push.owner.party_id,
+        "id": push.session_id.strip(),
     }
     return tuple(
         Deviation("contradicts-url", f"Session.{name}", heads.text(getattr(head, name), 40))

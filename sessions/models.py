@@ -22,6 +22,7 @@ from hub.ocpi.party import PartyId
 from hub.store.store import FUTURE_TOLERANCE, is_far_ahead
 from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
+from sessions.head import Push as Push
 from sessions.head import contradicting, read
 from sessions.merging import merged
 from sessions.objects import SessionStatus
@@ -183,82 +184,62 @@ class Session(models.Model):
         )
 
     @classmethod
-    def leaves(
-        cls,
-        owner: PartyId,
-        session_id: str,
-        body: bytes,
-        receiver: PartyId,
-        *,
-        emsp: PartyId | None = None,
-    ) -> None:
+    def leaves(cls, push: Push) -> None:
         """Let it be known before it is sent to a receiver for the first time.
 
         InvalidParameters for an id that the hub could not keep, QuotaReached for one too many. What
-        is not a Session of this owner is left to its receiver. `emsp`: see `put`.
+        is not a Session of this owner is left to its receiver.
         """
+        session_id = push.session_id
         if len(session_id) > LONGEST_ID or "\0" in session_id:
             raise InvalidParameters(
                 f"The session id has {len(session_id)} characters, or NUL among them; the text "
                 f"allows 36, this hub {LONGEST_ID}."
             )
-        values = cls.as_leaving(owner, session_id, body, receiver, emsp)
+        values = cls.as_leaving(push)
         if values is None:
             return
         if (
-            not quotas.room(str(owner), What.SESSIONS)
-            and not cls.objects.owned(owner, session_id).exists()
+            not quotas.room(str(push.owner), What.SESSIONS)
+            and not cls.objects.owned(push.owner, session_id).exists()
         ):
-            quotas.refuse(str(owner), What.SESSIONS)
+            quotas.refuse(str(push.owner), What.SESSIONS)
         found = sql.run(storing.LEAVES, values)
-        cls.has_left(owner, session_id, receiver, is_new=found[0][0] if found else None)
+        cls.has_left(push, is_new=found[0][0] if found else None)
 
     @staticmethod
-    def has_left(
-        owner: PartyId, session_id: str, receiver: PartyId, *, is_new: bool | None
-    ) -> None:
+    def has_left(push: Push, *, is_new: bool | None) -> None:
         """Remember what `storing.LEAVES` has said; None where this receiver has it already."""
         if is_new is None:
-            underway.remember(owner, session_id, receiver)
+            underway.remember(push.owner, push.session_id, push.receiver)
         elif is_new:
-            quotas.add(str(owner), What.SESSIONS)
+            quotas.add(str(push.owner), What.SESSIONS)
 
     @classmethod
-    def as_leaving(
-        cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
-    ) -> dict[str, Any] | None:
+    def as_leaving(cls, push: Push) -> dict[str, Any] | None:
         """The parameters of `storing.LEAVES`; None for what is not a Session of that name."""
-        document = heads.object_of(body)
-        if document is None or contradicting(head := read(document), owner, session_id):
+        document = heads.object_of(push.body)
+        if document is None or contradicting(head := read(document), push):
             return None
         now = timezone.now()
-        return head.values(owner, session_id, document, now, emsp) | {
+        return head.values(push, document, now) | {
             "sent_to": [],
             "is_accepted": False,
-            "underway_to": [str(receiver)],
+            "underway_to": [str(push.receiver)],
             "underway_until": now + timedelta(seconds=settings.FORWARD_TIMEOUT) + GRACE,
         }
 
     @classmethod
-    def put(
-        cls,
-        owner: PartyId,
-        session_id: str,
-        body: bytes,
-        receiver: PartyId,
-        *,
-        emsp: PartyId | None = None,
-    ) -> SessionTold:
+    def put(cls, push: Push) -> SessionTold:
         """Keep a whole Session that a receiver has accepted, as the URL names it.
 
         Nothing new is told when the hub's own is newer, or when it is not a Session of that name.
-        `emsp` is whose driver it is where its `cdr_token` does not say, and was never told.
         """
-        values = cls.as_kept(owner, session_id, body, receiver, emsp)
+        values = cls.as_kept(push)
         if isinstance(values, SessionTold):
             return values
         kept = sql.run(storing.KEEP, values)
-        underway.remember(owner, session_id, receiver)
+        underway.remember(push.owner, push.session_id, push.receiver)
         if not kept:
             sql.run(storing.SENT_TOO, values)
             return SessionTold(None)
@@ -267,70 +248,64 @@ class Session(models.Model):
         return SessionTold(cls.from_db(None, _KNOWN, [known[name] for name in _KNOWN]))
 
     @classmethod
-    def put_unanswered(
-        cls, owner: PartyId, session_id: str, body: bytes, emsp: PartyId
-    ) -> "Session | None":
+    def put_unanswered(cls, push: Push) -> "Session | None":
         """Keep a whole Session that its eMSP did not answer; None when it tells nothing new."""
-        values = cls.as_kept(owner, session_id, body, emsp, emsp)
+        values = cls.as_kept(push)
         if isinstance(values, SessionTold):
             return None
-        kept = sql.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(emsp)})
-        return cls.find(owner, session_id) if kept else None
+        kept = sql.run(storing.KEEP, values | {"sent_to": [], "unanswered_by": str(push.receiver)})
+        return cls.find(push.owner, push.session_id) if kept else None
 
     @classmethod
-    def patch_unanswered(
-        cls, owner: PartyId, session_id: str, body: bytes, emsp: PartyId
-    ) -> "Session | None":
+    def patch_unanswered(cls, push: Push) -> "Session | None":
         """Merge a PATCH that the eMSP did not answer; None when it tells nothing new."""
-        patch = cls.as_patch(owner, session_id, body)
-        found = cls.find(owner, session_id, for_update=True)
+        patch = cls.as_patch(push)
+        found = cls.find(push.owner, push.session_id, for_update=True)
         if isinstance(patch, SessionTold) or found is None:
             return None
-        return found._patched(patch, emsp, is_answered=False).session
+        return found._patched(patch, push.receiver, is_answered=False).session
 
     @classmethod
-    def as_kept(
-        cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId, emsp: PartyId | None
-    ) -> dict[str, Any] | SessionTold:
+    def as_kept(cls, push: Push) -> dict[str, Any] | SessionTold:
         """The parameters of `storing.KEEP`; a Told when it is not a Session of that name."""
-        document = heads.object_of(body)
+        document = heads.object_of(push.body)
         if document is None:
             return SessionTold(None, (Deviation("wrong-kind", "Session"),))
         head = read(document)
-        if denied := contradicting(head, owner, session_id):
+        if denied := contradicting(head, push):
             return SessionTold(None, denied)
         now = timezone.now()
-        values = head.values(owner, session_id, document, now, emsp)
-        values["sent_to"] = [str(receiver)]
-        values["is_accepted"] = True
-        values["underway_to"] = []
-        values["underway_until"] = None
-        values["receiver"] = str(receiver)
-        values["ahead"] = now + FUTURE_TOLERANCE
-        return values
+        return head.values(push, document, now) | {
+            "sent_to": [str(push.receiver)],
+            "is_accepted": True,
+            "underway_to": [],
+            "underway_until": None,
+            "receiver": str(push.receiver),
+            "ahead": now + FUTURE_TOLERANCE,
+        }
 
     @classmethod
-    def patch(cls, owner: PartyId, session_id: str, body: bytes, receiver: PartyId) -> SessionTold:
+    def patch(cls, push: Push) -> SessionTold:
         """Merge a PATCH that a receiver has accepted into the kept Session, if one is kept here.
 
         `charging_periods` are added to those of the session, never replaced (PATCH Method); of a
         PATCH older than what is kept nothing else counts, of one that repeats another nothing.
         """
-        patch = cls.as_patch(owner, session_id, body)
+        patch = cls.as_patch(push)
         if isinstance(patch, SessionTold):
             return patch
         with transaction.atomic(savepoint=False):
-            found = cls.find(owner, session_id, for_update=True)
-            return SessionTold(None) if found is None else found._patched(patch, receiver)
+            found = cls.find(push.owner, push.session_id, for_update=True)
+            return SessionTold(None) if found is None else found._patched(patch, push.receiver)
 
     @classmethod
-    def as_patch(cls, owner: PartyId, session_id: str, body: bytes) -> "SessionPatch | SessionTold":
-        """A PATCH as it is merged; what it has told when it is none of that Session."""
-        changes = heads.object_of(body)
+    def as_patch(cls, push: Push) -> "SessionPatch | SessionTold":
+        """A PATCH as it is merged; what it has told when it is not one of that Session."""
+        changes = heads.object_of(push.body)
         if changes is None:
             return SessionTold(None, (Deviation("wrong-kind", "Session"),))
         head = read(changes)
-        if denied := contradicting(head, owner, session_id):
+        if denied := contradicting(head, push):
             return SessionTold(None, denied)
         return SessionPatch(changes, lenient.moment(head.last_updated))
 
@@ -373,16 +348,17 @@ class Session(models.Model):
         return found[0] if found else None
 
     @classmethod
-    def refused(cls, owner: PartyId, session_id: str, receiver: PartyId) -> "Session | None":
+    def refused(cls, push: Push) -> "Session | None":
         """Note that it did not reach this receiver; in the caller's transaction.
 
         The Session, locked, when it is on its way to nobody any more and nobody has accepted it:
         the caller forgets it, with what hangs on it.
         """
-        found = cls.find(owner, session_id, for_update=True)
-        if found is None or str(receiver) not in found.underway_to:
+        found = cls.find(push.owner, push.session_id, for_update=True)
+        receiver = str(push.receiver)
+        if found is None or receiver not in found.underway_to:
             return None
-        found.underway_to = [one for one in found.underway_to if one != str(receiver)]
+        found.underway_to = [one for one in found.underway_to if one != receiver]
         found.save(update_fields=["underway_to"])
         return None if found.is_accepted or found.underway_to else found
 

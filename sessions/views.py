@@ -1,6 +1,6 @@
 """What the hub answers of Sessions itself (mod_sessions, Interfaces and endpoints).
 
-Pushes and preferences go to one party, through the gateway; flex/relay.py keeps them then.
+Pushes and preferences go to one party, through the gateway; pushes.py and preferences.py come then.
 """
 
 from django.http import HttpResponse

@@ -1,10 +1,6 @@
-"""Who else may see a Session: the hook by which flexibility rules name the session's FSP.
+"""Which Sessions a party is shown (mod_sessions, Sender interface)."""
 
-`flex` sets it at start-up; this module itself knows nothing of assignments.
-"""
-
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from django.db import models
 from django.db.models import Value
@@ -12,17 +8,10 @@ from django.db.models.functions import Concat
 
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory
+from sessions import flexibility
 from sessions.models import Session
 
 MODULE: Final = "sessions"
-# From a viewer to the ids of the sessions that it is flexibility provider of.
-OfFsp = Callable[[PartyId], "models.QuerySet[Any]"]
-_installed: list[OfFsp] = []
-
-
-def install(of_fsp: OfFsp) -> None:
-    """Called once, when the apps are ready."""
-    _installed[:] = [of_fsp]
 
 
 def lists_for(viewer: PartyId, directory: Directory) -> "list[models.QuerySet[Session]]":
@@ -35,10 +24,8 @@ def lists_for(viewer: PartyId, directory: Directory) -> "list[models.QuerySet[Se
     emsp = models.Q(emsp_country_code=viewer.country_code, emsp_party_id=viewer.party_id)
     accepted = Session.objects.filter(is_accepted=True)
     others = _of_open_pairs(accepted.exclude(own), viewer, directory)
-    of_fsp = [
-        others.exclude(emsp).filter(pk__in=of_fsp(viewer)).order_by("id") for of_fsp in _installed
-    ]
-    return [accepted.filter(own), others.filter(emsp), *of_fsp]
+    of_fsp = others.exclude(emsp).filter(pk__in=flexibility.current().sessions_of(viewer))
+    return [accepted.filter(own), others.filter(emsp), of_fsp.order_by("id")]
 
 
 def _of_open_pairs(

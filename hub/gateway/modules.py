@@ -16,11 +16,11 @@ from cdrs import at_once as cdrs_at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
 from charging_profiles import at_once as profiles_at_once
+from charging_profiles.lookups import session_fsp
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
-from flex import at_once as flex_at_once
-from flex import commands_at_once, relay
+from flex import commands_at_once
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
@@ -47,8 +47,17 @@ from hub.workers import wake
 from locations import at_once as location_at_once
 from locations.lookups import location_owner
 from locations.models import Location
+from sessions import at_once as sessions_at_once
 from sessions import lookups as session_lookups
 from sessions import underway
+from sessions.preferences import preferences_put
+from sessions.pushes import (
+    patch_lost,
+    session_held_back,
+    session_leaves,
+    session_lost,
+    session_pushed,
+)
 from tariffs.models import Tariff
 from tokens.lookups import token_issuer
 from tokens.models import Token
@@ -218,16 +227,16 @@ _AFTER_ANSWER: Final[dict[tuple[str, InterfaceRole, str], AfterAnswer]] = {
     ("tariffs", RECEIVER, "DELETE"): _tariff,
     ("tokens", RECEIVER, "PUT"): _token,
     ("tokens", RECEIVER, "PATCH"): _token,
-    ("sessions", RECEIVER, "PUT"): relay.session_pushed,
-    ("sessions", RECEIVER, "PATCH"): relay.session_pushed,
-    ("sessions", InterfaceRole.SENDER, "PUT"): relay.preferences_put,
+    ("sessions", RECEIVER, "PUT"): session_pushed,
+    ("sessions", RECEIVER, "PATCH"): session_pushed,
+    ("sessions", InterfaceRole.SENDER, "PUT"): preferences_put,
     ("cdrs", RECEIVER, "POST"): _cdr_posted,
     ("commands", RECEIVER, "POST"): command_posted,
 }
 # The same from the event loop: False where nothing was done, and a thread has to do it.
 _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], AfterAnswerAtOnce]] = {
-    ("sessions", RECEIVER, "PUT"): flex_at_once.session_pushed,
-    ("sessions", RECEIVER, "PATCH"): flex_at_once.session_pushed,
+    ("sessions", RECEIVER, "PUT"): sessions_at_once.session_pushed,
+    ("sessions", RECEIVER, "PATCH"): sessions_at_once.session_pushed,
     ("cdrs", RECEIVER, "POST"): cdrs_at_once.posted,
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
@@ -239,7 +248,7 @@ _BROADCASTS: Final[dict[tuple[str, InterfaceRole, str], KeepAtOnce]] = {
 }
 STATEMENTS: Final = (
     *cdrs_at_once.STATEMENTS,
-    *flex_at_once.STATEMENTS,
+    *sessions_at_once.STATEMENTS,
     *location_at_once.STATEMENTS,
     *profiles_at_once.STATEMENTS,
     *commands_at_once.STATEMENTS,
@@ -250,7 +259,7 @@ STATEMENTS: Final = (
 _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]] = {
     ("sessions", InterfaceRole.SENDER, "PUT"): session_lookups.check_preferences_sender,
     ("cdrs", RECEIVER, "POST"): _begin_cdr,
-    ("sessions", RECEIVER, "PUT"): relay.session_leaves,
+    ("sessions", RECEIVER, "PUT"): session_leaves,
     ("locations", RECEIVER, "PUT"): _check_quota(Location),
     ("tariffs", RECEIVER, "PUT"): _check_quota(Tariff),
     ("tokens", RECEIVER, "PUT"): _check_quota(Token),
@@ -265,17 +274,17 @@ _NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match],
 # Run when a message that was let through by its check has got no answer.
 _NO_ANSWER: Final[dict[tuple[str, InterfaceRole, str], NoAnswer]] = {
     ("cdrs", RECEIVER, "POST"): _end_cdr,
-    ("sessions", RECEIVER, "PUT"): relay.session_lost,
-    ("sessions", RECEIVER, "PATCH"): relay.patch_lost,
+    ("sessions", RECEIVER, "PUT"): session_lost,
+    ("sessions", RECEIVER, "PATCH"): patch_lost,
 }
 # Where not even an attempt was made: the sender is told to come again, and nobody else anything.
 _HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], NoAnswer | None]] = {
-    ("sessions", RECEIVER, "PUT"): relay.session_held_back,
+    ("sessions", RECEIVER, "PUT"): session_held_back,
     ("sessions", RECEIVER, "PATCH"): None,
 }
 LOOKUPS: Final[dict[LookupKind, Callable[[OcpiRequest, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
-    LookupKind.SESSION_FSP: relay.session_fsp,
+    LookupKind.SESSION_FSP: session_fsp,
     LookupKind.LOCATION: location_owner,
     LookupKind.TOKEN: token_issuer,
     LookupKind.COMMAND: command_lookups.command_receiver,
@@ -325,7 +334,7 @@ async def checked(
         lease = await cdrs_at_once.begin(writer, django, sender, receiver, body)
         if lease is not None:
             return lease
-    elif ask is relay.session_leaves and await flex_at_once.session_leaves(writer, *asked):
+    elif ask is session_leaves and await sessions_at_once.session_leaves(writer, *asked):
         return None
     return await django.run(ask, *asked)
 

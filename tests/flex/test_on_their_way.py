@@ -12,12 +12,12 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from flex import relay
 from flex.models import FspAssignment, PreferenceCopy
-from flex.tasks import forget_left_behind
 from hub.ocpi.party import PartyId
 from party.messages import Received, Reply
-from sessions.models import Session
+from sessions import pushes
+from sessions.models import Push, Session
+from sessions.tasks import forget_left_behind
 from simulators.testing import PATIENCE
 from tests.flex.agreements import agree
 from tests.running_hub import changed_setting
@@ -284,7 +284,7 @@ def test_what_a_process_that_died_left_on_its_way_is_forgotten(cast):
     began = timezone.now()
     for session_id in ("DEAD-1", "DEAD-2", "ALIVE-1"):
         document = json.dumps(cast.cpo.session(session_id, cast.emsp)).encode()
-        Session.leaves(owner, session_id, document, emsp)
+        Session.leaves(Push(owner, session_id, document, emsp))
     accepts(cast, "DEAD-2")
     agree(cast.scsp, cpo=cast.cpo)
     assert wish(cast, "DEAD-2").json()["data"] == "ACCEPTED"
@@ -304,7 +304,7 @@ def test_what_a_process_that_died_left_on_its_way_is_forgotten(cast):
     assert alive.underway_until > began + timedelta(seconds=settings.FORWARD_TIMEOUT)
     cast.cpo.put_session("ALIVE-1", cast.emsp)
     assert Session.objects.named("ALIVE-1").get().is_accepted
-    assert relay.end_left_behind() == 0
+    assert pushes.end_left_behind() == 0
 
 
 def test_a_session_that_came_before_is_not_written_down_again_before_it_leaves(cast):

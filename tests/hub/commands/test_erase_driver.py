@@ -23,7 +23,7 @@ from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.masking import hint
 from hub.ocpi.party import PartyId
 from hub.record.models import Message
-from sessions.models import Session
+from sessions.models import Push, Session
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 from tests.hub.console.rows import CONTRACT_ID, TOKEN_UID
@@ -398,6 +398,6 @@ def test_a_number_for_a_uid_is_the_drivers_all_the_same(driver):
 def test_a_session_whose_token_was_taken_back_is_found_by_what_was_known(driver):
     session = rows.session(2, "COMPLETED")
     body = b'{"cdr_token":null,"last_updated":"2099-01-01T00:00:00Z"}'
-    Session.patch(session.owner, session.session_id, body, session.emsp)
+    Session.patch(Push(session.owner, session.session_id, body, session.emsp))
     assert TOKEN_UID.encode() not in bytes(Session.objects.get(pk=session.pk).document)
     assert erase("--yes")["erased"]["sessions"] == 2

@@ -24,7 +24,7 @@ from hub.models import (
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 from locations.models import Location
-from sessions.models import Session
+from sessions.models import Push, Session
 from tariffs.models import Tariff
 from tests import minimal
 from tokens.models import Token
@@ -101,7 +101,8 @@ def session(number: int, status: str = "ACTIVE", **changes: object) -> Session:
         **changes,
     }
     owner, emsp = PartyId("NL", "CPO"), PartyId("DE", "MSP")
-    kept = Session.put(owner, f"S-{number:05}", msgspec.json.encode(document), emsp).session
+    body = msgspec.json.encode(document)
+    kept = Session.put(Push(owner, f"S-{number:05}", body, emsp)).session
     assert kept is not None
     return kept
 

@@ -1,0 +1,26 @@
+"""What routing asks for a CPO's update of the active profile (mod_charging_profiles, Sender)."""
+
+from urllib.parse import unquote
+
+from hub.ocpi.errors import NotFound
+from hub.ocpi.modules import leads_astray
+from hub.ocpi.party import PartyId
+from hub.routing.decisions import Found
+from hub.routing.request import OcpiRequest
+from sessions import flexibility
+from sessions.handed_on import HandedOn
+from sessions.models import Session
+
+
+def session_fsp(request: OcpiRequest, sender: PartyId) -> Found:
+    """The FSP of the CPO's session; or the SCSP to which an eMSP passes on what the CPO told it."""
+    session_id = unquote(request.place.ids["session_id"])
+    what = f"session {session_id!r}"
+    sessions = list(Session.objects.owned(sender, session_id))
+    if sessions:
+        fsps = {flexibility.current().fsp_of(session) for session in sessions}
+        return Found(tuple(fsp for fsp in fsps if fsp is not None), what)
+    scsps = HandedOn.scsps(session_id, sender)
+    if not scsps and leads_astray(session_id):
+        raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
+    return Found(tuple(scsps) if request.to_address is None else (), what)

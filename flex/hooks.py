@@ -1,0 +1,136 @@
+"""What the modules of OCPI ask and tell: who may set and see, who gets what (SCALE D2.3, 11.4).
+
+Installed at start-up as `sessions.flexibility.current()`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from flex import given_at_once, preferences, relay
+from flex.models import FlexAgreement, FspAssignment
+from hub.db.batch_writer import Statement, Writer
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.party import PartyId
+from hub.outbound.forwarded import Forwarded
+from sessions.flexibility import Flexibility, MayAct, SessionNews
+from sessions.models import Session
+
+
+class FlexHooks(Flexibility):
+    """The rules of choice, and what follows from them."""
+
+    # --- Asked ----------------------------------------------------------------------------------
+
+    def may_set(self, session: Session, caller: PartyId, *, is_scsp: bool) -> MayAct:
+        """The session's FSP may. With none: the eMSP of the token, or an SCSP the CPO chose.
+
+        "ChargingProfile can be created by the owner of a Token on Sessions that belong to that
+        token"; an SCSP depends "on the CPO sending session information to them"
+        (mod_charging_profiles).
+        """
+        assignment = FspAssignment.of(session)
+        if assignment is not None:
+            if assignment.fsp == caller:
+                return MayAct(None, assignment.epoch)
+            return MayAct(f"{caller} is not the flexibility provider of this session.")
+        if settings.FSP_AGREEMENT_REQUIRED:
+            return MayAct(f"{caller} has no agreement to act as flexibility provider.")
+        if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
+            return MayAct(None)
+        return MayAct(
+            f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
+        )
+
+    def may_set_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
+        """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO.
+
+        One that is about single eMSPs, tokens or locations says nothing of an unknown session.
+        """
+        agreed = FlexAgreement.objects.filter(
+            cpo_country_code__iexact=cpo.country_code,
+            cpo_party_id__iexact=cpo.party_id,
+            emsp_party_id="",
+            token_uid="",
+            location_id="",
+            fsp_country_code__iexact=caller.country_code,
+            fsp_party_id__iexact=caller.party_id,
+            is_active=True,
+        ).exists()
+        if agreed or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
+            return MayAct(None)
+        return MayAct(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
+
+    def may_see(self, session: Session, caller: PartyId) -> bool:
+        """The CPO, the eMSP, whom the CPO sent the session, and the FSP."""
+        if caller in {session.owner, session.emsp} or session.is_known_to(caller):
+            return True
+        return self.fsp_of(session) == caller
+
+    def sessions_of(self, fsp: PartyId) -> "models.QuerySet[Any]":
+        """By open assignments: an agreement alone has chosen nobody yet."""
+        return FspAssignment.sessions_of(fsp)
+
+    def fsp_of(self, session: Session) -> PartyId | None:
+        """By its assignment, which is made out of an agreement where there is none yet."""
+        assignment = FspAssignment.of(session)
+        return None if assignment is None else assignment.fsp
+
+    def takes_unanswered(self, session: Session) -> bool:
+        """Where the FSP is not the eMSP that is silent, and may get the Session."""
+        fsp = self.fsp_of(session)
+        if fsp is None or fsp == session.emsp:
+            return False
+        role = InterfaceRole.RECEIVER
+        return relay.open_entry(fsp, role, session, session.owner) is not None
+
+    # --- Told in the transaction of the cause ---------------------------------------------------
+
+    def session_changed(self, news: SessionNews) -> None:
+        """The FSP gets it, and then the preferences that have waited for it."""
+        relay.give_session(news)
+        if news.is_news:
+            preferences.give_waiting(news.session)
+
+    def session_refused(self, session: Session) -> bool:
+        """Preferences that the CPO has accepted keep it: both sides do have the session."""
+        if not preferences.has_accepted(session):
+            return False
+        preferences.give_waiting(session)
+        return True
+
+    def preferences_put(self, session: Session, forwarded: Forwarded) -> None:
+        """They are kept with the CPO's answer, and the FSP gets them."""
+        preferences.keep(session, forwarded)
+
+    def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
+        """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""
+        assignment = FspAssignment.of(session)
+        if assignment is None and not session.is_over:
+            reason = "first profile that the CPO accepted"
+            assignment = FspAssignment.open(session, caller, reason=reason)
+        return None if assignment is None else assignment.fsp
+
+    # --- In SQL, and at once --------------------------------------------------------------------
+
+    IS_GIVEN = given_at_once.IS_GIVEN
+    EPOCH = """
+        SELECT epoch FROM flex_fspassignment AS one
+        WHERE one.session_id = kept.id AND one.ended_at IS NULL AND one.kind = 'PARTY'
+          AND upper(one.fsp_country_code) = %(country_code)s::text
+          AND upper(one.fsp_party_id) = %(party_id)s::text
+    """
+    statements: ClassVar[Sequence[Statement]] = given_at_once.STATEMENTS
+
+    async def keep_and_give(
+        self,
+        writer: Writer,
+        method: str,
+        values: Mapping[str, Any],
+        receiver: PartyId,
+        correlation_id: str,
+    ) -> bool:
+        """As `session_changed` gives it, in the statement that keeps it."""
+        return await given_at_once.keep_and_give(writer, method, values, receiver, correlation_id)

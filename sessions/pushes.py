@@ -1,0 +1,195 @@
+"""A CPO's pushes of a Session, before they leave and when they are answered (mod_sessions, PUT and
+PATCH Method).
+
+A Session goes to one party, through the gateway. The hub keeps what its receiver accepts, and tells
+the flexibility layer (flexibility.py). What is simple is done on the event loop: at_once.py.
+"""
+
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+from django.db import transaction
+
+from hub.db.leases import Lease
+from hub.models import locking
+from hub.ocpi import envelope, headers
+from hub.ocpi.datatypes import Role
+from hub.ocpi.modules import Match
+from hub.ocpi.party import PartyId
+from hub.ocpi.patches import partial
+from hub.ocpi.reading import deviations_of
+from hub.outbound.forwarded import Forwarded
+from hub.routing.directory import holder
+from sessions import flexibility, underway
+from sessions.flexibility import SessionNews
+from sessions.handed_on import HandedOn
+from sessions.head import Push
+from sessions.models import Session, SessionTold
+from sessions.objects import Session as SessionObject
+
+# The receiver has not answered, but something before it.
+_NOBODY: Final = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
+    "PUT": SessionObject,
+    "PATCH": partial(SessionObject),
+}
+
+
+def push_of(match: Match, receiver: PartyId, body: bytes) -> Push:
+    """What the URL names, and what is told of it; whose driver it is if the body does not say."""
+    country_code, party_id, session_id = map(unquote, match.ids.values())
+    owner = PartyId(country_code.upper(), party_id.upper())
+    entry = holder.snapshot.parties.get(receiver)
+    emsp = receiver if entry is not None and Role.EMSP in entry.roles else None
+    return Push(owner, session_id, body, receiver, emsp)
+
+
+# --- Before it leaves, and where no answer came ---------------------------------------------------
+
+
+def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+    """A CPO's Session is about to be sent to a receiver for the first time."""
+    push = push_of(match, receiver, body)
+    if push.owner == sender:
+        Session.leaves(push)
+
+
+def session_lost(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
+) -> None:
+    """Nobody knows whether its receiver has got it: nobody has accepted it, except its FSP."""
+    push = push_of(match, receiver, body)
+    if push.owner == sender and not _kept_unanswered(push, "PUT"):
+        _forget(push)
+
+
+def session_held_back(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
+) -> None:
+    """The hub has not sent it, and says so: its eMSP has neither refused it nor been silent."""
+    push = push_of(match, receiver, body)
+    if push.owner == sender:
+        _forget(push)
+
+
+def patch_lost(
+    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
+) -> None:
+    """The same of a PATCH, which its receiver may lack: its FSP is not to lack it."""
+    push = push_of(match, receiver, body)
+    if push.owner == sender:
+        _kept_unanswered(push, "PATCH")
+
+
+@locking.whole
+def _kept_unanswered(push: Push, method: str) -> bool:
+    """Keep what an eMSP did not answer, where its FSP gets it all the same; whether one does."""
+    known = Session.find(push.owner, push.session_id, for_update=True)
+    if known is None or push.receiver != known.emsp:
+        return False
+    if not flexibility.current().takes_unanswered(known):
+        return False
+    keep = Session.put_unanswered if method == "PUT" else Session.patch_unanswered
+    session = keep(push)
+    if session is not None:
+        flexibility.current().session_changed(
+            SessionNews(
+                session,
+                is_news=True,
+                method=method,
+                receiver=push.receiver,
+                is_answered=False,
+                correlation_id=headers.new_id(),
+            )
+        )
+    return True
+
+
+# --- When its receiver has answered ---------------------------------------------------------------
+
+
+def session_pushed(forwarded: Forwarded) -> None:
+    """A CPO's Session that its receiver has answered: keep it if it is accepted."""
+    push = push_of(forwarded.match, forwarded.receiver, forwarded.body)
+    is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
+    if push.owner != forwarded.sender:
+        # An eMSP hands a CPO's Session on to its SCSP: the hub keeps nothing of what it says.
+        if forwarded.method == "PUT" and is_accepted:
+            HandedOn.keep(push.owner, push.session_id, forwarded.sender, forwarded.receiver)
+    elif is_accepted:
+        told = _keep(push, forwarded)
+        shape = SHAPES[forwarded.method]
+        forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
+    else:
+        _not_accepted(push, forwarded)
+
+
+@locking.whole
+def _keep(push: Push, forwarded: Forwarded) -> SessionTold:
+    told = Session.put(push) if forwarded.method == "PUT" else Session.patch(push)
+    session = told.session
+    if session is None and not told.deviations:
+        session = Session.find(push.owner, push.session_id)
+    if session is not None:
+        flexibility.current().session_changed(
+            SessionNews(
+                session,
+                is_news=told.session is not None,
+                method=forwarded.method,
+                receiver=push.receiver,
+                is_answered=True,
+                correlation_id=forwarded.correlation_id,
+            )
+        )
+    return told
+
+
+def _not_accepted(push: Push, forwarded: Forwarded) -> None:
+    is_unanswered = forwarded.response.status in _NOBODY
+    if is_unanswered and _kept_unanswered(push, forwarded.method):
+        return
+    if forwarded.method == "PUT" and not underway.is_known(
+        push.owner, push.session_id, push.receiver
+    ):
+        _forget(push)
+
+
+# --- The end of what nobody has accepted ----------------------------------------------------------
+
+
+@locking.whole
+def _forget(push: Push) -> None:
+    """End a Session that its receiver has not accepted, with what hangs on it."""
+    session = Session.refused(push)
+    if session is not None:
+        _end(session)
+
+
+def _end(session: Session) -> None:
+    """End one that is on its way to nobody any more, and that nobody has accepted; locked.
+
+    What the CPO has accepted of it meanwhile keeps it: then both sides do have the session.
+    """
+    if session.has_waiting and flexibility.current().session_refused(session):
+        session.underway_to, session.underway_until = [], None
+        session.save(update_fields=["underway_to", "underway_until"])
+    else:
+        session.delete()
+
+
+def end_left_behind() -> int:
+    """Forget the Sessions on their way whose process has died; how many."""
+    ended = 0
+    for pk in Session.left_behind().values_list("pk", flat=True)[:1000]:
+        with transaction.atomic():
+            session = (
+                Session.left_behind().select_for_update(skip_locked=True).filter(pk=pk).first()
+            )
+            if session is not None:
+                _end(session)
+                ended += 1
+    return ended
