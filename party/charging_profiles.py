@@ -1,7 +1,7 @@
 """Requests to a CPO and their later results (mod_charging_profiles, Sender Interface)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Unpack
 
 from charging_profiles.objects import (
     ActiveChargingProfile,
@@ -15,6 +15,7 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from party.callbacks import Callback, Callbacks, CommandRefused, read_response
+from party.client import Content
 from party.messages import Handler, Received, Reply
 from party.ocpi_platform import Platform
 from party.recent import Recent
@@ -63,7 +64,7 @@ class ChargingProfilesSender:
         method: str,
         session_id: str,
         to: PartyId | None,
-        **content: Any,
+        **content: Unpack[Content],
     ) -> ProfileResult:
         answer = await self._platform.call(
             "chargingprofiles", InterfaceRole.RECEIVER, method, session_id, to=to, **content

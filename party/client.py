@@ -1,7 +1,7 @@
 """The calling side of a platform: one HTTP client for all its calls (transport_and_format)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import aiohttp
 import msgspec
@@ -12,6 +12,18 @@ from party.connection import Connection
 from party.messages import Answered, to_json
 
 Routing = tuple[PartyId | None, PartyId]
+
+
+class Content(TypedDict, total=False):
+    """What a message has beside its method, URL and parties, as `Client.send` takes it.
+
+    `within` is how many seconds its answer may take.
+    """
+
+    body: Any
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str | None] | None
+    within: float
 
 
 class TooLong(Exception):

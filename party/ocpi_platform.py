@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -36,7 +36,7 @@ from hub.ocpi.errors import (
 from hub.ocpi.party import PartyId
 from hub.ocpi.v2_2_1 import VERSION
 from party import registration
-from party.client import Client, Routing, routing_headers
+from party.client import Client, Content, Routing, routing_headers
 from party.connection import Connection
 from party.hub_client_info import HubClientInfoReceiver
 from party.listening import Listening
@@ -215,13 +215,13 @@ class Platform:
         to: PartyId | None = None,
         from_: PartyId | None = None,
         connection: Connection | None = None,
-        **content: Any,
+        **content: Unpack[Content],
     ) -> Answered:
         """Send one message to `module`; without `to` the TO headers are left out (open routing).
 
-        `path` stands behind the endpoint's URL. `content` is body, query, headers and within of
-        Client.send, which also says what is raised; NoMatchingEndpoints (3003) when the other
-        platform does not offer the module, LookupError when no connection leads to `to`.
+        `path` stands behind the endpoint's URL. `content` is as in Client.send, which also says
+        what is raised; NoMatchingEndpoints (3003) when the other platform does not offer the
+        module, LookupError when no connection leads to `to`.
         """
         connection = connection or self.connection_for(to)
         url = connection.endpoint(module, interface)
@@ -242,7 +242,7 @@ class Platform:
         connection: Connection,
         routing: Routing | None = None,
         module: str = "",
-        **content: Any,
+        **content: Unpack[Content],
     ) -> Answered:
         """Send one message to an absolute URL: a callback, a page Link, a CDR's Location.
 

@@ -10,6 +10,7 @@ from hub.ocpi import headers, links
 from hub.ocpi.datatypes import InterfaceRole, utc
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
+from party.connection import Connection
 from party.messages import Answered, Received, Reply
 
 if TYPE_CHECKING:
@@ -91,9 +92,11 @@ async def objects_of(
     module: str,
     *,
     to: PartyId | None = None,
+    from_: PartyId | None = None,
+    connection: Connection | None = None,
     query: Mapping[str, str] | None = None,
     most: int = 1_000_000,
-    **content: Any,
+    within: float = 30.0,
 ) -> AsyncIterator[dict[str, Any]]:
     """The objects of another platform's list, page after page, as they came.
 
@@ -101,14 +104,14 @@ async def objects_of(
     an answer that is not a page, for a Link that leads back or to another host (the credentials
     token goes to the endpoint's own host alone); else as Platform.call.
     """
-    connection = content.pop("connection", None) or platform.connection_for(to)
+    connection = connection or platform.connection_for(to)
     url = connection.endpoint(module, InterfaceRole.SENDER)
-    routing = (to, content.pop("from_", None) or platform.parties[0])
+    routing = (to, from_ or platform.parties[0])
     seen, read = {url}, 0
     while True:
         answer = await platform.send(
             "GET", url, connection=connection, routing=routing, module=module, query=query,
-            **content,
+            within=within,
         )  # fmt: skip
         for document in _page(answer, url):
             if read >= most:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import msgspec
 from aiohttp import web
@@ -15,7 +15,7 @@ from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import NotAuthenticated, OcpiError
 from hub.ocpi.party import PartyId
 from hub.ocpi.v2_2_1 import VERSION
-from party.client import Routing, routing_headers
+from party.client import Content, Routing, routing_headers
 from party.connection import Connection
 from party.messages import Answered, Received
 from party.ocpi_platform import BASE, Platform
@@ -113,8 +113,7 @@ class FaultyPlatform(Platform):
         connection: Connection,
         routing: Routing | None = None,
         module: str = "",
-        headers: Mapping[str, str | None] | None = None,
-        **content: Any,
+        **content: Unpack[Content],
     ) -> Answered:
         """With headers that are missing or in lower case."""
         switches = self.faults.of(module) if module else Switches()
@@ -125,14 +124,9 @@ class FaultyPlatform(Platform):
             routing = None
         elif routing is not None and switches.lowercase_ids:
             spoiled |= _in_lower_case(routing_headers(*routing))
+        content["headers"] = spoiled | dict(content.get("headers") or {})
         return await super().send(
-            method,
-            url,
-            connection=connection,
-            routing=routing,
-            module=module,
-            headers=spoiled | dict(headers or {}),
-            **content,
+            method, url, connection=connection, routing=routing, module=module, **content
         )
 
     # Answers ------------------------------------------------------------------------------------
