@@ -29,7 +29,7 @@ from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
-from hub.ocpi.results import Answered, answer_of
+from hub.ocpi.results import CommandAnswer, answer_of
 from hub.outbound import platform_calls
 from hub.outbound.recorded import noted
 from hub.parties import still_alive, token_forms
@@ -488,6 +488,6 @@ def _is_success(response: platform_calls.Response) -> bool:
     return response.status < HTTPStatus.MULTIPLE_CHOICES and response.said.is_success
 
 
-def _read(response: platform_calls.Response) -> Answered | None:
+def _read(response: platform_calls.Response) -> CommandAnswer | None:
     """The ChargingProfileResponse; None when there is none."""
     return answer_of(bytes(response.said.data)) if _is_success(response) else None

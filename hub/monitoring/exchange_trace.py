@@ -41,7 +41,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Sequel:
     """What became of a push or a profile command that the exchange caused."""
 
     what: str
@@ -52,13 +52,13 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Steps in the order of time; fates of what was to be done later."""
+    """Steps in the order of time; sequels of what was to be done later."""
 
     correlation_id: str
     begun_at: datetime
     milliseconds: float
     steps: list[Step]
-    fates: list[Fate]
+    sequels: list[Sequel]
     is_cut: bool
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,13 +77,18 @@ def of(correlation_id: str) -> Trace | None:
     steps = [step for message in messages for step in _steps(message, begun_at, first)]
     steps.sort(key=lambda step: step.at)
     span = (begun_at - _AROUND, steps[-1].at + _AROUND)
-    fates = [
+    sequels = [
         *_commands(correlation_id, span),
         *_deliveries(correlation_id, span),
         *_marks(correlation_id),
     ]
     return Trace(
-        correlation_id, begun_at, steps[-1].milliseconds, steps, fates[:MOST_MESSAGES], is_cut
+        correlation_id,
+        begun_at,
+        steps[-1].milliseconds,
+        steps,
+        sequels[:MOST_MESSAGES],
+        is_cut,
     )
 
 
@@ -144,12 +149,12 @@ _COMMAND_FAILED = frozenset(
 _DELIVERY_FAILED = frozenset({DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DROPPED})
 
 
-def _commands(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Fate]:
+def _commands(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Sequel]:
     for command in ProfileCommand.objects.filter(
         correlation_id=correlation_id, created_at__range=span
     ).order_by("created_at"):
         state = CommandState(command.state)
-        yield Fate(
+        yield Sequel(
             f"{command.method} chargingprofiles/{command.session_id_sent} "
             f"from {command.fsp} to {command.cpo}",
             str(state.label),
@@ -158,7 +163,7 @@ def _commands(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[
         )
 
 
-def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Fate]:
+def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Sequel]:
     for delivery in (
         Delivery.objects.filter(correlation_id=correlation_id, created_at__range=span)
         .select_related("receiver")
@@ -167,7 +172,7 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
     ):
         state = DeliveryState(delivery.state)
         to = f"{delivery.to_country_code}-{delivery.to_party_id}"
-        yield Fate(
+        yield Sequel(
             f"{delivery.method} {delivery.module} to "
             f"{to if delivery.to_party_id else delivery.receiver.name}",
             str(state.label),
@@ -176,7 +181,7 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
         )
 
 
-def _marks(correlation_id: str) -> Iterator[Fate]:
+def _marks(correlation_id: str) -> Iterator[Sequel]:
     """What of it is still to be told, or was refused; a Token's uid is a secret.
 
     No index has these ids: it would cost each push more than the few that are looked up are worth.
@@ -184,7 +189,7 @@ def _marks(correlation_id: str) -> Iterator[Fate]:
     newest = StaleCopy.objects.order_by("-id").values_list("id", flat=True)
     beyond = newest[MOST_MARKS : MOST_MARKS + 1].first() or 0
     if beyond:
-        yield Fate(f"objects but for the {MOST_MARKS:,} that were marked last", "not looked at")
+        yield Sequel(f"objects but for the {MOST_MARKS:,} that were marked last", "not looked at")
     told = Q(correlation_id=correlation_id) | Q(merged__contains=[correlation_id])
     found = StaleCopy.objects.filter(told, id__gt=beyond).select_related("receiver")
     for copy in found.order_by("id")[:MOST_MESSAGES]:
@@ -192,7 +197,7 @@ def _marks(correlation_id: str) -> Iterator[Fate]:
         part = f" ({copy.shown_part})" if copy.part else ""
         again = f"changed again by {copy.correlation_id}"
         why = [again] if copy.correlation_id != correlation_id else []
-        yield Fate(
+        yield Sequel(
             f"{copy.module} {copy.owner} {copy.shown_id}{part} to "
             f"{copy.party or copy.receiver.name}",
             str(state.label),
@@ -215,9 +220,9 @@ def lines(ladder: Trace) -> Iterator[str]:
         yield f"{step.milliseconds:>+9.0f} ms  {_arrow(step, left, right)}  {mark}{step.text}{why}"
     if ladder.is_cut:
         yield f"… only the first {MOST_MESSAGES} messages are shown."
-    for fate in ladder.fates:
-        why = f": {fate.why}" if fate.why else ""
-        yield f"{'✗' if fate.failed else '·'} {fate.what}: {fate.state}{why}"
+    for one in ladder.sequels:
+        why = f": {one.why}" if one.why else ""
+        yield f"{'✗' if one.failed else '·'} {one.what}: {one.state}{why}"
 
 
 def _arrow(step: Step, left: int, right: int) -> str:

@@ -100,7 +100,7 @@ class Reading:
         )
 
 
-class Refused(InvalidParameters):
+class UnusableObject(InvalidParameters):
     """2001: the hub cannot answer for this object; `difference` is why."""
 
     def __init__(self, difference: Difference) -> None:
@@ -111,8 +111,8 @@ class Refused(InvalidParameters):
 def read(body: bytes, essentials: Essentials, *, is_patch: bool = False) -> Reading:
     """What was pushed to the hub for all, or pulled.
 
-    NotJson (HTTP 400), or Refused (2001) that names the first field without which the hub cannot
-    answer for the object.
+    NotJson (HTTP 400), or UnusableObject (2001) that names the first field without which the hub
+    cannot answer for the object.
     """
     sent, last_updated, differences = _look(body, essentials, is_patch)
     if reason := portable.problem(body):
@@ -120,7 +120,7 @@ def read(body: bytes, essentials: Essentials, *, is_patch: bool = False) -> Read
     for one in differences:
         rules = essentials.refused.get(one.deviation.path)
         if rules is not None and (not rules or one.deviation.rule in rules):
-            raise Refused(one)
+            raise UnusableObject(one)
     if last_updated is None:
         raise InvalidParameters("`last_updated` cannot be read.")
     return Reading(sent, last_updated, differences)

@@ -11,7 +11,7 @@ from hub.ocpi import heads, lenient
 from hub.ocpi.errors import NotJson
 
 
-class Answered(NamedTuple):
+class CommandAnswer(NamedTuple):
     """A CommandResponse or ChargingProfileResponse; some leave out how many seconds they need."""
 
     result: str
@@ -28,7 +28,7 @@ class _Head(msgspec.Struct):
 _read = heads.reader(_Head)
 
 
-def answer_of(data: bytes) -> Answered | None:
+def answer_of(data: bytes) -> CommandAnswer | None:
     """`data` of a receiver's answer: an object, one in a list, or the bare word; None without one.
 
     The word is in upper case, whether OCPI knows it or not.
@@ -40,7 +40,7 @@ def answer_of(data: bytes) -> Answered | None:
         return None
     timeout = lenient.number(head.timeout)
     word = heads.word(head.result)
-    return Answered(word, None if timeout is None else float(timeout)) if word else None
+    return CommandAnswer(word, None if timeout is None else float(timeout)) if word else None
 
 
 def result_of(body: bytes) -> str:

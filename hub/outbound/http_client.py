@@ -52,7 +52,7 @@ class TooLong(Exception):
     """The answer is longer than allowed."""
 
 
-class LeaseEnded(OSError):
+class TooLate(OSError):
     """Another process may be sending the same by now: not a byte of it was sent from here."""
 
 
@@ -287,7 +287,7 @@ class Client:
 
         `until` by the loop's clock, or TimeoutError; NotConnected, another OSError, NoSuchStatus or
         TooLong when there is no answer of use; TooManyRequests when `room` has none for a large
-        one. Under a `lease` nothing leaves when it has ended: LeaseEnded.
+        one. Under a `lease` nothing leaves when it has ended: TooLate.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
@@ -298,7 +298,7 @@ class Client:
                     connection = await self._connect(origin, whose)
             try:
                 if lease is not None and not lease.is_held:
-                    raise LeaseEnded("its lease has ended")
+                    raise TooLate("its lease has ended")
                 answer = await connection.send(request, limit, until, may_pause=room is not None)
                 if room is not None and (not answer.is_whole or answer.size > SMALL):
                     with Within(until - self._loop.time()):

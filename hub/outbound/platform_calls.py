@@ -255,7 +255,7 @@ async def _sent(http: http_client.Client, request: _Request) -> Response:
         raise HubError(f"The receiver's answer is {error}.") from error
     except http_client.NoSuchStatus as error:
         raise HubError(f"The receiver answered with HTTP status {error}; there is none.") from error
-    except http_client.LeaseEnded as error:
+    except http_client.TooLate as error:
         raise LeaseEnded("The hub was too slow to send this in its turn.") from error
     except OSError as error:
         kind = NotArrived if isinstance(error, http_client.NotConnected) else ConnectionProblem

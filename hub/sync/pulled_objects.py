@@ -20,7 +20,7 @@ from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from hub.ocpi.reading import Essentials, Refused, read
+from hub.ocpi.reading import Essentials, UnusableObject, read
 from hub.routing.directory import Directory
 from hub.routing.owners import AGGREGATED
 from hub.store.broadcast_push import LONGEST_ID
@@ -153,7 +153,7 @@ def _read(
         key = _key(str(getattr(sent, kind.key)))
     except (OcpiError, ValueError) as error:
         logger.warning("%s: %s is skipped: %s", pull, _name(document, pull.module, place), error)
-        if isinstance(error, Refused):
+        if isinstance(error, UnusableObject):
             noting.note(pull.platform_id, [error.difference.deviation])
         return None
     noting.note(pull.platform_id, found.deviations)

@@ -141,7 +141,7 @@ def test_a_push_that_waits_or_was_dropped_has_a_fate_and_no_steps(correlation_id
         )
     found = exchange_trace.of(correlation_id)
     assert len(found.steps) == 2
-    assert [(fate.state, fate.failed) for fate in found.fates] == [
+    assert [(fate.state, fate.failed) for fate in found.sequels] == [
         ("waiting", False),
         ("dropped: there is nobody to send it to", True),
     ]
@@ -164,7 +164,7 @@ def test_of_very_many_marks_those_of_an_exchange_are_looked_for_among_the_newest
         StaleCopy.objects.create(**mark, **of, object_id="NEW")
     found = exchange_trace.of(correlation_id)
     assert found is not None
-    assert [(fate.what.partition(" to ")[0], fate.state) for fate in found.fates] == [
+    assert [(fate.what.partition(" to ")[0], fate.state) for fate in found.sequels] == [
         ("objects but for the 20,000 that were marked last", "not looked at"),
         ("locations NL-CPO NEW", "waiting"),
     ]
