@@ -27,8 +27,7 @@ from hub.store.store import ENDED, EVERYBODY
 from locations.models import Location
 
 
-@dataclass(slots=True, eq=False)
-class DeliveryCall:
+class DeliveryCall(msgspec.Struct, eq=False):
     """One request to a receiver, and the rows that it stands for: (id, raised).
 
     `path` follows the endpoint of `module`, or is an absolute URL where `role` is None. Nothing is
@@ -85,12 +84,9 @@ async def read(
         database, [min(item.ids) for *_, item in asked if item.key.is_message]
     )
     objects = [(one, module, item.key) for one, module, item in asked if not item.key.is_message]
-    marks = {
-        of: [one for one in those if ending.get(one.id) != one.raised]
-        for of, those in (await rows.marks(database, objects)).items()
-    }
-    found = await _documents(database, {(module, key) for _, module, key in marks})
-    reading = _Reading(directory, found)
+    marks = await rows.marks(database, objects)
+    found = await _documents(database, {(module, key) for _, module, key in objects})
+    reading, read_marks = _Reading(directory, found), iter(marks)
     calls = []
     for platform_id, module, item in asked:
         if item.key.is_message:
@@ -98,7 +94,7 @@ async def read(
             message = messages.get(head)
             calls.append(_message(item, platform_id, module, head, message, directory))
         else:
-            waiting = marks.get((platform_id, module, item.key), [])
+            waiting = [one for one in next(read_marks) if ending.get(one.id) != one.raised]
             calls.append(reading.call(item, platform_id, module, waiting))
     return calls
 

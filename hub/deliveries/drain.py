@@ -36,6 +36,8 @@ from hub.parties import party_status
 from hub.parties.alive_checks import checker
 from hub.record import counters
 from hub.routing.directory import holder
+from hub.startup.log import tell
+from hub.startup.quick_settings import setting
 
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
@@ -248,7 +250,7 @@ class Drain:
         Half of all may go to whoever comes; of the other half each lane has its even part, so that
         slow ones cannot leave nothing for the others.
         """
-        half: int = settings.DELIVERY_OPEN_CALLS // 2
+        half: int = setting("DELIVERY_OPEN_CALLS") // 2
         if len(self._calls) + len(self._to_read) < half:
             return half
         return max(1, half // len(self._lanes))
@@ -303,7 +305,7 @@ class Drain:
             return
         self._read.set()
         self._pump(lane)
-        if self._crowded and len(self._calls) < settings.DELIVERY_OPEN_CALLS:
+        if self._crowded and len(self._calls) < setting("DELIVERY_OPEN_CALLS"):
             crowded = next(iter(self._crowded))
             del self._crowded[crowded]
             self._pump(crowded)
@@ -441,7 +443,8 @@ class Drain:
         self._ends.note(lane, call, fate, outcome)
         call.item.failures, call.item.unsure = 0, None
         lane.ended(call.item, {row_id for row_id, _ in call.covers})
-        logger.info(
+        tell(
+            logger,
             "%s %s to platform %s: %s (%s), correlation %s",
             call.method,
             call.module,

@@ -96,10 +96,11 @@ class ReceiverLane:
     def room(self, most: int) -> tuple[LaneRoom, Collection[int]]:
         """What it takes of what waits, where it may hold so many; and which rows it has of that.
 
-        More of everything when it holds no more than half. Else a few of what is urgent: that is
-        not to wait until a slow receiver has been told half of the rest.
+        More of everything when it holds no more than a quarter, since each look passes over that.
+        Else a few of what is urgent: that is not to wait until a slow receiver has been told most
+        of the rest.
         """
-        if 2 * len(self.held) <= most:
+        if 4 * len(self.held) <= most:
             return LaneRoom(most - len(self.held)), self.held
         urgent = [one for item in self._items.values() if item.is_urgent for one in item.ids]
         return LaneRoom(0 if self.has_messages else max(0, FEW - len(urgent)), priority=0), urgent

@@ -1,7 +1,6 @@
 """The rows of the outbox as a drain sees them: what waits, and what became of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -69,6 +68,13 @@ class LaneRoom(NamedTuple):
     priority: int = 1
 
 
+def array(values: Sequence[int] | Sequence[str]) -> str:
+    """An array as PostgreSQL reads it: psycopg takes its time over each element of a list."""
+    text = "\0".join(map(str, values))
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
+    return f'{{"{quoted}"}}' if values else "{}"
+
+
 # A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
 # What is held is hashed (NOT IN): `<> ALL` of a parameter would compare each row with all of it.
 def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> str:
@@ -122,27 +128,26 @@ async def claim(
     lease: Mapping[str, Any],
     rooms: Mapping[tuple[int, str], LaneRoom],
     room: int,
-    held: Iterable[int],
-    held_messages: Iterable[int],
+    held: Sequence[int],
+    held_messages: Sequence[int],
 ) -> tuple[list[Waiting], int]:
     """What waits in each lane, at most `rooms` of it, or `room`; and the directory's version."""
     asked = {
         **lease,
-        "receivers": [receiver for receiver, _ in rooms],
-        "modules": [module for _, module in rooms],
-        "rooms": [one.rows for one in rooms.values()],
-        "priorities": [one.priority for one in rooms.values()],
+        "receivers": array([receiver for receiver, _ in rooms]),
+        "modules": array([module for _, module in rooms]),
+        "rooms": array([one.rows for one in rooms.values()]),
+        "priorities": array([one.priority for one in rooms.values()]),
         "room": room,
-        "held": list(held),
-        "held_messages": list(held_messages),
+        "held": array(held),
+        "held_messages": array(held_messages),
     }
     claimed = await (await database.execute(CLAIM, asked, binary=True)).fetchall()
     found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed if row[1]]
     return found, next((row[0] for row in claimed if not row[1]), 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A mark as it is now."""
 
     id: int
@@ -152,15 +157,15 @@ class Mark:
     is_deleted: bool
     raised: int
     correlation_id: str
-    merged: tuple[str, ...]
+    merged: list[str]
 
 
 # From object to object by the unique index: `state` inside would let the planner take another one,
 # which has all that waits for a receiver, when it was last told that this is next to nothing.
 MARKS: Final = """
-SELECT asked.*, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged
+SELECT number, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-     AS asked (receiver_id, party, module, owner, object_id, variant)
+     WITH ORDINALITY AS asked (receiver_id, party, module, owner, object_id, variant, number)
 CROSS JOIN LATERAL (
     SELECT * FROM hub_stalecopy AS copy
     WHERE copy.receiver_id = asked.receiver_id AND copy.party = asked.party
@@ -171,38 +176,24 @@ WHERE state = 'WAITING' ORDER BY copy.id
 """
 
 
-async def marks(
-    database: Database, asked: Sequence[tuple[int, str, Key]]
-) -> dict[tuple[int, str, Key], list[Mark]]:
-    """All marks of these objects at these receivers, also those that have just come."""
-    if not asked:
-        return {}
-    rows = await database.execute(
-        MARKS,
-        [
-            [receiver for receiver, *_ in asked],
-            [key.party for *_, key in asked],
-            [module for _, module, _ in asked],
-            [key.owner for *_, key in asked],
-            [key.name for *_, key in asked],
-            [key.variant for *_, key in asked],
-        ],
-        binary=True,
-    )
-    found: dict[tuple[int, str, Key], list[Mark]] = {}
-    for row in await rows.fetchall():
-        of = (row[0], row[2], Key(row[4], row[1], row[3], row[5]))
-        mark = Mark(
-            id=row[6],
-            part=row[7],
-            spelling=row[8],
-            patch=row[9],
-            is_deleted=row[10],
-            raised=row[11],
-            correlation_id=row[12],
-            merged=tuple(row[13]),
+async def marks(database: Database, asked: Sequence[tuple[int, str, Key]]) -> list[list[Mark]]:
+    """Of each of these objects at these receivers all marks, also those that have just come."""
+    found: list[list[Mark]] = [[] for _ in asked]
+    if asked:
+        rows = await database.execute(
+            MARKS,
+            [
+                array([receiver for receiver, *_ in asked]),
+                array([key.party for *_, key in asked]),
+                array([module for _, module, _ in asked]),
+                array([key.owner for *_, key in asked]),
+                array([key.name for *_, key in asked]),
+                array([key.variant for *_, key in asked]),
+            ],
+            binary=True,
         )
-        found.setdefault(of, []).append(mark)
+        for number, *mark in await rows.fetchall():
+            found[number - 1].append(Mark._make(mark))
     return found
 
 
@@ -271,7 +262,9 @@ _WITHOUT_PATCH: Final = f"""{HELD}, same AS (
     UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id AND state || '' = 'WAITING'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-_AS_A_WHOLE: Final = f"""{HELD}, done AS (
+_AS_A_WHOLE: Final = f"""{HELD}, same AS MATERIALIZED (
+    SELECT * FROM hub_stalecopy WHERE id = ANY(%(ids)s::bigint[])
+), done AS (
     INSERT INTO hub_stalecopy AS whole (
         receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted,
         priority, raised, correlation_id, merged, first_at, state, outcome)
@@ -281,7 +274,7 @@ _AS_A_WHOLE: Final = f"""{HELD}, done AS (
            correlation_id, merged, first_at, 'WAITING', sent.outcome
     FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
          AS sent (id, raised, outcome)
-    JOIN hub_stalecopy USING (id) WHERE id = ANY(%(ids)s::bigint[])
+    JOIN same USING (id)
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
@@ -329,11 +322,11 @@ async def end(
             statement,
             {
                 **lease,
-                "ids": [one.id for one in those],
-                "raised": [one.raised for one in those],
-                "outcomes": [one.outcome[:300] for one in those],
-                "states": [STATES[one.fate].value for one in those],
-                "attempts": [one.attempts for one in those],
+                "ids": array([one.id for one in those]),
+                "raised": array([one.raised for one in those]),
+                "outcomes": array([one.outcome[:300].replace("\0", "") for one in those]),
+                "states": array([STATES[one.fate] for one in those]),
+                "attempts": array([one.attempts for one in those]),
             },
         )
         found = await done.fetchone()

@@ -1,18 +1,17 @@
 """One call to a receiver, and what its answer means (transport_and_format, status_codes)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
 
 from hub.deliveries.calls import DeliveryCall, platform_of
 from hub.deliveries.shard import Shard
-from hub.ocpi import envelope, headers, masking
+from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
 from hub.ocpi.modules import Match, match
@@ -23,6 +22,7 @@ from hub.parties import token_forms
 from hub.parties.alive_checks import NOT_ITS_OWN
 from hub.record.note import Kind
 from hub.routing.directory import Directory, PlatformEntry
+from hub.startup.quick_settings import setting
 
 
 class SendResult(Enum):
@@ -41,8 +41,7 @@ class SendResult(Enum):
     BROKEN = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class SendOutcome:
+class SendOutcome(NamedTuple):
     """What came of a call, in words too."""
 
     verdict: SendResult
@@ -121,7 +120,7 @@ class Sender:
                     url,
                     sent,
                     call.body,
-                    seconds=settings.DELIVERY_TIMEOUT,
+                    seconds=setting("DELIVERY_TIMEOUT"),
                     lease=self._shard.lease,
                 )
             )
@@ -169,7 +168,7 @@ def _read(response: Response, call: DeliveryCall) -> SendOutcome:
     """The receiver has answered: taken, refused for good, or not now."""
     answer = response.said
     text = f"HTTP {response.status}, OCPI {answer.status_code}"
-    if envelope.is_accepted(response.status, response.body):
+    if response.is_accepted:
         return SendOutcome(SendResult.TAKEN, text)
     said = masking.without_secrets(answer.status_message or "no message", _place(call), call.body)
     text = f"{text}: {said}"

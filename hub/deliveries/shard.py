@@ -4,7 +4,7 @@ One job at a time holds a shard. What it has claimed is in its memory alone: the
 the claim, and a row stays WAITING until it is marked, so that whoever takes over begins with it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -137,8 +137,8 @@ class Shard:
         self,
         rooms: Mapping[tuple[int, str], LaneRoom],
         room: int,
-        held: Iterable[int],
-        held_messages: Iterable[int],
+        held: Sequence[int],
+        held_messages: Sequence[int],
     ) -> tuple[list[Waiting], int]:
         """What waits for the receivers of this shard, in each lane at most its room.
 

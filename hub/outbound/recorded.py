@@ -20,6 +20,7 @@ from hub.outbound.platform_calls import Response
 from hub.record.note import Direction, Kind, Note, cleaned, is_failure, named
 from hub.record.recorder import recorder
 from hub.routing.directory import PlatformEntry, holder
+from hub.startup.quick_settings import setting
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ def noted(
         call.problem = error
         raise
     finally:
-        if settings.RECORD_MESSAGES and (call.response or call.problem):
+        if setting("RECORD_MESSAGES") and (call.response or call.problem):
             place = _place(module, role, rest, method)
             note = _note(kind, method, sent, platform, place, module, body, call, began)
             recorder.add(note)
@@ -105,8 +106,8 @@ def _note(
     began: float,
 ) -> Note:
     seconds = time.monotonic() - began
-    hub = f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}".upper()
-    sender = named(sent, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID) or hub
+    sender = named(sent, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID)
+    sender = sender or f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}".upper()
     receiver = named(sent, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID)
     if not receiver and platform is not None and len(platform.parties) == 1:
         receiver = str(platform.parties[0])
@@ -121,8 +122,10 @@ def _note(
         code, problem = call.problem.code, call.problem.message
     bodies = None
     recorded = holder.snapshot_if_loaded
-    if recorded is not None and recorded.records_bodies(
-        *(PartyId.parse(who) for who in (sender, receiver) if who)
+    if (
+        recorded is not None
+        and recorded.recorded_bodies
+        and recorded.records_bodies(*(PartyId.parse(who) for who in (sender, receiver) if who))
     ):
         bodies = (body, answer)
     return Note(

@@ -153,8 +153,8 @@ def test_what_fails_whenever_it_comes_lets_the_others_go_first():
 
 def test_a_full_lane_has_room_for_what_is_urgent():
     lane = holding(*(row(str(n)) for n in range(8)))
-    room, held = lane.room(20)
-    assert (room.rows, room.priority, len(held)) == (12, 1, 8)
+    room, held = lane.room(32)
+    assert (room.rows, room.priority, len(held)) == (24, 1, 8)
     assert lane.room(10) == ((FEW, 0), [])
     lane.add(urgent := row("E", is_urgent=True))
     assert lane.room(10) == ((FEW - 1, 0), [urgent.id])

@@ -1,4 +1,4 @@
-"""How a drain finds its rows, whatever the planner was last told of their number."""
+"""The statements of a drain: how they find their rows, and what they are told."""
 
 import psycopg
 import pytest
@@ -37,3 +37,10 @@ def test_what_became_of_marks_is_written_by_their_ids(fate: Fate):
     written = plan(rows.STATEMENTS[fate], {**LEASE, **ENDS})
     assert "stale_copy_waiting" not in written
     assert "Seq Scan on hub_stalecopy" not in written
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("values", [[], [""], ["NULL", 'a"b\\', "{c,d}", " e ", "é\x1f\n"]])
+def test_an_array_is_read_as_it_was_written(values: list[str]):
+    with psycopg.connect(**connection_parameters()) as one:
+        assert one.execute("SELECT %s::text[]", [rows.array(values)]).fetchone() == (values,)
