@@ -14,6 +14,7 @@ from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, a
 from hub.console.tables import span as time_between
 from hub.deliveries import resend
 from hub.models import GIVEN_UP, Delivery, DeliveryState
+from hub.ocpi.modules import SECRET_IDS
 
 STATE_COLOURS = {
     DeliveryState.WAITING: BLUE,
@@ -124,10 +125,11 @@ class DeliveryAdmin(ReadOnlyTable):
     @column("to the address")
     def address_(self, delivery: Delivery) -> str:
         """Below an endpoint of the receiver, or a callback's URL without its query."""
-        if delivery.module == "tokens":
-            return f"tokens {delivery.interface_role}: {delivery.path.rpartition('/')[0]}/•••"
+        where = f"{delivery.module} {delivery.interface_role}"
+        if delivery.module in SECRET_IDS:
+            return f"{where}: {delivery.path.rpartition('/')[0]}/•••"
         if delivery.interface_role:
-            return f"{delivery.module} {delivery.interface_role}: {delivery.path}"
+            return f"{where}: {delivery.path}"
         return address(delivery.path)
 
     @column("body")

@@ -24,10 +24,11 @@ from hub.console.statuses import status_badge
 from hub.console.tables import BLUE, RED, ReadOnlyTable, action, ago, badge, column
 from hub.models import Platform, StaleCopy
 from hub.models.stale_copies import CopyState
+from hub.ocpi.modules import BROADCAST, SECRET_IDS
 from hub.outbox import outbox, owed
 from hub.parties import party_status
 
-_MODULES: Final = ("tokens", "locations", "tariffs", party_status.MODULE)
+_MODULES: Final = (*sorted(BROADCAST), party_status.MODULE)
 STATE_COLOURS: Final = {CopyState.WAITING: BLUE, CopyState.REFUSED: RED}
 
 
@@ -206,7 +207,7 @@ class StaleCopyAdmin(ReadOnlyTable):
         term = search_term.strip().upper()
         if not term:
             return queryset, False
-        named = Q(object_id=term) & ~Q(module="tokens")
+        named = Q(object_id=term) & ~Q(module__in=SECRET_IDS)
         return queryset.filter(named | Q(owner=term) | Q(party=term)), False
 
     @column("object")

@@ -19,6 +19,7 @@ from hub.deliveries.rows import Database, Key, Mark
 from hub.models.party_news import News
 from hub.ocpi import heads
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import FOR_ONE_EMSP
 from hub.ocpi.party import PartyId
 from hub.outbox.outbox import PART_OF
 from hub.routing.directory import Directory, PlatformEntry
@@ -134,7 +135,7 @@ def _closed(ordering_key: str, module: str, message: rows.OwedMessage, directory
 
     Its ordering key ends with the Session's owner: with both the receiver must be open.
     """
-    if module != "sessions" or not message.interface_role:
+    if module not in FOR_ONE_EMSP or not message.interface_role:
         return ""
     receiver = PartyId.of(message.to_country_code, message.to_party_id)
     owner = ordering_key.rpartition(" ")[2]

@@ -12,6 +12,7 @@ from hub.deliveries.news import Telling
 from hub.deliveries.rows import STATES, End, Fate
 from hub.deliveries.shard import Shard
 from hub.models import DeliveryState
+from hub.ocpi.modules import DELETABLE
 from hub.outbox.outbox import Addressee, Change
 from hub.parties.party_status import MODULE
 from hub.record import counters
@@ -108,7 +109,7 @@ class Ends:
                         correlation_id=call.correlation_id,
                         variant=key.variant,
                         # Where it is there it is told all the same.
-                        is_deleted=call.module == "tariffs",
+                        is_deleted=call.module in DELETABLE,
                     ),
                     Addressee(call.platform_id, key.party),
                 )

@@ -14,7 +14,7 @@ from hub.deliveries.shard import Shard
 from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
-from hub.ocpi.modules import Match, match
+from hub.ocpi.modules import SECRET_IDS, Match, match
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import AsyncCaller, LeaseEnded, NotArrived, Response
 from hub.outbound.recorded import noted
@@ -186,7 +186,7 @@ def _read(response: Response, call: DeliveryCall) -> SendOutcome:
 
 def _place(call: DeliveryCall) -> Match | None:
     """What the URL of a Token's push names: its uid is a secret."""
-    if call.module != "tokens" or call.role is None:
+    if call.module not in SECRET_IDS or call.role is None:
         return None
     return match(call.module, call.role, call.path.partition("?")[0], call.method)
 

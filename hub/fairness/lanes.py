@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from hub.ocpi import own_paths
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import CARRIED, Match
 
 
 class Lane(IntEnum):
@@ -65,7 +65,7 @@ def lane_of(method: str, path: str) -> Lane:
 
 def lane_in_store(place: Match, method: str) -> Lane:
     """The lane of a routed message that the hub answers itself."""
-    if place.module == "chargingprofiles":
+    if place.module in CARRIED:
         return Lane.COMMAND
     is_push = place.role == InterfaceRole.RECEIVER and method not in {"GET", "HEAD"}
     return Lane.PUSH if is_push else Lane.READ

@@ -29,7 +29,7 @@ from hub.ocpi import envelope, heads, own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HeldBack, OcpiError, ServerError
 from hub.ocpi.lenient import Deviation
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import OBJECTS, Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
@@ -37,7 +37,7 @@ from hub.outbound.forwarded import Forwarded
 from hub.outbound.platform_calls import Response
 from hub.routing.decisions import Forward, Found, LookupKind
 from hub.routing.directory import holder
-from hub.routing.owners import OBJECTS, in_url
+from hub.routing.owners import in_url
 from hub.routing.request import OcpiRequest
 from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
 from hub.store.broadcast_at_once import KeepAtOnce

@@ -12,6 +12,7 @@ from hub.gateway.answer import Outgoing, of_django
 from hub.models import ForwardedUrl, ForwardedUrlKind
 from hub.ocpi import envelope
 from hub.ocpi.errors import NotTaken, OcpiError
+from hub.ocpi.modules import POSTED
 from hub.ocpi.party import PartyId
 from hub.outbound import rewritten_urls
 from hub.outbound.platform_calls import Response
@@ -43,7 +44,7 @@ def may_be_named(request: OcpiRequest, response: Response) -> bool:
     """Whether `of_answer` has anything to look at."""
     if request.method == "GET":
         return "link" in response.headers
-    return request.method == "POST" and request.place.module == "cdrs"
+    return request.method == "POST" and request.place.module in POSTED
 
 
 async def of_answer(
@@ -61,7 +62,7 @@ async def of_answer(
         own = await django.run(rewritten_urls.rewrite_link, link, url, module, caller, decision)
         if own is not None:
             rewritten.append((b"link", own.encode("latin-1")))
-    if module == "cdrs" and method == "POST" and response.status < 300:
+    if module in POSTED and method == "POST" and response.status < 300:
         location = response.headers.get("location", "")
         own = await django.run(
             modules.cdr_location, location, url, caller, decision, request.body, response

@@ -11,7 +11,7 @@ from hub.gateway.outcome import Outcome
 from hub.ocpi import masking
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import OcpiError
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import CARRIED, Match
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 from hub.record.note import Direction, Kind, Note, cleaned, is_failure, text
@@ -27,7 +27,7 @@ _strangers = FirstOfMinute()
 
 def kind_of(place: Match, method: str) -> Kind:
     """The kind of a message that the hub answers itself."""
-    if place.module == "chargingprofiles":
+    if place.module in CARRIED:
         return Kind.COMMAND
     is_push = place.role == InterfaceRole.RECEIVER and method != "GET"
     return Kind.BROADCAST if is_push else Kind.HUB

@@ -10,10 +10,9 @@ from hub.gateway.answer import Outgoing
 from hub.gateway.outcome import Outcome
 from hub.gateway.process import WebProcess
 from hub.models import ForwardedUrl
-from hub.ocpi import response_url
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ForwardTimeout, NotTaken
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import WITH_RESPONSE_URL, Match
 from hub.outbound import rewritten_urls
 from hub.outbound.platform_calls import Response
 from hub.record.note import Kind
@@ -33,7 +32,7 @@ async def send_on(worker: WebProcess, request: OcpiRequest, outcome: Outcome, ke
     if url.module == "commands":
         await worker.django.run(modules.result_posted, url, request.body)
     keys: tuple[str, ...] = ()
-    if url.module in response_url.MODULES:
+    if url.module in WITH_RESPONSE_URL:
         # What its URL names is the hub's own.
         named = replace(request, query="")
         rewritten, keys = await worker.django.run(

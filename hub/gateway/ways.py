@@ -10,6 +10,7 @@ import msgspec
 
 from hub.gateway.answer import addressed
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.modules import CARRIED
 from hub.ocpi.party import PartyId
 from hub.routing import decisions
 from hub.routing.directory import Directory
@@ -64,7 +65,7 @@ def remember(
     if (
         to_code is None
         or to_id is None
-        or module == "chargingprofiles"
+        or module in CARRIED
         or decision.noted
         or decision.sender != sender
         or not (is_from_told or (from_code is from_id is None and len(platform.parties) == 1))

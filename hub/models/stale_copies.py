@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from hub.ocpi import masking
+from hub.ocpi.modules import SECRET_IDS
 
 # Between the names of a part; stands in no id.
 PART_OF: Final = "\x1f"
@@ -88,7 +89,7 @@ class StaleCopy(models.Model):
     @property
     def shown_id(self) -> str:
         """The object's id as people may see it: a Token's uid is a secret."""
-        return masking.hint(self.object_id) if self.module == "tokens" else self.object_id
+        return masking.hint(self.object_id) if self.module in SECRET_IDS else self.object_id
 
     @property
     def shown_part(self) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 from hub.ocpi import own_paths
-from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, Match
+from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES, WITH_EVSES, Match
 from hub.ocpi.v2_2_1 import VERSION
 
 # Credentials tokens, and what a driver is known by.
@@ -95,7 +95,7 @@ def masked_body(body: bytes, module: str, longest: int) -> str:
     if not body.strip():
         return ""
     try:
-        document = masked(json.loads(body), uids=module != "locations", callbacks=False)
+        document = masked(json.loads(body), uids=module not in WITH_EVSES, callbacks=False)
         text = json.dumps(document, ensure_ascii=False)
     except (ValueError, RecursionError):
         return f"({len(body)} bytes that are not JSON)"

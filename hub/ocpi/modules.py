@@ -1,28 +1,17 @@
-"""The one route table: every Functional Module, interface, URL shape and method.
+"""The one route table: which URLs exist, and which modules are treated how.
 
-It makes the version details and decides which URLs exist, so the two cannot drift apart.
+Its rows are those of a version (hub/ocpi/v2_2_1/modules.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
 from hub.ocpi.datatypes import InterfaceRole
-
-SENDER: Final = InterfaceRole.SENDER
-RECEIVER: Final = InterfaceRole.RECEIVER
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One URL shape below an endpoint, for example `{country_code}/{party_id}/{session_id}`."""
-
-    module: str
-    role: InterfaceRole
-    shape: str
-    methods: tuple[str, ...]
-    segments: tuple[str, ...]
+from hub.ocpi.routes import RECEIVER, SENDER, Module, Route
+from hub.ocpi.v2_2_1.modules import MODULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,53 +27,53 @@ class Match:
     ids: dict[str, str]
 
 
-def _route(module: str, role: InterfaceRole, shape: str, *methods: str) -> Route:
-    return Route(module, role, shape, methods, tuple(shape.split("/")) if shape else ())
-
-
-_OWNED = "{country_code}/{party_id}"
-ROUTES: Final = (
-    # mod_locations
-    _route("locations", SENDER, "", "GET"),
-    _route("locations", SENDER, "{location_id}", "GET"),
-    _route("locations", SENDER, "{location_id}/{evse_uid}", "GET"),
-    _route("locations", SENDER, "{location_id}/{evse_uid}/{connector_id}", "GET"),
-    _route("locations", RECEIVER, _OWNED + "/{location_id}", "GET", "PUT", "PATCH"),
-    _route("locations", RECEIVER, _OWNED + "/{location_id}/{evse_uid}", "GET", "PUT", "PATCH"),
-    _route(
-        "locations",
-        RECEIVER,
-        _OWNED + "/{location_id}/{evse_uid}/{connector_id}",
-        "GET",
-        "PUT",
-        "PATCH",
-    ),
-    # mod_sessions
-    _route("sessions", SENDER, "", "GET"),
-    _route("sessions", SENDER, "{session_id}/charging_preferences", "PUT"),
-    _route("sessions", RECEIVER, _OWNED + "/{session_id}", "GET", "PUT", "PATCH"),
-    # mod_cdrs
-    _route("cdrs", SENDER, "", "GET"),
-    _route("cdrs", RECEIVER, "", "POST"),
-    # mod_tariffs
-    _route("tariffs", SENDER, "", "GET"),
-    _route("tariffs", RECEIVER, _OWNED + "/{tariff_id}", "GET", "PUT", "DELETE"),
-    # mod_tokens
-    _route("tokens", SENDER, "", "GET"),
-    _route("tokens", SENDER, "{token_uid}/authorize", "POST"),
-    _route("tokens", RECEIVER, _OWNED + "/{token_uid}", "GET", "PUT", "PATCH"),
-    # mod_commands: the Sender interface is the response_url alone
-    _route("commands", RECEIVER, "{command}", "POST"),
-    _route("commands", SENDER, "{command}/{uid}", "POST"),
-    # mod_charging_profiles
-    _route("chargingprofiles", RECEIVER, "{session_id}", "GET", "PUT", "DELETE"),
-    _route("chargingprofiles", SENDER, "{session_id}", "PUT"),
-)
-FUNCTIONAL_MODULES: Final = tuple(dict.fromkeys(route.module for route in ROUTES))
+ROUTES: Final = tuple(route for module in MODULES for route in module.routes)
+FUNCTIONAL_MODULES: Final = tuple(module.name for module in MODULES)
 CONFIGURATION_MODULES: Final = ("versions", "credentials", "hubclientinfo")
 # transport_and_format, Request format: "The request method can be any of".
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 INTERFACES: Final = tuple(dict.fromkeys((route.module, route.role) for route in ROUTES))
+
+
+def _names(fits: Callable[[Module], bool]) -> frozenset[str]:
+    return frozenset(module.name for module in MODULES if fits(module))
+
+
+def _has(role: InterfaceRole, shape: str, method: str) -> frozenset[str]:
+    """The modules with this method at shapes that begin so."""
+    return frozenset(
+        one.module
+        for one in ROUTES
+        if one.role == role and one.shape.startswith(shape) and method in one.methods
+    )
+
+
+# transport_and_format, Broadcast Push: "information that is meant to be sent to all other parties".
+BROADCAST: Final = _names(lambda module: module.is_broadcast)
+# GET All: what the hub combines "from different connected parties".
+LISTED: Final = frozenset(one.module for one in ROUTES if one.role == SENDER and not one.segments)
+# In which an aggregator or national access point may tell others' objects.
+AGGREGATED: Final = _names(lambda module: module.is_aggregated)
+# "specific to only one party and possibly even protected by GDPR": never spread.
+FOR_ONE_EMSP: Final = _names(lambda module: module.is_for_one_emsp)
+# Objects that have no URL of their owner's making: the answer to their POST names it (mod_cdrs).
+POSTED: Final = frozenset(one.module for one in ROUTES if one.role == RECEIVER and not one.segments)
+DELETABLE: Final = BROADCAST & _has(RECEIVER, "", "DELETE")
+# Named by a country code and a party id.
+OWNED: Final = _has(RECEIVER, "{country_code}/{party_id}", "GET")
+CARRIED: Final = _names(lambda module: module.is_carried)
+WITH_RESPONSE_URL: Final = _names(lambda module: module.has_response_url)
+URGENT: Final = _names(lambda module: module.is_urgent)
+TYPED: Final = _names(lambda module: module.has_type)
+SECRET_IDS: Final = _names(lambda module: module.has_secret_ids)
+WITH_EVSES: Final = _names(lambda module: module.has_evses)
+# The text's name for an object of each module that has an owner.
+OBJECTS: Final = {module.name: module.object_name for module in MODULES if module.object_name}
+DATA_OWNERS: Final = {
+    module.name: module.data_owner for module in MODULES if module.data_owner is not None
+}
+# What can be done where a quota of it is reached.
+CURES: Final = {module.name: module.cure for module in MODULES if module.cure}
 
 _BY_INTERFACE: Final = {
     interface: {

@@ -11,15 +11,20 @@ from itertools import takewhile
 from typing import Final
 
 from hub.ocpi import own_paths
-from hub.ocpi.modules import CONFIGURATION_MODULES, FUNCTIONAL_MODULES
+from hub.ocpi.modules import (
+    CONFIGURATION_MODULES,
+    FUNCTIONAL_MODULES,
+    OWNED,
+    ROUTES,
+)
+from hub.ocpi.routes import Route
 from hub.ocpi.v2_2_1 import VERSION
 
 _ROLES: Final = frozenset({"sender", "receiver"})
 _MODULES: Final = frozenset(FUNCTIONAL_MODULES)
 # What else stands below the version.
 _OWN: Final = frozenset({*CONFIGURATION_MODULES, *own_paths.NAMES})
-# What is owned is named by a country code and a party id.
-_OWNED: Final = ("locations", "tariffs", "tokens", "sessions")
+_JOINED: Final = tuple(route for route in ROUTES if route.is_joined)
 
 
 def is_ocpi(path: str) -> bool:
@@ -114,14 +119,20 @@ def _split(role: str, name: str, behind: list[str]) -> list[str] | None:
     """`locationsNL` is `locations/NL`; None for what may be a module's name."""
     module = next((one for one in FUNCTIONAL_MODULES if name.lower().startswith(one)), "")
     an_id = name[len(module) :]
-    is_one = False
-    if module in _OWNED and role == "receiver":
+    if module in OWNED and role == "receiver":
         is_one = len(an_id) == 2 and an_id.isalnum() and len(behind) > 1
-    elif module == "tokens":
-        is_one = [one.lower() for one in behind] == ["authorize"]
-    elif module == "chargingprofiles":
-        is_one = not behind
-    elif module == "commands" and role == "receiver":
-        # As all CommandTypes: START_SESSION.
-        is_one = "_" in an_id and an_id.replace("_", "").isalpha() and not behind
-    return [module, an_id] if module and is_one else None
+    else:
+        is_one = any(
+            _fits(route, an_id, behind)
+            for route in _JOINED
+            if (route.module, route.role.lower()) == (module, role)
+        )
+    return [module, an_id] if is_one else None
+
+
+def _fits(route: Route, an_id: str, behind: list[str]) -> bool:
+    if tuple(map(str.lower, behind)) != route.segments[1:]:
+        return False
+    # As all CommandTypes: START_SESSION.
+    is_command = "_" in an_id and an_id.replace("_", "").isalpha()
+    return is_command or route.segments[0] != "{command}"

@@ -15,10 +15,9 @@ from urllib.parse import unquote, unquote_plus
 
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters
+from hub.ocpi.modules import WITH_RESPONSE_URL
 
 NAME: Final = "response_url"
-# Whose messages are read for every spelling.
-MODULES: Final = frozenset({"commands", "chargingprofiles"})
 _MEANT: Final = "responseurl"
 # No spelling of the name is longer: NFKC shortens, and what is left out of it is a few characters.
 _LONGEST_NAME: Final = 64
@@ -60,12 +59,12 @@ class InBody:
 def in_body(body: bytes, module: str, role: InterfaceRole) -> InBody | None:
     """The response_url of a body that is JSON; None without one, or with null.
 
-    InvalidParameters (2001) for one that is not a string; in MODULES also for a second one, and on
-    the Receiver interface, where nobody tells back what it was sent, for one that stands deeper.
-    Elsewhere the exact name at the top counts.
+    InvalidParameters (2001) for one that is not a string; WITH_RESPONSE_URL also for a second one,
+    and on the Receiver interface, where nobody tells back what it was sent, for one that stands
+    deeper. Elsewhere the exact name at the top counts.
     """
     try:
-        return _read(body.decode(), module in MODULES, role == InterfaceRole.RECEIVER)
+        return _read(body.decode(), module in WITH_RESPONSE_URL, role == InterfaceRole.RECEIVER)
     except RecursionError as error:
         raise InvalidParameters("The body is nested too deep to be read.") from error
     except (ValueError, IndexError) as error:
@@ -148,9 +147,9 @@ def in_query(query: str, module: str) -> tuple[str | None, str]:
     """The response_url in a query, and the query without it.
 
     It may come unencoded with a query of its own, as in the example of the GET method: then all
-    that follows belongs to it, save a `duration`, which is ours. In MODULES a second one is 2001.
+    that follows belongs to it, save a `duration`, which is ours. In these modules a second one is 2001.
     """
-    if module in MODULES:
+    if module in WITH_RESPONSE_URL:
         query = _with_plain_name(query)
     before, found, value = f"&{query}".partition(f"&{NAME}=")
     if not found:
@@ -197,6 +196,8 @@ def _decoded(name: str) -> str:
 
 
 def check_path(rest: str, module: str) -> None:
-    """Refuse (2001) a path of MODULES in which a server may find a response_url."""
-    if module in MODULES and _MEANT in "".join(filter(str.isalnum, _decoded(rest).casefold())):
+    """Refuse (2001) a path of these modules in which a server may find a response_url."""
+    if module in WITH_RESPONSE_URL and _MEANT in "".join(
+        filter(str.isalnum, _decoded(rest).casefold())
+    ):
         raise InvalidParameters("response_url belongs into the body, or into the query.")

@@ -16,8 +16,8 @@ from commands.objects import COMMANDS, CommandResponse, CommandResult
 from hub.deviations.objects import CountedDeviation, LeftOutObjects
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.modules import Route
 from hub.ocpi.patches import partial
+from hub.ocpi.routes import Route
 from locations.objects import EVSE, Connector, Location
 from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, Session
 from tariffs.objects import Tariff

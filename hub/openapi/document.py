@@ -10,8 +10,9 @@ from commands.objects import COMMANDS
 from hub.ocpi import headers, own_paths
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType
-from hub.ocpi.modules import ROUTES, Route
+from hub.ocpi.modules import ROUTES
 from hub.ocpi.own_paths import OwnPath
+from hub.ocpi.routes import Route
 from hub.ocpi.v2_2_1 import VERSION
 from hub.openapi import answers, bodies
 from hub.openapi.answers import JSON, responses

@@ -29,6 +29,7 @@ from hub.ocpi.errors import (
     MethodNotAllowed,
     NotFound,
 )
+from hub.ocpi.modules import WITH_RESPONSE_URL
 from hub.ocpi.party import PartyId
 from hub.outbound import addresses, loops, reasons
 from hub.routing.decisions import Forward
@@ -86,7 +87,7 @@ def no_answer(error: ForwardTimeout, target: str, platform: PlatformEntry) -> Hu
 
 def may_name_response_url(module: str, body: bytes, query: str) -> bool:
     """Whether `rewrite_response_url` has to look: always in Commands and ChargingProfiles."""
-    return module in response_url.MODULES or b'"response_url"' in body or "response_url=" in query
+    return module in WITH_RESPONSE_URL or b'"response_url"' in body or "response_url=" in query
 
 
 def rewrite_response_url(

@@ -22,11 +22,19 @@ from hub.ocpi.errors import (
     UnknownToken,
 )
 from hub.ocpi.lenient import Deviation
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import (
+    AGGREGATED,
+    BROADCAST,
+    CARRIED,
+    FOR_ONE_EMSP,
+    LISTED,
+    OBJECTS,
+    POSTED,
+    Match,
+)
 from hub.ocpi.party import PartyId
 from hub.routing import owners
 from hub.routing.directory import Directory, PartyEntry, PlatformEntry
-from hub.routing.owners import AGGREGATED
 from hub.routing.receivers import EMSP_LIKE
 from hub.routing.request import Address, OcpiRequest
 
@@ -89,10 +97,6 @@ class Ask:
 
 
 Decision = Forward | Hub | Lookup | Ask
-# transport_and_format, Broadcast Push: "information that is meant to be sent to all other parties".
-BROADCAST: Final = frozenset({"locations", "tariffs", "tokens"})
-# GET All: what the hub combines "from different connected parties".
-LISTED: Final = BROADCAST | {"sessions", "cdrs"}
 # How many ways a snapshot of the directory remembers.
 _MOST_KNOWN: Final = 10_000
 _SENDER: Final = InterfaceRole.SENDER
@@ -130,7 +134,7 @@ def decide(
     if owner not in own:
         return _of_somebody_else(request, directory, sender, owner, found)
     decision = _route(request, directory, _sister(directory, owner), found)
-    return _noted(decision, "sister-party", f"{owners.OBJECTS[place.module]}.party_id", sender)
+    return _noted(decision, "sister-party", f"{OBJECTS[place.module]}.party_id", sender)
 
 
 def _is_list(request: OcpiRequest) -> bool:
@@ -163,7 +167,7 @@ def _of_somebody_else(
     module, to = request.place.module, _to_party(request)
     if request.platform.is_aggregator and module in AGGREGATED:
         return _told_by_aggregator(request, directory, sender, owner, found)
-    if module == "sessions" and to in directory.parties:
+    if "session_id" in request.place.ids and to in directory.parties:
         entry = directory.parties[to]
         if Role.SCSP in entry.roles and entry.platform.id != request.platform.id:
             return _handed_on(request, directory, sender, entry, found)
@@ -173,11 +177,11 @@ def _of_somebody_else(
 def _not_yours(request: OcpiRequest, owner: PartyId) -> ClientError:
     if request.method == "GET":
         return NotFound("There is no such object that you may see here.")
-    kind, own = owners.OBJECTS[request.place.module], ", ".join(map(str, request.platform.parties))
-    where = "its country_code and party_id" if kind == "CDR" else "its URL"
+    module, own = request.place.module, ", ".join(map(str, request.platform.parties))
+    where = "its country_code and party_id" if module in POSTED else "its URL"
     return InvalidParameters(
-        f"By {where} this is a {kind} of {owner}, which is not a party of your platform; it has "
-        f"{own}. Only its owner may push an object."
+        f"By {where} this is a {OBJECTS[module]} of {owner}, which is not a party of your "
+        f"platform; it has {own}. Only its owner may push an object."
     )
 
 
@@ -232,13 +236,13 @@ def _route(
     request: OcpiRequest, directory: Directory, sender: PartyId, found: Found | None
 ) -> Decision:
     place = request.place
-    if place.module == "chargingprofiles" and place.role == _RECEIVER:
+    if place.module in CARRIED and place.role == _RECEIVER:
         # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
         return Hub(sender, _named_receiver(request, directory, sender))
-    if place.module == "chargingprofiles" and place.role == _SENDER and found is None:
+    if place.module in CARRIED and place.role == _SENDER and found is None:
         # An update of the active profile goes to the FSP of now, whatever party the CPO addresses.
         return Lookup(LookupKind.SESSION_FSP, sender)
-    if place.module == "chargingprofiles" and found is not None and found.parties:
+    if place.module in CARRIED and found is not None and found.parties:
         return _forward(request, directory, sender, _only(found))
     to = _to_party(request)
     if to == directory.hub:
@@ -251,7 +255,7 @@ def _route(
     if _is_list(request):
         # Libraries without routing headers ask in this way; only the hub can answer.
         return _noted(Hub(sender, None), "list-without-to", "OCPI-to", f"GET {place.module}")
-    if found is not None and not found.parties and place.module == "tokens":
+    if found is not None and not found.parties and _lookup_kind(place) is LookupKind.TOKEN:
         return _ask_issuers(request, directory, sender)
     receiver = _receiver_by_content(request, sender, found)
     return (
@@ -350,14 +354,14 @@ def _for_the_hub(request: OcpiRequest, sender: PartyId) -> Decision:
         )
     if place.role == _RECEIVER and place.module in BROADCAST:
         return Hub(sender, None)
-    if place.role == _RECEIVER and place.module in {"sessions", "cdrs"}:
+    if place.role == _RECEIVER and place.module in FOR_ONE_EMSP:
         # "specific to only one party and possibly even protected by GDPR": never spread.
         if (owner := _emsp_in_body(request)) is not None:
             raise HubError(
                 f"{place.module} are never broadcast; send this to {owner}, or leave OCPI-to out."
             )
         raise HubError(f"{place.module} are never broadcast; name the eMSP of the cdr_token.")
-    if place.module == "chargingprofiles":
+    if place.module in CARRIED:
         raise UnknownReceiver("This session has no flexibility provider that could be told.")
     if place.route is None:
         raise HubError(f"The hub has no {place.module} of its own; name the receiver in OCPI-to.")
@@ -371,7 +375,7 @@ def _for_the_hub(request: OcpiRequest, sender: PartyId) -> Decision:
 
 def _ask_issuers(request: OcpiRequest, directory: Directory, sender: PartyId) -> Ask:
     """Everybody who may have issued a token that the hub does not know."""
-    own = directory.parties.get(sender)
+    own, module = directory.parties.get(sender), request.place.module
     if own is not None and Role.CPO not in own.roles:
         raise UnknownReceiver(
             f"OCPI-to is missing, and {sender} is not a CPO: only CPOs have all eMSPs asked. "
@@ -384,8 +388,8 @@ def _ask_issuers(request: OcpiRequest, directory: Directory, sender: PartyId) ->
         and entry.is_agreed
         and entry.roles & EMSP_LIKE
         and (own is None or entry.platform.id != own.platform.id)
-        and (endpoint := entry.platform.endpoint("tokens", _SENDER)) is not None
-        and directory.closed_because(sender, identity, "tokens") is None
+        and (endpoint := entry.platform.endpoint(module, _SENDER)) is not None
+        and directory.closed_because(sender, identity, module) is None
     )
     if not forwards:
         raise UnknownToken(
@@ -403,14 +407,14 @@ def _receiver_by_content(
     if found is not None:
         return _only(found)
     if (
-        place.module in {"sessions", "cdrs"}
+        place.module in FOR_ONE_EMSP
         and place.role == _RECEIVER
         and (emsp := _emsp_in_body(request)) is not None
     ):
         return emsp
     if (kind := _lookup_kind(place)) is not None:
         return Lookup(kind, sender)
-    if place.module in {"sessions", "cdrs"} and place.role == _RECEIVER:
+    if place.module in FOR_ONE_EMSP and place.role == _RECEIVER:
         raise UnknownReceiver(
             "OCPI-to is missing, and the body has no cdr_token with the country_code and party_id "
             "of an eMSP that would say whom it is for."
@@ -423,13 +427,13 @@ def _receiver_by_content(
 
 def _lookup_kind(place: Match) -> LookupKind | None:
     """The question to the database that the message's content leads to."""
-    if place.module == "sessions" and "session_id" in place.ids:
+    if "session_id" in place.ids:
         return LookupKind.SESSION
     if place.role == _SENDER and "location_id" in place.ids:
         return LookupKind.LOCATION
     if place.role == _SENDER and "token_uid" in place.ids:
         return LookupKind.TOKEN
-    if place.role == _RECEIVER and place.module == "commands":
+    if place.role == _RECEIVER and "command" in place.ids:
         return LookupKind.COMMAND
     return None
 

@@ -14,19 +14,9 @@ import msgspec
 
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters, NotJson
-from hub.ocpi.modules import Match
+from hub.ocpi.modules import POSTED, Match
 from hub.ocpi.party import PartyId
 
-# The modules in which an aggregator or national access point may tell others' objects.
-AGGREGATED: Final = frozenset({"locations", "tariffs"})
-# The text's name for an object of each module that has an owner.
-OBJECTS: Final = {
-    "locations": "Location",
-    "tariffs": "Tariff",
-    "tokens": "Token",
-    "sessions": "Session",
-    "cdrs": "CDR",
-}
 _NAMES: Final = PartyId._fields
 _KNOWN: Final = frozenset(_NAMES)
 _LENGTHS: Final = frozenset(map(len, _NAMES))
@@ -54,7 +44,7 @@ def owner_of(
         if len(place.ids) == 3 and method in {"PUT", "PATCH"}:
             _check_body(body, owner)
         return owner
-    return _of_cdr(body, sender, own) if place.module == "cdrs" else None
+    return _of_cdr(body, sender, own) if place.module in POSTED else None
 
 
 def in_url(place: Match) -> PartyId:

@@ -4,9 +4,9 @@ from typing import Final
 
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import HubError
+from hub.ocpi.modules import AGGREGATED, DATA_OWNERS
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory, PartyEntry
-from hub.routing.owners import AGGREGATED
 
 # "The role "Other" is seen as an eMSP type of role".
 EMSP_LIKE: Final = frozenset({Role.EMSP, Role.OTHER})
@@ -54,7 +54,9 @@ def _receivers(
     wanted = _opposite(own, module)
     if wanted is None:
         roles = ", ".join(sorted(own.roles))
-        raise HubError(f"{sender} ({roles}) has no {module} to tell all: {_TELLERS[module]} do.")
+        raise HubError(
+            f"{sender} ({roles}) has no {module} to tell all: {_TELLERS[DATA_OWNERS[module]]} do."
+        )
     known = directory.parties.get(owner) if owner is not None and owner != sender else None
     homes = {own.platform.id} if known is None else {own.platform.id, known.platform.id}
     return tuple(
@@ -72,11 +74,13 @@ def _receivers(
 
 def _opposite(own: PartyEntry, module: str) -> frozenset[Role] | None:
     """By the module's "Data owner": an eMSP has no Locations or Tariffs, a CPO has no Tokens."""
-    if module in AGGREGATED and (Role.CPO in own.roles or own.platform.is_aggregator):
+    is_of_cpos = DATA_OWNERS[module] == Role.CPO
+    tells_others = own.platform.is_aggregator and module in AGGREGATED
+    if is_of_cpos and (Role.CPO in own.roles or tells_others):
         return _CUSTOMERS
-    tellers = frozenset({Role.OTHER}) if module in AGGREGATED else EMSP_LIKE
+    tellers = frozenset({Role.OTHER}) if is_of_cpos else EMSP_LIKE
     return frozenset({Role.CPO}) if own.roles & tellers else None
 
 
 _CUSTOMERS: Final = frozenset({Role.EMSP, Role.NSP, Role.OTHER, Role.NAP})
-_TELLERS: Final = {"locations": "CPOs", "tariffs": "CPOs", "tokens": "eMSPs"}
+_TELLERS: Final = {Role.CPO: "CPOs", Role.EMSP: "eMSPs"}

@@ -14,6 +14,7 @@ from hub.models import Deletion, locking
 from hub.ocpi import headers
 from hub.ocpi.datatypes import TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
+from hub.ocpi.modules import TYPED, URGENT
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.outbox.outbox import Change
@@ -102,7 +103,6 @@ def change_of(
 ) -> Change:
     """What a push changes; `segments` are the names in its URL as they were sent."""
     object_id, *parts = map(str.upper, pushed.ids)
-    is_token = module == "tokens"
     return Change(
         module=module,
         owner=str(pushed.owner),
@@ -110,11 +110,11 @@ def change_of(
         spelling="/".join(segments),
         correlation_id=correlation_id or headers.new_id(),
         # It is the same Token if its type was left out of the URL.
-        variant=pushed.query.get("type", TokenType.RFID).upper() if is_token else "",
+        variant=pushed.query.get("type", TokenType.RFID).upper() if module in TYPED else "",
         part=outbox.PART_OF.join(parts),
         patch=pushed.body if pushed.method == "PATCH" else None,
         is_deleted=pushed.method == "DELETE",
-        priority=outbox.URGENT if is_token or len(parts) == 1 else outbox.USUAL,
+        priority=outbox.URGENT if module in URGENT or len(parts) == 1 else outbox.USUAL,
     )
 
 

@@ -23,11 +23,11 @@ from hub.db import leases
 from hub.db.leases import Lease, lock_name
 from hub.models.pulls import Pull, PullState, Untold
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.modules import AGGREGATED
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.parties import still_alive
 from hub.routing.directory import Directory, PartyEntry, holder
-from hub.routing.owners import AGGREGATED
 from hub.sync import pulled_objects, pulled_page, tell_pulled
 from hub.sync.pulled_page import PageFailed, PageRefused, PulledPage
 

@@ -19,10 +19,10 @@ from hub.models.pulls import Pull, Untold
 from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
+from hub.ocpi.modules import AGGREGATED, DELETABLE, SECRET_IDS, TYPED
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import Essentials, UnusableObject, read
 from hub.routing.directory import Directory
-from hub.routing.owners import AGGREGATED
 from hub.store.broadcast_push import LONGEST_ID
 from hub.store.store import EVERYBODY, ITS_OWNER, StoredObject, Whole
 from hub.sync.pulled_page import PulledPage
@@ -116,7 +116,7 @@ def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold 
     # The times of the objects themselves, as the party's filter sees them.
     latest = max(one.last_updated for one in objects)
     pull.seen_until = latest if pull.seen_until is None else max(pull.seen_until, latest)
-    if pull.date_from is None and pull.module == "tariffs":
+    if pull.date_from is None and pull.module in DELETABLE:
         _mark_as_seen(kind, [one.whole for one in objects], pull)
     named = set(news)
     told = [one.told("PUT") for one in objects if one.whole.identity in named]
@@ -157,7 +157,7 @@ def _read(
             noting.note(pull.platform_id, [error.difference.deviation])
         return None
     noting.note(pull.platform_id, found.deviations)
-    query = {"type": sent.type.value} if pull.module == "tokens" else {}
+    query = {"type": sent.type.value} if pull.module in TYPED else {}
     identity = (str(owner), key.upper(), *query.values())
     return _Object(
         kind.model.whole(identity, document, found),
@@ -181,7 +181,7 @@ class _Named(msgspec.Struct):
 
 def _name(document: bytes, module: str, place: int) -> str:
     """How the log names an object: a Token's uid would let its reader charge."""
-    if module != "tokens":
+    if module not in SECRET_IDS:
         try:
             if found := msgspec.json.decode(document, type=_Named).id:
                 return repr(found[:40])
@@ -213,7 +213,7 @@ def remove_gone(pull: Pull) -> Untold | None:
         Q(owner=str(pull.identity), told_by=ITS_OWNER) | Q(told_by=str(pull.identity)),
         audience=EVERYBODY,
     )
-    if pull.module != "tariffs" or pull.bad or not own.filter(received_at__gte=pull.begun_at):
+    if pull.module not in DELETABLE or pull.bad or not own.filter(received_at__gte=pull.begun_at):
         return None
     gone = own.filter(received_at__lt=pull.begun_at)
     told, since = [], _begun()

@@ -19,6 +19,7 @@ from hub.deliveries.kinds import KINDS as KINDS
 from hub.models import Deletion, Replay
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
+from hub.ocpi.modules import URGENT
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.outbox.outbox import Change
@@ -176,7 +177,7 @@ def _mark(
                     spelling="",
                     correlation_id=correlation_id,
                     variant=row.get("type", ""),
-                    priority=outbox.URGENT if module == "tokens" else outbox.USUAL,
+                    priority=outbox.URGENT if module in URGENT else outbox.USUAL,
                     # If it goes again before it is told, it lacks what changed since then.
                     first_at=row["received_at"],
                 )

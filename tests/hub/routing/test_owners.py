@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
 from hub.ocpi.errors import HubError, InvalidParameters, NotFound, NotJson, OcpiError
-from hub.ocpi.modules import INTERFACES, ROUTES, Route, match
+from hub.ocpi.modules import INTERFACES, ROUTES, match
 from hub.ocpi.party import PartyId
+from hub.ocpi.routes import Route
 from hub.routing.decisions import (
     Ask,
     Forward,
