@@ -147,7 +147,8 @@ def in_query(query: str, module: str) -> tuple[str | None, str]:
     """The response_url in a query, and the query without it.
 
     It may come unencoded with a query of its own, as in the example of the GET method: then all
-    that follows belongs to it, save a `duration`, which is ours. In these modules a second one is 2001.
+    that follows belongs to it, save a `duration`, which is ours. There a second one
+    is 2001.
     """
     if module in WITH_RESPONSE_URL:
         query = _with_plain_name(query)
