@@ -174,7 +174,7 @@ class Carrier:
         try:
             recorded = await self._recorded(command, turn, directory)
             ended = await self._run(*recorded)
-            command.count_ended(ended)
+            order.tell(ended)
             if any(is_waited_for for *_, is_waited_for in ended):
                 self._to_look.set()
         except _Replaced:
@@ -224,7 +224,7 @@ class Carrier:
             state = CommandState.ACCEPTED
             session_id = command.session_id
             if command.method == "PUT" and not command.epoch and session_id is not None:
-                command.count_ended(await self._django.run(_put_accepted, session_id, command.fsp))
+                await self._django.run(_put_accepted, session_id, command.fsp)
         body, problem = response.body, ""
         if not envelope.is_object(body):
             problem = (
@@ -326,7 +326,7 @@ class Carrier:
             return
         found = await self._run(_NOT_LEFT, (command.pk, lease.fence))
         if found and found[0][0]:
-            command.count_ended(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+            order.tell(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
             self._to_look.set()
             raise _Replaced
         if not found:
@@ -340,7 +340,7 @@ class Carrier:
             found = await self._run(_LEAVES, (command.pk, lease.fence))
         except psycopg.errors.UniqueViolation:
             found = []
-            command.count_ended(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+            order.tell(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
         if not found:
             raise _Replaced
 
@@ -465,14 +465,15 @@ async def _connection() -> psycopg.AsyncConnection[Any]:
     return await psycopg.AsyncConnection.connect(autocommit=True, **connection_parameters())
 
 
-def _put_accepted(session_id: int, fsp: PartyId) -> list[tuple[Any, ...]]:
+def _put_accepted(session_id: int, fsp: PartyId) -> None:
     """Only for who was not the session's FSP yet when the command came (epoch 0).
 
     What others have asked for and has not left is ended: one of them has become FSP.
     """
     session = Session.objects.filter(pk=session_id).first()
     chosen = None if session is None else flexibility.current().put_accepted(session, fsp)
-    return [] if chosen is None else order.end_of_others(session_id, chosen)
+    if chosen is not None:
+        order.end_of_others(session_id, chosen)
 
 
 def _refusal(command: ProfileCommand, directory: Directory) -> str | None:

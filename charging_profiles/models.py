@@ -4,7 +4,6 @@ mod_charging_profiles, Flow: the CPO answers at once whether it will try, and po
 result later. The row is the truth; jobs and notifications only make it move sooner.
 """
 
-from collections.abc import Iterable
 from secrets import token_urlsafe
 from typing import Any
 
@@ -21,6 +20,8 @@ from hub.ocpi import own_paths
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.record import counters
+from sessions import flexibility
+from sessions.flexibility import CommandNews
 from sessions.models import LONGEST_ID, Session
 
 
@@ -171,11 +172,7 @@ class ProfileCommand(Leased):
         [(pk, _, replaces)] = sql.run(ADD, given)
         self.pk = int(pk)
         if replaces == "true" and self.method != "GET":
-            self.end_older()
-
-    def end_older(self) -> None:
-        """End what of its session has not left yet."""
-        self.count_ended(order.end_older(self.lane))
+            order.end_older(self.lane)
 
     def answered(
         self,
@@ -193,7 +190,7 @@ class ProfileCommand(Leased):
         It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
         as long as any is. An answer to a carrier that was taken over changes nothing: the answer
         to the one that sends it now is to come. `is_unsent`: nothing of it has left. What it
-        returns is for `count_ended`, and says last whether another of the session waits for this.
+        returns is for `order.tell`, and says last whether another of the session waits for this.
         """
         longest = settings.PROFILE_RESULT_MAX_WAIT
         wait = longest if timeout is None else min(max(timeout, 1), longest)
@@ -227,22 +224,21 @@ class ProfileCommand(Leased):
         """What is notified when the CPO has answered."""
         return f"command:{self.pk}"
 
-    def record_result(self, result: str, body: bytes) -> bool:
-        """Keep what the CPO posted, which `results.result_of` has read.
-
-        False when a result was there already (a duplicate).
-        """
+    def record_result(self, result: str, body: bytes) -> "ProfileCommand | None":
+        """Keep what the CPO posted; the command as it is then, None if it had a result already."""
         kept = _kept(_RESULT, {"id": self.pk, "result": result, "body": body})
-        if kept and kept[0].state == f"RESULT_{result}":
-            counters.command_ended(kept[0].method, kept[0].state)
-        return bool(kept)
+        if not kept:
+            return None
+        kept[0].tell_result()
+        return kept[0]
 
-    @staticmethod
-    def count_ended(answered: Iterable[tuple[Any, ...]]) -> None:
-        """For /metrics: an answer was written, unless there was one; ACCEPTED is no end yet."""
-        for method, state, *_ in answered:
-            if state != CommandState.ACCEPTED:
-                counters.command_ended(method, state)
+    def tell_result(self) -> None:
+        """Tell that its first result is kept: the command may have ended by it."""
+        if self.state.startswith("RESULT_"):
+            counters.command_ended(self.method, self.state)
+        flexibility.current().result_came(
+            CommandNews(self.pk, self.session_id, self.method, self.fsp, self.epoch, self.state)
+        )
 
     @classmethod
     def passed_on(cls, pk: int) -> None:
@@ -276,7 +272,7 @@ class ProfileCommand(Leased):
         """End what can wait no longer; returns how many. Run by the sweep."""
         ended = [*sql.run(_OVERDUE), *sql.run(_EXPIRED)]
         ended += sql.run(order.REPLACED_ANYWHERE)
-        cls.count_ended(ended)
+        order.tell(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(
             passed_on_at__isnull=True, answer_by__lt=Now(), is_result_handed_over=False
@@ -324,7 +320,7 @@ DELIVERED = {
 }
 _ANSWERED = f"""
     WITH answered AS (
-        UPDATE ocpi_charging_profiles_profilecommand SET
+        UPDATE ocpi_charging_profiles_profilecommand AS command SET
             state = CASE WHEN %(state)s::text = 'ACCEPTED' AND result <> ''
                          THEN 'RESULT_' || result ELSE %(state)s::text END,
             answered_at = {NOW}, answer_http_status = %(http_status)s, answer_body = %(body)s,
@@ -333,26 +329,27 @@ _ANSWERED = f"""
             result_by = CASE WHEN %(state)s::text = 'ACCEPTED'
                              THEN {NOW} + %(wait)s * interval '1 second' END
         WHERE id = %(id)s AND fence = %(fence)s AND state IN ('WAITING', 'SENDING')
-        RETURNING method, state, lane
+        RETURNING {order.NEWS.format("command")}, command.lane
     )
-    SELECT method, state, pg_notify('{notify.CHANNEL}', %(payload)s), method <> 'GET' AND EXISTS (
+    SELECT {order.NEWS.format("answered")}, pg_notify('{notify.CHANNEL}', %(payload)s),
+    method <> 'GET' AND EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS other
         WHERE other.lane = answered.lane AND other.method <> 'GET' AND other.state = 'WAITING')
     FROM answered
 """  # noqa: S608 - names of ours
 # Whoever carries one ends it itself, in its own time.
 _OVERDUE = f"""
-    UPDATE ocpi_charging_profiles_profilecommand SET
+    UPDATE ocpi_charging_profiles_profilecommand AS command SET
         state = 'TIMED_OUT', answered_at = {NOW}, lease_until = NULL,
         problem = upper(cpo_country_code) || '-' || upper(cpo_party_id)
                   || ' did not answer in time.'
     WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
-    RETURNING method, state, pg_notify('{notify.CHANNEL}', 'command:' || id),
+    RETURNING {order.NEWS.format("command")}, pg_notify('{notify.CHANNEL}', 'command:' || id),
               pg_notify('{CHANNEL}', '')
 """  # noqa: S608 - names of ours
 _EXPIRED = f"""
-    UPDATE ocpi_charging_profiles_profilecommand SET state = 'EXPIRED'
-    WHERE state = 'ACCEPTED' AND result_by < {NOW} RETURNING method, state
+    UPDATE ocpi_charging_profiles_profilecommand AS command SET state = 'EXPIRED'
+    WHERE state = 'ACCEPTED' AND result_by < {NOW} RETURNING {order.NEWS.format("command")}
 """  # noqa: S608 - names of ours
 _PASSED_ON = f"""
     UPDATE ocpi_charging_profiles_profilecommand

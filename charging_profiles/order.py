@@ -5,15 +5,24 @@ limit, or until it certainly did not arrive. One of a session is at a time, whic
 to; a newer one ends an older one that has not left (docs/decisions/0028). A GET blocks nothing.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hub.db import notify, sql
 from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
+from hub.record import counters
+from sessions import flexibility
+from sessions.flexibility import CommandNews
 
 _TABLE: Final = "ocpi_charging_profiles_profilecommand"
 _UNSENT: Final = (
     "{0}.method <> 'GET' AND {0}.state IN ('WAITING', 'SENDING') AND {0}.sent_at IS NULL"
+)
+# What a statement returns first of a command that it has changed, for `tell`.
+NEWS: Final = (
+    "{0}.id, {0}.session_id, {0}.method, {0}.fsp_country_code, {0}.fsp_party_id, {0}.epoch, "
+    "{0}.state"
 )
 
 # Of `command`: nothing of its session is on its way, and nothing newer has come.
@@ -47,7 +56,7 @@ _END: Final = f"""
         FROM ({{found}}) AS found
     ) AS said
     WHERE command.id = said.id AND {_UNSENT.format("command")}
-    RETURNING command.method, command.state, pg_notify('{notify.CHANNEL}',
+    RETURNING {NEWS.format("command")}, pg_notify('{notify.CHANNEL}',
               'command:' || command.id || E'\\n200\\n' || said.body)
 """  # noqa: S608 - names of ours
 _REPLACED: Final = _END.format(
@@ -73,18 +82,27 @@ _OF_OTHERS: Final = _END.format(
 )
 
 
+def tell(changed: Iterable[tuple[Any, ...]]) -> None:
+    """Tell what has become of commands: rows that begin with `NEWS`."""
+    for command, session, method, country_code, party_id, epoch, state, *_ in changed:
+        if state != "ACCEPTED":  # That is not an end yet.
+            counters.command_ended(method, state)
+        fsp = PartyId.of(country_code, party_id)
+        news = CommandNews(command, session, method, fsp, epoch, state)
+        flexibility.current().command_answered(news)
+
+
 def lane_of(cpo: PartyId, session_id: str) -> str:
     """What the commands of one session have in common, however its id is spelled."""
     return f"{cpo}/{session_id}".upper()
 
 
-def end_older(lane: str) -> list[tuple[Any, ...]]:
-    """End what has not left and was followed by another; rows for `ProfileCommand.count_ended`."""
-    return sql.run(REPLACED_OF_LANE, [lane])
+def end_older(lane: str) -> None:
+    """End what has not left and was followed by another."""
+    tell(sql.run(REPLACED_OF_LANE, [lane]))
 
 
-def end_of_others(session: int, fsp: PartyId) -> list[tuple[Any, ...]]:
-    """End what has not left of a session's commands, but for those of its FSP; rows as above."""
+def end_of_others(session: int, fsp: PartyId) -> None:
+    """End what has not left of a session's commands, except those of its FSP."""
     why = f"{fsp} has become the flexibility provider of this session meanwhile."
-    parameters = {"why": why, "session": session, **fsp._asdict()}
-    return sql.run(_OF_OTHERS, parameters)
+    tell(sql.run(_OF_OTHERS, {"why": why, "session": session, **fsp._asdict()}))

@@ -6,7 +6,8 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
-from charging_profiles.views import ProfileCommands, ProfileResults
+from charging_profiles.receiver import ProfileCommands
+from charging_profiles.results import ProfileResults
 from hub.conformance.deviation_lists import Deviations, LeftOutForOthers, LeftOutForYou
 from hub.conformance.results import CheckResults
 from hub.console.login import login

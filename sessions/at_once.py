@@ -53,7 +53,8 @@ async def session_leaves(
     found = await writer.run(_LEAVES, values)
     if found is None:
         return False
-    Session.has_left(push, is_new=found[0][0] == b"\1" if found else None)
+    if Session.has_left(push, is_new=found[0][0] == b"\1" if found else None):
+        flexibility.current().session_on_its_way(push)
     return True
 
 

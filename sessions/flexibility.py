@@ -13,6 +13,7 @@ from django.db import models
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
+from sessions.head import Push
 from sessions.models import Session
 
 
@@ -37,8 +38,39 @@ class SessionNews(NamedTuple):
     correlation_id: str
 
 
-class Flexibility(ABC):
-    """What the flexibility layer is to the modules.
+class CommandNews(NamedTuple):
+    """What has become of a profile command; `state` is one of `CommandState`."""
+
+    command: int
+    session: int | None
+    method: str
+    fsp: PartyId
+    epoch: int
+    state: str
+
+
+class Listener:
+    """What is told when it is written: once, on the event loop or on any thread.
+
+    Whoever listens neither waits nor uses the database there. A process that dies tells nothing:
+    the rows stay the truth. By default nothing follows.
+    """
+
+    def session_on_its_way(self, push: Push) -> None:
+        """A Session that is new to the hub is about to leave for its first receiver."""
+
+    def command_answered(self, news: CommandNews) -> None:
+        """The CPO has answered a profile command; or the command has ended in another way."""
+
+    def result_came(self, news: CommandNews) -> None:
+        """The CPO has posted the first result of a profile command, which may be late."""
+
+    def profile_updated(self, forwarded: Forwarded) -> None:
+        """The receiver of an ActiveChargingProfile that a CPO has sent by itself has answered."""
+
+
+class Flexibility(Listener, ABC):
+    """What the flexibility layer is to the modules, beside a listener.
 
     - Asked: on a thread, which waits for the answer.
     - Told in the transaction of the cause, on a thread: what follows is written with it.

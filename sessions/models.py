@@ -184,8 +184,8 @@ class Session(models.Model):
         )
 
     @classmethod
-    def leaves(cls, push: Push) -> None:
-        """Let it be known before it is sent to a receiver for the first time.
+    def leaves(cls, push: Push) -> bool:
+        """Let it be known before it is sent to a receiver for the first time; whether it is new.
 
         InvalidParameters for an id that the hub could not keep, QuotaReached for one too many. What
         is not a Session of this owner is left to its receiver.
@@ -198,22 +198,23 @@ class Session(models.Model):
             )
         values = cls.as_leaving(push)
         if values is None:
-            return
+            return False
         if (
             not quotas.room(str(push.owner), What.SESSIONS)
             and not cls.objects.owned(push.owner, session_id).exists()
         ):
             quotas.refuse(str(push.owner), What.SESSIONS)
         found = sql.run(storing.LEAVES, values)
-        cls.has_left(push, is_new=found[0][0] if found else None)
+        return cls.has_left(push, is_new=found[0][0] if found else None)
 
     @staticmethod
-    def has_left(push: Push, *, is_new: bool | None) -> None:
+    def has_left(push: Push, *, is_new: bool | None) -> bool:
         """Remember what `storing.LEAVES` has said; None where this receiver has it already."""
         if is_new is None:
             underway.remember(push.owner, push.session_id, push.receiver)
         elif is_new:
             quotas.add(str(push.owner), What.SESSIONS)
+        return bool(is_new)
 
     @classmethod
     def as_leaving(cls, push: Push) -> dict[str, Any] | None:

@@ -54,8 +54,8 @@ def push_of(match: Match, receiver: PartyId, body: bytes) -> Push:
 def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
     """A CPO's Session is about to be sent to a receiver for the first time."""
     push = push_of(match, receiver, body)
-    if push.owner == sender:
-        Session.leaves(push)
+    if push.owner == sender and Session.leaves(push):
+        flexibility.current().session_on_its_way(push)
 
 
 def session_lost(

@@ -15,12 +15,12 @@ from django.http import HttpResponse
 from cdrs import at_once as cdrs_at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
-from charging_profiles import at_once as profiles_at_once
-from charging_profiles.lookups import session_fsp
+from charging_profiles import active_profile
+from charging_profiles import receiver as profile_receiver
+from charging_profiles import results as profile_results
 from commands import lookups as command_lookups
 from commands.reservations import command_posted
 from commands.reservations import result_posted as result_posted
-from flex import commands_at_once
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
@@ -230,6 +230,7 @@ _AFTER_ANSWER: Final[dict[tuple[str, InterfaceRole, str], AfterAnswer]] = {
     ("sessions", RECEIVER, "PUT"): session_pushed,
     ("sessions", RECEIVER, "PATCH"): session_pushed,
     ("sessions", InterfaceRole.SENDER, "PUT"): preferences_put,
+    ("chargingprofiles", InterfaceRole.SENDER, "PUT"): active_profile.profile_updated,
     ("cdrs", RECEIVER, "POST"): _cdr_posted,
     ("commands", RECEIVER, "POST"): command_posted,
 }
@@ -237,6 +238,7 @@ _AFTER_ANSWER: Final[dict[tuple[str, InterfaceRole, str], AfterAnswer]] = {
 _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], AfterAnswerAtOnce]] = {
     ("sessions", RECEIVER, "PUT"): sessions_at_once.session_pushed,
     ("sessions", RECEIVER, "PATCH"): sessions_at_once.session_pushed,
+    ("chargingprofiles", InterfaceRole.SENDER, "PUT"): active_profile.profile_updated_at_once,
     ("cdrs", RECEIVER, "POST"): cdrs_at_once.posted,
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
@@ -250,8 +252,8 @@ STATEMENTS: Final = (
     *cdrs_at_once.STATEMENTS,
     *sessions_at_once.STATEMENTS,
     *location_at_once.STATEMENTS,
-    *profiles_at_once.STATEMENTS,
-    *commands_at_once.STATEMENTS,
+    *profile_receiver.STATEMENTS,
+    *profile_results.STATEMENTS,
     wake.NUDGE,
 )
 # Asked before a message is forwarded: raises what refuses it, or gives the answer known already;
@@ -284,7 +286,7 @@ _HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], NoAnswer | None]] = {
 }
 LOOKUPS: Final[dict[LookupKind, Callable[[OcpiRequest, PartyId], Found]]] = {
     LookupKind.SESSION: session_lookups.session_parties,
-    LookupKind.SESSION_FSP: session_fsp,
+    LookupKind.SESSION_FSP: active_profile.session_fsp,
     LookupKind.LOCATION: location_owner,
     LookupKind.TOKEN: token_issuer,
     LookupKind.COMMAND: command_lookups.command_receiver,
@@ -357,12 +359,12 @@ async def answered_at_once(
         own, key = own_paths.at(request.path)
         is_result = own is own_paths.PROFILE_RESULT and key and "/" not in key
         if request.method == "POST" and is_result:
-            return await profiles_at_once.result_posted(writer, request, key)
+            return await profile_results.posted(writer, request, key)
         return None
     if keep := _BROADCASTS.get(_key(request)):
         return await broadcast_at_once.push(writer, django, request, keep)
     if (request.match.module, request.match.role) == ("chargingprofiles", RECEIVER):
-        return await commands_at_once.received(writer, django, request)
+        return await profile_receiver.received(writer, django, request)
     return None
 
 

@@ -237,7 +237,7 @@ def _route(
 ) -> Decision:
     place = request.place
     if place.module in CARRIED and place.role == _RECEIVER:
-        # Carried by a job, and answered when the CPO has answered (charging_profiles/views.py).
+        # Carried by a job, and answered when the CPO has answered (charging_profiles/receiver.py).
         return Hub(sender, _named_receiver(request, directory, sender))
     if place.module in CARRIED and place.role == _SENDER and found is None:
         # An update of the active profile goes to the FSP of now, whatever party the CPO addresses.

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from django.http import HttpResponse
 from msgspec.structs import replace
 
-from charging_profiles import at_once
+from charging_profiles import receiver
 from charging_profiles.models import ProfileCommand
 from hub.db.django_threads import DjangoThreads
 from hub.fairness.unanswered import forwards
@@ -104,7 +104,7 @@ def test_a_command_that_is_written_twice_is_one(cast):
     command = ProfileCommand.objects.get(session_id_sent="TWICE-1")
     number, command.pk = command.pk, None
     django = DjangoThreads(1)
-    run_at_once(lambda writer: at_once.add(writer, django, command))
+    run_at_once(lambda writer: receiver.add(writer, django, command))
     django.close()
     assert command.pk == number
     command.pk = None

@@ -236,12 +236,23 @@ def test_nothing_needs_valkey_whether_it_hangs_or_is_gone(processes, cast):
     everything_works(processes, cast, "BACK-1", well)
 
 
-def test_what_is_due_by_the_clock_is_done_without_a_beat(processes, cast):
-    cast.cpo.put_session("CLOCK-1", cast.emsp)
-    cast.emsp.put_profile("CLOCK-1")
-    assert row("CLOCK-1").state == CommandState.ACCEPTED
-    ProfileCommand.objects.filter(session_id_sent="CLOCK-1").update(result_by=timezone.now())
-    until(cast, lambda: row("CLOCK-1").state == CommandState.EXPIRED)
+def test_a_worker_of_profiles_alone_carries_commands_to_their_ends(processes, cast):
+    """Without a broker or any other worker: one to its result, one until it expires."""
+    processes.kill("deliveries")
+    processes.valkey.stop()
+    try:
+        for session_id in ("ALONE-1", "ALONE-2"):
+            cast.cpo.put_session(session_id, cast.emsp)
+            cast.emsp.put_profile(session_id)
+            assert row(session_id).state == CommandState.ACCEPTED
+        assert code(cast.cpo.post_result(url_given(cast.cpo.asked("ALONE-1")[0]), DONE)) == 1000
+        assert row("ALONE-1").state == CommandState.RESULT_ACCEPTED
+        ProfileCommand.objects.filter(session_id_sent="ALONE-2").update(result_by=timezone.now())
+        until(cast, lambda: row("ALONE-2").state == CommandState.EXPIRED)
+    finally:
+        processes.valkey.start()
+        processes.start("deliveries")
+    assert len(cast.emsp.results("ALONE-1", timeout=PATIENCE)) == 1
 
 
 def test_a_delivery_survives_the_worker_that_carries_it(processes, cast):

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from charging_profiles import order
 from charging_profiles.models import ProfileCommand
 from hub.db import leases, sql
 from hub.db.leases import Lease
@@ -249,7 +250,7 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
         for _ in range(2):
             accepted.record_result("ACCEPTED", b"{}")
             answered = sql.run(*waiting.answered("REFUSED", 200, b"{}", None, "", lease))
-            ProfileCommand.count_ended(answered)
+            order.tell(answered)
             ProfileCommand.end_overdue()
     recorder.flush()
     copy_to_table()

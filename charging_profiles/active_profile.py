@@ -1,10 +1,12 @@
-"""What routing asks for a CPO's update of the active profile (mod_charging_profiles, Sender)."""
+"""A CPO's own update of the active profile, and whose it is (mod_charging_profiles, Sender)."""
 
 from urllib.parse import unquote
 
+from hub.db.batch_writer import Writer
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
+from hub.outbound.forwarded import Forwarded
 from hub.routing.decisions import Found
 from hub.routing.request import OcpiRequest
 from sessions import flexibility
@@ -24,3 +26,14 @@ def session_fsp(request: OcpiRequest, sender: PartyId) -> Found:
     if not scsps and leads_astray(session_id):
         raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")
     return Found(tuple(scsps) if request.to_address is None else (), what)
+
+
+def profile_updated(forwarded: Forwarded) -> None:
+    """The receiver of an update has answered."""
+    flexibility.current().profile_updated(forwarded)
+
+
+async def profile_updated_at_once(_: Writer, forwarded: Forwarded) -> bool:
+    """The same from the event loop: nothing is written."""
+    profile_updated(forwarded)
+    return True
