@@ -26,7 +26,7 @@ from stack.processes import keep_quiet
 from stack.serve import CELERY
 from stack.valkey import Valkey
 
-PARTS = ("speed", "slow", "dead", "scale")
+PARTS = ("speed", "slow", "whole", "dead", "scale")
 RECEIVERS = 50
 GRACE_SECONDS = 180
 WORKER = ["--pool=threads", "-c", "32", "-Q", "deliveries", "--without-gossip", "--without-mingle"]
@@ -59,9 +59,9 @@ class Place:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{what}") as answer:
             return json.load(answer)
 
-    def await_count(self, count: int) -> list[Arrival]:
+    def await_count(self, count: int, seconds: float = GRACE_SECONDS) -> list[Arrival]:
         """Wait until so many pushes have come; all that came."""
-        limit = time.monotonic() + GRACE_SECONDS
+        limit = time.monotonic() + seconds
         while self.ask("count") < count and time.monotonic() < limit:
             time.sleep(0.1)
         return [tuple(one) for one in self.ask("report")]
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         "python": sys.version.split()[0],
         "load_before": load_average(),
     }
-    measures = {"speed": speed, "slow": slow, "dead": dead, "scale": scale}
+    measures = {"speed": speed, "slow": slow, "whole": whole, "dead": dead, "scale": scale}
     with (
         tempfile.TemporaryDirectory(prefix="flexhub-bench-", ignore_cleanup_errors=True) as name,
         place(Path(name)) as at,
@@ -242,6 +242,25 @@ def slow(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
         ),
     ]
     return lines, {"rates": rates}
+
+
+def whole(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:
+    """More changed objects than a receiver that takes 200 ms can be told within minutes."""
+    receivers = at.pusher("parties", urls=[at.url(300, 200)])
+    objects = 600 if quick else 12_000
+    began = time.monotonic()
+    with at.worker():
+        at.pusher("spread", receivers=receivers, updates=objects, objects=objects)
+        came = at.await_count(objects, 600)
+    missing = objects - len({seq for _, seq, _ in came})
+    left = at.pusher("waiting")
+    line = Measurement(
+        f"{objects:,} objects to a receiver that takes 200 ms: missing",
+        f"{missing} (in {time.monotonic() - began:.0f} s, {len(came) - objects} told twice)",
+        "none",
+        not missing and not left,
+    )
+    return [line], {"missing": missing, "left": left}
 
 
 def dead(at: Place, quick: bool) -> tuple[list[Measurement], dict[str, Any]]:

@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 from django.utils import timezone
 
-from hub.deliveries import rows
 from hub.deliveries.kinds import KINDS
 from hub.deliveries.lanes import Item
-from hub.deliveries.rows import Database, Key, Mark
+from hub.deliveries.rows import Key, Mark, OwedMessage
+from hub.deliveries.shard import Shard
 from hub.models.party_news import News
 from hub.ocpi import heads
 from hub.ocpi.datatypes import InterfaceRole
@@ -74,19 +74,17 @@ Asked = tuple[int, str, Item]
 
 
 async def read(
-    database: Database, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
+    shard: Shard, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
 ) -> list[DeliveryCall]:
     """A call for each item: what it is to tell now.
 
     The documents are read after the numbers of their marks: they are as new, or newer. `ending` are
     the marks, by id, whose end at this number is still to be written.
     """
-    messages = await rows.messages(
-        database, [min(item.ids) for *_, item in asked if item.key.is_message]
-    )
+    messages = await shard.messages([min(item.ids) for *_, item in asked if item.key.is_message])
     objects = [(one, module, item.key) for one, module, item in asked if not item.key.is_message]
-    marks = await rows.marks(database, objects)
-    found = await _documents(database, {(module, key) for _, module, key in objects})
+    marks = await shard.marks(objects)
+    found = await _documents(shard, {(module, key) for _, module, key in objects})
     reading, read_marks = _Reading(directory, found), iter(marks)
     calls = []
     for platform_id, module, item in asked:
@@ -105,7 +103,7 @@ def _message(
     platform_id: int,
     module: str,
     row_id: int,
-    message: rows.OwedMessage | None,
+    message: OwedMessage | None,
     directory: Directory,
 ) -> DeliveryCall:
     if message is None:
@@ -130,7 +128,7 @@ def _message(
     )
 
 
-def _closed(ordering_key: str, module: str, message: rows.OwedMessage, directory: Directory) -> str:
+def _closed(ordering_key: str, module: str, message: OwedMessage, directory: Directory) -> str:
     """Why a Session, or preferences of one, may not leave any more; empty when it may.
 
     Its ordering key ends with the Session's owner: with both the receiver must be open.
@@ -149,7 +147,7 @@ def _closed(ordering_key: str, module: str, message: rows.OwedMessage, directory
 
 
 async def _documents(
-    database: Database, wanted: Iterable[tuple[str, Key]]
+    shard: Shard, wanted: Iterable[tuple[str, Key]]
 ) -> dict[tuple[str, str, str, str], dict[str, _Stored]]:
     """By module, owner, id and variant: what is told to whom. One query for each module."""
     by_module: dict[str, list[Key]] = {}
@@ -163,15 +161,17 @@ async def _documents(
         variant = "type" if "type" in kind.IDENTITY else "''"
         objects = list({(key.owner, key.name, key.variant) for key in keys})
         columns = [list(column) for column in zip(*objects, strict=True)][: len(kind.IDENTITY)]
-        types = ", ".join(["%s::text[]"] * len(kind.IDENTITY))
-        result = await database.execute(
+        types = ", ".join(f"%({name})s::text[]" for name in kind.IDENTITY)
+        told = await shard.run(
             f"SELECT owner, object_id, {variant}, audience, document, told_by "  # noqa: S608 - names of ours
             f"FROM unnest({types}) AS asked ({names}) JOIN {kind._meta.db_table} USING ({names}) "
-            "WHERE audience = ANY(%s::text[])",
-            [*columns, [EVERYBODY, *{key.party for key in keys}]],
-            binary=True,
+            "WHERE audience = ANY(%(audiences)s::text[])",
+            {
+                **dict(zip(kind.IDENTITY, columns, strict=True)),
+                "audiences": [EVERYBODY, *{key.party for key in keys}],
+            },
         )
-        for owner, object_id, of_type, audience, document, told_by in await result.fetchall():
+        for owner, object_id, of_type, audience, document, told_by in told:
             of = (module, owner, object_id, of_type)
             found.setdefault(of, {})[audience] = _Stored(document, audience, told_by)
     return found

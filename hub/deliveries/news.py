@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hub.deliveries import calls
 from hub.deliveries.calls import Asked, DeliveryCall
 from hub.deliveries.lanes import Item
 from hub.deliveries.rows import HELD, Fate, Key, Waiting
@@ -231,11 +232,11 @@ class Telling:
     ) -> list[DeliveryCall]:
         """What is to be sent for these items now, parties and others (hub/deliveries/calls.py)."""
         others = [one for one in asked if one[1] != party_status.MODULE]
-        calls = iter(await self._shard.read(others, ending, directory))
+        found = iter(await calls.read(self._shard, others, ending, directory))
         return [
             self.call(item, platform_id, directory)
             if module == party_status.MODULE
-            else next(calls)
+            else next(found)
             for platform_id, module, item in asked
         ]
 

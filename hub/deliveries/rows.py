@@ -1,14 +1,10 @@
 """The rows of the outbox as a drain sees them: what waits, and what became of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
-
-import psycopg
+from typing import Final, NamedTuple
 
 from hub.models import DeliveryState
-
-Database = psycopg.AsyncConnection[Any]
 
 
 class Key(NamedTuple):
@@ -68,7 +64,7 @@ class LaneRoom(NamedTuple):
     priority: int = 1
 
 
-def array(values: Sequence[int] | Sequence[str]) -> str:
+def array(values: Collection[int] | Collection[str]) -> str:
     """An array as PostgreSQL reads it: psycopg takes its time over each element of a list."""
     text = "\0".join(map(str, values))
     quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
@@ -123,30 +119,6 @@ CLAIM: Final = " UNION ALL ".join(
 )
 
 
-async def claim(
-    database: Database,
-    lease: Mapping[str, Any],
-    rooms: Mapping[tuple[int, str], LaneRoom],
-    room: int,
-    held: Sequence[int],
-    held_messages: Sequence[int],
-) -> tuple[list[Waiting], int]:
-    """What waits in each lane, at most `rooms` of it, or `room`; and the directory's version."""
-    asked = {
-        **lease,
-        "receivers": array([receiver for receiver, _ in rooms]),
-        "modules": array([module for _, module in rooms]),
-        "rooms": array([one.rows for one in rooms.values()]),
-        "priorities": array([one.priority for one in rooms.values()]),
-        "room": room,
-        "held": array(held),
-        "held_messages": array(held_messages),
-    }
-    claimed = await (await database.execute(CLAIM, asked, binary=True)).fetchall()
-    found = [Waiting(row[0], row[1], row[2], Key(*row[3:8]), row[8]) for row in claimed if row[1]]
-    return found, next((row[0] for row in claimed if not row[1]), 0)
-
-
 class Mark(NamedTuple):
     """A mark as it is now."""
 
@@ -164,7 +136,8 @@ class Mark(NamedTuple):
 # which has all that waits for a receiver, when it was last told that this is next to nothing.
 MARKS: Final = """
 SELECT number, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+FROM unnest(%(receivers)s::bigint[], %(parties)s::text[], %(modules)s::text[], %(owners)s::text[],
+            %(names)s::text[], %(variants)s::text[])
      WITH ORDINALITY AS asked (receiver_id, party, module, owner, object_id, variant, number)
 CROSS JOIN LATERAL (
     SELECT * FROM hub_stalecopy AS copy
@@ -174,27 +147,6 @@ CROSS JOIN LATERAL (
 ) AS copy
 WHERE state = 'WAITING' ORDER BY copy.id
 """
-
-
-async def marks(database: Database, asked: Sequence[tuple[int, str, Key]]) -> list[list[Mark]]:
-    """Of each of these objects at these receivers all marks, also those that have just come."""
-    found: list[list[Mark]] = [[] for _ in asked]
-    if asked:
-        rows = await database.execute(
-            MARKS,
-            [
-                array([receiver for receiver, *_ in asked]),
-                array([key.party for *_, key in asked]),
-                array([module for _, module, _ in asked]),
-                array([key.owner for *_, key in asked]),
-                array([key.name for *_, key in asked]),
-                array([key.variant for *_, key in asked]),
-            ],
-            binary=True,
-        )
-        for number, *mark in await rows.fetchall():
-            found[number - 1].append(Mark._make(mark))
-    return found
 
 
 class OwedMessage(NamedTuple):
@@ -214,17 +166,10 @@ class OwedMessage(NamedTuple):
     unanswered_by: str
 
 
-async def messages(database: Database, ids: Sequence[int]) -> dict[int, OwedMessage]:
-    """Those of these that still wait."""
-    if not ids:
-        return {}
-    rows = await database.execute(
-        f"SELECT {', '.join(OwedMessage._fields)} FROM hub_delivery "  # noqa: S608 - names of ours
-        "WHERE id = ANY(%s::bigint[]) AND state = 'WAITING'",
-        [list(ids)],
-        binary=True,
-    )
-    return {row[0]: OwedMessage._make(row) for row in await rows.fetchall()}
+MESSAGES: Final = f"""
+SELECT {", ".join(OwedMessage._fields)} FROM hub_delivery
+WHERE id = ANY(%(ids)s::bigint[]) AND state = 'WAITING'
+"""  # noqa: S608 - names of ours
 
 
 # --- What became of them --------------------------------------------------------------------------
@@ -278,7 +223,7 @@ _AS_A_WHOLE: Final = f"""{HELD}, same AS MATERIALIZED (
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-_MESSAGES: Final = f"""{HELD}, done AS (
+END_MESSAGES: Final = f"""{HELD}, done AS (
     UPDATE hub_delivery
     SET state = sent.state, outcome = sent.outcome, attempts = sent.attempts,
         ended_at = CASE WHEN sent.state = 'WAITING' THEN NULL ELSE now() END
@@ -303,42 +248,3 @@ STATES: Final = {
     Fate.WITHOUT_PATCH: DeliveryState.WAITING,
     Fate.AS_A_WHOLE: DeliveryState.WAITING,
 }
-
-
-async def end(
-    database: Database, lease: Mapping[str, Any], ends: Sequence[End]
-) -> list[int] | None:
-    """Write what became of rows; None, and nothing written, when the lease has a newer fence.
-
-    The marks among them that do not end: raised since, locked just now, or gone.
-    """
-    by_statement: dict[str, list[End]] = {}
-    for one in ends:
-        statement = _MESSAGES if one.is_message else STATEMENTS[one.fate]
-        by_statement.setdefault(statement, []).append(one)
-    left: list[int] = []
-    for statement, those in by_statement.items():
-        done = await database.execute(
-            statement,
-            {
-                **lease,
-                "ids": array([one.id for one in those]),
-                "raised": array([one.raised for one in those]),
-                "outcomes": array([one.outcome[:300].replace("\0", "") for one in those]),
-                "states": array([STATES[one.fate] for one in those]),
-                "attempts": array([one.attempts for one in those]),
-            },
-        )
-        found = await done.fetchone()
-        if found is None:
-            return None
-        left += found[0]
-    return left
-
-
-async def raised(database: Database, ids: Sequence[int]) -> dict[int, int]:
-    """The numbers of these marks, as far as they are there."""
-    rows = await database.execute(
-        "SELECT id, raised FROM hub_stalecopy WHERE id = ANY(%s::bigint[])", [list(ids)]
-    )
-    return dict(await rows.fetchall())

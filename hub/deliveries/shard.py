@@ -5,7 +5,7 @@ the claim, and a row stays WAITING until it is marked, so that whoever takes ove
 """
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 import psycopg
@@ -13,12 +13,10 @@ import psycopg
 from hub.db import leases
 from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
-from hub.deliveries import calls, rows
-from hub.deliveries.calls import Asked, DeliveryCall
-from hub.deliveries.rows import End, LaneRoom, Waiting
+from hub.deliveries import rows
+from hub.deliveries.rows import End, Key, LaneRoom, Mark, OwedMessage, Waiting, array
 from hub.outbox import outbox
 from hub.outbox.outbox import Addressee, Change
-from hub.routing.directory import Directory
 
 # Each statement finds its rows by an index, whatever the planner was last told of their number.
 SETUP: Final = (
@@ -133,6 +131,13 @@ class Shard:
             "owner": leases.process_name(),
         }
 
+    async def run(
+        self, statement: str, parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[tuple[Any, ...]]:
+        """The rows that a statement returns, which may name the lease's."""
+        done = await self._database.execute(statement, {**self._lease(), **parameters}, binary=True)
+        return await done.fetchall() if done.description else []
+
     async def claim(
         self,
         rooms: Mapping[tuple[int, str], LaneRoom],
@@ -145,32 +150,72 @@ class Shard:
         `rooms` are those of lanes that hold something already, `room` is all others'. And the
         version of the directory that the rows go by.
         """
-        return await rows.claim(self._database, self._lease(), rooms, room, held, held_messages)
+        asked = {
+            "receivers": array([receiver for receiver, _ in rooms]),
+            "modules": array([module for _, module in rooms]),
+            "rooms": array([one.rows for one in rooms.values()]),
+            "priorities": array([one.priority for one in rooms.values()]),
+            "room": room,
+            "held": array(held),
+            "held_messages": array(held_messages),
+        }
+        claimed = await self.run(rows.CLAIM, asked)
+        found = [
+            Waiting(row_id, receiver, module, Key(*key), is_urgent)
+            for row_id, receiver, module, *key, is_urgent in claimed
+            if receiver
+        ]
+        return found, next((one[0] for one in claimed if not one[1]), 0)
 
-    async def read(
-        self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-    ) -> list[DeliveryCall]:
-        """What is to be sent for these items now, without the marks that are `ending`."""
-        return await calls.read(self._database, asked, ending, directory)
+    async def marks(self, asked: Sequence[tuple[int, str, Key]]) -> list[list[Mark]]:
+        """Of each of these objects at these receivers all marks, also those that have just come."""
+        found: list[list[Mark]] = [[] for _ in asked]
+        if asked:
+            columns = {
+                "receivers": array([receiver for receiver, *_ in asked]),
+                "parties": array([key.party for *_, key in asked]),
+                "modules": array([module for _, module, _ in asked]),
+                "owners": array([key.owner for *_, key in asked]),
+                "names": array([key.name for *_, key in asked]),
+                "variants": array([key.variant for *_, key in asked]),
+            }
+            for number, *mark in await self.run(rows.MARKS, columns):
+                found[number - 1].append(Mark._make(mark))
+        return found
 
-    async def run(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows that a statement returns, which may name the lease's."""
-        done = await self._database.execute(statement, {**self._lease(), **parameters}, binary=True)
-        return await done.fetchall() if done.description else []
+    async def messages(self, ids: Sequence[int]) -> dict[int, OwedMessage]:
+        """Those of these that still wait."""
+        found = await self.run(rows.MESSAGES, {"ids": array(ids)}) if ids else []
+        return {one[0]: OwedMessage._make(one) for one in found}
 
     async def end(self, ends: Sequence[End]) -> list[int]:
         """Write what became of rows; LeaseLost, and nothing written, after a take-over.
 
         The marks among them that do not end: raised since, locked just now, or gone.
         """
-        left = await rows.end(self._database, self._lease(), ends)
-        if left is None:
-            raise LeaseLost
+        by_statement: dict[str, list[End]] = {}
+        for one in ends:
+            statement = rows.END_MESSAGES if one.is_message else rows.STATEMENTS[one.fate]
+            by_statement.setdefault(statement, []).append(one)
+        left: list[int] = []
+        for statement, those in by_statement.items():
+            columns = {
+                "ids": array([one.id for one in those]),
+                "raised": array([one.raised for one in those]),
+                "outcomes": array([one.outcome[:300].replace("\0", "") for one in those]),
+                "states": array([rows.STATES[one.fate] for one in those]),
+                "attempts": array([one.attempts for one in those]),
+            }
+            found = await self.run(statement, columns)
+            if not found:
+                raise LeaseLost
+            left += found[0][0]
         return left
 
     async def raised(self, ids: Sequence[int]) -> dict[int, int]:
         """The numbers of these marks, as far as they are there."""
-        return await rows.raised(self._database, ids)
+        statement = "SELECT id, raised FROM hub_stalecopy WHERE id = ANY(%(ids)s::bigint[])"
+        return dict(await self.run(statement, {"ids": array(ids)}))
 
     async def mark(self, changes: Sequence[Change], receivers: Sequence[Addressee]) -> None:
         """Owe each change to one receiver."""

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from hub.db.leases import Lease, clock
 from hub.db.notify import connection_parameters
-from hub.deliveries import rows
 from hub.deliveries.calls import DeliveryCall
 from hub.deliveries.lanes import Item
 from hub.deliveries.rows import End, Fate, Key, LaneRoom
@@ -406,6 +406,13 @@ def test_not_a_byte_leaves_once_the_lease_has_ended(hub, emsp):
     assert len(emsp.simulator.got) == 1
 
 
+def _holding(number: int, database: psycopg.AsyncConnection, fence: int) -> Shard:
+    """A shard under a lease that stands in no committed row."""
+    shard = Shard(number, number + 1)
+    shard._database, shard._held = database, Lease(fence, clock())
+    return shard
+
+
 def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
     """In a transaction that is rolled back: the hub's own drains see nothing of it."""
     number = next(_shards)
@@ -423,28 +430,28 @@ def test_a_drain_that_was_taken_over_can_neither_claim_nor_mark(hub):
                 "false, 1, 3, 'c', '{}', now(), 'WAITING', '')",
                 [number],  # As receiver: no platform has it.
             )
-            mine = {"shard": number, "shards": number + 1, "fence": 7}
-            taken_over = mine | {"fence": 6}
-            assert (await rows.claim(database, taken_over, {}, 5, [], []))[0] == []
-            (waiting,), _ = await rows.claim(database, mine, {}, 5, [], [])
+            mine, taken_over = _holding(number, database, 7), _holding(number, database, 6)
+            assert (await taken_over.claim({}, 5, [], []))[0] == []
+            (waiting,), _ = await mine.claim({}, 5, [], [])
             assert (waiting.platform_id, waiting.key.owner) == (number, "NL-CPO")
-            assert (await rows.claim(database, mine, {}, 5, [waiting.id], []))[0] == []
+            assert (await mine.claim({}, 5, [waiting.id], []))[0] == []
             # A lane that is full takes what is urgent alone.
             full = {(number, "tariffs"): LaneRoom(5, outbox.URGENT)}
-            assert (await rows.claim(database, mine, full, 5, [], []))[0] == []
+            assert (await mine.claim(full, 5, [], []))[0] == []
             await database.execute(
                 "UPDATE hub_stalecopy SET priority = 0 WHERE id = %s", [waiting.id]
             )
-            assert len((await rows.claim(database, mine, full, 5, [], []))[0]) == 1
+            assert len((await mine.claim(full, 5, [], []))[0]) == 1
             told = [End(waiting.id, 3, Fate.TOLD)]
-            assert await rows.end(database, taken_over, told) is None
+            with pytest.raises(LeaseLost):
+                await taken_over.end(told)
             # It has changed meanwhile: what was sent is not the newest.
-            left = await rows.end(database, mine, [End(waiting.id, 2, Fate.TOLD)])
+            left = await mine.end([End(waiting.id, 2, Fate.TOLD)])
             assert left == [waiting.id]
-            assert await rows.raised(database, left) == {waiting.id: 3}
-            assert len((await rows.claim(database, mine, {}, 5, [], []))[0]) == 1
-            assert await rows.end(database, mine, told) == []
-            assert (await rows.claim(database, mine, {}, 5, [], []))[0] == []
+            assert await mine.raised(left) == {waiting.id: 3}
+            assert len((await mine.claim({}, 5, [], []))[0]) == 1
+            assert await mine.end(told) == []
+            assert (await mine.claim({}, 5, [], []))[0] == []
             await database.rollback()
 
     asyncio.run(claims())

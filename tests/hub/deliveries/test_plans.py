@@ -13,7 +13,7 @@ HELD = {"room": 500, "held": [1, 2, 3], "held_messages": [4]}
 ENDS = {"ids": [1], "raised": [1], "outcomes": [""], "states": ["DELIVERED"], "attempts": [1]}
 
 
-def plan(statement: str, parameters: object) -> str:
+def plan(statement: str, parameters: dict) -> str:
     with psycopg.connect(**connection_parameters(), cursor_factory=psycopg.ClientCursor) as one:
         one.execute(shard.SETUP)
         return "\n".join(line for (line,) in one.execute(f"EXPLAIN {statement}", parameters))
@@ -26,7 +26,8 @@ def test_what_is_held_is_hashed_and_not_compared_with_each_row_that_waits():
 
 @pytest.mark.django_db
 def test_marks_are_found_by_the_object_and_never_among_all_that_waits():
-    read = plan(rows.MARKS, [[2], ["NL-MSP"], ["locations"], ["NL-CPO"], ["LOC1"], [""]])
+    receiver = {"receivers": [2], "parties": ["NL-MSP"], "modules": ["locations"]}
+    read = plan(rows.MARKS, {**receiver, "owners": ["NL-CPO"], "names": ["LOC1"], "variants": [""]})
     assert "stale_copy_once" in read
     assert "stale_copy_waiting" not in read
 
