@@ -30,8 +30,8 @@ from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
 from hub.ocpi.results import CommandAnswer, answer_of
-from hub.outbound import platform_calls
-from hub.outbound.recorded import noted
+from hub.outbound.message import Message
+from hub.outbound.platform_calls import AsyncCaller, LeaseEnded, NotArrived, Response
 from hub.parties import still_alive, token_forms
 from hub.record.note import Kind
 from hub.routing.directory import Directory, PlatformEntry, holder
@@ -90,7 +90,7 @@ class Carrier:
     async def run(self) -> None:
         """Until it is stopped."""
         self._django = DjangoThreads(1)
-        self._outbound = platform_calls.AsyncCaller()
+        self._outbound = AsyncCaller()
         try:
             async with await _connection() as self._database, await _connection() as listening:
                 await listening.execute(f"LISTEN {CHANNEL}")
@@ -179,7 +179,7 @@ class Carrier:
                 self._to_look.set()
         except _Replaced:
             logger.info("profile command %s was replaced before it left", command.pk)
-        except platform_calls.LeaseEnded as error:
+        except LeaseEnded as error:
             logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
             await self._run(_GIVE_BACK, (command.pk, turn.lease.fence))
         except psycopg.Error:
@@ -211,10 +211,10 @@ class Carrier:
             response = await self._call(command, turn, directory)
         except ForwardTimeout as error:
             return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told, lease)
-        except platform_calls.LeaseEnded:
+        except LeaseEnded:
             raise
         except HubError as error:
-            is_unsent = isinstance(error, (platform_calls.NotArrived, _NotTaken))
+            is_unsent = isinstance(error, (NotArrived, _NotTaken))
             return command.answered(
                 CommandState.UNREACHABLE, None, b"", None, error.told, lease, is_unsent=is_unsent
             )
@@ -242,20 +242,18 @@ class Carrier:
         timeout = answer.timeout if answer else None
         return command.answered(state, response.status, body, timeout, problem, lease)
 
-    async def _call(
-        self, command: ProfileCommand, turn: "_Turn", directory: Directory
-    ) -> platform_calls.Response:
+    async def _call(self, command: ProfileCommand, turn: "_Turn", directory: Directory) -> Response:
         """One call, and once more where the CPO takes the token in its other form alone."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
             raise _NotTaken(f"{command.cpo} is not connected.")
 
-        async def send(authorization: str) -> platform_calls.Response:
-            return await self._send(command, turn, platform, authorization)
+        message = _message(command, platform)
 
-        response = await send(platform.authorization)
-        if response.status in token_forms.REFUSALS:
-            response = await token_forms.sent_again(platform, response, send, self._django.run)
+        async def send(authorization: str) -> Response:
+            return await self._send(command, turn, message, authorization)
+
+        response = await token_forms.sent(platform, send, self._django.run)
         if response.status == HTTPStatus.UNAUTHORIZED:
             raise _NotTaken(f"{command.cpo} refuses the hub's credentials.")
         return response
@@ -264,22 +262,10 @@ class Carrier:
         self,
         command: ProfileCommand,
         turn: "_Turn",
-        platform: PlatformEntry,
+        message: Message,
         authorization: str,
-    ) -> platform_calls.Response:
+    ) -> Response:
         """One call, repeated while the CPO certainly did not get it and the sender still waits."""
-        sent = {
-            "Authorization": authorization,
-            headers.REQUEST_ID: headers.new_id(),
-            headers.CORRELATION_ID: command.correlation_id,
-            headers.FROM_COUNTRY_CODE: command.fsp_country_code,
-            headers.FROM_PARTY_ID: command.fsp_party_id,
-            headers.TO_COUNTRY_CODE: command.cpo_country_code,
-            headers.TO_PARTY_ID: command.cpo_party_id,
-        }
-        body = bytes(command.body)
-        if body:
-            sent["Content-Type"] = "application/json"
         # Refused connections are tried again for at most as long as a new one would take.
         give_up = leases.clock() + settings.CONNECT_TIMEOUT
         while True:
@@ -289,33 +275,13 @@ class Carrier:
             if left <= 0:
                 raise ForwardTimeout(f"{command.cpo} did not answer in time.")
             try:
-                with noted(
-                    Kind.COMMAND,
-                    command.method,
-                    sent,
-                    platform,
-                    module="chargingprofiles",
-                    role=InterfaceRole.RECEIVER,
-                    rest=quote(command.session_id_sent, safe=""),
-                    body=body,
-                ) as call:
-                    return call.answered(
-                        await self._outbound.call(
-                            platform.id,
-                            command.method,
-                            command.path,
-                            sent,
-                            body,
-                            seconds=left,
-                            only_once=True,
-                            lease=turn.lease,
-                            known=platform.versions_url,
-                        )
-                    )
-            except platform_calls.NotArrived:
+                return await message.send(
+                    self._outbound, authorization, seconds=left, only_once=True, lease=turn.lease
+                )
+            except NotArrived:
                 await self._has_not_left(command, turn.lease)
                 if leases.clock() + PAUSE > give_up:
-                    await self._django.run(still_alive.queue_check, platform.id)
+                    await self._django.run(still_alive.queue_check, command.cpo_platform_id)
                     raise
                 await asyncio.sleep(PAUSE)
                 await self._leaves(command, turn.lease)
@@ -485,10 +451,27 @@ def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
     return flexibility.current().may_set(command.session, command.fsp, is_scsp=is_scsp).refusal
 
 
-def _is_success(response: platform_calls.Response) -> bool:
+def _message(command: ProfileCommand, platform: PlatformEntry) -> Message:
+    sender = command.fsp_country_code, command.fsp_party_id
+    receiver = command.cpo_country_code, command.cpo_party_id
+    return Message(
+        kind=Kind.COMMAND,
+        method=command.method,
+        url=command.path,
+        platform=platform,
+        module="chargingprofiles",
+        role=InterfaceRole.RECEIVER,
+        path=quote(command.session_id_sent, safe=""),
+        routing=headers.routing(sender, receiver),
+        correlation_id=command.correlation_id,
+        body=bytes(command.body),
+    )
+
+
+def _is_success(response: Response) -> bool:
     return response.status < HTTPStatus.MULTIPLE_CHOICES and response.said.is_success
 
 
-def _read(response: platform_calls.Response) -> CommandAnswer | None:
+def _read(response: Response) -> CommandAnswer | None:
     """The ChargingProfileResponse; None when there is none."""
     return answer_of(bytes(response.said.data)) if _is_success(response) else None

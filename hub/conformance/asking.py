@@ -12,7 +12,7 @@ from hub.ocpi import own_paths
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
 from hub.outbound import platform_calls
-from hub.outbound.recorded import noted
+from hub.outbound.message import Message
 from hub.record.note import Kind
 from hub.routing.directory import PlatformEntry
 from party.check.asking import Came, NoAnswer, Result
@@ -39,12 +39,17 @@ class HubAsker:
         seconds: float,
     ) -> Came:
         """One request; NoAnswer with the words of the hub's own error."""
-        sent = dict(headers)
+        message = Message(
+            kind=Kind.CHECK,
+            method=method,
+            url=url,
+            platform=self._platform,
+            module=module,
+            body=body,
+            given=headers,
+        )
         try:
-            with noted(Kind.CHECK, method, sent, self._platform, module=module, body=body) as call:
-                answer = call.answered(
-                    platform_calls.call(method, url, sent, body, seconds=seconds, follow=False)
-                )
+            answer = message.send_now(seconds=seconds, follow=False)
         except HubError as error:
             is_too_long = isinstance(error.__cause__, platform_calls.TOO_LONG)
             raise NoAnswer(error.message, is_too_long=is_too_long) from error

@@ -14,10 +14,9 @@ from hub.deliveries.shard import Shard
 from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
-from hub.ocpi.modules import SECRET_IDS, Match, match
 from hub.ocpi.party import PartyId
+from hub.outbound.message import Message
 from hub.outbound.platform_calls import AsyncCaller, LeaseEnded, NotArrived, Response
-from hub.outbound.recorded import noted
 from hub.parties import token_forms
 from hub.parties.alive_checks import NOT_ITS_OWN
 from hub.record.note import Kind
@@ -73,11 +72,16 @@ class Sender:
             return _unwanted("the receiver is not registered any more")
         if _is_suspended(call, directory):
             return _unwanted("the receiver is SUSPENDED")
-        url = _url(call, platform)
-        if url is None:
+        message = _message(call, platform)
+        if message is None:
             return _unwanted(f"the receiver offers no {call.module}")
+
+        async def send(authorization: str) -> Response:
+            seconds, lease = setting("DELIVERY_TIMEOUT"), self._shard.lease
+            return await message.send(self._caller, authorization, seconds=seconds, lease=lease)
+
         try:
-            return _read(await self._sent(call, platform, url), call)
+            return _read(await token_forms.sent(platform, send, self._in_django), message)
         except LeaseEnded as error:
             return SendOutcome(SendResult.UNSENT, error.message)
         except (ConnectionProblem, ForwardTimeout) as error:
@@ -86,44 +90,6 @@ class Sender:
         except (HubError, ValueError) as error:
             # An answer that is of no use, or what cannot be said in HTTP: always the same.
             return SendOutcome(SendResult.REFUSED, str(error))
-
-    async def _sent(self, call: DeliveryCall, platform: PlatformEntry, url: str) -> Response:
-        response = await self._send(call, platform, url, platform.authorization)
-        if response.status not in token_forms.REFUSALS:
-            return response
-        return await token_forms.sent_again(
-            platform,
-            response,
-            lambda authorization: self._send(call, platform, url, authorization),
-            self._in_django,
-        )
-
-    async def _send(
-        self, call: DeliveryCall, platform: PlatformEntry, url: str, authorization: str
-    ) -> Response:
-        sent = _headers(call, authorization)
-        with noted(
-            Kind.DELIVERY if call.role else Kind.CALLBACK,
-            call.method,
-            sent,
-            platform,
-            module=call.module,
-            role=call.role,
-            rest=call.path,
-            body=call.body,
-            merged=call.merged,
-        ) as note:
-            return note.answered(
-                await self._caller.call(
-                    platform.id,
-                    call.method,
-                    url,
-                    sent,
-                    call.body,
-                    seconds=setting("DELIVERY_TIMEOUT"),
-                    lease=self._shard.lease,
-                )
-            )
 
 
 def _unwanted(reason: str) -> SendOutcome:
@@ -137,40 +103,40 @@ def _is_suspended(call: DeliveryCall, directory: Directory) -> bool:
     return party is not None and party.status == ConnectionStatus.SUSPENDED
 
 
-def _url(call: DeliveryCall, platform: PlatformEntry) -> str | None:
-    """Where it goes; None when the receiver does not offer the interface any more."""
-    if call.role is None:
-        return call.path
-    endpoint = platform.endpoint(call.module, call.role)
-    return None if endpoint is None else f"{endpoint.rstrip('/')}/{call.path}"
-
-
-def _headers(call: DeliveryCall, authorization: str) -> dict[str, str]:
-    sent = {
-        "Authorization": authorization,
-        "Content-Type": "application/json",
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: call.correlation_id,
-    }
+def _message(call: DeliveryCall, platform: PlatformEntry) -> Message | None:
+    """What is sent; None when the receiver does not offer the interface any more."""
+    url: str | None = call.path
+    if call.role is not None:
+        endpoint = platform.endpoint(call.module, call.role)
+        url = None if endpoint is None else f"{endpoint.rstrip('/')}/{call.path}"
+    if url is None:
+        return None
+    routing = headers.routing(call.sender, call.receiver) if call.receiver[1] else {}
     if call.unanswered_by:
-        sent[headers.UNANSWERED_BY] = call.unanswered_by
-    if call.receiver[1]:
-        sent |= {
-            headers.FROM_COUNTRY_CODE: call.sender[0],
-            headers.FROM_PARTY_ID: call.sender[1],
-            headers.TO_COUNTRY_CODE: call.receiver[0],
-            headers.TO_PARTY_ID: call.receiver[1],
-        }
-    return sent
+        routing[headers.UNANSWERED_BY] = call.unanswered_by
+    return Message(
+        kind=Kind.DELIVERY if call.role else Kind.CALLBACK,
+        method=call.method,
+        url=url,
+        platform=platform,
+        module=call.module,
+        role=call.role,
+        path=call.path,
+        routing=routing,
+        correlation_id=call.correlation_id,
+        body=call.body,
+        merged=call.merged,
+    )
 
 
-def _read(response: Response, call: DeliveryCall) -> SendOutcome:
+def _read(response: Response, message: Message) -> SendOutcome:
     """The receiver has answered: taken, refused for good, or not now."""
     answer = response.said
     text = f"HTTP {response.status}, OCPI {answer.status_code}"
     if response.is_accepted:
         return SendOutcome(SendResult.TAKEN, text)
-    said = masking.without_secrets(answer.status_message or "no message", _place(call), call.body)
+    said = answer.status_message or "no message"
+    said = masking.without_secrets(said, message.place, message.body)
     text = f"{text}: {said}"
     pause = _pause(response.headers.get("retry-after", ""))
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -182,13 +148,6 @@ def _read(response: Response, call: DeliveryCall) -> SendOutcome:
     return SendOutcome(
         SendResult.REFUSED, text, is_doubtful=response.status == HTTPStatus.UNAUTHORIZED
     )
-
-
-def _place(call: DeliveryCall) -> Match | None:
-    """What the URL of a Token's push names: its uid is a secret."""
-    if call.module not in SECRET_IDS or call.role is None:
-        return None
-    return match(call.module, call.role, call.path.partition("?")[0], call.method)
 
 
 def _pause(retry_after: str) -> float | None:

@@ -17,6 +17,14 @@ LIMIT: Final = "X-Limit"
 ROUTING: Final = (TO_PARTY_ID, TO_COUNTRY_CODE, FROM_PARTY_ID, FROM_COUNTRY_CODE)
 
 
+def routing(sender: tuple[str, str], receiver: tuple[str, str] | None) -> dict[str, str]:
+    """FROM and TO, each a country_code and a party_id; without a receiver there is no TO."""
+    sent = {FROM_COUNTRY_CODE: sender[0], FROM_PARTY_ID: sender[1]}
+    if receiver is not None:
+        sent |= {TO_COUNTRY_CODE: receiver[0], TO_PARTY_ID: receiver[1]}
+    return sent
+
+
 def new_id() -> str:
     """A new X-Request-ID or X-Correlation-ID: "It is advised to used GUID/UUID as values".
 

@@ -18,10 +18,9 @@ from django.db import close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error as DatabaseError
 
-from hub.ocpi import headers
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
+from hub.outbound.message import Message
 from hub.outbound.platform_calls import AsyncCaller, Response
-from hub.outbound.recorded import noted
 from hub.parties import party_status, token_forms
 from hub.record.note import Kind
 from hub.routing.directory import PlatformEntry, holder
@@ -173,23 +172,19 @@ async def _problem(
 ) -> str:
     """Why the platform counts as away; "" when it answers, whatever it says."""
 
+    message = Message(
+        kind=Kind.STILL_ALIVE,
+        method="GET",
+        url=platform.versions_url,
+        platform=platform,
+        module="versions",
+    )
+
     async def ask(authorization: str) -> Response:
-        sent = {
-            "Authorization": authorization,
-            headers.REQUEST_ID: headers.new_id(),
-            headers.CORRELATION_ID: headers.new_id(),
-        }
-        with noted(Kind.STILL_ALIVE, "GET", sent, platform, module="versions") as call:
-            return call.answered(
-                await caller.call(
-                    platform.id, "GET", platform.versions_url, sent, b"", seconds=SECONDS
-                )
-            )
+        return await message.send(caller, authorization, seconds=SECONDS)
 
     try:
-        response = await ask(platform.authorization)
-        if response.status in token_forms.REFUSALS:
-            response = await token_forms.sent_again(platform, response, ask, in_django)
+        response = await token_forms.sent(platform, ask, in_django)
     except (ConnectionProblem, ForwardTimeout) as error:
         return error.message
     except HubError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from hub.models import TokenForm
-from hub.ocpi import comparison, envelope, headers, offered
+from hub.ocpi import comparison, envelope, offered
 from hub.ocpi.configuration import VersionDetails
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
@@ -21,10 +21,10 @@ from hub.ocpi.errors import (
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import CONFIGURATION_MODULES
 from hub.ocpi.v2_2_1 import VERSION
-from hub.outbound import addresses, platform_calls
+from hub.outbound import addresses
 from hub.outbound.hang_up import HangUp, HungUp
+from hub.outbound.message import Message
 from hub.outbound.platform_calls import Response
-from hub.outbound.recorded import noted
 from hub.parties.token_forms import REFUSALS
 from hub.record.note import Kind
 
@@ -140,24 +140,12 @@ def _check(url: str, what: str) -> None:
 
 def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known: str = "") -> Any:
     """GET `data` of an answer, as plain JSON values; at the host of `known` OCPI was spoken."""
-    sent = {
-        "Authorization": authorization,
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: headers.new_id(),
-    }
+    message = Message(
+        kind=Kind.HANDSHAKE, method="GET", url=url, platform=None, module="versions", known=known
+    )
+    limit = settings.MAX_PUSH_ANSWER_BYTES
     try:
-        with noted(Kind.HANDSHAKE, "GET", sent, None, module="versions") as call:
-            response = call.answered(
-                platform_calls.call(
-                    "GET",
-                    url,
-                    sent,
-                    seconds=SECONDS,
-                    known=known,
-                    hang_up=hang_up,
-                    limit=settings.MAX_PUSH_ANSWER_BYTES,
-                )
-            )
+        response = message.send_now(authorization, seconds=SECONDS, hang_up=hang_up, limit=limit)
     except HungUp:
         raise
     except HubError as error:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from hub.db import secret_box
 from hub.deviations import noting
 from hub.models import Party, Platform, TokenForm, handshake_turns, locking
-from hub.ocpi import headers, strange_credentials
+from hub.ocpi import strange_credentials
 from hub.ocpi.configuration import Credentials
 from hub.ocpi.datatypes import InterfaceRole, Role
 from hub.ocpi.errors import (
@@ -32,9 +32,9 @@ from hub.ocpi.errors import (
 )
 from hub.ocpi.party import PartyId
 from hub.ocpi.strange_credentials import Read
-from hub.outbound import addresses, platform_calls
+from hub.outbound import addresses
+from hub.outbound.message import Message
 from hub.outbound.platform_calls import Response
-from hub.outbound.recorded import noted
 from hub.parties import handshake, onboarding
 from hub.parties.handshake import Offer
 from hub.parties.onboarding import Presented
@@ -367,16 +367,16 @@ def _send(
 
 
 def _send_once(method: str, url: str, authorization: str, body: bytes) -> Response:
-    sent = {
-        "Authorization": authorization,
-        headers.REQUEST_ID: headers.new_id(),
-        headers.CORRELATION_ID: headers.new_id(),
-    }
-    if body:
-        sent["Content-Type"] = "application/json"
+    message = Message(
+        kind=Kind.HANDSHAKE,
+        method=method,
+        url=url,
+        platform=None,
+        module="credentials",
+        body=body,
+    )
     try:
-        with noted(Kind.HANDSHAKE, method, sent, None, module="credentials", body=body) as call:
-            return call.answered(platform_calls.call(method, url, sent, body))
+        return message.send_now(authorization)
     except ConnectionProblem as error:
         raise CannotConnect(f"{method} credentials at {url}: {error.message}") from error
     except HubError as error:

@@ -60,6 +60,18 @@ class Attempt:
     token_b_encrypted: bytes = field(default=b"", repr=False)
 
 
+async def sent(
+    platform: PlatformEntry,
+    send: Callable[[str], Awaitable[Response]],
+    in_django: Callable[..., Awaitable[Any]],
+) -> Response:
+    """The answer to a message, in the other form of the token where the first one is refused."""
+    response = await send(platform.authorization)
+    if response.status not in REFUSALS:
+        return response
+    return await sent_again(platform, response, send, in_django)
+
+
 async def sent_again(
     platform: PlatformEntry,
     refused: Response,
@@ -86,11 +98,10 @@ async def sent_again(
     return answer if _is_better(answer, refused) else refused
 
 
-def sent_again_now(
-    platform: PlatformEntry, refused: Response, send: Callable[[str], Response]
-) -> Response:
-    """As `sent_again`, where threads wait for an answer."""
-    if time.time() < platform.other_form_not_before:
+def sent_now(platform: PlatformEntry, send: Callable[[str], Response]) -> Response:
+    """As `sent`, where threads wait for an answer."""
+    refused = send(platform.authorization)
+    if refused.status not in REFUSALS or time.time() < platform.other_form_not_before:
         return refused
     attempt = begin(platform)
     if attempt is None:

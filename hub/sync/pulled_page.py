@@ -22,8 +22,8 @@ from hub.ocpi import envelope, headers, links
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
-from hub.outbound import platform_calls
-from hub.outbound.recorded import noted
+from hub.outbound.message import Message
+from hub.outbound.platform_calls import Response
 from hub.outbound.rewritten_urls import mended
 from hub.parties import token_forms
 from hub.record.note import Kind
@@ -96,27 +96,17 @@ def with_query(url: str, **changes: str) -> str:
 
 def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> PulledPage:
     """GET one page FROM the hub TO the party; PageFailed, or PageRefused."""
-    correlation_id, platform = headers.new_id(), party.platform
-
-    def ask(authorization: str) -> platform_calls.Response:
-        sent = {
-            "Authorization": authorization,
-            headers.REQUEST_ID: headers.new_id(),
-            headers.CORRELATION_ID: correlation_id,
-            headers.FROM_COUNTRY_CODE: hub.country_code,
-            headers.FROM_PARTY_ID: hub.party_id,
-            headers.TO_COUNTRY_CODE: party.country_code,
-            headers.TO_PARTY_ID: party.party_id,
-        }
-        with noted(
-            Kind.PULL, "GET", sent, platform, module=module, role=InterfaceRole.SENDER
-        ) as call:
-            return call.answered(platform_calls.call("GET", url, sent))
-
+    message = Message(
+        kind=Kind.PULL,
+        method="GET",
+        url=url,
+        platform=party.platform,
+        module=module,
+        role=InterfaceRole.SENDER,
+        routing=headers.routing(hub, (party.country_code, party.party_id)),
+    )
     try:
-        response = ask(platform.authorization)
-        if response.status in token_forms.REFUSALS:
-            response = token_forms.sent_again_now(platform, response, ask)
+        response = token_forms.sent_now(party.platform, message.send_now)
     except HubError as error:
         raise PageFailed(error.message) from error
     answer = envelope.read_answer(response.body)
@@ -129,11 +119,11 @@ def read(url: str, module: str, party: PartyEntry, hub: PartyId) -> PulledPage:
         digest=hashlib.sha256(answer.data).digest(),
         link=_next_page(response.headers.get("link", "")),
         total=_number(response.headers.get(headers.TOTAL_COUNT.lower())),
-        correlation_id=correlation_id,
+        correlation_id=message.correlation_id,
     )
 
 
-def _failure(response: platform_calls.Response, answer: envelope.Answer) -> PageFailed:
+def _failure(response: Response, answer: envelope.Answer) -> PageFailed:
     said = f"HTTP {response.status}, OCPI {answer.status_code}"
     if answer.status_message:
         said += f": {answer.status_message}"

@@ -1,0 +1,211 @@
+"""A message to another platform: its headers, its call, and what the record has of it.
+
+The one way out: whatever the hub sends, its own messages and those of others, is a Message, and
+leaves by `send` (awaited) or `send_now` (waited for in a thread).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from django.conf import settings
+
+from hub.db.leases import Lease
+from hub.fairness.memory import BytesTaken
+from hub.ocpi import headers
+from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import OcpiError
+from hub.ocpi.modules import CONFIGURATION_MODULES, Match, match
+from hub.ocpi.party import PartyId
+from hub.outbound import platform_calls
+from hub.outbound.hang_up import HangUp
+from hub.outbound.platform_calls import JSON_TYPE, AsyncCaller, Response
+from hub.record.note import Direction, Kind, Note, cleaned, is_failure, named
+from hub.record.recorder import recorder
+from hub.routing.directory import PlatformEntry, holder
+from hub.startup.quick_settings import setting
+
+_NONE: Final[Mapping[str, str]] = {}
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One OCPI request, which may be sent more than once: in another form of the token, or later.
+
+    `url` is where it goes; `module`, `role` and `path` (what follows the endpoint, still encoded)
+    say what is there. `role` is None for Configuration Modules, and for a callback, whose URL is on
+    no interface that the hub knows. `platform` is None while it is not registered.
+    """
+
+    kind: Kind
+    method: str
+    url: str
+    platform: PlatformEntry | None
+    module: str
+    role: InterfaceRole | None = None
+    path: str = ""
+    # FROM and TO (headers.routing), as they are written, and what else only such messages have;
+    # empty in Configuration Modules.
+    routing: Mapping[str, str] = _NONE
+    correlation_id: str = msgspec.field(default_factory=headers.new_id)
+    body: bytes = b""
+    # A URL of the receiver's at which it has spoken OCPI, where its platform does not say.
+    known: str = ""
+    # The correlation ids of earlier changes that it tells as well.
+    merged: Sequence[str] = ()
+    # All headers, where whoever asks makes them (hub/conformance/asking.py).
+    given: Mapping[str, str] | None = None
+
+    def headers(self, authorization: str) -> dict[str, str]:
+        """The headers of one attempt, each with an X-Request-ID of its own."""
+        if self.given is not None:
+            return dict(self.given)
+        sent = {
+            "Authorization": authorization,
+            headers.REQUEST_ID: headers.new_id(),
+            headers.CORRELATION_ID: self.correlation_id,
+            **self.routing,
+        }
+        if self.body:
+            sent["Content-Type"] = JSON_TYPE
+        return sent
+
+    async def send(
+        self,
+        caller: AsyncCaller,
+        authorization: str,
+        *,
+        seconds: float | None = None,
+        only_once: bool = False,
+        lease: Lease | None = None,
+        room: BytesTaken | None = None,
+    ) -> Response:
+        """One attempt, with the errors of AsyncCaller.call; it is in the record either way."""
+        sent, began = self.headers(authorization), time.monotonic()
+        platform = self.platform
+        try:
+            response = await caller.call(
+                0 if platform is None else platform.id,
+                self.method,
+                self.url,
+                sent,
+                self.body,
+                seconds=seconds,
+                only_once=only_once,
+                known=self.known if platform is None else platform.versions_url,
+                lease=lease,
+                room=room,
+            )
+        except OcpiError as error:
+            self._note(sent, began, error)
+            raise
+        self._note(sent, began, response)
+        return response
+
+    def send_now(
+        self,
+        authorization: str = "",
+        *,
+        seconds: float | None = None,
+        follow: bool = True,
+        hang_up: HangUp | None = None,
+        limit: int | None = None,
+    ) -> Response:
+        """The same in a job or a view, with the errors of platform_calls.call."""
+        sent, began = self.headers(authorization), time.monotonic()
+        try:
+            response = platform_calls.call(
+                self.method,
+                self.url,
+                sent,
+                self.body,
+                seconds=seconds,
+                follow=follow,
+                known=self.known if self.platform is None else self.platform.versions_url,
+                hang_up=hang_up,
+                limit=limit,
+            )
+        except OcpiError as error:
+            self._note(sent, began, error)
+            raise
+        self._note(sent, began, response)
+        return response
+
+    # --- The record -----------------------------------------------------------------------------
+
+    @property
+    def place(self) -> Match | None:
+        """What its URL names, by the route table; None in a Configuration Module."""
+        if self.role is None:
+            is_unrouted = self.module in CONFIGURATION_MODULES
+            return None if is_unrouted else Match(self.module, InterfaceRole.SENDER, None, {})
+        try:
+            return match(self.module, self.role, self.path.partition("?")[0], self.method)
+        except LookupError:
+            return Match(self.module, self.role, None, {})
+
+    def _note(self, sent: Mapping[str, str], began: float, outcome: Response | OcpiError) -> None:
+        """Note one attempt, with the headers that were `sent`."""
+        if not setting("RECORD_MESSAGES"):
+            return
+        seconds, platform, place = time.monotonic() - began, self.platform, self.place
+        sender = named(sent, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID) or _hub()
+        receiver = named(sent, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID)
+        if not receiver and platform is not None and len(platform.parties) == 1:
+            receiver = str(platform.parties[0])
+        if isinstance(outcome, Response):
+            status, answer, verdict = outcome.status, outcome.body, outcome.verdict
+            code = verdict.status_code
+            problem = (verdict.status_message or "") if is_failure(status, code) else ""
+        else:
+            status, answer, code, problem = None, b"", outcome.code, outcome.message
+        note = Note(
+            at=time.time() - seconds,
+            direction=Direction.OUT,
+            kind=self.kind,
+            method=self.method,
+            place=place,
+            path=self.module,
+            query="",
+            request_id=sent.get(headers.REQUEST_ID, ""),
+            correlation_id=sent.get(headers.CORRELATION_ID, ""),
+            related_id="",
+            sender=sender,
+            receiver=receiver,
+            platform=platform.id if platform else None,
+            status=status,
+            code=code,
+            seconds=seconds,
+            request_bytes=len(self.body),
+            answer_bytes=len(answer),
+            problem=cleaned(problem, "", place, self.body),
+            bodies=(self.body, answer) if _keeps_bodies(sender, receiver) else None,
+        )
+        recorder.add(note)
+        for correlation_id in self.merged:
+            recorder.add(_merged(note, correlation_id))
+
+
+def _hub() -> str:
+    return f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}".upper()
+
+
+def _keeps_bodies(*names: str) -> bool:
+    directory = holder.snapshot_if_loaded
+    if directory is None or not directory.recorded_bodies:
+        return False
+    return directory.records_bodies(*(PartyId.parse(name) for name in names if name))
+
+
+def _merged(note: Note, correlation_id: str) -> Note:
+    """The same in the exchange of an earlier change, which was told with a later one."""
+    told = f"told together with {note.correlation_id}"
+    return msgspec.structs.replace(
+        note,
+        kind=Kind.MERGED,
+        correlation_id=correlation_id,
+        request_bytes=0,
+        answer_bytes=0,
+        problem=f"{told}: {note.problem}" if note.problem else told,
+        bodies=None,
+    )
