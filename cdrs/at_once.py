@@ -17,7 +17,6 @@ from hub.db.batch_writer import Statement, Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
@@ -63,7 +62,7 @@ async def begin(
 ) -> Lease | None:
     """As Posting.begin of one new CDR; None where nothing was done, and a thread has to do it."""
     bill = _bill(owner, body)
-    if bill is None or quotas.seems_full(str(owner), What.CDRS):
+    if bill is None or quotas.seems_full(str(owner), Cdr.MODULE):
         return None
     seconds = float(settings.FORWARD_TIMEOUT + GRACE)
     names = {**identity(owner, bill.id), "audience": str(emsp)}
@@ -98,7 +97,7 @@ async def posted(writer: Writer, forwarded: Forwarded) -> bool:
     values = {**sql.by_column(cdr), "fence": forwarded.lease.fence}
     if not await writer.run(_ANSWERED, values):
         return False
-    quotas.add(str(owner), What.CDRS)
+    quotas.add(str(owner), Cdr.MODULE)
     forwarded.note(deviations_of(forwarded.body, CDR))
     return True
 

@@ -16,7 +16,6 @@ from cdrs import without_driver
 from hub.db import leases, sql
 from hub.db.leases import Lease, Leased
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.ocpi import envelope, heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
@@ -35,7 +34,7 @@ class Cdr(StoredObject):
     sent again gets the outcome that is known already.
     """
 
-    QUOTA = What.CDRS
+    MODULE = "cdrs"
 
     answer_status = models.PositiveSmallIntegerField()
     answer_body = models.BinaryField()
@@ -106,7 +105,7 @@ class Cdr(StoredObject):
             ],
             ignore_conflicts=True,
         )
-        quotas.add(str(owner), What.CDRS, len(bills))
+        quotas.add(str(owner), Cdr.MODULE, len(bills))
 
     def answer_again(self, document: bytes) -> Response:
         """The eMSP's answer to the same CDR; InvalidParameters (2001) for another of its id."""
@@ -163,8 +162,8 @@ class Posting(Leased):
             bill.check_owner(owner)
         known = cls._known(owner, emsp, bills)
         if known is None:
-            if quotas.room(str(owner), What.CDRS, len(bills)) < len(bills):
-                quotas.refuse(str(owner), What.CDRS)
+            if quotas.room(str(owner), Cdr.MODULE, len(bills)) < len(bills):
+                quotas.refuse(str(owner), Cdr.MODULE)
             lease = cls._claim(owner, emsp, sorted(bill.id for bill in bills))
             # Another process may have ended between the look and the claim.
             try:

@@ -12,7 +12,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from hub.db import sql
-from hub.models.quotas import What
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import fields_of
 from hub.ocpi.reading import Essentials, Reading, is_right
@@ -58,7 +57,8 @@ ESSENTIALS: Final = (
 class Location(StoredObject):
     """One Location with its EVSEs and Connectors, for everybody or for one party alone."""
 
-    QUOTA = What.LOCATIONS
+    MODULE = "locations"
+    ESSENTIALS: ClassVar[Essentials] = ESSENTIALS[0]
     MAY_BE_LEFT_OUT = True
     MORE: ClassVar[Mapping[str, str]] = {"moments": "jsonb"}
 

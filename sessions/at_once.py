@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from hub.db.batch_writer import Statement, Writer
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.ocpi.modules import Match
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
@@ -44,7 +43,7 @@ async def session_leaves(
         or len(push.session_id) > LONGEST_ID
         or "\0" in push.session_id
         or len(body) > _LONGEST
-        or quotas.seems_full(str(push.owner), What.SESSIONS)
+        or quotas.seems_full(str(push.owner), Session.MODULE)
     ):
         return False
     values = Session.as_leaving(push)

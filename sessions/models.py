@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 from django.conf import settings
@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from hub.db import sql
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.models.versions import came_in
 from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
@@ -61,6 +60,8 @@ class Session(models.Model):
     A Session is known from the moment at which it leaves for its first receiver, which may speak of
     it before it answers (ocpi/ocpi#378); until one has accepted it, nobody is shown it.
     """
+
+    MODULE: ClassVar[str] = "sessions"
 
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=3)
@@ -200,10 +201,10 @@ class Session(models.Model):
         if values is None:
             return False
         if (
-            not quotas.room(str(push.owner), What.SESSIONS)
+            not quotas.room(str(push.owner), cls.MODULE)
             and not cls.objects.owned(push.owner, session_id).exists()
         ):
-            quotas.refuse(str(push.owner), What.SESSIONS)
+            quotas.refuse(str(push.owner), cls.MODULE)
         found = sql.run(storing.LEAVES, values)
         return cls.has_left(push, is_new=found[0][0] if found else None)
 
@@ -213,7 +214,7 @@ class Session(models.Model):
         if is_new is None:
             underway.remember(push.owner, push.session_id, push.receiver)
         elif is_new:
-            quotas.add(str(push.owner), What.SESSIONS)
+            quotas.add(str(push.owner), Session.MODULE)
         return bool(is_new)
 
     @classmethod

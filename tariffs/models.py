@@ -1,13 +1,12 @@
 """Tariffs as the hub keeps them (mod_tariffs, Flow and Lifecycle)."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models, transaction
 
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.ocpi.reading import Essentials
 from hub.store.store import (
     ENDED,
@@ -33,7 +32,8 @@ ESSENTIALS: Final = Essentials(
 class Tariff(StoredObject):
     """One Tariff, for everybody or for one party alone."""
 
-    QUOTA = What.TARIFFS
+    MODULE = "tariffs"
+    ESSENTIALS: ClassVar[Essentials] = ESSENTIALS
     MAY_BE_LEFT_OUT = True
 
     class Meta:
@@ -96,7 +96,7 @@ class Tariff(StoredObject):
                 return PushOutcome.OLDER
             if audience == EVERYBODY:
                 ended, _ = cls.named(identity).delete()
-                quotas.add(told_by or identity["owner"], cls.QUOTA, -ended)
+                quotas.add(told_by or identity["owner"], cls.MODULE, -ended)
                 return PushOutcome.CHANGED
             cls.named(identity).filter(audience=audience).delete()
             for kept in cls.named(identity).filter(audience=EVERYBODY):

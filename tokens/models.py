@@ -7,7 +7,6 @@ import msgspec
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
-from hub.models.quotas import What
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
@@ -27,7 +26,9 @@ ESSENTIALS: Final = Essentials(
 class Token(StoredObject):
     """One Token, for all CPOs or for one party alone; `object_id` is its `uid`."""
 
-    QUOTA = What.TOKENS
+    MODULE = "tokens"
+    ESSENTIALS: ClassVar[Essentials] = ESSENTIALS
+    KEY = "uid"
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id", "type")
 
     type = models.CharField(max_length=12, choices=[(t.value, t.value) for t in TokenType])

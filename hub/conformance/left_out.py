@@ -21,11 +21,9 @@ from hub.models import Platform
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory, PlatformEntry, load
 from hub.store import leaving_out
+from hub.store.kinds import kinds_left_out
 from hub.store.store import StoredObject
-from locations.models import Location
-from tariffs.models import Tariff
 
-KINDS: Final[tuple[type[StoredObject], ...]] = (Location, Tariff)
 MOST_IDS: Final = 10
 
 
@@ -134,7 +132,7 @@ def _now(
 ) -> list[Missed]:
     """Counted in one statement for each kind, however many receivers there are."""
     found = []
-    for kind in KINDS:
+    for kind in kinds_left_out():
         parts, params = _lacking(kind, receivers, directory, of)
         if parts:
             receiver = "receiver" if by_receiver else "0"
@@ -144,7 +142,7 @@ def _now(
                 FROM ({" UNION ALL ".join(parts)}) AS lacking GROUP BY 1, 2
             """  # noqa: S608 - made by Django, and a number of ours
             found += [
-                Missed(whose, leaving_out.module_of(kind), owner, objects, tuple(ids), platforms)
+                Missed(whose, kind.MODULE, owner, objects, tuple(ids), platforms)
                 for whose, owner, objects, platforms, ids in sql.run(
                     statement, params, prepare=False
                 )

@@ -16,6 +16,7 @@ from hub.deviations.rules import rule_of
 from hub.models import Platform
 from hub.routing.directory import CONFIRMATION_WAIT
 from hub.store import leaving_out
+from hub.store.kinds import kinds_left_out
 
 # The field that is more than a field: hub/store/leaving_out.py turns it.
 SWITCH: Final = "leaves_out_deviations"
@@ -54,7 +55,7 @@ class DeviationRows(ReadOnlyRows):
 def switch(request: HttpRequest, platform_id: int, *, on: bool) -> None:
     """Turn it, and say what that means from now on; outside of a transaction."""
     platform = Platform.objects.get(pk=platform_id)
-    confirmed = leaving_out.switch(platform, left_out.KINDS, on=on)
+    confirmed = leaving_out.switch(platform, kinds_left_out(), on=on)
     messages.success(request, leaving_out.explained(platform))
     if not confirmed:
         wait = f"{CONFIRMATION_WAIT:g} s"

@@ -12,18 +12,18 @@ from urllib.parse import quote, urlencode
 import msgspec
 from django.utils import timezone
 
-from hub.deliveries.kinds import KINDS
 from hub.deliveries.lanes import Item
 from hub.deliveries.rows import Key, Mark, OwedMessage
 from hub.deliveries.shard import Shard
 from hub.models.party_news import News
 from hub.ocpi import heads
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.modules import FOR_ONE_EMSP
+from hub.ocpi.modules import BROADCAST, FOR_ONE_EMSP
 from hub.ocpi.party import PartyId
 from hub.outbox.outbox import PART_OF
 from hub.routing.directory import Directory, PlatformEntry
 from hub.routing.receivers import gets_broadcast
+from hub.store.kinds import broadcast_kinds
 from hub.store.store import ENDED, EVERYBODY
 from locations.models import Location
 
@@ -152,11 +152,11 @@ async def _documents(
     """By module, owner, id and variant: what is told to whom. One query for each module."""
     by_module: dict[str, list[Key]] = {}
     for module, key in wanted:
-        if module in KINDS:
+        if module in BROADCAST:
             by_module.setdefault(module, []).append(key)
     found: dict[tuple[str, str, str, str], dict[str, _Stored]] = {}
     for module, keys in by_module.items():
-        kind = KINDS[module]
+        kind = broadcast_kinds()[module]
         names = ", ".join(kind.IDENTITY)
         variant = "type" if "type" in kind.IDENTITY else "''"
         objects = list({(key.owner, key.name, key.variant) for key in keys})

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from hub.deliveries.calls import DeliveryCall
-from hub.deliveries.kinds import KINDS
 from hub.deliveries.lanes import FEW, ReceiverLane
 from hub.deliveries.news import Telling
 from hub.deliveries.rows import STATES, End, Fate
 from hub.deliveries.shard import Shard
 from hub.models import DeliveryState
-from hub.ocpi.modules import DELETABLE
+from hub.ocpi.modules import BROADCAST, DELETABLE
 from hub.outbox.outbox import Addressee, Change
 from hub.parties.party_status import MODULE
 from hub.record import counters
@@ -99,7 +98,7 @@ class Ends:
         owed = {}
         for call in calls:
             key = call.item.key
-            if call.module in KINDS:
+            if call.module in BROADCAST:
                 owed[call.platform_id, call.module, key] = (
                     Change(
                         module=call.module,

@@ -41,6 +41,7 @@ from hub.routing.owners import in_url
 from hub.routing.request import OcpiRequest
 from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
 from hub.store.broadcast_at_once import KeepAtOnce
+from hub.store.kinds import broadcast_kinds
 from hub.store.store import Pushed, StoredObject
 from hub.views import answer_document
 from hub.workers import wake
@@ -156,19 +157,19 @@ def _check_quota(kind: type[StoredObject]) -> BeforeForwarding:
     """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
 
     def check(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
-        if quotas.room(str(sender), kind.QUOTA):
+        if quotas.room(str(sender), kind.MODULE):
             return
         owner, object_id = in_url(match), unquote(list(match.ids.values())[2])
         named = kind._default_manager.filter(owner=str(owner), object_id=object_id.upper())
         if owner == sender and not named.exists():
-            quotas.refuse(str(sender), kind.QUOTA)
+            quotas.refuse(str(sender), kind.MODULE)
 
     return check
 
 
 def _has_room(kind: type[StoredObject]) -> Callable[[PartyId, Match], bool]:
     def has_room(receiver: PartyId, match: Match) -> bool:
-        return not quotas.seems_full(str(in_url(match)), kind.QUOTA)
+        return not quotas.seems_full(str(in_url(match)), kind.MODULE)
 
     return has_room
 
@@ -189,7 +190,7 @@ def cdr_location(
         return None
     bills = Bill.all_in(body)
     cdr_id = bills[0].id if bills else ""
-    own = rewritten_urls.rewrite_location(location, asked, caller, forward, cdr_id)
+    own = rewritten_urls.rewrite_location(location, asked, caller, forward, (Cdr.MODULE, cdr_id))
     if own is not None:
         return own
     known = Cdr.at(forward.sender, forward.receiver.identity, cdr_id) if bills else None
@@ -213,7 +214,7 @@ def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
 
 def _own_teller(request: OcpiRequest, sender: PartyId) -> Found:
     """For an aggregator's push to one party: the owner, when it tells the object itself."""
-    kind: type[StoredObject] = Location if request.place.module == "locations" else Tariff
+    kind = broadcast_kinds()[request.place.module]
     owner, object_id = in_url(request.place), unquote(list(request.place.ids.values())[2])
     is_told = kind.is_told_by_owner({"owner": str(owner), "object_id": object_id.upper()})
     return Found((owner,) if is_told else (), f"{OBJECTS[request.place.module]} {object_id!r}")

@@ -9,7 +9,8 @@ from django.utils import timezone
 from cdrs.models import Posting
 from hub.deliveries import resend
 from hub.keeping import retention
-from hub.models import DirectoryReader, ForwardedUrl, locking, quotas
+from hub.keeping.recount import count_anew
+from hub.models import DirectoryReader, ForwardedUrl, locking
 from hub.record import partitions
 from hub.record.models import BodyRecording
 
@@ -39,4 +40,4 @@ def keep_within_quota() -> None:
 @locking.taking_long()
 def recount() -> None:
     """Count what each party has, against its quotas."""
-    quotas.recount()
+    count_anew()

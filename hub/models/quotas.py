@@ -3,7 +3,7 @@
 Asked for what is new alone, out of memory: each process knows a party's number of a few seconds
 ago and what it has added itself since. Every few seconds it writes down what it has added and reads
 the sum again, so several processes together let at most so much more in as they add meanwhile.
-`recount` counts anew, which also forgets what was deleted, or rolled back.
+hub/keeping/recount.py counts anew, which also forgets what was deleted, or rolled back.
 """
 
 import logging
@@ -11,16 +11,15 @@ import threading
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeVar
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.utils import Error
-from django.utils import timezone
 
 from hub.db import sql
 from hub.ocpi.errors import QuotaReached
+from hub.ocpi.modules import CURES, OBJECTS
 
 logger = logging.getLogger(__name__)
 # A number that was read is asked for again after so many seconds.
@@ -29,32 +28,11 @@ READ_AGAIN: Final = 5.0
 _MOST_KNOWN: Final = 50_000
 
 
-class What(StrEnum):
-    """What is counted."""
-
-    LOCATIONS = "locations"
-    TARIFFS = "tariffs"
-    TOKENS = "tokens"
-    SESSIONS = "sessions"
-    CDRS = "cdrs"
-    URLS = "urls"
-
-
-_SETTINGS: Final[Mapping[What, str]] = {
-    What.LOCATIONS: "MAX_LOCATIONS_PER_PARTY",
-    What.TARIFFS: "MAX_TARIFFS_PER_PARTY",
-    What.TOKENS: "MAX_TOKENS_PER_PARTY",
-    What.SESSIONS: "MAX_SESSIONS_PER_PARTY",
-    What.CDRS: "MAX_CDRS_PER_PARTY",
-    What.URLS: "MAX_URLS_PER_PARTY",
-}
+URLS: Final = "urls"
+# What is counted: the objects of a module, by its name, and URLs that the hub has given out.
+COUNTED: Final = (*OBJECTS, URLS)
 # What a party can do about it itself.
-_CURES: Final[Mapping[What, str]] = {
-    What.TARIFFS: "DELETE those that are not used any more. ",
-    What.TOKENS: "Tokens that are not valid any more are forgotten some time later. ",
-    What.SESSIONS: "Sessions that have ended are forgotten some time later. ",
-    What.URLS: "Each URL ends some days after it was given out. ",
-}
+_CURES: Final = CURES | {URLS: "Each URL ends some days after it was given out. "}
 
 
 class Usage(models.Model):
@@ -66,7 +44,7 @@ class Usage(models.Model):
     """
 
     party = models.CharField(max_length=6)
-    what = models.CharField(max_length=9, choices=[(one.value, one.value) for one in What])
+    what = models.CharField(max_length=9, choices=[(one, one) for one in COUNTED])
     number = models.BigIntegerField(default=0)
     quota = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="In place of the setting; 0: as many as it likes."
@@ -85,12 +63,12 @@ class Usage(models.Model):
     @property
     def most(self) -> int:
         """How many there may be; 0: as many as it likes."""
-        return most(What(self.what), self.quota)
+        return most(self.what, self.quota)
 
 
-def most(what: What, own: int | None = None) -> int:
+def most(what: str, own: int | None = None) -> int:
     """How many of a kind a party may have; 0 for no limit."""
-    limit: int = getattr(settings, _SETTINGS[what]) if own is None else own
+    limit: int = getattr(settings, f"MAX_{what.upper()}_PER_PARTY") if own is None else own
     return limit
 
 
@@ -106,20 +84,20 @@ class _Known:
     refused: int = 0
 
 
-Key = tuple[str, What]
+Key = tuple[str, str]
 Name = TypeVar("Name", bound=Hashable)
 _known: dict[Key, _Known] = {}
 _lock = threading.Lock()
 
 
-def room(party: str, what: What, wanted: int = 1) -> int:
+def room(party: str, what: str, wanted: int = 1) -> int:
     """How many of `wanted` new ones a party may still have; asks the database now and then."""
     known = _read(party, what)
     limit = most(what, known.own)
     return wanted if not limit else max(0, min(wanted, limit - known.number - known.added))
 
 
-def seems_full(party: str, what: What) -> bool:
+def seems_full(party: str, what: str) -> bool:
     """Whether a look at `room` is worth its while; asks nobody, so it may say no too often."""
     known = _known.get((party, what))
     if known is None:
@@ -128,16 +106,16 @@ def seems_full(party: str, what: What) -> bool:
     return limit > 0 and known.number + known.added >= limit
 
 
-def check(party: str, what: What) -> None:
+def check(party: str, what: str) -> None:
     """QuotaReached (2000) when a party may have no more of these."""
     if not room(party, what):
         refuse(party, what)
 
 
-def refuse(party: str, what: What) -> None:
+def refuse(party: str, what: str) -> None:
     """Refuse one that is new, and count it."""
     left_out(party, what, 1)
-    name = "URLs that the hub has given out for it" if what is What.URLS else f"{what} in this hub"
+    name = "URLs that the hub has given out for it" if what == URLS else f"{what} in this hub"
     known = _known.get((party, what))
     raise QuotaReached(
         f"{party} has its quota of {most(what, known.own if known else None)} {name}: no new one "
@@ -146,7 +124,7 @@ def refuse(party: str, what: What) -> None:
     )
 
 
-def beyond(new: Mapping[Name, str], what: What) -> set[Name]:
+def beyond(new: Mapping[Name, str], what: str) -> set[Name]:
     """Those of many new ones, each with its party, that exceed a quota; counts them."""
     by_party: dict[str, list[Name]] = {}
     for name, party in new.items():
@@ -160,19 +138,19 @@ def beyond(new: Mapping[Name, str], what: What) -> set[Name]:
     return found
 
 
-def left_out(party: str, what: What, number: int) -> None:
+def left_out(party: str, what: str, number: int) -> None:
     """Count what was new and not taken."""
     with _lock:
         _entry(party, what).refused += number
 
 
-def add(party: str, what: What, number: int = 1) -> None:
+def add(party: str, what: str, number: int = 1) -> None:
     """Count what a party has more by now; negative when some are gone."""
     with _lock:
         _entry(party, what).added += number
 
 
-def _entry(party: str, what: What) -> _Known:
+def _entry(party: str, what: str) -> _Known:
     known = _known.get((party, what))
     if known is None:
         if len(_known) >= _MOST_KNOWN:
@@ -186,14 +164,14 @@ def _forget() -> None:
         del _known[key]
 
 
-def _read(party: str, what: What) -> _Known:
+def _read(party: str, what: str) -> _Known:
     with _lock:
         known = _entry(party, what)
         if time.monotonic() - known.read_at < READ_AGAIN:
             return known
         known.read_at = time.monotonic()
     found = sql.run(
-        "SELECT number, quota FROM hub_usage WHERE party = %s AND what = %s", [party, what.value]
+        "SELECT number, quota FROM hub_usage WHERE party = %s AND what = %s", [party, what]
     )
     with _lock:
         known.number, known.own = found[0] if found else (0, None)
@@ -220,7 +198,7 @@ _flushing = threading.Lock()
 def flush() -> bool:
     """Write down what this process has counted; False, and it is kept, when the database is away.
 
-    What a killed process had not written is found by the next `recount`.
+    What a killed process had not written is found by the next count.
     """
     with _flushing:
         with _lock:
@@ -237,7 +215,7 @@ def flush() -> bool:
                     _WRITE,
                     {
                         "party": [party for party, _ in counted],
-                        "what": [what.value for _, what in counted],
+                        "what": [what for _, what in counted],
                         "added": [added for added, _ in counted.values()],
                         "refused": [refused for _, refused in counted.values()],
                     },
@@ -248,72 +226,9 @@ def flush() -> bool:
             return False
         with _lock:
             for party, what, number, own in written:
-                key = (party, What(what))
+                key = (party, what)
                 known = _entry(*key)
                 known.number, known.own, known.read_at = number, own, time.monotonic()
                 known.added -= counted[key][0]
                 known.refused -= counted[key][1]
         return True
-
-
-# --- Counting anew --------------------------------------------------------------------------------
-
-
-def _objects(table: str) -> str:
-    """By owner out of an index alone; what aggregators told, out of the index of just that."""
-    return f"""
-        SELECT party, sum(number)::bigint FROM (
-            SELECT owner AS party, count(*) AS number FROM {table} GROUP BY owner
-            UNION ALL
-            SELECT owner, -count(*) FROM {table} WHERE told_by <> '' GROUP BY owner
-            UNION ALL
-            SELECT told_by, count(*) FROM {table} WHERE told_by <> '' GROUP BY told_by
-        ) AS counted GROUP BY party
-    """  # noqa: S608 - names of our own tables
-
-
-_COUNTS: Final[Mapping[What, str]] = {
-    What.LOCATIONS: _objects("ocpi_locations_location"),
-    What.TARIFFS: _objects("ocpi_tariffs_tariff"),
-    What.TOKENS: _objects("ocpi_tokens_token"),
-    What.SESSIONS: (
-        "SELECT upper(country_code || '-' || party_id), sum(number)::bigint FROM ("
-        "SELECT country_code, party_id, count(*) AS number FROM ocpi_sessions_session "
-        "GROUP BY country_code, party_id) AS counted GROUP BY 1"
-    ),
-    What.CDRS: "SELECT owner, count(*) FROM ocpi_cdrs_cdr GROUP BY owner",
-    What.URLS: "SELECT sender, count(*) FROM hub_forwardedurl WHERE sender <> '' GROUP BY sender",
-}
-_COUNTED: Final = """
-    INSERT INTO hub_usage AS kept (party, what, number, refused, counted_at)
-    SELECT party, what, number, 0, statement_timestamp()
-    FROM unnest(%(party)s::text[], %(what)s::text[], %(number)s::bigint[])
-         AS sent (party, what, number)
-    ORDER BY party, what
-    ON CONFLICT (party, what) DO UPDATE
-    SET number = excluded.number, counted_at = excluded.counted_at
-"""
-
-
-def recount() -> None:
-    """Count all of them; a row that says nothing any more ends."""
-    for what, query in sorted(_COUNTS.items()):
-        counts = [(party, number) for party, number in sql.run(query) if number > 0]
-        there = [party for party, _ in counts]
-        with transaction.atomic():
-            sql.run(
-                _COUNTED,
-                {
-                    "party": there,
-                    "what": [what.value] * len(there),
-                    "number": [number for _, number in counts],
-                },
-            )
-        with transaction.atomic():
-            gone = Usage.objects.filter(what=what.value).exclude(party__in=there)
-            for usage in gone.order_by("party").select_for_update():
-                if usage.quota is None and not usage.refused:
-                    usage.delete()
-                else:
-                    usage.number, usage.counted_at = 0, timezone.now()
-                    usage.save(update_fields=["number", "counted_at"])

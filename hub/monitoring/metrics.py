@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from hub.deviations import noting
 from hub.models import Party, Platform, WorkerProcess
-from hub.models.quotas import Usage, What
+from hub.models.quotas import COUNTED, Usage
 from hub.outbox import owed
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
@@ -208,13 +208,13 @@ def _quotas() -> Iterator[Metric]:
         "Of the party that has used most of its quota.",
         labels=("what",),
     )
-    numbers: dict[str, int] = dict.fromkeys(What, 0)
-    shares: dict[str, float] = dict.fromkeys(What, 0.0)
+    numbers: dict[str, int] = dict.fromkeys(COUNTED, 0)
+    shares: dict[str, float] = dict.fromkeys(COUNTED, 0.0)
     for usage in Usage.objects.all():
         numbers[usage.what] += usage.refused
         if usage.most:
             shares[usage.what] = max(shares[usage.what], usage.number / usage.most)
-    for what in What:
+    for what in COUNTED:
         refused.add_metric([what], numbers[what])
         share.add_metric([what], shares[what])
     yield refused

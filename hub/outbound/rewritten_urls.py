@@ -18,7 +18,6 @@ from msgspec.structs import replace
 
 from hub.db import sql
 from hub.models import ForwardedUrl, ForwardedUrlKind, callback_valid_until, quotas
-from hub.models.quotas import What
 from hub.ocpi import links, own_paths, response_url
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import (
@@ -115,7 +114,7 @@ def rewrite_response_url(
 def end(keys: Iterable[str], sender: PartyId) -> None:
     """End the URLs of a message that its receiver has not taken: nobody can use them."""
     ended, _ = ForwardedUrl.objects.filter(pk__in=list(keys)).delete()
-    quotas.add(str(sender), What.URLS, -ended)
+    quotas.add(str(sender), quotas.URLS, -ended)
 
 
 def _key_for(target: str, request: OcpiRequest, forward: Forward) -> str | None:
@@ -131,7 +130,7 @@ def _key_for(target: str, request: OcpiRequest, forward: Forward) -> str | None:
 
 def _new_response_url(target: str, request: OcpiRequest, forward: Forward) -> str:
     receiver, sender = forward.receiver, str(forward.sender)
-    quotas.check(sender, What.URLS)
+    quotas.check(sender, quotas.URLS)
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.RESPONSE_URL,
         module=request.place.module,
@@ -145,7 +144,7 @@ def _new_response_url(target: str, request: OcpiRequest, forward: Forward) -> st
         sender=sender,
         valid_until=callback_valid_until(settings.CALLBACK_VALID_DAYS),
     )
-    quotas.add(sender, What.URLS)
+    quotas.add(sender, quotas.URLS)
     return row.key
 
 
@@ -170,7 +169,7 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
     if len(target) > _MAX_TARGET:
         raise HubError("The receiver's Link is too long to be passed on.")
     sender = str(forward.sender)
-    quotas.check(sender, What.URLS)
+    quotas.check(sender, quotas.URLS)
     row = ForwardedUrl.objects.create(
         kind=ForwardedUrlKind.PAGE,
         module=module,
@@ -183,7 +182,7 @@ def rewrite_link(link: str, asked: str, module: str, caller: int, forward: Forwa
         sender=sender,
         valid_until=callback_valid_until(PAGE_VALID_DAYS),
     )
-    quotas.add(sender, What.URLS)
+    quotas.add(sender, quotas.URLS)
     return f'<{hub_url(row.key)}>; rel="next"'
 
 
@@ -262,12 +261,13 @@ def mended_location(location: str, asked: str) -> str:
 
 
 def rewrite_location(
-    location: str, asked: str, caller: int, forward: Forward, cdr_id: str
+    location: str, asked: str, caller: int, forward: Forward, named: tuple[str, str]
 ) -> str | None:
     """The Location of a CDR as a URL of the hub; the same one however often the CDR is sent.
 
-    It ends with the CDR (hub/keeping/retention.py). `cdr_id`, in upper case, tells which one it is.
+    It ends with the CDR (hub/keeping/retention.py). `named`: its module, its id in capitals.
     """
+    module, cdr_id = named
     target = _location_target(location, asked, forward) if location else None
     if target is None or len(target) > _MAX_TARGET:
         return None
@@ -277,7 +277,7 @@ def rewrite_location(
         # No stranger can guess it, and the same CDR finds its row again without a search.
         key=salted_hmac(__name__, "\n".join(told), algorithm="sha256").hexdigest()[:32],
         kind=ForwardedUrlKind.LOCATION,
-        module="cdrs",
+        module=module,
         object_id=cdr_id,
         target=target,
         caller_id=caller,

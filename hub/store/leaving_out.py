@@ -44,11 +44,6 @@ class Choice:
     whole: Sequence[PartyEntry] = ()
 
 
-def module_of(kind: type[models.Model]) -> str:
-    """The module of a stored kind; its table is named after it."""
-    return kind._meta.app_label.removeprefix("ocpi_")
-
-
 # --- Lists ---------------------------------------------------------------------------------------
 
 
@@ -60,7 +55,7 @@ def left_out(kind: type[models.Model], platform: PlatformEntry) -> "models.Query
     own = [str(party) for party in platform.parties]
     held = Holding.objects.filter(
         platform_id=platform.id,
-        module=module_of(kind),
+        module=kind.MODULE,
         owner=models.OuterRef("owner"),
         object_id=models.OuterRef("object_id"),
     )
@@ -85,7 +80,7 @@ def count_in_list(rows: "models.QuerySet[Any]", platform: PlatformEntry) -> None
     if odd is not None:
         missing = rows.filter(pk__in=odd.values("pk")).order_by()
         for owner in missing.values_list("owner", flat=True).distinct():
-            left_out_counts.note(platform.id, owner, module_of(rows.model), lists=1)
+            left_out_counts.note(platform.id, owner, rows.model.MODULE, lists=1)
 
 
 def left_out_now(
@@ -142,7 +137,7 @@ def choose(
         else:
             note = partial(left_out_counts.note, pushes=1)
             transaction.on_commit(
-                partial(note, entry.platform.id, identity["owner"], module_of(kind)), robust=True
+                partial(note, entry.platform.id, identity["owner"], kind.MODULE), robust=True
             )
     return Choice(as_pushed, whole)
 
@@ -174,7 +169,7 @@ def _holdings(
     kind: type[StoredObject], identity: dict[str, str]
 ) -> "models.QuerySet[Holding, Holding]":
     return Holding.objects.filter(
-        module=module_of(kind), owner=identity["owner"], object_id=identity["object_id"]
+        module=kind.MODULE, owner=identity["owner"], object_id=identity["object_id"]
     )
 
 
@@ -190,7 +185,7 @@ def took(kind: type[StoredObject], pushed: Pushed, receiver: PartyEntry | None) 
             [
                 Holding(
                     platform_id=receiver.platform.id,
-                    module=module_of(kind),
+                    module=kind.MODULE,
                     owner=identity["owner"],
                     object_id=identity["object_id"],
                 )
@@ -238,7 +233,7 @@ def _remember(platform: Platform, kinds: Iterable[type[StoredObject]]) -> None:
     """Objects that it will soon have although they deviate, and objects that it alone was told."""
     parties = [str(party.identity) for party in platform.parties.all()]
     for kind in kinds:
-        module, table = module_of(kind), kind._meta.db_table
+        module, table = kind.MODULE, kind._meta.db_table
         sql.run(
             f"""
             INSERT INTO deviations_holding (platform_id, module, owner, object_id)

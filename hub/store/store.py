@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from hub.db import sql
 from hub.models import quotas
-from hub.models.quotas import What
 from hub.models.versions import came_in
 from hub.ocpi.comparison import plain
 from hub.ocpi.errors import InvalidParameters, UnknownLocation
@@ -98,8 +97,11 @@ class StoredObject(models.Model):
     IDENTITY: ClassVar[tuple[str, ...]] = ("owner", "object_id")
     # Further columns of a whole object, and their types.
     MORE: ClassVar[Mapping[str, str]] = {}
-    # The quota that limits the objects of its owner, or of its aggregator.
-    QUOTA: ClassVar[What]
+    # The module whose objects these are, which also names their quota.
+    MODULE: ClassVar[str]
+    # What must be readable of a whole object, and which field of it is its id.
+    ESSENTIALS: ClassVar[Essentials]
+    KEY: ClassVar[str] = "id"
     # Whether a deviating one is left out for platforms that want none (hub/store/leaving_out.py).
     MAY_BE_LEFT_OUT: ClassVar[bool] = False
 
@@ -194,11 +196,11 @@ class StoredObject(models.Model):
             party = values["told_by"] or identity["owner"]
             if audience != EVERYBODY:
                 cls._mark_varied(identity)  # Its receiver has taken it: it is kept.
-            elif not quotas.room(party, cls.QUOTA) and not cls.named(identity).exists():
-                quotas.refuse(party, cls.QUOTA)
+            elif not quotas.room(party, cls.MODULE) and not cls.named(identity).exists():
+                quotas.refuse(party, cls.MODULE)
             told = cls._keep_locked(identity, values)
         if told.kept is PushOutcome.CREATED:
-            quotas.add(party, cls.QUOTA)
+            quotas.add(party, cls.MODULE)
         return told
 
     @classmethod
@@ -276,7 +278,7 @@ class StoredObject(models.Model):
     ) -> list[Whole]:
         """The known objects, and as many of the new ones as may be added."""
         names = (one.identity for one in changed if one.identity not in known)
-        beyond = quotas.beyond({name: told_by or name[0] for name in names}, cls.QUOTA)
+        beyond = quotas.beyond({name: told_by or name[0] for name in names}, cls.MODULE)
         if left_out is not None:
             left_out += [one for one in changed if one.identity in beyond]
         return [one for one in changed if one.identity not in beyond]
@@ -307,7 +309,7 @@ class StoredObject(models.Model):
             )
         )
         for identity in kept_now.difference(known):
-            quotas.add(told_by or identity[0], cls.QUOTA)
+            quotas.add(told_by or identity[0], cls.MODULE)
         return [one for one in changed if one.identity in kept_now]
 
     @classmethod

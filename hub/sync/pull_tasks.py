@@ -28,6 +28,7 @@ from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.parties import still_alive
 from hub.routing.directory import Directory, PartyEntry, holder
+from hub.store.kinds import broadcast_kinds
 from hub.sync import pulled_objects, pulled_page, tell_pulled
 from hub.sync.pulled_page import PageFailed, PageRefused, PulledPage
 
@@ -67,12 +68,12 @@ def _take_up() -> None:
     """One row for each list that an agreed party offers, due within the next seconds."""
     wanted = " OR ".join(
         ["(endpoint.identifier = %s AND (party.role = ANY(%s) OR %s AND platform.is_aggregator))"]
-        * len(pulled_objects.KINDS)
+        * len(broadcast_kinds())
     )
     told = [
         value
-        for module, kind in pulled_objects.KINDS.items()
-        for value in (module, [*kind.roles], module in AGGREGATED)
+        for module in broadcast_kinds()
+        for value in (module, [*pulled_objects.roles_with(module)], module in AGGREGATED)
     ]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -206,7 +207,7 @@ def _endpoint(pull: Pull, party: PartyEntry) -> str | None:
     """The endpoint of the list; None when the party does not belong to this platform any more."""
     if party.platform.id != pull.platform_id or not party.platform.is_registered:
         return None
-    may_tell = party.roles & pulled_objects.KINDS[pull.module].roles or (
+    may_tell = party.roles & pulled_objects.roles_with(pull.module) or (
         party.platform.is_aggregator and pull.module in AGGREGATED
     )
     if not party.is_agreed or not may_tell:

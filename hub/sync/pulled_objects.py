@@ -4,7 +4,7 @@ transport_and_format, Client Owned Object Pull, GET List: "all the pages togethe
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -19,39 +19,23 @@ from hub.models.pulls import Pull, Untold
 from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
-from hub.ocpi.modules import AGGREGATED, DELETABLE, SECRET_IDS, TYPED
+from hub.ocpi.modules import AGGREGATED, DATA_OWNERS, DELETABLE, SECRET_IDS, TYPED
 from hub.ocpi.party import PartyId
-from hub.ocpi.reading import Essentials, UnusableObject, read
+from hub.ocpi.reading import UnusableObject, read
 from hub.routing.directory import Directory
+from hub.routing.receivers import EMSP_LIKE
 from hub.store.broadcast_push import LONGEST_ID
+from hub.store.kinds import broadcast_kinds
 from hub.store.store import EVERYBODY, ITS_OWNER, StoredObject, Whole
 from hub.sync.pulled_page import PulledPage
-from locations.models import ESSENTIALS as LOCATION
-from locations.models import Location
-from tariffs.models import ESSENTIALS as TARIFF
-from tariffs.models import Tariff
-from tokens.models import ESSENTIALS as TOKEN
-from tokens.models import Token
 
 logger = logging.getLogger("hub.pulled")  # As docs/operations.md says.
 
 
-@dataclass(frozen=True, slots=True)
-class PulledKind:
-    """A module whose lists are pulled, and the roles whose parties have one."""
-
-    model: type[StoredObject]
-    essentials: Essentials
-    key: str
-    roles: frozenset[Role]
-
-
-_CPO: Final = frozenset({Role.CPO})
-KINDS: Final[Mapping[str, PulledKind]] = {
-    "tariffs": PulledKind(Tariff, TARIFF, "id", _CPO),
-    "locations": PulledKind(Location, LOCATION[0], "id", _CPO),
-    "tokens": PulledKind(Token, TOKEN, "uid", frozenset({Role.EMSP, Role.OTHER})),
-}
+def roles_with(module: str) -> frozenset[Role]:
+    """In which roles a party has such a list."""
+    owner = DATA_OWNERS[module]
+    return EMSP_LIKE if owner in EMSP_LIKE else frozenset({owner})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +57,7 @@ class _Object:
 
 def objects_of(pull: Pull, page: PulledPage, directory: Directory) -> list[_Object]:
     """The page's objects, each once; what is not kept of it is counted in `pull`."""
-    kind = KINDS[pull.module]
+    kind = broadcast_kinds()[pull.module]
     platform = directory.platforms[pull.platform_id]
     is_aggregated = platform.is_aggregator and pull.module in AGGREGATED
     found: dict[tuple[str, ...], _Object] = {}
@@ -101,12 +85,12 @@ def keep(pull: Pull, objects: Sequence[_Object], correlation_id: str) -> Untold 
     """
     if not objects:
         return None
-    kind, since = KINDS[pull.module], _begun()
+    kind, since = broadcast_kinds()[pull.module], _begun()
     left_out: list[Whole] = []
     news = [
         whole.identity
         for told_by in (ITS_OWNER, str(pull.identity))
-        for whole in kind.model.keep_changed(
+        for whole in kind.keep_changed(
             [one.whole for one in objects if one.told_by == told_by], told_by, left_out
         )
     ]
@@ -141,16 +125,16 @@ def _untold(
 
 
 def _read(
-    document: bytes, kind: PulledKind, pull: Pull, place: int, *, is_strict: bool
+    document: bytes, kind: type[StoredObject], pull: Pull, place: int, *, is_strict: bool
 ) -> _Object | None:
     """An object that the hub can answer for; None, and a log line with its id, for another."""
     try:
-        found = read(document, kind.essentials)
+        found = read(document, kind.ESSENTIALS)
         if is_strict:
             found.refuse_deviations()
         sent = found.sent
         owner = PartyId.of(sent.country_code, sent.party_id)
-        key = _key(str(getattr(sent, kind.key)))
+        key = _key(str(getattr(sent, kind.KEY)))
     except (OcpiError, ValueError) as error:
         logger.warning("%s: %s is skipped: %s", pull, _name(document, pull.module, place), error)
         if isinstance(error, UnusableObject):
@@ -160,7 +144,7 @@ def _read(
     query = {"type": sent.type.value} if pull.module in TYPED else {}
     identity = (str(owner), key.upper(), *query.values())
     return _Object(
-        kind.model.whole(identity, document, found),
+        kind.whole(identity, document, found),
         owner,
         (sent.country_code, sent.party_id, key),
         query,
@@ -193,9 +177,9 @@ def _name(document: bytes, module: str, place: int) -> str:
 # --- What is gone --------------------------------------------------------------------------------
 
 
-def _mark_as_seen(kind: PulledKind, objects: list[Whole], pull: Pull) -> None:
+def _mark_as_seen(kind: type[StoredObject], objects: list[Whole], pull: Pull) -> None:
     """A full run notes which Tariffs it has met, so that its end finds those that are gone."""
-    kind.model._default_manager.filter(
+    kind._default_manager.filter(
         owner__in={one.identity[0] for one in objects},
         object_id__in=[one.identity[1] for one in objects],
         audience=EVERYBODY,
@@ -209,20 +193,23 @@ def remove_gone(pull: Pull) -> Untold | None:
     Tariffs alone can be deleted in OCPI. Not where an object of the list could not be read, which
     may be the missing one; nor where the list was empty, which is more likely a fault.
     """
-    own = Tariff.objects.filter(
+    if pull.module not in DELETABLE:
+        return None
+    kind = broadcast_kinds()[pull.module]
+    own = kind._default_manager.filter(
         Q(owner=str(pull.identity), told_by=ITS_OWNER) | Q(told_by=str(pull.identity)),
         audience=EVERYBODY,
     )
-    if pull.module not in DELETABLE or pull.bad or not own.filter(received_at__gte=pull.begun_at):
+    if pull.bad or not own.filter(received_at__gte=pull.begun_at):
         return None
     gone = own.filter(received_at__lt=pull.begun_at)
     told, since = [], _begun()
-    for tariff in gone.select_for_update().order_by("id"):
-        sent = _owned(bytes(tariff.document))
+    for row in gone.select_for_update().order_by("id"):
+        sent = _owned(bytes(row.document))
         segments = [heads.text(sent.country_code), heads.text(sent.party_id), heads.text(sent.id)]
-        told.append(["DELETE", tariff.owner, segments, "", tariff.told_by])
-        tariff.delete()
-        quotas.add(tariff.told_by or tariff.owner, Tariff.QUOTA, -1)
+        told.append(["DELETE", row.owner, segments, "", row.told_by])
+        row.delete()
+        quotas.add(row.told_by or row.owner, kind.MODULE, -1)
         pull.removed += 1
     return _untold(pull, told, since, headers.new_id())
 

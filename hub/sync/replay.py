@@ -15,7 +15,6 @@ from celery import shared_task
 from django.db import transaction
 
 from hub.db import sql
-from hub.deliveries.kinds import KINDS as KINDS
 from hub.models import Deletion, Replay
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole
@@ -27,6 +26,7 @@ from hub.routing.directory import Directory, PartyEntry, current_version, holder
 from hub.routing.receivers import gets_broadcast
 from hub.store import leaving_out
 from hub.store.broadcast_push import addressee
+from hub.store.kinds import broadcast_kinds
 from hub.store.newest_first import by_row
 from hub.store.sharing import shared_with
 from hub.store.store import EVERYBODY
@@ -135,7 +135,8 @@ def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> 
 
 def _offered(entry: PartyEntry) -> list[str]:
     """The modules whose objects the party is told."""
-    return [one for one in KINDS if entry.platform.endpoint(one, InterfaceRole.RECEIVER)]
+    offered = entry.platform.endpoints
+    return [one for one in broadcast_kinds() if (one, InterfaceRole.RECEIVER) in offered]
 
 
 def _is_told(
@@ -149,7 +150,7 @@ def _is_told(
 def _rows(
     replay: Replay, module: str, entry: PartyEntry, directory: Directory
 ) -> list[dict[str, Any]]:
-    kind = KINDS[module]
+    kind = broadcast_kinds()[module]
     shown = leaving_out.listed(shared_with(kind, replay.identity, directory), entry.platform)
     if replay.since is not None:
         shown = shown.filter(received_at__gte=replay.since)

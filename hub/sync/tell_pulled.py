@@ -10,7 +10,6 @@ from urllib.parse import quote
 from celery import shared_task
 from django.db import transaction
 
-from hub.deliveries.kinds import KINDS
 from hub.models.pulls import Untold
 from hub.ocpi.errors import HubError
 from hub.ocpi.party import PartyId
@@ -19,6 +18,7 @@ from hub.routing.directory import Directory, PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
 from hub.store import broadcast_push, leaving_out
 from hub.store.broadcast_push import addressee
+from hub.store.kinds import broadcast_kinds
 from hub.store.store import Pushed
 
 # About so many marks are written in one transaction.
@@ -87,5 +87,5 @@ def _change(
         receivers = broadcast_receivers(directory, teller, untold.module, pushed.owner)
     except HubError:
         return change, []  # The owner has no opposite role any more.
-    choice = leaving_out.choose(KINDS[untold.module], pushed, receivers)
+    choice = leaving_out.choose(broadcast_kinds()[untold.module], pushed, receivers)
     return change, [*choice.as_pushed, *choice.whole]

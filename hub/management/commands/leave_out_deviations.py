@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hub.conformance import left_out
 from hub.management.parties import add_party, party_of
 from hub.models import Platform
 from hub.routing import directory
 from hub.store import leaving_out
+from hub.store.kinds import kinds_left_out
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if platform is None:
             raise CommandError(f"{identity} is not a party of this hub.")
         is_on = not options["off"]
-        confirmed = leaving_out.switch(platform, left_out.KINDS, on=is_on)
+        confirmed = leaving_out.switch(platform, kinds_left_out(), on=is_on)
         self.stdout.write(leaving_out.explained(platform))
         if not confirmed:
             self.stdout.write(

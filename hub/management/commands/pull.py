@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hub.management.parties import add_party, party_of
 from hub.models.pulls import Pull, PullState
 from hub.ocpi.escaping import escaped
+from hub.store.kinds import broadcast_kinds
 from hub.sync import pull_tasks
-from hub.sync.pulled_objects import KINDS
 
 LOOK_AGAIN = 0.5  # seconds
 
@@ -20,7 +20,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_party(parser)
         parser.add_argument(
-            "--module", action="append", choices=KINDS, help="may be repeated; default: all"
+            "--module",
+            action="append",
+            choices=broadcast_kinds(),
+            help="may be repeated; default: all",
         )
         parser.add_argument(
             "--full", action="store_true", help="the whole list, not what changed since the last"
@@ -34,7 +37,7 @@ class Command(BaseCommand):
         identity = party_of(options["country_code"], options["party_id"])
         try:
             wanted = pull_tasks.request(
-                identity, options["module"] or list(KINDS), full=options["full"]
+                identity, options["module"] or list(broadcast_kinds()), full=options["full"]
             )
         except pull_tasks.NothingToPull as error:
             raise CommandError(str(error)) from error

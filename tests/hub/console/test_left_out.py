@@ -7,11 +7,11 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from hub.conformance.left_out import KINDS
 from hub.deviations.models import Holding, LeftOut
 from hub.models import DirectoryReader, Platform
 from hub.routing.directory import current_version, holder
 from hub.store import leaving_out
+from hub.store.kinds import kinds_left_out
 from hub.store.store import EVERYBODY
 from locations.models import Location
 from tests.hub.console import rows
@@ -83,7 +83,7 @@ def test_the_switch_remembers_what_the_platform_holds_and_says_what_it_means(con
 
 
 def test_another_change_of_the_form_turns_nothing(save, picky):
-    leaving_out.switch(picky, KINDS, on=True)
+    leaving_out.switch(picky, kinds_left_out(), on=True)
     Holding.objects.create(platform=picky, module="locations", owner="NL-CPO", object_id="ODD01")
     save(picky, **{SWITCH: "on", "is_strict": "on"})
     assert picky.is_strict
@@ -111,7 +111,7 @@ def test_a_change_of_the_form_writes_that_field_alone(console, save, picky):
 
 
 def test_both_pages_show_what_is_left_out_and_the_operator_sees_for_whom(console, owner, picky):
-    leaving_out.switch(picky, KINDS, on=True)
+    leaving_out.switch(picky, kinds_left_out(), on=True)
     now = timezone.now()
     LeftOut.objects.create(
         receiver=picky,
@@ -133,7 +133,7 @@ def test_both_pages_show_what_is_left_out_and_the_operator_sees_for_whom(console
 
 
 def test_many_owners_are_cut(console, picky):
-    leaving_out.switch(picky, KINDS, on=True)
+    leaving_out.switch(picky, kinds_left_out(), on=True)
     now = timezone.now()
     for number in range(100, 140):
         LeftOut.objects.create(
@@ -145,7 +145,7 @@ def test_many_owners_are_cut(console, picky):
 
 
 def test_who_may_only_look_sees_and_turns_nothing(client, owner, picky):
-    leaving_out.switch(picky, KINDS, on=True)
+    leaving_out.switch(picky, kinds_left_out(), on=True)
     reader = User.objects.create(username="reader", is_staff=True)
     reader.user_permissions.add(Permission.objects.get(codename="view_platform"))
     client.force_login(reader)

@@ -13,9 +13,9 @@ from hub.models import Party, Platform, Replay, StaleCopy
 from hub.ocpi.datatypes import Role
 from hub.routing.directory import load
 from hub.store import leaving_out
+from hub.store.kinds import broadcast_kinds
 from hub.store.store import EVERYBODY, StoredObject
 from hub.sync import replay
-from hub.sync.replay import KINDS
 from locations.models import Location
 from simulators.testing import Running
 from tariffs.models import Tariff
@@ -132,11 +132,11 @@ def test_what_it_asks_for_by_name_it_gets(hub, cpo, picky):
 def test_ones_own_objects_are_never_left_out(hub, cpo):
     stored(cpo, "MINE", deviates=True)
     platform = platform_of(cpo)
-    leaving_out.switch(platform, KINDS.values(), on=True)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=True)
     try:
         assert ids_of(listed(hub, cpo, LOCATIONS)) == ["MINE"]
     finally:
-        leaving_out.switch(platform, KINDS.values(), on=False)
+        leaving_out.switch(platform, broadcast_kinds().values(), on=False)
 
 
 # --- Pushes --------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_a_deletion_always_comes_and_ends_what_it_holds(hub, cpo, emsp, picky):
 def test_tokens_are_never_left_out(hub, cpo, emsp):
     """Whoever is not told of a card that was blocked goes on charging with it."""
     platform = platform_of(cpo)
-    leaving_out.switch(platform, KINDS.values(), on=True)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=True)
     try:
         tokens = Patient(hub, emsp, "tokens")
         odd = token(emsp.simulator.party, "P9", issuer="x" * 65, valid=False)
@@ -257,7 +257,7 @@ def test_tokens_are_never_left_out(hub, cpo, emsp):
         found = ask(hub, cpo, "GET", "sender/tokens", to=HUB).envelope["data"]
         assert "P9" in {one["uid"] for one in found}
     finally:
-        leaving_out.switch(platform, KINDS.values(), on=False)
+        leaving_out.switch(platform, broadcast_kinds().values(), on=False)
 
 
 def test_what_a_pull_brings_is_left_out_like_what_is_pushed(hub, emsp, picky):
@@ -309,7 +309,7 @@ def test_what_was_corrected_comes_back_and_stays_whatever_becomes_of_it(hub, cpo
 
 def test_what_waits_for_it_at_the_switch_is_remembered(hub, cpo, picky):
     platform = platform_of(picky)
-    leaving_out.switch(platform, KINDS.values(), on=False)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=False)
     owner = str(cpo.simulator.party)
     for name in ("UNDER-WAY", "REFUSED", "UNTOLD"):
         stored(cpo, name, deviates=True)
@@ -324,7 +324,7 @@ def test_what_waits_for_it_at_the_switch_is_remembered(hub, cpo, picky):
             state=state,
             correlation_id="c",
         )
-    leaving_out.switch(platform, KINDS.values(), on=True)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=True)
     assert ids_of(listed(hub, picky, LOCATIONS)) == ["UNDER-WAY"]
     StaleCopy.objects.filter(owner=owner).delete()
 
@@ -340,10 +340,10 @@ def test_what_its_owner_sent_to_it_alone_it_holds_also_when_all_are_told_of_it(h
 
 def test_what_it_alone_was_told_before_the_switch_it_holds_too(hub, cpo, picky):
     platform = platform_of(picky)
-    leaving_out.switch(platform, KINDS.values(), on=False)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=False)
     mine = location_of(cpo.simulator.party, "MINE")
     assert Owner(hub, cpo, "locations").put("MINE", body=mine, to=picky).said == (200, 1000)
-    leaving_out.switch(platform, KINDS.values(), on=True)
+    leaving_out.switch(platform, broadcast_kinds().values(), on=True)
     stored(cpo, "MINE", deviates=True, at=T3)
     assert ids_of(listed(hub, picky, LOCATIONS)) == ["MINE"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hub.conformance.left_out import KINDS, of_owner
+from hub.conformance.left_out import of_owner
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import Agreement, Platform
@@ -14,6 +14,7 @@ from hub.ocpi.lenient import Deviation
 from hub.parties import onboarding
 from hub.routing.directory import load
 from hub.store import leaving_out
+from hub.store.kinds import kinds_left_out
 from locations.models import Location
 from simulators.testing import Running
 from tariffs.models import Tariff
@@ -30,7 +31,7 @@ FOR_YOU, FOR_OTHERS = f"{PATH}/left-out-for-you", f"{PATH}/left-out-for-others"
 def picky(hub) -> Running[Stranger]:
     """An eMSP that wants no deviations."""
     running = hub.join(Stranger(Role.EMSP))
-    leaving_out.switch(platform_of(running), KINDS, on=True)
+    leaving_out.switch(platform_of(running), kinds_left_out(), on=True)
     return running
 
 
@@ -142,7 +143,7 @@ def test_both_sides_see_what_is_left_out_and_the_owner_not_for_whom(hub, cpo, em
 
 def test_an_object_that_two_platforms_lack_is_one_object(hub, cpo, picky):
     second = hub.join(Stranger(Role.EMSP))
-    leaving_out.switch(platform_of(second), KINDS, on=True)
+    leaving_out.switch(platform_of(second), kinds_left_out(), on=True)
     stored(cpo, "ODD", deviates=True)
     try:
         [one] = told(hub, cpo, FOR_OTHERS)
@@ -153,7 +154,7 @@ def test_an_object_that_two_platforms_lack_is_one_object(hub, cpo, picky):
         receivers = {platform_of(picky).pk, platform_of(second).pk}
         assert {one.receiver for one in by_receiver} == receivers
     finally:
-        leaving_out.switch(platform_of(second), KINDS, on=False)
+        leaving_out.switch(platform_of(second), kinds_left_out(), on=False)
 
 
 def test_what_may_not_be_seen_is_not_told_either(hub, cpo, picky):
@@ -195,10 +196,10 @@ def test_what_an_aggregator_tells_of_others_it_sees_as_its_own(hub, cpo, picky):
                     == [("FR", "XYZ", ["F1"])]
                 )
             )
-        leaving_out.switch(platform_of(cpo), KINDS, on=True)
+        leaving_out.switch(platform_of(cpo), kinds_left_out(), on=True)
         assert told(hub, cpo, FOR_YOU) == []
     finally:
-        leaving_out.switch(platform_of(cpo), KINDS, on=False)
+        leaving_out.switch(platform_of(cpo), kinds_left_out(), on=False)
         platform.update(is_aggregator=False)
 
 

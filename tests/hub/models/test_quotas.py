@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from hub.keeping.recount import count_anew
 from hub.models import quotas
 from hub.models.pulls import Pull
-from hub.models.quotas import Usage, What
+from hub.models.quotas import URLS, Usage
 from hub.ocpi.datatypes import Role
 from hub.sync import pull_tasks
 from locations.models import Location
@@ -32,9 +33,9 @@ def _joins(hub, role: Role) -> Running[Stranger]:
     return hub.join(Stranger(role, listens=False))
 
 
-def _usage(party: object, what: What) -> Usage:
+def _usage(party: object, what: str) -> Usage:
     assert quotas.flush()
-    return Usage.objects.get(party=str(party), what=what.value)
+    return Usage.objects.get(party=str(party), what=what)
 
 
 @pytest.mark.parametrize("module", MADE)
@@ -63,7 +64,7 @@ def test_beyond_its_quota_a_party_changes_what_is_there_and_adds_nothing(hub, cp
         assert any(mine.path("ONE") in path for path in receiver.simulator.targets)
         # Nobody else is concerned.
         assert other.put("THREE", body=made(other.party, "THREE")).said == (201, 1000)
-        usage = _usage(mine.party, What(module))
+        usage = _usage(mine.party, module)
         assert (usage.number, usage.refused, usage.most) == (3, 2, 2)
         if module == "tariffs":
             assert mine.send("DELETE", "TWO").code == 1000
@@ -90,7 +91,7 @@ def test_of_a_pulled_list_what_is_beyond_the_quota_is_left_out_and_counted(hub):
                 assert (row.stored, row.unchanged, row.over_quota) == (stored, unchanged, 2)
                 assert not row.last_error
         assert Location.objects.filter(owner=str(party)).count() == 3
-        assert _usage(party, What.LOCATIONS).refused == 4
+        assert _usage(party, "locations").refused == 4
         row = run()
         assert (row.stored, row.over_quota) == (2, 0)
 
@@ -144,7 +145,7 @@ def test_urls_beyond_the_quota_are_not_given_out_and_refused_ones_count_no_more(
         assert ask(hub, emsp, "GET", "sender/locations", to=cpo).said == (200, 2000)
         assert command(other).code == 1000
     assert command().code == 1000
-    assert _usage(emsp.simulator.party, What.URLS).number == 3
+    assert _usage(emsp.simulator.party, URLS).number == 3
 
 
 def test_the_numbers_are_counted_anew_and_an_operator_may_give_more(hub):
@@ -159,7 +160,7 @@ def test_the_numbers_are_counted_anew_and_an_operator_may_give_more(hub):
     Usage.objects.create(party="XX-OLD", what="tariffs", number=9)
     Usage.objects.create(party="XX-OWN", what="tariffs", number=9, quota=5)
     quotas.flush()
-    quotas.recount()
+    count_anew()
     assert Usage.objects.get(party=party, what="tariffs").number == 2
     assert Usage.objects.get(party="NL-NAP", what="tariffs").number == 1
     assert not Usage.objects.filter(party="XX-OLD").exists()
@@ -167,13 +168,13 @@ def test_the_numbers_are_counted_anew_and_an_operator_may_give_more(hub):
     with changed_setting("MAX_TARIFFS_PER_PARTY", 1):
         _as_another_process()
         assert mine.put("NEW", body=tariff_of(mine.party, "NEW")).code == 2000
-        usage = _usage(party, What.TARIFFS)
+        usage = _usage(party, "tariffs")
         assert (usage.most, usage.refused) == (1, 1)
         Usage.objects.filter(pk=usage.pk).update(quota=3)
         _as_another_process()
         assert mine.put("NEW", body=tariff_of(mine.party, "NEW")).code == 1000
         assert mine.put("MORE", body=tariff_of(mine.party, "MORE")).code == 2000
-        assert _usage(party, What.TARIFFS).refused == 2
+        assert _usage(party, "tariffs").refused == 2
 
 
 def _as_another_process() -> None:
@@ -183,13 +184,13 @@ def _as_another_process() -> None:
 
 
 def test_what_a_process_has_added_counts_before_and_after_it_is_written(hub):
-    quotas.add("XX-AWA", What.URLS, 2)
-    assert not quotas.seems_full("XX-AWA", What.URLS)
+    quotas.add("XX-AWA", URLS, 2)
+    assert not quotas.seems_full("XX-AWA", URLS)
     with changed_setting("MAX_URLS_PER_PARTY", 2):
-        assert quotas.seems_full("XX-AWA", What.URLS)
-        assert quotas.room("XX-AWA", What.URLS, 5) == 0
+        assert quotas.seems_full("XX-AWA", URLS)
+        assert quotas.room("XX-AWA", URLS, 5) == 0
     with changed_setting("MAX_URLS_PER_PARTY", 0):
-        assert quotas.room("XX-AWA", What.URLS, 5) == 5
-    assert _usage("XX-AWA", What.URLS).number == 2
-    quotas.add("XX-AWA", What.URLS, -1)
-    assert _usage("XX-AWA", What.URLS).number == 1
+        assert quotas.room("XX-AWA", URLS, 5) == 5
+    assert _usage("XX-AWA", URLS).number == 2
+    quotas.add("XX-AWA", URLS, -1)
+    assert _usage("XX-AWA", URLS).number == 1
