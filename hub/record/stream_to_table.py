@@ -7,6 +7,7 @@ others find nothing to do.
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, cast
 
 import msgspec
@@ -25,13 +26,14 @@ _BATCHES_AT_ONCE: Final = 50
 _decode = msgspec.msgpack.Decoder(Batch).decode
 _COPY: Final = f"COPY {partitions.TABLE} ({', '.join(Row._fields)}) FROM STDIN"
 Entry = tuple[bytes, dict[bytes, bytes]]
+_connected = cache(connect)
 
 
 def copy_to_table(valkey: "redis.Redis | None" = None) -> int:
     """Copy what waits; how many rows that were. A second drain beside this one gets 0."""
-    client = valkey or connect(settings.CELERY_BROKER_URL)
+    client = valkey or _connected(settings.CELERY_BROKER_URL)
     total = 0
-    while True:
+    while client.xlen(STREAM):
         with transaction.atomic():
             if not _is_mine():
                 return total
@@ -42,6 +44,7 @@ def copy_to_table(valkey: "redis.Redis | None" = None) -> int:
             client.xdel(STREAM, *(entry_id for entry_id, _ in entries))
         if len(entries) < _BATCHES_AT_ONCE:
             return total
+    return total
 
 
 def _is_mine() -> bool:
