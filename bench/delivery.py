@@ -23,13 +23,13 @@ from bench.programs import Program, free_port, load_average, results_file, run_t
 from bench.relay import QUIET
 from stack.postgres import Postgres
 from stack.processes import keep_quiet
-from stack.serve import CELERY
+from stack.serve import ALONE, CELERY
 from stack.valkey import Valkey
 
 PARTS = ("speed", "slow", "whole", "dead", "scale")
 RECEIVERS = 50
 GRACE_SECONDS = 180
-WORKER = ["--pool=threads", "-c", "32", "-Q", "deliveries", "--without-gossip", "--without-mingle"]
+WORKER = ["--pool=threads", "-c", "32", "-Q", "deliveries", *ALONE]
 # For the other one: processes, since threads would share one interpreter lock.
 ONE_TASK = [sys.executable, "-m", "celery", "--quiet", "-A", "bench.one_task", "worker"]
 ONE_TASK += ["--pool=prefork", "-c", "4", "-Q", "one_task", "-P", "prefork"]

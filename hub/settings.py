@@ -313,6 +313,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 # By the explicit names of tasks: the word before the dot is a subject, not a module.
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},

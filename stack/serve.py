@@ -35,6 +35,8 @@ WEB += [
 ]  # uvicorn's httptools, and one write an answer
 WEB += ["--lifespan", "on", "--no-access-log", "--no-proxy-headers", "--timeout-keep-alive", "75"]
 WEB += ["--log-level", "warning", "--fd"]
+# Workers need not know of each other by the broker.
+ALONE = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
 CELERY = ["-m", "celery", "--quiet", "-A", "hub.celery"]
 
 
@@ -42,7 +44,7 @@ def worker(group: str) -> list[str]:
     """The arguments of a worker that serves one queue; deploy/ has the same."""
     # One thread for what a broker brings; those of the worker itself are its own (hub/workers/).
     options = ["--pool=threads", "-c", "1", "-Q", group, "-n", f"{group}@%h"]
-    return [*CELERY, "worker", *options, "--without-gossip", "--without-mingle"]
+    return [*CELERY, "worker", *options, *ALONE]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ with the connection that would have carried it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,8 +78,8 @@ class Listener:
                     await database.execute(f"LISTEN {CHANNEL}")
                     self._on_directory()
                     self._look_all()
-                    async for notification in database.notifies():
-                        self._wake(notification.payload)
+                    async for told in _heard(database):
+                        self._wake(told)
             except psycopg.Error as error:
                 logger.warning("listening for wake-ups: %s; trying again", error)
                 await asyncio.sleep(LOOK_AGAIN)
@@ -115,6 +115,26 @@ class Listener:
             waiting.remove(expected)
             if not waiting:
                 del self._waiting[topic]
+
+
+def payloads(database: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]") -> Iterator[str]:
+    """What has come, where its socket can be read; psycopg's own looks ten times a second."""
+    database.pgconn.consume_input()
+    while (told := database.pgconn.notifies()) is not None:
+        yield told.extra.decode()
+
+
+async def _heard(database: "psycopg.AsyncConnection[Any]") -> AsyncIterator[str]:
+    """What is notified from now on."""
+    loop, has_come = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(database.pgconn.socket, has_come.set)
+    try:
+        while await has_come.wait():
+            has_come.clear()
+            for told in payloads(database):
+                yield told
+    finally:
+        loop.remove_reader(database.pgconn.socket)
 
 
 def connection_parameters() -> dict[str, Any]:

@@ -6,6 +6,7 @@ before Celery asks for a connection, and PostgreSQL alone tells them what to do.
 """
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Collection
@@ -21,7 +22,7 @@ from django.utils.module_loading import import_string
 from hub.celery import app
 from hub.db import leases, sql
 from hub.db.leases import process_name
-from hub.db.notify import connection_parameters
+from hub.db.notify import connection_parameters, payloads
 from hub.models.workers import QUEUES
 from hub.workers import jobs, timers
 from hub.workers.threads import Threads
@@ -113,22 +114,27 @@ class Worker:
                 with psycopg.connect(autocommit=True, **connection_parameters()) as database:
                     database.execute(f"LISTEN {CHANNEL}")
                     self._look_all()
+                    waiting = select.poll()
+                    waiting.register(database.pgconn.socket, select.POLLIN)
                     while not self._is_stopping.is_set():
-                        for notification in database.notifies(timeout=LOOK_EVERY):
-                            self._look(notification.payload)
+                        if waiting.poll(1000 * LOOK_EVERY):
+                            for queue in payloads(database):
+                                self._look(queue)
             except psycopg.Error as error:
                 logger.warning("listening for work: %s; trying again", error)
                 self._is_stopping.wait(LOOK_EVERY)
 
     def _look(self, queue: str) -> None:
+        """What a permanent loop works on is in rows of its own: jobs for its queue are rare."""
         if queue in self._loops:
             self._loops[queue].look()
-        if queue in self._queues:
+        elif queue in self._queues:
             self._to_look.set()
 
     def _look_all(self) -> None:
         """Look for everything that was told while nobody listened."""
-        for queue in self._queues:
+        self._to_look.set()
+        for queue in self._loops:
             self._look(queue)
 
     # --- Jobs and turns ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.db import connection, connections
 from hub.routing.directory import holder
 from stack.__main__ import CHECKOUT
 from stack.processes import Child, keep_quiet, stop
-from stack.serve import CELERY, WEB
+from stack.serve import ALONE, CELERY, WEB
 from stack.valkey import Valkey
 from tests.clearing import clear_tables
 from tests.running_hub import RunningHub
@@ -69,8 +69,7 @@ class HubProcesses(RunningHub):
             self._add(f"web-{number}", env, [*WEB, str(descriptor)], descriptor)
         for name, queues in (("profiles", "profiles"), ("deliveries", "deliveries,pulls,upkeep")):
             options = ["--pool=threads", "-c", "1", "-Q", queues, "-n", f"{name}@%h"]
-            options += ["--without-gossip", "--without-mingle"]
-            self._add(name, env, [*CELERY, "worker", *options])
+            self._add(name, env, [*CELERY, "worker", *options, *ALONE])
         for url in (self.url, self.other_url):
             # Before it listens, the socket keeps the request; five starts at once take a while.
             assert requests.get(f"{url}/health", timeout=240).status_code == 200
