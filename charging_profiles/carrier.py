@@ -19,7 +19,7 @@ import uvloop
 from django.conf import settings
 
 from charging_profiles import order
-from charging_profiles.models import CHANNEL, CommandState, ProfileCommand
+from charging_profiles.models import CommandState, ProfileCommand
 from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
 from hub.db import leases, sql
 from hub.db.django_threads import DjangoThreads
@@ -92,24 +92,18 @@ class Carrier:
         self._django = DjangoThreads(1)
         self._outbound = AsyncCaller()
         try:
-            async with await _connection() as self._database, await _connection() as listening:
-                await listening.execute(f"LISTEN {CHANNEL}")
+            async with await _connection() as self._database:
+                await self._database.execute(sql.BY_INDEX)
                 await self._django.run(holder.current)
                 async with asyncio.TaskGroup() as group:
-                    hearing = group.create_task(self._hear(listening))
                     renewing = group.create_task(self._renew_leases())
                     await self._carry_all(group)
-                    await _cancelled(hearing)
                     while self._claimed:
                         await asyncio.wait([task for _, task in self._claimed.values()])
                     await _cancelled(renewing)
         finally:
             self._outbound.close()
             await asyncio.to_thread(self._django.close)
-
-    async def _hear(self, listening: psycopg.AsyncConnection[Any]) -> None:
-        async for _ in listening.notifies():
-            self._to_look.set()
 
     async def _renew_leases(self) -> None:
         while True:
@@ -143,7 +137,7 @@ class Carrier:
         asked = leases.clock()
         busy = {"cpos": list(self._at_cpo), "open": list(self._at_cpo.values()), "most": most}
         try:
-            found = await self._run(_CLAIM, busy)
+            found = await self._run(CLAIM, busy)
         except psycopg.errors.UniqueViolation:
             # Another carrier has just sent a command of the same session: look again, and see it.
             self._to_look.set()
@@ -318,7 +312,7 @@ class Carrier:
 
 # A row is free when nobody has it, or who had it is dead; but what may have left is never sent
 # again by another (order.py). Who claims one sends it at once: as many as the CPO has places here.
-_CLAIM = f"""
+CLAIM = f"""
     WITH candidate AS MATERIALIZED (
         SELECT id, cpo_platform_id,
                row_number() OVER (PARTITION BY cpo_platform_id ORDER BY id) AS place

@@ -5,7 +5,7 @@ result later. The row is the truth; jobs and notifications only make it move soo
 """
 
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
@@ -20,6 +20,7 @@ from hub.ocpi import own_paths
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.record import counters
+from hub.workers import wake
 from sessions import flexibility
 from sessions.flexibility import CommandNews
 from sessions.models import LONGEST_ID, Session
@@ -55,8 +56,8 @@ class InForce(models.TextChoices):
 
 # Not ended, and not accepted.
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
-# Where those who carry commands listen.
-CHANNEL = "flexhub_commands"
+# Whoever carries commands looks.
+_TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}', 'profiles')"
 
 
 def _new_key() -> str:
@@ -292,7 +293,7 @@ ADD = f"""
     INSERT INTO ocpi_charging_profiles_profilecommand ({", ".join(_ADDED)})
     VALUES ({", ".join(_ADDED.values())})
     ON CONFLICT (key) DO UPDATE SET key = excluded.key
-    RETURNING id::text, pg_notify('{CHANNEL}', '')::text, (EXISTS (
+    RETURNING id::text, {_TELL_CARRIERS}::text, (EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand
         WHERE lane = %(lane)s AND method <> 'GET' AND state IN ('WAITING', 'SENDING')
           AND sent_at IS NULL))::text
@@ -345,7 +346,7 @@ _OVERDUE = f"""
                   || ' did not answer in time.'
     WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
     RETURNING {order.NEWS.format("command")}, pg_notify('{notify.CHANNEL}', 'command:' || id),
-              pg_notify('{CHANNEL}', '')
+              {_TELL_CARRIERS}
 """  # noqa: S608 - names of ours
 _EXPIRED = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET state = 'EXPIRED'

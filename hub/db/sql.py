@@ -6,12 +6,18 @@ run on Django's connection of the thread, so they are part of `transaction.atomi
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
 from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
+# For a connection whose statements each find their rows by an index, whatever the planner was last
+# told of their number; an array would have it plan each time anew, for longer than it then works.
+BY_INDEX: Final = (
+    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
+    "SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
+)
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 

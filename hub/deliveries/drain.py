@@ -131,15 +131,19 @@ class Drain:
     async def _look_at_directory(self) -> None:
         await self._in_django(holder.refresh)
 
+    async def _know(self, version: int) -> None:
+        """Have no older directory than this."""
+        if version > holder.snapshot.version:
+            await self._look_at_directory()
+
     async def _renew(self) -> None:
         was_held = self._shard.is_held
-        await self._shard.renew()
+        await self._know(await self._shard.renew())
         if not was_held:  # The database was slow, and nothing was begun meanwhile.
             for lane in self._lanes.values():
                 self._pump(lane)
 
     async def _keep_house(self) -> None:
-        await self._look_at_directory()
         await self._ends.flush()
         for key, lane in list(self._lanes.items()):
             if self._is_away(lane.platform_id):
@@ -184,8 +188,7 @@ class Drain:
             if rooms[key].rows:
                 (messages if lane.has_messages else copies).extend(held)
         waiting, version = await self._shard.claim(rooms, room, copies, messages)
-        if version > holder.snapshot.version:
-            await self._look_at_directory()
+        await self._know(version)
         await self._telling.look(holder.snapshot)
         taken: Counter[ReceiverLane] = Counter()
         for row in waiting:

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 import psycopg
 
-from hub.db import leases
+from hub.db import leases, sql
 from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
 from hub.deliveries import rows
@@ -18,11 +18,7 @@ from hub.deliveries.rows import End, Key, LaneRoom, Mark, OwedMessage, Waiting, 
 from hub.outbox import outbox
 from hub.outbox.outbox import Addressee, Change
 
-# Each statement finds its rows by an index, whatever the planner was last told of their number.
-SETUP: Final = (
-    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
-    "SET enable_mergejoin = off; SET jit = off; SET synchronous_commit = off"
-)
+SETUP: Final = f"{sql.BY_INDEX}; SET synchronous_commit = off"
 _TAKE: Final = f"""
 INSERT INTO hub_drainlease AS held (shard, shards, fence, owner, lease_until)
 SELECT %(shard)s, %(shards)s, {leases.NEXT_FENCE}, %(owner)s, {leases.UNTIL}
@@ -40,6 +36,7 @@ RETURNING fence
 _SHARDS: Final = "SELECT FROM hub_sharding WHERE shards = %(shards)s FOR SHARE"
 _RENEW: Final = f"""
 UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
+RETURNING (SELECT max(version) FROM hub_directoryversion)
 """  # noqa: S608 - columns of ours
 # It says since when nobody has it (hub/outbox/backlog.py).
 _RELEASE: Final = f"""
@@ -109,13 +106,14 @@ class Shard:
         self._held = Lease(found[0], asked)
         return True
 
-    async def renew(self) -> None:
-        """Keep the lease; LeaseLost when it has a newer fence."""
+    async def renew(self) -> int:
+        """Keep the lease; LeaseLost when it has a newer fence. The version of the directory."""
         asked = leases.clock()
-        done = await self._database.execute(_RENEW, self._lease())
-        if self._held is None or not done.rowcount:
+        found = await (await self._database.execute(_RENEW, self._lease())).fetchone()
+        if self._held is None or found is None:
             raise LeaseLost
         self._held.asked = asked
+        return found[0] or 0
 
     async def release(self) -> None:
         """Let others take it at once."""
