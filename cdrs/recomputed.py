@@ -1,0 +1,144 @@
+"""What a CDR bills beside what its Tariffs say (mod_cdrs: CDR object; mod_tariffs)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from cdrs.objects import CDR, CdrDimensionType, ChargingPeriod
+from hub.ocpi.datatypes import Price
+from tariffs.objects import Tariff, TariffDimensionType
+from tariffs.pricing import Amount, Bill, Line, Period, Range, Unclear, Usage, price
+
+# Each amount of a CDR may be rounded; those of ISO 4217 that have no smaller unit, to a whole one.
+_HALF_CENT: Final = Decimal("0.005")
+_HALF: Final = Decimal("0.5")
+_WHOLE_UNITS: Final = frozenset(
+    {
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "HUF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    }
+)
+# Of a CPO that does not know when its session was (mod_cdrs, last note of the CDR object).
+_LONG_AGO: Final = timedelta(days=365 * 30)
+# The EVSE of a reservation that no session has followed (mod_cdrs: CdrLocation).
+_NOT_AVAILABLE: Final = "#NA"
+_COSTS: Final[dict[str, tuple[TariffDimensionType, ...]]] = {
+    "total_fixed_cost": (TariffDimensionType.FLAT,),
+    "total_energy_cost": (TariffDimensionType.ENERGY,),
+    "total_time_cost": (TariffDimensionType.TIME,),
+    "total_parking_cost": (TariffDimensionType.PARKING_TIME,),
+}
+
+
+class Difference(NamedTuple):
+    """A field that bills something else; `elements` are those that it is computed by, in words."""
+
+    field: str
+    billed: Decimal
+    computed: Decimal
+    elements: Sequence[str]
+
+
+def differences(cdr: CDR, tariffs: Sequence[Tariff], zone: tzinfo | None) -> list[Difference]:
+    """Where the costs of a CDR are not those of its Tariffs; Unclear where nobody can say.
+
+    `tariffs` are those that the CPO had published when the session began, for a CDR that does not
+    bring its own; `zone` is that of its Location.
+    """
+    if cdr.credit:
+        raise Unclear("a Credit CDR takes back what another one has billed")
+    known = cdr.tariffs or tariffs
+    if any(tariff.currency != cdr.currency for tariff in known):
+        raise Unclear("it is billed in another currency than its Tariff is in")
+    if all(period.tariff_id is None for period in cdr.charging_periods):
+        raise Unclear("none of its charging_periods names a Tariff")
+    bill = price(known, usage(cdr, zone))
+    found = list(_compared("total_cost", cdr.total_cost, bill.total, bill.lines, cdr))
+    for name, dimensions in _COSTS.items():
+        lines = [
+            line
+            for line in bill.lines
+            if line.component.type in dimensions and not line.is_reservation
+        ]
+        found += _compared(name, getattr(cdr, name), bill.cost(*dimensions), lines, cdr)
+    reserved = [line for line in bill.lines if line.is_reservation]
+    amount = _reserved(bill)
+    found += _compared("total_reservation_cost", cdr.total_reservation_cost, amount, reserved, cdr)
+    return found
+
+
+def usage(cdr: CDR, zone: tzinfo | None) -> Usage:
+    """What a CDR says of its session, or of a reservation that no session has followed."""
+    periods = sorted(cdr.charging_periods, key=lambda period: period.start_date_time)
+    ends = [period.start_date_time for period in periods[1:]] + [cdr.end_date_time]
+    if periods[0].start_date_time.timestamp() < _LONG_AGO.total_seconds():
+        raise Unclear("it does not say when the session was")
+    if ends[-1] < periods[-1].start_date_time:
+        raise Unclear("its last charging period begins after its end")
+    has_expired = cdr.cdr_location.evse_uid == _NOT_AVAILABLE
+    listed = [_period(period, end) for period, end in zip(periods, ends, strict=True)]
+    return Usage(listed, zone, has_expired)
+
+
+def _period(period: ChargingPeriod, end: datetime) -> Period:
+    volumes: dict[CdrDimensionType, Decimal] = {}
+    for dimension in period.dimensions:
+        volume = volumes.get(dimension.type, Decimal(0))
+        volumes[dimension.type] = volume + dimension.volume
+    energy = volumes.get(CdrDimensionType.ENERGY, Decimal(0))
+    charging = volumes.get(CdrDimensionType.TIME, Decimal(0))
+    # A CPO begins a period when its power matters: where nothing is told of it, the mean does.
+    mean = energy / charging if charging else None
+    return Period(
+        period.start_date_time,
+        end,
+        period.tariff_id,
+        energy,
+        charging,
+        volumes.get(CdrDimensionType.PARKING_TIME, Decimal(0)),
+        volumes.get(CdrDimensionType.RESERVATION_TIME, Decimal(0)),
+        Range(volumes.get(CdrDimensionType.MIN_CURRENT), volumes.get(CdrDimensionType.MAX_CURRENT)),
+        Range(
+            volumes.get(CdrDimensionType.MIN_POWER, mean),
+            volumes.get(CdrDimensionType.MAX_POWER, mean),
+        ),
+    )
+
+
+def _reserved(bill: Bill) -> Amount:
+    return bill.cost(*TariffDimensionType, is_reservation=True)
+
+
+def _compared(
+    field: str, billed: Price | None, computed: Amount, lines: Sequence[Line], cdr: CDR
+) -> Iterable[Difference]:
+    """Each side of an amount that the CDR gives; of two that differ, the one without VAT."""
+    if billed is None:
+        return
+    unit = _HALF if cdr.currency in _WHOLE_UNITS else _HALF_CENT
+    # Each line may have been rounded, once for each period, and then the sum.
+    allowed = unit * (len(lines) * len(cdr.charging_periods) + 1)
+    sides = [(billed.excl_vat, computed.excl_vat)]
+    if billed.incl_vat is not None:
+        sides.append((billed.incl_vat, computed.incl_vat))
+    for value, amount in sides:
+        if abs(value - amount) > allowed:
+            elements = [f"elements[{line.element}] of Tariff {line.tariff_id}" for line in lines]
+            yield Difference(field, value, amount, elements)
+            return
