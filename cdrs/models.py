@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from cdrs import without_driver
@@ -125,6 +126,44 @@ class Cdr(StoredObject):
         if without_driver.is_of_nobody(kept):
             document = without_driver.without_driver(document, PartyId.parse(self.audience))
         return _is_same(kept, document)
+
+
+class CheckResult(models.TextChoices):
+    """What a CDR bills, beside what its Tariffs say."""
+
+    AS_PRICED = "AS_PRICED", "as its Tariffs say"
+    DIFFERENT = "DIFFERENT", "differs"
+    UNCLEAR = "UNCLEAR", "cannot be said"
+
+
+class CdrCheck(models.Model):
+    """A CDR computed anew (cdrs/checking.py). It stands apart: no column of a CDR ever changes."""
+
+    # Its constraint is in the migration: it ends with its CDR, of which nothing has to be read.
+    cdr = models.OneToOneField(
+        Cdr,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        related_name="priced",
+        db_constraint=False,
+    )
+    result = models.CharField(max_length=9, choices=CheckResult.choices)
+    # Why it cannot be said.
+    reason = models.CharField(max_length=255, blank=True)
+    # Of each field that differs: `field`, `billed`, `computed` (amounts as text), `elements`.
+    differences = models.JSONField(default=list)
+    checked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "check of a CDR"
+        indexes = [
+            models.Index(
+                fields=["cdr"], condition=models.Q(result="DIFFERENT"), name="cdr_check_different"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cdr_id}: {self.result}"
 
 
 class Posting(Leased):

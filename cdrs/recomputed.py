@@ -36,6 +36,9 @@ _WHOLE_UNITS: Final = frozenset(
 )
 # Of a CPO that does not know when its session was (mod_cdrs, last note of the CDR object).
 _LONG_AGO: Final = timedelta(days=365 * 30)
+# Beyond this a CDR is not a session's, and would take a worker's time from all others.
+_MOST: Final = 50_000
+_LONG: Final = timedelta(days=31)
 # The EVSE of a reservation that no session has followed (mod_cdrs: CdrLocation).
 _NOT_AVAILABLE: Final = "#NA"
 _COSTS: Final[dict[str, tuple[TariffDimensionType, ...]]] = {
@@ -64,6 +67,9 @@ def differences(cdr: CDR, tariffs: Sequence[Tariff], zone: tzinfo | None) -> lis
     if cdr.credit:
         raise Unclear("a Credit CDR takes back what another one has billed")
     known = cdr.tariffs or tariffs
+    parts = sum(len(element.price_components) for tariff in known for element in tariff.elements)
+    if parts * len(cdr.charging_periods) > _MOST or cdr.end_date_time - cdr.start_date_time > _LONG:
+        raise Unclear("it is too long to be computed")
     if any(tariff.currency != cdr.currency for tariff in known):
         raise Unclear("it is billed in another currency than its Tariff is in")
     if all(period.tariff_id is None for period in cdr.charging_periods):
@@ -132,8 +138,8 @@ def _compared(
     if billed is None:
         return
     unit = _HALF if cdr.currency in _WHOLE_UNITS else _HALF_CENT
-    # Each line may have been rounded, once for each period, and then the sum.
-    allowed = unit * (len(lines) * len(cdr.charging_periods) + 1)
+    # What each period costs may have been rounded, or each line, and then the sum.
+    allowed = unit * (max(len(lines), len(cdr.charging_periods)) + 1)
     sides = [(billed.excl_vat, computed.excl_vat)]
     if billed.incl_vat is not None:
         sides.append((billed.incl_vat, computed.incl_vat))

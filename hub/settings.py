@@ -337,6 +337,7 @@ TURNS_BY_THE_CLOCK = {
     "upkeep": {
         "pulls.queue_due": 5.0,
         "sessions.forget_left_behind": 10.0,
+        "cdrs.check_new": 5.0,
         "parties.check_quiet_platforms": 1.0,
         "sync.mark_replays": 1.0,
         "sync.tell_pulled": 1.0,

@@ -147,6 +147,9 @@ class MeterPeriod:
     watts: float
     hours: float = 0.0
     kwh: float = 0.0
+    # The car asks for no more. What a profile holds back is a pause, and not parking (mod_cdrs,
+    # CdrDimensionType, as the erratum of 2026-05 has it).
+    is_full: bool = False
 
 
 @dataclass
@@ -176,11 +179,17 @@ class Meter:
     def _charge(self, begin: datetime, end: datetime, watts: float, room_kwh: float) -> None:
         hours = (end - begin).total_seconds() / 3600
         kwh = min(watts * hours / 1000, max(0.0, room_kwh))
+        is_full = room_kwh <= 0
         if kwh <= 0:
             watts = 0.0
         last = self.periods[-1] if self.periods else None
-        if last is None or self.is_cut or last.watts != watts or begin == next_hour(last.begin):
-            last = MeterPeriod(begin, watts)
+        if (
+            last is None
+            or self.is_cut
+            or (last.watts, last.is_full) != (watts, is_full)
+            or begin == next_hour(last.begin)
+        ):
+            last = MeterPeriod(begin, watts, is_full=is_full)
             self.periods.append(last)
             self.is_cut = False
         last.hours += hours

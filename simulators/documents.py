@@ -211,13 +211,7 @@ def cdr(of: SimulatedSession) -> dict[str, Any]:
         "charging_periods": [
             {
                 "start_date_time": moment(period.begin),
-                "dimensions": [
-                    {"type": "ENERGY", "volume": round(period.kwh, 4)},
-                    {
-                        "type": "TIME" if period.watts else "PARKING_TIME",
-                        "volume": round(period.hours, 4),
-                    },
-                ],
+                "dimensions": _used(period),
                 "tariff_id": TARIFF_ID,
             }
             for period in of.meter.periods
@@ -234,6 +228,15 @@ def cdr(of: SimulatedSession) -> dict[str, Any]:
         "total_time": round(plugged_in, 4),
         "last_updated": moment(of.last_updated),
     }
+
+
+def _used(period: MeterPeriod) -> list[dict[str, Any]]:
+    """A pause of a car that wants more has neither TIME nor PARKING_TIME."""
+    used = [{"type": "ENERGY", "volume": round(period.kwh, 4)}]
+    if period.watts or period.is_full:
+        kind = "TIME" if period.watts else "PARKING_TIME"
+        used.append({"type": kind, "volume": round(period.hours, 4)})
+    return used
 
 
 def _periods(periods: Sequence[MeterPeriod], plug: Plug) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """What the hub keeps of its parties: Locations, Tariffs, Tokens and CDRs, to look at."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from cdrs.models import Cdr
+from cdrs.models import Cdr, CdrCheck, CheckResult
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, GREEN, GREY, RED, ReadOnlyTable, ago, badge, column
 from hub.ocpi import heads, lenient
@@ -184,14 +185,17 @@ class _Bill(msgspec.Struct):
 
 
 _bill = heads.reader(_Bill)
+_CHECKS: Final = {CheckResult.AS_PRICED: GREEN, CheckResult.DIFFERENT: RED}
 
 
 @admin.register(Cdr)
 class CdrAdmin(StoredTable):
     """CDRs that their eMSP has taken, each with its answer."""
 
-    facts = ("object_id", "emsp", "cost", "kwh", "answer", "location_", "answer_")
-    list_display = ("object_id", "owner", "emsp", "cost", "kwh", "answer", "updated")
+    list_filter = ("priced__result", "owner", "audience", "last_updated")
+    list_select_related = ("priced",)
+    facts = ("object_id", "emsp", "cost", "kwh", "priced_", "answer", "location_", "answer_")
+    list_display = ("object_id", "owner", "emsp", "cost", "kwh", "priced_", "answer", "updated")
 
     @column("eMSP", ordering="audience")
     def emsp(self, cdr: Cdr) -> str:
@@ -211,6 +215,19 @@ class CdrAdmin(StoredTable):
     def kwh(self, cdr: Cdr) -> str:
         """The energy in total."""
         return amount(_bill(_document(cdr)).total_energy)
+
+    @column("beside its Tariffs")
+    def priced_(self, cdr: Cdr) -> SafeString | None:
+        """Whether it bills what its Tariffs say; what differs, field by field."""
+        found: CdrCheck | None = getattr(cdr, "priced", None)
+        if found is None:
+            return None
+        words = [found.reason] if found.reason else []
+        for each in found.differences:
+            by = f" by {', '.join(each['elements'])}" if each["elements"] else ""
+            words.append(f"{each['field']} {each['billed']}, {each['computed']}{by}")
+        color = _CHECKS.get(found.result, GREY)
+        return format_html("{} {}", badge(found.get_result_display(), color), "; ".join(words))
 
     @column("eMSP's answer", ordering="answer_status")
     def answer(self, cdr: Cdr) -> str:

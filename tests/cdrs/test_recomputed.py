@@ -1,14 +1,22 @@
 """A CDR's costs beside those of its Tariffs."""
 
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cdrs.objects import CDR
-from cdrs.recomputed import differences
+from cdrs.recomputed import differences, usage
+from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
 from hub.ocpi.datatypes import decode
 from hub.ocpi.party import PartyId
+from party.messages import to_json
+from simulators import documents
+from simulators.charging import Ev, Evse, Meter, Plug
+from simulators.clock import SessionClock
+from simulators.cpo import DEMO_TOKEN
 from tariffs.pricing import Unclear
 from tests.minimal import as_json, cdr
 
@@ -134,3 +142,32 @@ def test_a_reservation_that_nobody_used():
 def test_what_nobody_can_say_is_unclear(changes, why):
     with pytest.raises(Unclear, match=why):
         found(billed(**changes))
+
+
+@pytest.mark.parametrize("battery", [30.0, 90.0])
+def test_the_simulated_cpo_bills_what_its_tariff_says_and_no_pause_as_parking(battery):
+    """A night of 10 A, two hours of nothing, and 9.7 A; a small battery is full at the end."""
+    began = datetime(2026, 3, 1, 18, 12, 30, tzinfo=UTC)
+    pushed = ChargingProfile(
+        charging_rate_unit=ChargingRateUnit.A,
+        start_date_time=began,
+        charging_profile_period=[
+            ChargingProfilePeriod(at, Decimal(amps))
+            for at, amps in ((0, "10"), (1800, "0"), (9000, "9.7"))
+        ],
+    )
+    plug = Plug(Evse("E1"), Ev(battery_kwh=battery), began, set_profiles=[pushed])
+    meter = Meter(began)
+    ends = began + timedelta(hours=9)
+    meter.advance(plug, ends)
+    owner = PartyId("NL", "CPO")
+    ended = documents.SimulatedSession(
+        "S1", owner, documents.Site(), plug, meter, SessionClock(began), DEMO_TOKEN, ends,
+        ended_at=ends,
+    )  # fmt: skip
+    bill = decode(to_json(documents.cdr(ended)), CDR)
+    assert differences(bill, [], UTC) == []
+    assert differences(bill, [], BERLIN) != []
+    parked = sum(period.parking for period in usage(bill, None).periods)
+    assert 5 < parked < 6 if battery == 30.0 else parked == 0
+    assert bill.total_energy > 9

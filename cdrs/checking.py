@@ -1,0 +1,100 @@
+"""Each CDR that was taken is computed anew, and what it bills otherwise is kept beside it."""
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from django.db import models
+from django.db.models import Exists, Max, OuterRef
+
+from cdrs.models import Cdr, CdrCheck, CheckResult
+from cdrs.objects import CDR
+from cdrs.recomputed import differences
+from hub.ocpi import heads
+from hub.ocpi.datatypes import decode
+from hub.ocpi.errors import OcpiError
+from locations.models import Location
+from tariffs.models import Tariff as StoredTariff
+from tariffs.objects import Tariff
+from tariffs.pricing import Unclear
+
+logger = logging.getLogger(__name__)
+BATCH: Final = 200
+# Numbers are given out before their rows are seen: so far back one may still appear.
+_BEHIND: Final = 10_000
+
+
+class _Place(msgspec.Struct):
+    time_zone: str | None = None
+
+
+_place = heads.reader(_Place)
+
+
+def check_new() -> int:
+    """Compute those that were not yet, some at a time; how many. Safe to run twice."""
+    reached = CdrCheck.objects.aggregate(newest=Max("cdr_id"))["newest"] or 0
+    known = CdrCheck.objects.filter(cdr=OuterRef("pk"))
+    waiting = Cdr.objects.filter(~Exists(known), pk__gt=reached - _BEHIND).order_by("pk")[:BATCH]
+    checks = [_checked(cdr) for cdr in waiting]
+    CdrCheck.objects.bulk_create(checks, ignore_conflicts=True)
+    return len(checks)
+
+
+def _checked(stored: Cdr) -> CdrCheck:
+    check = CdrCheck(cdr=stored)
+    try:
+        cdr = decode(bytes(stored.document), CDR)
+        found = differences(cdr, _tariffs(stored, cdr), _zone(stored, cdr))
+    except (OcpiError, Unclear) as error:
+        # An OcpiError says what of it cannot be read.
+        check.result, check.reason = CheckResult.UNCLEAR, str(error)[:255]
+        return check
+    check.result = CheckResult.DIFFERENT if found else CheckResult.AS_PRICED
+    check.differences = [
+        {
+            "field": each.field,
+            "billed": f"{each.billed:f}",
+            "computed": f"{each.computed:.4f}",
+            "elements": list(each.elements),
+        }
+        for each in found
+    ]
+    return check
+
+
+def _tariffs(stored: Cdr, cdr: CDR) -> list[Tariff]:
+    """Those that its CPO has told its eMSP, and has not changed since the session began."""
+    if cdr.tariffs:
+        return []
+    names = {period.tariff_id.upper() for period in cdr.charging_periods if period.tariff_id}
+    told = StoredTariff.objects.filter(
+        owner=stored.owner, object_id__in=names, last_updated__lte=cdr.start_date_time
+    )
+    return list(_read(_for_one(told, stored.audience)))
+
+
+def _read(rows: Iterable[StoredTariff]) -> Iterable[Tariff]:
+    for row in rows:
+        if row.document:
+            yield decode(bytes(row.document), Tariff)
+
+
+def _for_one(rows: "models.QuerySet[StoredTariff]", emsp: str) -> Iterable[StoredTariff]:
+    """What one party alone was told goes before what everybody was."""
+    found: dict[str, StoredTariff] = {}
+    for row in rows.filter(audience__in=("", emsp)).order_by("audience"):
+        found[row.object_id] = row
+    return found.values()
+
+
+def _zone(stored: Cdr, cdr: CDR) -> ZoneInfo | None:
+    named = Location.objects.filter(owner=stored.owner, object_id=cdr.cdr_location.id.upper())
+    row = named.filter(audience__in=("", stored.audience)).order_by("-audience").first()
+    name = _place(bytes(row.document) or b"{}").time_zone if row is not None else None
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None  # Where it matters, the answer is that the time zone is not known.
