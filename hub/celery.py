@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 app = Celery(
     "flexhub",
     include=[
+        "cdrs.tasks",
         "charging_profiles.tasks",
         "hub.conformance.check",
         "hub.deliveries.keeper",

@@ -318,6 +318,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
     "pulls.*": {"queue": "pulls"},
+    "cdrs.*": {"queue": "upkeep"},
     "conformance.*": {"queue": "upkeep"},
     "keeping.*": {"queue": "upkeep"},
     "parties.*": {"queue": "upkeep"},

@@ -226,7 +226,7 @@ class CdrAdmin(StoredTable):
         for each in found.differences:
             by = f" by {', '.join(each['elements'])}" if each["elements"] else ""
             words.append(f"{each['field']} {each['billed']}, {each['computed']}{by}")
-        color = _CHECKS.get(found.result, GREY)
+        color = _CHECKS.get(CheckResult(found.result), GREY)
         return format_html("{} {}", badge(found.get_result_display(), color), "; ".join(words))
 
     @column("eMSP's answer", ordering="answer_status")
