@@ -80,14 +80,15 @@ async def begin(
 
 async def posted(writer: Writer, forwarded: Forwarded) -> bool:
     """Keep what its eMSP has accepted; False where nothing was done."""
-    bill = _bill(forwarded.sender, forwarded.body)
+    request = forwarded.request
+    bill = _bill(request.sender, request.body)
     if bill is None or forwarded.lease is None or not forwarded.response.is_accepted:
         return False
-    owner, response = forwarded.sender, forwarded.response
+    owner, response = request.sender, forwarded.response
     location = response.headers.get("location", "").encode("utf-8", "surrogateescape")
     cdr = Cdr(
         **identity(owner, bill.id),
-        audience=str(forwarded.receiver),
+        audience=str(request.receiver),
         document=bill.document,
         last_updated=bill.last_updated or timezone.now(),
         answer_status=response.status,
@@ -98,7 +99,7 @@ async def posted(writer: Writer, forwarded: Forwarded) -> bool:
     if not await writer.run(_ANSWERED, values):
         return False
     quotas.add(str(owner), Cdr.MODULE)
-    forwarded.note(deviations_of(forwarded.body, CDR))
+    forwarded.note(deviations_of(request.body, CDR))
     return True
 
 

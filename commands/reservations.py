@@ -33,11 +33,12 @@ _read = heads.reader(_Reserved)
 
 def command_posted(forwarded: Forwarded) -> None:
     """Keep what a RESERVE_NOW or CANCEL_RESERVATION that its CPO has accepted is about."""
-    name = forwarded.match.ids["command"].upper()
+    request = forwarded.request
+    name = request.place.ids["command"].upper()
     if name not in CommandType.__members__:
         return
-    forwarded.note(deviations_of(forwarded.body, COMMANDS[CommandType(name)]))
-    document = heads.object_of(forwarded.body)
+    forwarded.note(deviations_of(request.body, COMMANDS[CommandType(name)]))
+    document = heads.object_of(request.body)
     if document is None or name not in {CommandType.RESERVE_NOW, CommandType.CANCEL_RESERVATION}:
         return
     answered = answer_of(bytes(envelope.read_answer(forwarded.response.body).data))
@@ -47,7 +48,7 @@ def command_posted(forwarded: Forwarded) -> None:
     reservation_id = named(head.reservation_id)
     if not reservation_id:
         return  # The CPO took it; but nothing in it could be cancelled by its id.
-    emsp, cpo, key = forwarded.sender, forwarded.receiver, _key(head.response_url)
+    emsp, cpo, key = request.sender, request.receiver, _key(head.response_url)
     if name == CommandType.CANCEL_RESERVATION:
         Reservation.cancelling(emsp, cpo, reservation_id, key)
     else:

@@ -49,7 +49,7 @@ def keep(session: Session, forwarded: Forwarded) -> None:
     """Keep what the eMSP of the session has PUT, and give it to the FSP."""
     if not session.is_accepted:
         # Whoever answers the Session's PUT just now waits, or has just ended it.
-        found = Session.find(forwarded.receiver, session.session_id, for_update=True)
+        found = Session.find(forwarded.request.receiver, session.session_id, for_update=True)
         if found is None:
             return
         session = found
@@ -63,16 +63,17 @@ def keep(session: Session, forwarded: Forwarded) -> None:
 
 
 def _copy_of(forwarded: Forwarded, session: Session) -> PreferenceCopy:
+    request = forwarded.request
     answer = envelope.read_answer(forwarded.response.body)
-    wishes = _read_wishes(heads.object_of(forwarded.body) or b"{}")
+    wishes = _read_wishes(heads.object_of(request.body) or b"{}")
     return PreferenceCopy(
         session=session,
-        document=forwarded.body,
+        document=request.body,
         kwh_at_receipt=_column_kwh(session.kwh),
         cpo_http_status=forwarded.response.status,
         cpo_status_code=_column_code(answer.status_code),
         cpo_answer=_answer_text(answer),
-        correlation_id=forwarded.correlation_id,
+        correlation_id=request.correlation_id,
         is_waiting=session.is_underway,
         **wishes.columns(),
     )

@@ -5,19 +5,18 @@ mod_locations, PUT and PATCH Method; ocpi/ocpi#511. Whatever is not as simple is
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from hub.db.batch_writer import Statement, Writer
-from hub.ocpi import heads
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.reading import Reading
 from hub.outbound.forwarded import Forwarded
 from hub.outbox import outbox
 from hub.routing.directory import holder
+from hub.routing.owners import in_url
 from hub.store import who_pushes, whole_objects
-from hub.store.store import Pushed, PushOutcome
+from hub.store.pushed import Pushed, PushOutcome
 from locations.models import Location, PartChange
 from locations.moments import Moments, as_json, goes_before
 
@@ -91,31 +90,24 @@ STATEMENTS: Final = (_PUT, _FIND, _CHANGE, _PUT_PART, _BROADCAST, _BROADCAST_CHA
 
 async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     """Keep what its receiver has taken; False where nothing was done, and a thread has to do it."""
-    country_code, party_id, *ids = map(unquote, forwarded.match.ids.values())
-    receiver = holder.snapshot.parties.get(forwarded.receiver)
+    request = forwarded.request
+    receiver = holder.snapshot.parties.get(request.receiver)
     if (
-        (country_code.upper(), party_id.upper()) != forwarded.sender
+        in_url(request.place) != request.sender
         or not forwarded.response.is_accepted
-        or len(forwarded.body) > LONGEST
+        or len(request.body) > LONGEST
         or receiver is None
         or receiver.platform.leaves_out_since is not None
-        or not who_pushes.is_noted(forwarded.sender, "locations")
+        or not who_pushes.is_noted(request.sender, "locations")
     ):
         return False
-    pushed = Pushed(
-        method=forwarded.method,
-        owner=forwarded.sender,
-        ids=tuple(ids),
-        query=dict(parse_qsl(forwarded.query, keep_blank_values=True)),
-        body=heads.object_of(forwarded.body) or forwarded.body,
-        audience=str(forwarded.receiver),
-    )
+    pushed = Pushed.to_one(request)
     try:
         owed = {
             "receiver": receiver.platform.id,
             "module": "locations",
             "variant": "",
-            "part": outbox.PART_OF.join(ids[1:]).upper(),
+            "part": outbox.PART_OF.join(pushed.ids[1:]).upper(),
         }
         change = _CHANGE if pushed.method == "PATCH" else _PUT_PART
         kept = await _kept(writer, pushed, owed, _PUT, change)

@@ -16,19 +16,17 @@ from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import fields_of
 from hub.ocpi.reading import Essentials, Reading, is_right
 from hub.store import whole_objects
-from hub.store.store import (
+from hub.store.pushed import (
     EVERYBODY,
     FUTURE_TOLERANCE,
     ITS_OWNER,
-    Merged,
     Pushed,
     PushOutcome,
     PushResult,
-    StoredObject,
-    Whole,
     check_id,
     check_ids,
 )
+from hub.store.store import Merged, StoredObject, Whole
 from locations import merging
 from locations.merging import PARTS, Merging
 from locations.moments import (

@@ -12,10 +12,9 @@ from django.utils import timezone
 
 from hub.db.batch_writer import Statement, Writer
 from hub.models import quotas
-from hub.ocpi.modules import Match
-from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound.forwarded import Forwarded
+from hub.routing.request import OcpiRequest
 from sessions import flexibility, storing, underway
 from sessions.head import Push
 from sessions.models import LONGEST_ID, Session, SessionTold
@@ -33,16 +32,14 @@ _LEAVES: Final = Statement("session_leaves", storing.LEAVES, binary={"document"}
 STATEMENTS: Final = (_LEAVES, _PUT, _FIND, _PATCH, *_FLEX.statements)
 
 
-async def session_leaves(
-    writer: Writer, sender: PartyId, receiver: PartyId, match: Match, body: bytes
-) -> bool:
+async def session_leaves(writer: Writer, request: OcpiRequest) -> bool:
     """As pushes.session_leaves; False where nothing was done, and a thread has to do it."""
-    push = push_of(match, receiver, body)
+    push = push_of(request)
     if (
-        push.owner != sender
+        push.owner != request.sender
         or len(push.session_id) > LONGEST_ID
         or "\0" in push.session_id
-        or len(body) > _LONGEST
+        or len(push.body) > _LONGEST
         or quotas.seems_full(str(push.owner), Session.MODULE)
     ):
         return False
@@ -59,14 +56,15 @@ async def session_leaves(
 
 async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:
     """As pushes.session_pushed; False where nothing was done, and a thread has to do it."""
-    push = push_of(forwarded.match, forwarded.receiver, forwarded.body)
+    request = forwarded.request
+    push = push_of(request)
     if (
-        push.owner != forwarded.sender
+        push.owner != request.sender
         or not forwarded.response.is_accepted
-        or len(forwarded.body) > _LONGEST
+        or len(request.body) > _LONGEST
     ):
         return False
-    keep = _put if forwarded.method == "PUT" else _patch
+    keep = _put if request.method == "PUT" else _patch
     return await keep(writer, forwarded, push)
 
 
@@ -75,7 +73,7 @@ async def _put(writer: Writer, forwarded: Forwarded, push: Push) -> bool:
     if isinstance(values, SessionTold) or (asked := writer.ask(_PUT, values)) is None:
         return False
     # While the database works.
-    deviations = deviations_of(forwarded.body, SHAPES["PUT"])
+    deviations = deviations_of(forwarded.request.body, SHAPES["PUT"])
     if not await asked and not await _keep_and_give(writer, forwarded, values):
         return False
     underway.remember(push.owner, push.session_id, push.receiver)
@@ -109,14 +107,19 @@ async def _patch(writer: Writer, forwarded: Forwarded, push: Push) -> bool:
         or not await _keep_and_give(writer, forwarded, values)
     ):
         return False  # What another one has changed meanwhile is merged on a thread.
-    deviations = deviations_of(forwarded.body, SHAPES["PATCH"])
+    deviations = deviations_of(forwarded.request.body, SHAPES["PATCH"])
     forwarded.note([*change.deviations, *deviations])
     return True
 
 
 def _keep_and_give(writer: Writer, forwarded: Forwarded, values: dict[str, Any]) -> Awaitable[bool]:
+    request = forwarded.request
     return _FLEX.keep_and_give(
-        writer, forwarded.method, values, forwarded.receiver, forwarded.correlation_id
+        writer,
+        request.method,
+        values,
+        request.receiver,
+        request.correlation_id,
     )
 
 

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import NotFound
-from hub.ocpi.modules import Match, leads_astray
+from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
 from hub.routing.decisions import Found
 from hub.routing.owners import in_url
@@ -44,14 +44,15 @@ def session_emsp(request: OcpiRequest, sender: PartyId) -> Found:
     return Found(tuple(emsps), f"session {session_id!r}")
 
 
-def check_preferences_sender(sender: PartyId, cpo: PartyId, match: Match, _body: bytes) -> None:
+def check_preferences_sender(request: OcpiRequest) -> None:
     """Charging Preferences come "on behalf of the driver": from the eMSP of the session's token.
 
     NotFound (404) for somebody else's session, as the text allows; a session that the hub does not
     know is left to the CPO, unless its id may lead to another of the CPO's URLs; so is one of which
     it does not know whose driver it is.
     """
-    session_id = unquote(match.ids["session_id"])
+    sender, cpo = request.sender, request.receiver
+    session_id = unquote(request.place.ids["session_id"])
     session = Session.find(cpo, session_id)
     if session is None and leads_astray(session_id):
         raise NotFound(f"The hub knows no session {session_id!r}, and passes on no such id.")

@@ -18,7 +18,7 @@ from hub.ocpi import heads, lenient
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.party import PartyId
-from hub.store.store import FUTURE_TOLERANCE, is_far_ahead
+from hub.store.pushed import FUTURE_TOLERANCE, is_far_ahead
 from sessions import storing, underway
 from sessions.handed_on import HandedOn as HandedOn
 from sessions.head import Push as Push

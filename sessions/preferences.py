@@ -23,11 +23,12 @@ def preferences_put(forwarded: Forwarded) -> None:
     Also when the CPO says that its EVSE cannot (404, 2001): an FSP can still use them, unless
     something in them is what the CPO may have meant.
     """
-    session_id = unquote(forwarded.match.ids["session_id"])
-    session = Session.find(forwarded.receiver, session_id)
-    if session is None or session.emsp != forwarded.sender:
+    request = forwarded.request
+    session_id = unquote(request.place.ids["session_id"])
+    session = Session.find(request.receiver, session_id)
+    if session is None or session.emsp != request.sender:
         return
-    deviations = deviations_of(forwarded.body, ChargingPreferences)
+    deviations = deviations_of(request.body, ChargingPreferences)
     forwarded.note(deviations)
     is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
     if is_accepted or all(one.rule in _SPELLINGS for one in deviations):

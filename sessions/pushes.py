@@ -16,12 +16,12 @@ from hub.db.leases import Lease
 from hub.models import locking
 from hub.ocpi import envelope, headers
 from hub.ocpi.datatypes import Role
-from hub.ocpi.modules import Match
-from hub.ocpi.party import PartyId
 from hub.ocpi.patches import partial
 from hub.ocpi.reading import deviations_of
 from hub.outbound.forwarded import Forwarded
 from hub.routing.directory import holder
+from hub.routing.owners import in_url
+from hub.routing.request import OcpiRequest
 from sessions import flexibility, underway
 from sessions.flexibility import SessionNews
 from sessions.handed_on import HandedOn
@@ -39,49 +39,42 @@ SHAPES: Final[dict[str, type[msgspec.Struct]]] = {
 }
 
 
-def push_of(match: Match, receiver: PartyId, body: bytes) -> Push:
+def push_of(request: OcpiRequest) -> Push:
     """What the URL names, and what is told of it; whose driver it is if the body does not say."""
-    country_code, party_id, session_id = map(unquote, match.ids.values())
-    owner = PartyId(country_code.upper(), party_id.upper())
+    receiver, session_id = request.receiver, unquote(request.place.ids["session_id"])
     entry = holder.snapshot.parties.get(receiver)
     emsp = receiver if entry is not None and Role.EMSP in entry.roles else None
-    return Push(owner, session_id, body, receiver, emsp)
+    return Push(in_url(request.place), session_id, request.body, receiver, emsp)
 
 
 # --- Before it leaves, and where no answer came ---------------------------------------------------
 
 
-def session_leaves(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+def session_leaves(request: OcpiRequest) -> None:
     """A CPO's Session is about to be sent to a receiver for the first time."""
-    push = push_of(match, receiver, body)
-    if push.owner == sender and Session.leaves(push):
+    push = push_of(request)
+    if push.owner == request.sender and Session.leaves(push):
         flexibility.current().session_on_its_way(push)
 
 
-def session_lost(
-    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
-) -> None:
+def session_lost(request: OcpiRequest, _lease: Lease | None) -> None:
     """Nobody knows whether its receiver has got it: nobody has accepted it, except its FSP."""
-    push = push_of(match, receiver, body)
-    if push.owner == sender and not _kept_unanswered(push, "PUT"):
+    push = push_of(request)
+    if push.owner == request.sender and not _kept_unanswered(push, "PUT"):
         _forget(push)
 
 
-def session_held_back(
-    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
-) -> None:
+def session_held_back(request: OcpiRequest, _lease: Lease | None) -> None:
     """The hub has not sent it, and says so: its eMSP has neither refused it nor been silent."""
-    push = push_of(match, receiver, body)
-    if push.owner == sender:
+    push = push_of(request)
+    if push.owner == request.sender:
         _forget(push)
 
 
-def patch_lost(
-    sender: PartyId, receiver: PartyId, match: Match, body: bytes, _lease: Lease | None
-) -> None:
+def patch_lost(request: OcpiRequest, _lease: Lease | None) -> None:
     """The same of a PATCH, which its receiver may lack: its FSP is not to lack it."""
-    push = push_of(match, receiver, body)
-    if push.owner == sender:
+    push = push_of(request)
+    if push.owner == request.sender:
         _kept_unanswered(push, "PATCH")
 
 
@@ -114,23 +107,25 @@ def _kept_unanswered(push: Push, method: str) -> bool:
 
 def session_pushed(forwarded: Forwarded) -> None:
     """A CPO's Session that its receiver has answered: keep it if it is accepted."""
-    push = push_of(forwarded.match, forwarded.receiver, forwarded.body)
+    request = forwarded.request
+    push = push_of(request)
     is_accepted = envelope.is_accepted(forwarded.response.status, forwarded.response.body)
-    if push.owner != forwarded.sender:
+    if push.owner != request.sender:
         # An eMSP hands a CPO's Session on to its SCSP: the hub keeps nothing of what it says.
-        if forwarded.method == "PUT" and is_accepted:
-            HandedOn.keep(push.owner, push.session_id, forwarded.sender, forwarded.receiver)
+        if request.method == "PUT" and is_accepted:
+            HandedOn.keep(push.owner, push.session_id, request.sender, request.receiver)
     elif is_accepted:
         told = _keep(push, forwarded)
-        shape = SHAPES[forwarded.method]
-        forwarded.note([*told.deviations, *deviations_of(forwarded.body, shape)])
+        shape = SHAPES[request.method]
+        forwarded.note([*told.deviations, *deviations_of(request.body, shape)])
     else:
         _not_accepted(push, forwarded)
 
 
 @locking.whole
 def _keep(push: Push, forwarded: Forwarded) -> SessionTold:
-    told = Session.put(push) if forwarded.method == "PUT" else Session.patch(push)
+    request = forwarded.request
+    told = Session.put(push) if request.method == "PUT" else Session.patch(push)
     session = told.session
     if session is None and not told.deviations:
         session = Session.find(push.owner, push.session_id)
@@ -139,10 +134,10 @@ def _keep(push: Push, forwarded: Forwarded) -> SessionTold:
             SessionNews(
                 session,
                 is_news=told.session is not None,
-                method=forwarded.method,
+                method=request.method,
                 receiver=push.receiver,
                 is_answered=True,
-                correlation_id=forwarded.correlation_id,
+                correlation_id=request.correlation_id,
             )
         )
     return told
@@ -150,9 +145,9 @@ def _keep(push: Push, forwarded: Forwarded) -> SessionTold:
 
 def _not_accepted(push: Push, forwarded: Forwarded) -> None:
     is_unanswered = forwarded.response.status in _NOBODY
-    if is_unanswered and _kept_unanswered(push, forwarded.method):
+    if is_unanswered and _kept_unanswered(push, forwarded.request.method):
         return
-    if forwarded.method == "PUT" and not underway.is_known(
+    if forwarded.request.method == "PUT" and not underway.is_known(
         push.owner, push.session_id, push.receiver
     ):
         _forget(push)

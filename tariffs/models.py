@@ -8,15 +8,8 @@ from django.db import models, transaction
 
 from hub.models import quotas
 from hub.ocpi.reading import Essentials
-from hub.store.store import (
-    ENDED,
-    EVERYBODY,
-    Pushed,
-    PushOutcome,
-    PushResult,
-    StoredObject,
-    check_ids,
-)
+from hub.store.pushed import ENDED, EVERYBODY, Pushed, PushOutcome, PushResult, check_ids
+from hub.store.store import StoredObject
 from tariffs.objects import Tariff as TariffObject
 
 # Besides what its table requires, the parts of a price must be beyond doubt.

@@ -10,7 +10,8 @@ from django.db import models
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
-from hub.store.store import EVERYBODY, Merged, Pushed, PushResult, StoredObject, check_ids, is_older
+from hub.store.pushed import EVERYBODY, Pushed, PushResult, check_ids, is_older
+from hub.store.store import Merged, StoredObject
 from tokens.objects import Token as TokenObject
 from tokens.objects import TokenType
 

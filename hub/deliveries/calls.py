@@ -24,7 +24,7 @@ from hub.outbox.outbox import PART_OF
 from hub.routing.directory import Directory, PlatformEntry
 from hub.routing.receivers import gets_broadcast
 from hub.store.kinds import broadcast_kinds
-from hub.store.store import ENDED, EVERYBODY
+from hub.store.pushed import ENDED, EVERYBODY
 from locations.models import Location
 
 

@@ -39,7 +39,8 @@ async def forward(
 ) -> Outgoing:
     """Send it on within the request, byte for byte except a response_url, and answer with that."""
     outcome.receiver = decision.receiver.identity
-    known, lease = await _asked_before(worker, request, decision)
+    request = request.between(decision.sender, outcome.receiver)
+    known, lease = await _asked_before(worker, request)
     if known is not None:
         url = join(decision.endpoint_url, request.rest, request.query)
         return await outgoing_of(worker, request, outcome, decision, url, known)
@@ -53,25 +54,22 @@ async def forward(
         response = await call(worker, request, outcome, decision, url, lease)
     except OcpiError as error:
         if (undo := modules.no_answer(request, error)) is not None:
-            asked = decision.sender, outcome.receiver, request.place, request.body
-            await worker.django.run(undo, *asked, lease)
+            await worker.django.run(undo, request, lease)
         await own_urls.end(worker.django, keys, decision.sender, error)
         raise modules.told(request, error) from error.__cause__
-    await _remember(worker, request, decision, response, lease)
+    await _remember(worker, request, response, lease)
     await own_urls.end(worker.django, keys, decision.sender, response)
     return await outgoing_of(worker, request, outcome, decision, url, response)
 
 
 async def _asked_before(
-    worker: WebProcess, request: OcpiRequest, decision: Forward
+    worker: WebProcess, request: OcpiRequest
 ) -> tuple[Response | None, Lease | None]:
     """The answer that is known without the receiver; or else what the message leaves under."""
-    receiver = decision.receiver.identity
-    check = modules.before_forwarding(request, receiver)
+    check = modules.before_forwarding(request)
     while check is not None:
-        asked = decision.sender, receiver, request.place, request.body
         try:
-            known = await modules.checked(worker.writer, worker.django, check, asked)
+            known = await modules.checked(worker.writer, worker.django, check, request)
         except InOneMoment:
             await asyncio.sleep(_MOMENT)
             continue
@@ -80,17 +78,12 @@ async def _asked_before(
 
 
 async def _remember(
-    worker: WebProcess,
-    request: OcpiRequest,
-    decision: Forward,
-    response: Response,
-    lease: Lease | None,
+    worker: WebProcess, request: OcpiRequest, response: Response, lease: Lease | None
 ) -> None:
     keeper = modules.after_answer(request)
     if keeper is None:
         return
-    sent = request.between(decision.sender, decision.receiver.identity)
-    forwarded = Forwarded(sent, response, lease)
+    forwarded = Forwarded(request, response, lease)
     if not await modules.at_once(worker.writer, forwarded):
         await worker.django.run(keeper, forwarded)
 

@@ -6,7 +6,7 @@ The one table where the gateway meets the modules (beside hub/urls.py).
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.db import transaction
@@ -29,7 +29,7 @@ from hub.ocpi import envelope, heads, own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import HeldBack, OcpiError, ServerError
 from hub.ocpi.lenient import Deviation
-from hub.ocpi.modules import OBJECTS, Match
+from hub.ocpi.modules import OBJECTS
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
@@ -42,7 +42,8 @@ from hub.routing.request import OcpiRequest
 from hub.store import broadcast_at_once, broadcast_push, leaving_out, who_pushes
 from hub.store.broadcast_at_once import KeepAtOnce
 from hub.store.kinds import broadcast_kinds
-from hub.store.store import Pushed, StoredObject
+from hub.store.pushed import Pushed
+from hub.store.store import StoredObject
 from hub.views import answer_document
 from hub.workers import wake
 from locations import at_once as location_at_once
@@ -68,98 +69,83 @@ RECEIVER: Final = InterfaceRole.RECEIVER
 
 AfterAnswer = Callable[[Forwarded], None]
 AfterAnswerAtOnce = Callable[[Writer, Forwarded], Awaitable[bool]]
-BeforeForwarding = Callable[[PartyId, PartyId, Match, bytes], Response | Lease | None]
-NoAnswer = Callable[[PartyId, PartyId, Match, bytes, Lease | None], None]
+BeforeForwarding = Callable[[OcpiRequest], Response | Lease | None]
+NoAnswer = Callable[[OcpiRequest, Lease | None], None]
 
 
 def _for_its_receiver(kind: type[StoredObject]) -> AfterAnswer:
     """Keep what an owner told one party alone, once that party has taken it (ocpi/ocpi#511)."""
 
     def keep(forwarded: Forwarded) -> None:
-        response = forwarded.response
+        request, response = forwarded.request, forwarded.response
         if not envelope.is_accepted(response.status, response.body):
             return
-        country_code, party_id, *ids = map(unquote, forwarded.match.ids.values())
-        if (country_code.upper(), party_id.upper()) != forwarded.sender:
+        pushed = Pushed.to_one(request)
+        if pushed.owner != request.sender:
             return  # Whoever passes another one's object on tells nothing new of it.
-        pushed = Pushed(
-            method=forwarded.method,
-            owner=forwarded.sender,
-            ids=tuple(ids),
-            query=dict(parse_qsl(forwarded.query, keep_blank_values=True)),
-            # In a list of one, as some send it, it is an object all the same.
-            body=heads.object_of(forwarded.body) or forwarded.body,
-            audience=str(forwarded.receiver),
-        )
-        receiver = holder.snapshot.parties.get(forwarded.receiver)
+        receiver = holder.snapshot.parties.get(request.receiver)
+        place = request.place
 
         def keep_it() -> None:
             # Together: what is broadcast at this moment comes after both.
             with transaction.atomic():
                 kept = kind.push(pushed).kept
-                segments = forwarded.match.ids.values()
-                broadcast_push.taken(forwarded.match.module, pushed, segments, receiver, kept)
+                broadcast_push.taken(place.module, pushed, place.ids.values(), receiver, kept)
 
-        _kept_or_logged(forwarded, keep_it)
+        _kept_or_logged(request, keep_it)
         leaving_out.took(kind, pushed, receiver)
-        who_pushes.note(forwarded.sender, forwarded.match.module)
+        who_pushes.note(request.sender, place.module)
         forwarded.note(pushed.deviations)
 
     return keep
 
 
-def _cdr_posted(forwarded: Forwarded) -> None:
-    Posting.answered(
-        forwarded.sender,
-        forwarded.receiver,
-        forwarded.body,
-        forwarded.response,
-        forwarded.lease,
-    )
-    documents = heads.objects_of(forwarded.body)
-    if len(documents) > 1:
-        forwarded.note([Deviation("several-objects", "CDR", f"{len(documents)} CDRs in a list")])
-        for document in documents:
-            forwarded.note(deviations_of(document, CDR))
-    else:
-        forwarded.note(deviations_of(forwarded.body, CDR))
-
-
-def _kept_or_logged(forwarded: Forwarded, keep: Callable[[], object]) -> None:
+def _kept_or_logged(request: OcpiRequest, keep: Callable[[], object]) -> None:
     """The receiver took it: what is not a valid object can only be left out of the hub's store."""
     try:
         keep()
     except OcpiError as error:
         logger.warning(
             "%s of %s from %s to %s is not kept: %s, correlation %s",
-            forwarded.method,
-            forwarded.match.module,
-            forwarded.sender,
-            forwarded.receiver,
+            request.method,
+            request.place.module,
+            request.sender,
+            request.receiver,
             error.message,
-            forwarded.correlation_id,
+            request.correlation_id,
         )
 
 
-def _begin_cdr(
-    sender: PartyId, receiver: PartyId, match: Match, body: bytes
-) -> Response | Lease | None:
-    return Posting.begin(sender, receiver, body)
+def _cdr_posted(forwarded: Forwarded) -> None:
+    request = forwarded.request
+    Posting.answered(
+        request.sender, request.receiver, request.body, forwarded.response, forwarded.lease
+    )
+    documents = heads.objects_of(request.body)
+    if len(documents) > 1:
+        forwarded.note([Deviation("several-objects", "CDR", f"{len(documents)} CDRs in a list")])
+        for document in documents:
+            forwarded.note(deviations_of(document, CDR))
+    else:
+        forwarded.note(deviations_of(request.body, CDR))
 
 
-def _end_cdr(
-    sender: PartyId, receiver: PartyId, match: Match, body: bytes, lease: Lease | None
-) -> None:
+def _begin_cdr(request: OcpiRequest) -> Response | Lease | None:
+    return Posting.begin(request.sender, request.receiver, request.body)
+
+
+def _end_cdr(_request: OcpiRequest, lease: Lease | None) -> None:
     Posting.end(lease)
 
 
 def _check_quota(kind: type[StoredObject]) -> BeforeForwarding:
     """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
 
-    def check(sender: PartyId, receiver: PartyId, match: Match, body: bytes) -> None:
+    def check(request: OcpiRequest) -> None:
+        place, sender = request.place, request.sender
         if quotas.room(str(sender), kind.MODULE):
             return
-        owner, object_id = in_url(match), unquote(list(match.ids.values())[2])
+        owner, object_id = in_url(place), unquote(list(place.ids.values())[2])
         named = kind._default_manager.filter(owner=str(owner), object_id=object_id.upper())
         if owner == sender and not named.exists():
             quotas.refuse(str(sender), kind.MODULE)
@@ -167,16 +153,16 @@ def _check_quota(kind: type[StoredObject]) -> BeforeForwarding:
     return check
 
 
-def _has_room(kind: type[StoredObject]) -> Callable[[PartyId, Match], bool]:
-    def has_room(receiver: PartyId, match: Match) -> bool:
-        return not quotas.seems_full(str(in_url(match)), kind.MODULE)
+def _has_room(kind: type[StoredObject]) -> Callable[[OcpiRequest], bool]:
+    def has_room(request: OcpiRequest) -> bool:
+        return not quotas.seems_full(str(in_url(request.place)), kind.MODULE)
 
     return has_room
 
 
-def _is_known_session(receiver: PartyId, match: Match) -> bool:
-    country_code, party_id, session_id = map(unquote, match.ids.values())
-    return underway.is_known(PartyId(country_code.upper(), party_id.upper()), session_id, receiver)
+def _is_known_session(request: OcpiRequest) -> bool:
+    session_id = unquote(request.place.ids["session_id"])
+    return underway.is_known(in_url(request.place), session_id, request.receiver)
 
 
 def cdr_location(
@@ -268,7 +254,7 @@ _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]
     ("tokens", RECEIVER, "PUT"): _check_quota(Token),
 }
 # Where the check can be left out, which costs a thread and a look into the database.
-_NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[PartyId, Match], bool]]] = {
+_NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[OcpiRequest], bool]]] = {
     ("sessions", RECEIVER, "PUT"): _is_known_session,
     ("locations", RECEIVER, "PUT"): _has_room(Location),
     ("tariffs", RECEIVER, "PUT"): _has_room(Tariff),
@@ -296,17 +282,17 @@ LOOKUPS: Final[dict[LookupKind, Callable[[OcpiRequest, PartyId], Found]]] = {
 }
 
 
-def before_forwarding(request: OcpiRequest, receiver: PartyId) -> BeforeForwarding | None:
-    """What to ask before the message leaves: (sender, receiver, match, body); None for most."""
+def before_forwarding(request: OcpiRequest) -> BeforeForwarding | None:
+    """What to ask before the message leaves; None for most."""
     key = _key(request)
     needless = _NEEDLESS.get(key)
-    if needless is not None and needless(receiver, request.place):
+    if needless is not None and needless(request):
         return None
     return _BEFORE_FORWARDING.get(key)
 
 
 def no_answer(request: OcpiRequest, error: OcpiError) -> NoAnswer | None:
-    """What to run when no answer came after the check; it gets what the check got, and gave."""
+    """What to run when no answer came after the check; it gets what the check got, and returned."""
     key = _key(request)
     if isinstance(error, HeldBack) and key in _HELD_BACK:
         return _HELD_BACK[key]
@@ -326,26 +312,23 @@ def after_answer(request: OcpiRequest) -> AfterAnswer | None:
 
 
 async def checked(
-    writer: Writer,
-    django: DjangoThreads,
-    ask: BeforeForwarding,
-    asked: tuple[PartyId, PartyId, Match, bytes],
+    writer: Writer, django: DjangoThreads, ask: BeforeForwarding, request: OcpiRequest
 ) -> Response | Lease | None:
     """What a check says; from the event loop, where it is simple."""
-    sender, receiver, _, body = asked
     if ask is _begin_cdr:
-        lease = await cdrs_at_once.begin(writer, django, sender, receiver, body)
+        lease = await cdrs_at_once.begin(
+            writer, django, request.sender, request.receiver, request.body
+        )
         if lease is not None:
             return lease
-    elif ask is session_leaves and await sessions_at_once.session_leaves(writer, *asked):
+    elif ask is session_leaves and await sessions_at_once.session_leaves(writer, request):
         return None
-    return await django.run(ask, *asked)
+    return await django.run(ask, request)
 
 
 async def at_once(writer: Writer, forwarded: Forwarded) -> bool:
     """Keep it without a thread, where it is simple; False where its keeper has to run."""
-    match = forwarded.match
-    keep = _AT_ONCE.get((match.module, match.role, forwarded.method))
+    keep = _AT_ONCE.get(_key(forwarded.request))
     return keep is not None and await keep(writer, forwarded)
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from hub.db.leases import Lease
 from hub.deviations import noting
 from hub.ocpi.lenient import Deviation
-from hub.ocpi.modules import Match
-from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 from hub.routing.directory import holder
 from hub.routing.request import OcpiRequest
@@ -22,44 +20,9 @@ class Forwarded:
     # Under which the message left, where it is one that leaves once.
     lease: Lease | None = None
 
-    @property
-    def match(self) -> Match:
-        """The request's route."""
-        return self.request.place
-
-    @property
-    def method(self) -> str:
-        """The request's method."""
-        return self.request.method
-
-    @property
-    def sender(self) -> PartyId:
-        """The party in whose name it went."""
-        return self.request.sender
-
-    @property
-    def receiver(self) -> PartyId:
-        """The party to which it went."""
-        return self.request.receiver
-
-    @property
-    def body(self) -> bytes:
-        """The request's body."""
-        return self.request.body
-
-    @property
-    def query(self) -> str:
-        """The request's query."""
-        return self.request.query
-
-    @property
-    def correlation_id(self) -> str:
-        """The request's X-Correlation-ID."""
-        return self.request.correlation_id
-
     def note(self, found: Sequence[Deviation]) -> None:
-        """Count what its sender spelled otherwise than the text."""
-        entry = holder.snapshot.parties.get(self.sender)
+        """Count what its sender spelled differently from the text."""
+        entry = holder.snapshot.parties.get(self.request.sender)
         if entry is not None:
             note(entry.platform.id, found)
 

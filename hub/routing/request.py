@@ -137,6 +137,8 @@ class OcpiRequest(Struct, frozen=True, eq=False):
     @property
     def query_params(self) -> dict[str, str]:
         """The parameters of its query, each with the value that came last."""
+        if not self.query:
+            return {}
         found = QueryDict(self.query.encode("latin-1"))
         return {name: str(value) for name, value in found.items()}
 

@@ -6,7 +6,6 @@ everybody is written together with the marks of all its receivers, by one statem
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
 
 from django.http import HttpResponse
 
@@ -23,7 +22,7 @@ from hub.routing.receivers import broadcast_receivers
 from hub.routing.request import OcpiRequest
 from hub.store import who_pushes
 from hub.store.broadcast_push import addressee, change_of
-from hub.store.store import Pushed, PushOutcome
+from hub.store.pushed import Pushed, PushOutcome
 from hub.views import answer
 from hub.workers.wake import nudge_at_once
 
@@ -45,22 +44,15 @@ async def push(
     refused.
     """
     directory, module, platform = holder.snapshot, request.place.module, request.platform
-    country_code, party_id, *ids = map(unquote, request.place.ids.values())
-    owner = PartyId.of(country_code, party_id)
+    pushed = Pushed.to_hub(request)
+    owner = pushed.owner
     if (
-        owner not in platform.parties
-        or platform.is_strict
+        pushed.told_by
+        or pushed.is_strict
         or not who_pushes.is_noted(request.sender, module)
         or not backlog.is_clear()
     ):
         return None
-    pushed = Pushed(
-        method=request.method,
-        owner=owner,
-        ids=tuple(ids),
-        query=dict(parse_qsl(request.query, keep_blank_values=True)),
-        body=request.body,
-    )
     change = change_of(module, pushed, request.place.ids.values(), request.correlation_id)
     try:
         receivers = broadcast_receivers(directory, request.sender, module, owner)

@@ -5,7 +5,6 @@ transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from urllib.parse import unquote
 
 from django.http import HttpResponse
 
@@ -15,7 +14,6 @@ from hub.ocpi import headers
 from hub.ocpi.datatypes import TokenType
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.modules import TYPED, URGENT
-from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.outbox.outbox import Change
 from hub.routing.directory import PartyEntry, holder
@@ -23,7 +21,8 @@ from hub.routing.receivers import broadcast_receivers
 from hub.routing.request import OcpiRequest
 from hub.store import leaving_out, who_pushes
 from hub.store.leaving_out import Choice
-from hub.store.store import ITS_OWNER, Pushed, PushOutcome, StoredObject
+from hub.store.pushed import Pushed, PushOutcome
+from hub.store.store import StoredObject
 from hub.views import answer
 
 # No id of an object is longer (types: CiString(36); a CDR's is 39).
@@ -32,21 +31,12 @@ LONGEST_ID = 39
 
 def read(request: OcpiRequest) -> Pushed:
     """What was asked of a Receiver interface: owner and ids out of the URL, query and body."""
-    country_code, party_id, *ids = map(unquote, request.place.ids.values())
-    for one in ids:
+    pushed = Pushed.to_hub(request)
+    for one in pushed.ids:
         if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
             message = f"No object has the id {one[:80]!r}: that is not a CiString(36)."
             raise NotFound(message) if request.method == "GET" else InvalidParameters(message)
-    owner = PartyId.of(country_code, party_id)
-    return Pushed(
-        method=request.method or "",
-        owner=owner,
-        ids=tuple(ids),
-        query=request.query_params,
-        body=request.body,
-        told_by=ITS_OWNER if owner in request.platform.parties else str(request.sender),
-        is_strict=request.platform.is_strict,
-    )
+    return pushed
 
 
 def store_and_broadcast(request: OcpiRequest, kind: type[StoredObject]) -> HttpResponse:

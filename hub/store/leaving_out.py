@@ -25,8 +25,9 @@ from hub.models import Platform
 from hub.models.stale_copies import CopyState
 from hub.routing import directory as directories
 from hub.routing.directory import Directory, PartyEntry, PlatformEntry
+from hub.store.pushed import ENDED, EVERYBODY, Pushed
 from hub.store.sharing import shared_with
-from hub.store.store import ENDED, EVERYBODY, Pushed, StoredObject
+from hub.store.store import StoredObject
 
 
 class Standing(NamedTuple):

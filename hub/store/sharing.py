@@ -10,7 +10,8 @@ from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory
-from hub.store.store import ENDED, EVERYBODY, ITS_OWNER, StoredObject
+from hub.store.pushed import ENDED, EVERYBODY, ITS_OWNER
+from hub.store.store import StoredObject
 
 
 def shared_with(

@@ -5,12 +5,9 @@ transport_and_format: Client Owned Object Push, PATCH; each module says who sees
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import IntEnum
+from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
-import msgspec
 from django.db import connection, models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -19,36 +16,17 @@ from hub.db import sql
 from hub.models import quotas
 from hub.models.versions import came_in
 from hub.ocpi.comparison import plain
-from hub.ocpi.errors import InvalidParameters, UnknownLocation
-from hub.ocpi.lenient import Deviation
-from hub.ocpi.party import PartyId
-from hub.ocpi.reading import Essentials, Reading, glance, read
+from hub.ocpi.errors import UnknownLocation
+from hub.ocpi.reading import Essentials, Reading
 from hub.store import whole_objects
-
-# A clock that runs ahead must not block every later update of the object.
-FUTURE_TOLERANCE: Final = timedelta(minutes=5)
-# The audience of what was broadcast.
-EVERYBODY: Final = ""
-# The document of an object that one party alone was told to forget.
-ENDED: Final = b""
-# `told_by` of an object that its owner itself told.
-ITS_OWNER: Final = ""
-
-
-class PushOutcome(IntEnum):
-    """The outcome of a push; falsy when it told nothing new."""
-
-    OLDER = 0
-    CHANGED = 1
-    CREATED = 2
-
-
-class PushResult(NamedTuple):
-    """The outcome of a push, and the body that tells others of it."""
-
-    kept: PushOutcome
-    body: bytes
-
+from hub.store.pushed import (
+    EVERYBODY,
+    FUTURE_TOLERANCE,
+    ITS_OWNER,
+    Pushed,
+    PushOutcome,
+    PushResult,
+)
 
 _NOTHING_MORE: Final[Mapping[str, Any]] = {}
 
@@ -130,12 +108,12 @@ class StoredObject(models.Model):
         return f"{self.owner} {self.object_id}"
 
     @classmethod
-    def push(cls, pushed: "Pushed") -> PushResult:
+    def push(cls, pushed: Pushed) -> PushResult:
         """Keep a push on the Receiver interface; of the kinds that are broadcast."""
         raise NotImplementedError(cls)
 
     @staticmethod
-    def identity(pushed: "Pushed") -> dict[str, str]:
+    def identity(pushed: Pushed) -> dict[str, str]:
         """Which object the URL names; of the kinds that are broadcast."""
         raise NotImplementedError
 
@@ -446,69 +424,3 @@ def _says_more(one: Whole, kept: tuple[datetime, str] | None, now: datetime) -> 
 
 def _columns(objects: Sequence[Whole]) -> list[list[str]]:
     return [list(column) for column in zip(*(one.identity for one in objects), strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """A push on a Receiver interface, as a module keeps it.
-
-    `ids` are those behind country_code and party_id in the URL, not percent-encoded any more;
-    `told_by` is the aggregator ("NL-NAP") that pushes it in its owner's stead.
-    """
-
-    method: str
-    owner: PartyId
-    ids: tuple[str, ...]
-    query: Mapping[str, str]
-    body: bytes
-    audience: str = EVERYBODY
-    told_by: str = ITS_OWNER
-    # The operator wants deviations of this sender refused.
-    is_strict: bool = False
-    # What was found to differ from the text; the caller counts it.
-    deviations: list[Deviation] = field(default_factory=list, compare=False)
-
-    def read(self, essentials: Essentials) -> Reading:
-        """What the body means; InvalidParameters (2001) where the hub cannot answer for it.
-
-        Nothing is refused of a push that one party has accepted.
-        """
-        is_patch = self.method == "PATCH"
-        if self.audience != EVERYBODY:
-            if not self.body.lstrip().startswith(b"{"):
-                raise InvalidParameters("The body is not an object.")
-            found = glance(self.body, essentials, timezone.now(), is_patch=is_patch)
-        else:
-            found = read(self.body, essentials, is_patch=is_patch)
-            if self.is_strict:
-                found.refuse_deviations()
-        self.deviations.extend(found.deviations)
-        return found
-
-
-def check_ids(pushed: Pushed, sent: Any, key: str = "id") -> None:
-    """Refuse (2001) a body that names another object than its URL; a PATCH may name none."""
-    if pushed.audience != EVERYBODY:
-        return  # Its receiver has taken it as what the URL says.
-    in_url = {"country_code": pushed.owner.country_code, "party_id": pushed.owner.party_id}
-    for name, expected in (in_url | {key: pushed.ids[0]}).items():
-        check_id(sent, name, expected)
-
-
-def check_id(sent: Any, name: str, expected: str) -> None:
-    """Refuse (2001) another `name` in the body than its URL has, or one that cannot be read."""
-    value = getattr(sent, name, None)
-    if value is msgspec.UNSET or (value is not None and str(value).upper() == expected.upper()):
-        return
-    said = "cannot be read" if value is None else f"is {str(value)[:80]!r}"
-    raise InvalidParameters(f"{name} {said} in the body, it is {expected!r} in the URL.")
-
-
-def is_older(last_updated: datetime, kept: datetime) -> bool:
-    """Whether an update is older than what is kept; a time far ahead guards nothing."""
-    return last_updated < kept and not is_far_ahead(kept)
-
-
-def is_far_ahead(moment: datetime) -> bool:
-    """Whether the clock that this time comes from must be wrong."""
-    return moment > timezone.now() + FUTURE_TOLERANCE

@@ -26,7 +26,8 @@ from hub.routing.directory import Directory
 from hub.routing.receivers import EMSP_LIKE
 from hub.store.broadcast_push import LONGEST_ID
 from hub.store.kinds import broadcast_kinds
-from hub.store.store import EVERYBODY, ITS_OWNER, StoredObject, Whole
+from hub.store.pushed import EVERYBODY, ITS_OWNER
+from hub.store.store import StoredObject, Whole
 from hub.sync.pulled_page import PulledPage
 
 logger = logging.getLogger("hub.pulled")  # As docs/operations.md says.

@@ -28,8 +28,8 @@ from hub.store import leaving_out
 from hub.store.broadcast_push import addressee
 from hub.store.kinds import broadcast_kinds
 from hub.store.newest_first import by_row
+from hub.store.pushed import EVERYBODY
 from hub.store.sharing import shared_with
-from hub.store.store import EVERYBODY
 
 logger = logging.getLogger(__name__)
 # The `module` of what is marked last: it sorts behind all names of modules.

@@ -19,7 +19,7 @@ from hub.routing.receivers import broadcast_receivers
 from hub.store import broadcast_push, leaving_out
 from hub.store.broadcast_push import addressee
 from hub.store.kinds import broadcast_kinds
-from hub.store.store import Pushed
+from hub.store.pushed import Pushed
 
 # About so many marks are written in one transaction.
 MARKS: Final = 1000

@@ -35,12 +35,11 @@ def begun(message: Forwarded, *, is_alone: bool = True) -> Lease | None:
     django = DjangoThreads(1)
     try:
         if is_alone:
-            asked = message.sender, message.receiver, message.body
+            asked = message.request.sender, message.request.receiver, message.request.body
             return run_at_once(lambda writer: at_once.begin(writer, django, *asked))
-        every = message.sender, message.receiver, message.match, message.body
-        check = modules.before_forwarding(message.request, message.receiver)
+        check = modules.before_forwarding(message.request)
         assert check is not None
-        found = run_at_once(lambda writer: modules.checked(writer, django, check, every))
+        found = run_at_once(lambda writer: modules.checked(writer, django, check, message.request))
         return found if isinstance(found, Lease) else None
     finally:
         django.close()

@@ -48,7 +48,7 @@ class Listening(FlexHooks):
         self._hear("result", news)
 
     def profile_updated(self, forwarded: Any) -> None:
-        self._hear("updated", forwarded.body)
+        self._hear("updated", forwarded.request.body)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of, is_right
-from hub.store.store import Pushed, PushOutcome
+from hub.store.pushed import Pushed, PushOutcome
 from hub.sync import pull_tasks
 from locations.models import Location
 from locations.objects import Location as LocationObject

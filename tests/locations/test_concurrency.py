@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from hub.ocpi.party import PartyId
-from hub.store.store import Pushed, PushOutcome
+from hub.store.pushed import Pushed, PushOutcome
 from locations.models import Location
 from simulators.testing import PATIENCE
 from tests.hub.pushing import T1, T2, evse_of, location_of

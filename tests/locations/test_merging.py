@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.ocpi.party import PartyId
-from hub.store.store import Pushed
+from hub.store.pushed import Pushed
 from locations.models import Location
 from tests.hub.pushing import T1, connector_of, evse_of, location_of
 

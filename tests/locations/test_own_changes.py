@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.ocpi.party import PartyId
-from hub.store.store import EVERYBODY, Pushed, PushOutcome, Whole
+from hub.store.pushed import EVERYBODY, Pushed, PushOutcome
+from hub.store.store import Whole
 from locations.models import ESSENTIALS, Location
 from tests.hub.pushing import connector_of, evse_of, location_of
 

@@ -15,7 +15,7 @@ from hub.conformance.models import AwaitedResult, ConformanceCheck
 from hub.conformance.text import report
 from hub.deviations import noting
 from hub.ocpi.lenient import Deviation
-from hub.store.store import EVERYBODY
+from hub.store.pushed import EVERYBODY
 from locations.models import Location
 from party.check.chapters import CHAPTERS
 from party.check.findings import Finding, Outcome

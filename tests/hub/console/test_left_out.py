@@ -12,7 +12,7 @@ from hub.models import DirectoryReader, Platform
 from hub.routing.directory import current_version, holder
 from hub.store import leaving_out
 from hub.store.kinds import kinds_left_out
-from hub.store.store import EVERYBODY
+from hub.store.pushed import EVERYBODY
 from locations.models import Location
 from tests.hub.console import rows
 from tests.hub.console.test_pulls import INLINES, address

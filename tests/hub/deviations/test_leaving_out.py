@@ -14,7 +14,8 @@ from hub.ocpi.datatypes import Role
 from hub.routing.directory import load
 from hub.store import leaving_out
 from hub.store.kinds import broadcast_kinds
-from hub.store.store import EVERYBODY, StoredObject
+from hub.store.pushed import EVERYBODY
+from hub.store.store import StoredObject
 from hub.sync import replay
 from locations.models import Location
 from simulators.testing import Running

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.store.store import EVERYBODY, Merged, PushOutcome, Whole
+from hub.store.pushed import EVERYBODY, PushOutcome
+from hub.store.store import Merged, Whole
 from locations.models import Location
 
 pytestmark = pytest.mark.django_db

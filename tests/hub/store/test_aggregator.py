@@ -9,8 +9,8 @@ from hub.models.pulls import Pull
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.party import PartyId
 from hub.routing.directory import load
+from hub.store.pushed import Pushed
 from hub.store.sharing import shared_with
-from hub.store.store import Pushed
 from hub.sync import pull_tasks
 from locations.models import Location
 from tariffs.models import Tariff

@@ -6,8 +6,8 @@ from hub.models import Agreement, Party, Platform
 from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.party import PartyId
 from hub.routing.directory import load
+from hub.store.pushed import Pushed
 from hub.store.sharing import shared_with
-from hub.store.store import Pushed
 from locations.models import Location
 from tests.hub.pushing import location_of
 

@@ -7,7 +7,8 @@ import pytest
 
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.party import PartyId
-from hub.store.store import EVERYBODY, ITS_OWNER, Pushed, PushOutcome, Whole
+from hub.store.pushed import EVERYBODY, ITS_OWNER, Pushed, PushOutcome
+from hub.store.store import Whole
 from locations.models import Location
 from tariffs.models import Tariff
 from tests.hub.pushing import T1, T2, T3, location_of, tariff_of

@@ -14,7 +14,7 @@ from hub.models import Party, Platform, PlatformHealth, Replay, StaleCopy
 from hub.ocpi.datatypes import Role
 from hub.parties import onboarding, party_status
 from hub.routing.directory import wait_until_confirmed
-from hub.store.store import Pushed
+from hub.store.pushed import Pushed
 from hub.sync import replay
 from locations.models import Location
 from simulators.testing import PATIENCE
