@@ -19,14 +19,14 @@ import uvloop
 from django.conf import settings
 
 from charging_profiles import order
-from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.models import CommandState, ProfileCommand, Said
 from charging_profiles.objects import ChargingProfileResponse, ChargingProfileResponseType
 from hub.db import leases, sql
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
 from hub.ocpi import envelope, headers
-from hub.ocpi.datatypes import InterfaceRole, Role
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError
 from hub.ocpi.party import PartyId
 from hub.ocpi.results import CommandAnswer, answer_of
@@ -47,6 +47,7 @@ ASK_AGAIN = 0.1
 LOOK_EVERY = 1.0
 
 
+_FIELDS: Final = [field.attname for field in ProfileCommand._meta.concrete_fields]
 _REJECTED: Final = ChargingProfileResponse(ChargingProfileResponseType.REJECTED, timeout=0)
 
 
@@ -54,16 +55,20 @@ class _Replaced(Exception):
     """Another command of its session has ended it before it left; its sender has been told."""
 
 
+class _Outdated(Exception):
+    """The assignment under which it was given has ended before it left."""
+
+
 class _NotTaken(ConnectionProblem):
     """The CPO has certainly not acted on it."""
 
 
 class _Turn(NamedTuple):
-    """Under which lease, and until when (leases.clock()); whether its FSP may have changed."""
+    """Under which lease, and until when (leases.clock()); whether it is to leave at all."""
 
     lease: Lease
     until: float
-    is_to_ask: bool
+    is_current: bool
 
 
 class Carrier:
@@ -133,110 +138,93 @@ class Carrier:
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Lease what may leave, as much as each CPO has places, and begin to carry it."""
-        most = settings.PROFILE_CALLS_PER_RECEIVER
         asked = leases.clock()
-        busy = {"cpos": list(self._at_cpo), "open": list(self._at_cpo.values()), "most": most}
-        try:
-            found = await self._run(CLAIM, busy)
-        except psycopg.errors.UniqueViolation:
-            # Another carrier has just sent a command of the same session: look again, and see it.
-            self._to_look.set()
-            return
+        found = await self._leased()
         if not found:
             return
-        names = [field.attname for field in ProfileCommand._meta.concrete_fields]
         directory = holder.snapshot
         if found[0][-1] > directory.version:
             # Not one that may be as old as `current` is: a party has just come, perhaps.
             directory = await self._django.run(holder.refresh)
-        for *row, left, is_to_ask, _ in sorted(found):
-            command = ProfileCommand.from_db(None, names, row)
+        for *row, left, is_current, _ in sorted(found):
+            command = ProfileCommand.from_db(None, _FIELDS, row)
+            lease = Lease(command.fence, asked)
             if command.pk in self._claimed:
                 # Still at work on it, though its lease could not be renewed in time.
-                lease = self._claimed[command.pk][0]
-                lease.fence, lease.asked = command.fence, asked
+                held = self._claimed[command.pk][0]
+                held.fence, held.asked = lease.fence, lease.asked
                 continue
-            lease = Lease(command.fence, asked)
-            turn = _Turn(lease, asked + left, is_to_ask)
-            carrying = self._carry(command, turn, directory)
+            carrying = self._carry(command, _Turn(lease, asked + left, is_current), directory)
             self._at_cpo[command.cpo_platform_id] += 1
             self._claimed[command.pk] = lease, group.create_task(carrying)
 
-    async def _carry(self, command: ProfileCommand, turn: "_Turn", directory: Directory) -> None:
-        """Send it, and record what came of it."""
-        cpo = command.cpo_platform_id
+    async def _leased(self) -> list[tuple[Any, ...]]:
+        """The rows of `CLAIM`."""
+        most = settings.PROFILE_CALLS_PER_RECEIVER
+        busy = {"cpos": list(self._at_cpo), "open": list(self._at_cpo.values()), "most": most}
         try:
-            recorded = await self._recorded(command, turn, directory)
-            ended = await self._run(*recorded)
-            order.tell(ended)
-            if any(is_waited_for for *_, is_waited_for in ended):
+            return await self._run(CLAIM, busy)
+        except psycopg.errors.UniqueViolation:
+            # Another carrier has just sent a command of the same session: look again, and see it.
+            self._to_look.set()
+            return []
+
+    async def _carry(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> None:
+        """Send it, and record what came of it."""
+        fence = turn.lease.fence
+        try:
+            said = await self._said(command, turn, directory)
+            changed = await self._run(*command.answered(said, turn.lease))
+            order.tell(changed)
+            if any(is_waited_for for *_, is_waited_for in changed):
                 self._to_look.set()
         except _Replaced:
             logger.info("profile command %s was replaced before it left", command.pk)
         except LeaseEnded as error:
             logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
-            await self._run(_GIVE_BACK, (command.pk, turn.lease.fence))
+            await self._run(_GIVE_BACK, (command.pk, fence))
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:
             # This command alone: whoever looks next tries again.
             logger.exception("profile command %s could not be carried", command.pk)
-            await self._run(_RELEASE, (command.pk, turn.lease.fence))
+            await self._run(_RELEASE, (command.pk, fence))
         finally:
-            del self._claimed[command.pk]
-            if self._at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
-                self._to_look.set()  # Others may wait for this place.
-            self._at_cpo[cpo] -= 1
-            if not self._at_cpo[cpo]:
-                del self._at_cpo[cpo]
+            self._give_up_place(command)
 
-    async def _recorded(
-        self, command: ProfileCommand, turn: "_Turn", directory: Directory
-    ) -> tuple[str, dict[str, Any]]:
-        """Send the command; the statement that records what came of it."""
-        lease = turn.lease
-        if turn.is_to_ask:
-            refusal = await self._django.run(_refusal, command, directory)
-            if refusal is not None:
-                body = envelope.success(_REJECTED, refusal)
-                ended = CommandState.SUPERSEDED
-                return command.answered(ended, 200, body, None, refusal, lease, is_unsent=True)
+    def _give_up_place(self, command: ProfileCommand) -> None:
+        cpo = command.cpo_platform_id
+        del self._claimed[command.pk]
+        if self._at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
+            self._to_look.set()  # Others may wait for this place.
+        self._at_cpo[cpo] -= 1
+        if not self._at_cpo[cpo]:
+            del self._at_cpo[cpo]
+
+    async def _said(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> Said:
+        """Send the command; what came of it."""
         try:
+            if not turn.is_current:
+                raise _Outdated
             response = await self._call(command, turn, directory)
+        except _Outdated:
+            why = f"{command.fsp} is not the flexibility provider of this session any more."
+            body = envelope.success(_REJECTED, why)
+            return Said(CommandState.SUPERSEDED, 200, body, problem=why, is_unsent=True)
         except ForwardTimeout as error:
-            return command.answered(CommandState.TIMED_OUT, None, b"", None, error.told, lease)
+            return Said(CommandState.TIMED_OUT, problem=error.told)
         except LeaseEnded:
             raise
         except HubError as error:
             is_unsent = isinstance(error, (NotArrived, _NotTaken))
-            return command.answered(
-                CommandState.UNREACHABLE, None, b"", None, error.told, lease, is_unsent=is_unsent
-            )
-        answer = _read(response)
-        state = CommandState.REFUSED
-        if answer is not None and answer.result == ChargingProfileResponseType.ACCEPTED:
-            state = CommandState.ACCEPTED
-            session_id = command.session_id
-            if command.method == "PUT" and not command.epoch and session_id is not None:
-                await self._django.run(_put_accepted, session_id, command.fsp)
-        body, problem = response.body, ""
-        if not envelope.is_object(body):
-            problem = (
-                f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
-            )
-        elif answer is None and _is_success(response):
-            # It may have taken it all the same: what follows is verified (docs/decisions/0028).
-            state = CommandState.NO_RESULT
-            problem = (
-                f"{command.cpo} answered OCPI {response.said.status_code} without the `result` "
-                "that a ChargingProfileResponse must have: nobody knows whether it has accepted it."
-            )
-        if problem:
-            body = envelope.failure(HubError(problem))
-        timeout = answer.timeout if answer else None
-        return command.answered(state, response.status, body, timeout, problem, lease)
+            return Said(CommandState.UNREACHABLE, problem=error.told, is_unsent=is_unsent)
+        said = _said_by(command, response)
+        is_accepted_put = said.state == CommandState.ACCEPTED and command.method == "PUT"
+        if is_accepted_put and not command.epoch and command.session_id is not None:
+            await self._django.run(_put_accepted, command.session_id, command.fsp)
+        return said
 
-    async def _call(self, command: ProfileCommand, turn: "_Turn", directory: Directory) -> Response:
+    async def _call(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> Response:
         """One call, and once more where the CPO takes the token in its other form alone."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
@@ -255,7 +243,7 @@ class Carrier:
     async def _send(
         self,
         command: ProfileCommand,
-        turn: "_Turn",
+        turn: _Turn,
         message: Message,
         authorization: str,
     ) -> Response:
@@ -286,23 +274,25 @@ class Carrier:
             return
         found = await self._run(_NOT_LEFT, (command.pk, lease.fence))
         if found and found[0][0]:
-            order.tell(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+            order.tell(await self._run(order.replaced(order.OF_LANE), (command.lane,)))
             self._to_look.set()
             raise _Replaced
         if not found:
             raise _Replaced
 
     async def _leaves(self, command: ProfileCommand, lease: Lease) -> None:
-        """Once more it may be at the CPO from now on; _Replaced where it is not to be any more."""
+        """Once more it may be at the CPO from now on: unless it is _Replaced or _Outdated."""
         if command.method == "GET":
             return
         try:
             found = await self._run(_LEAVES, (command.pk, lease.fence))
         except psycopg.errors.UniqueViolation:
             found = []
-            order.tell(await self._run(order.REPLACED_OF_LANE, (command.lane,)))
+            order.tell(await self._run(order.replaced(order.OF_LANE), (command.lane,)))
         if not found:
             raise _Replaced
+        if not found[0][0]:
+            raise _Outdated
 
     async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         async with self._database.cursor(binary=True) as cursor:
@@ -318,19 +308,21 @@ CLAIM = f"""
                row_number() OVER (PARTITION BY cpo_platform_id ORDER BY id) AS place
         FROM ocpi_charging_profiles_profilecommand AS command
         WHERE state IN ('WAITING', 'SENDING') AND {leases.free()} AND answer_by > {leases.NOW}
-          AND {order.MAY_LEAVE}
+          AND {order.may_leave()}
     )
     UPDATE ocpi_charging_profiles_profilecommand AS command
-    SET state = 'SENDING', {leases.TAKEN}, sent_at = {leases.NOW}, attempts = attempts + 1,
+    SET state = 'SENDING', {leases.TAKEN}, attempts = attempts + 1,
+        sent_at = CASE WHEN before.is_current THEN {leases.NOW} END,
         follows_id = before.id,
         in_force = CASE WHEN before.id IS NULL THEN '' ELSE 'DUE' END
     FROM (
-        SELECT command.id AS claimed, before.* FROM ocpi_charging_profiles_profilecommand AS command
+        SELECT command.id AS claimed, {order.is_current("command")} AS is_current, before.*
+        FROM ocpi_charging_profiles_profilecommand AS command
         JOIN candidate USING (id)
         LEFT JOIN unnest(%(cpos)s::bigint[], %(open)s::int[]) AS busy (cpo, open)
              ON busy.cpo = candidate.cpo_platform_id
         LEFT JOIN LATERAL (
-            SELECT CASE WHEN is_doubtful THEN id END AS id, true AS was_there
+            SELECT CASE WHEN is_doubtful THEN id END AS id
             FROM ({order.BEFORE}) AS before WHERE command.method <> 'GET'
         ) AS before ON true
         WHERE place + coalesce(busy.open, 0) <= %(most)s AND {leases.free("command")}
@@ -341,9 +333,7 @@ CLAIM = f"""
     WHERE command.id = before.claimed
     RETURNING {sql.columns(ProfileCommand, "command")},
               extract(epoch FROM answer_by - {leases.NOW})::float8,
-              command.method <> 'GET' AND command.session_id IS NOT NULL AND (
-                  command.created_at < {leases.NOW} - interval '1 s'
-                  OR command.epoch = 0 AND coalesce(before.was_there, false)),
+              before.is_current,
               (SELECT max(version) FROM hub_directoryversion)
 """  # noqa: S608 - names of ours
 _RENEW = f"""
@@ -352,16 +342,18 @@ _RENEW = f"""
     WHERE command.id = held.id AND command.fence = held.fence
     RETURNING command.id
 """  # noqa: S608 - names of ours
-_NOT_LEFT = """
+_NOT_LEFT = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET sent_at = NULL
     WHERE id = %s AND fence = %s AND state = 'SENDING'
     RETURNING EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS newer
-        WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id > command.id)
-"""
+        WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id > command.id
+          AND {order.is_current("newer")})
+"""  # noqa: S608 - names of ours
 _LEAVES = f"""
-    UPDATE ocpi_charging_profiles_profilecommand SET sent_at = {leases.NOW}
-    WHERE id = %s AND fence = %s AND state = 'SENDING' RETURNING id
+    UPDATE ocpi_charging_profiles_profilecommand AS command
+    SET sent_at = CASE WHEN {order.is_current("command")} THEN {leases.NOW} END
+    WHERE id = %s AND fence = %s AND state = 'SENDING' RETURNING sent_at IS NOT NULL
 """  # noqa: S608 - names of ours
 # Its lease has ended before a byte of it has left.
 _GIVE_BACK = f"""
@@ -432,17 +424,32 @@ def _put_accepted(session_id: int, fsp: PartyId) -> None:
     """
     session = Session.objects.filter(pk=session_id).first()
     chosen = None if session is None else flexibility.current().put_accepted(session, fsp)
-    if chosen is not None:
-        order.end_of_others(session_id, chosen)
+    if session is not None and chosen is not None:
+        why = f"{chosen} has become the flexibility provider of this session meanwhile."
+        order.end_outdated(session.pk, why)
 
 
-def _refusal(command: ProfileCommand, directory: Directory) -> str | None:
-    """Why its sender may not set profiles any more; it might when the command came."""
-    if command.session is None:
-        return None
-    sender = directory.parties.get(command.fsp)
-    is_scsp = sender is not None and Role.SCSP in sender.roles
-    return flexibility.current().may_set(command.session, command.fsp, is_scsp=is_scsp).refusal
+def _said_by(command: ProfileCommand, response: Response) -> Said:
+    """What a CPO's own answer means for the command."""
+    answer = _read(response)
+    said = Said(CommandState.REFUSED, response.status, response.body)
+    if answer is not None:
+        said = said._replace(timeout=answer.timeout)
+        if answer.result == ChargingProfileResponseType.ACCEPTED:
+            said = said._replace(state=CommandState.ACCEPTED)
+    problem = ""
+    if not envelope.is_object(response.body):
+        problem = f"{command.cpo} answered HTTP {response.status} with something that is not OCPI."
+    elif answer is None and _is_success(response):
+        # It may have taken it all the same: what follows is verified (docs/decisions/0028).
+        said = said._replace(state=CommandState.NO_RESULT)
+        problem = (
+            f"{command.cpo} answered OCPI {response.said.status_code} without the `result` "
+            "that a ChargingProfileResponse must have: nobody knows whether it has accepted it."
+        )
+    if not problem:
+        return said
+    return said._replace(body=envelope.failure(HubError(problem)), problem=problem)
 
 
 def _message(command: ProfileCommand, platform: PlatformEntry) -> Message:

@@ -5,7 +5,7 @@ result later. The row is the truth; jobs and notifications only make it move soo
 """
 
 from secrets import token_urlsafe
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -52,6 +52,18 @@ class InForce(models.TextChoices):
     AS_SENT = "AS_SENT", "in force"
     OVERTAKEN = "OVERTAKEN", "overtaken by one that had no answer, and sent again"
     UNCLEAR = "UNCLEAR", "another profile is active, or none was told"
+
+
+class Said(NamedTuple):
+    """What became of a command at its CPO; `timeout` in seconds, None where the CPO told none."""
+
+    state: CommandState
+    http_status: int | None = None
+    body: bytes = b""
+    timeout: float | None = None
+    problem: str = ""
+    # Nothing of it has left.
+    is_unsent: bool = False
 
 
 # Not ended, and not accepted.
@@ -175,36 +187,26 @@ class ProfileCommand(Leased):
         if replaces == "true" and self.method != "GET":
             order.end_older(self.lane)
 
-    def answered(
-        self,
-        state: CommandState,
-        http_status: int | None,
-        body: bytes,
-        timeout: float | None,
-        problem: str,
-        lease: Lease,
-        *,
-        is_unsent: bool = False,
-    ) -> tuple[str, dict[str, Any]]:
-        """The statement that keeps the CPO's own answer (or why there is none).
+    def answered(self, said: Said, lease: Lease) -> tuple[str, dict[str, Any]]:
+        """The statement that keeps the CPO's own answer, or why there is none.
 
         It wakes the request that waits. Without a `timeout` of the CPO's, its result is waited for
         as long as any is. An answer to a carrier that was taken over changes nothing: the answer
-        to the one that sends it now is to come. `is_unsent`: nothing of it has left. What it
-        returns is for `order.tell`, and says last whether another of the session waits for this.
+        to the one that sends it now is to come. What it returns is for `order.tell`, and says last
+        whether another of the session waits for this.
         """
         longest = settings.PROFILE_RESULT_MAX_WAIT
-        wait = longest if timeout is None else min(max(timeout, 1), longest)
+        wait = longest if said.timeout is None else min(max(said.timeout, 1), longest)
         return _ANSWERED, {
             "id": self.pk,
             "fence": lease.fence,
-            "state": state,
-            "is_unsent": is_unsent,
-            "http_status": http_status,
-            "body": body,
-            "problem": problem[:300],
+            "state": said.state,
+            "is_unsent": said.is_unsent,
+            "http_status": said.http_status,
+            "body": said.body,
+            "problem": said.problem[:300],
             "wait": float(wait),
-            "payload": notify.payload(self.topic, http_status, body),
+            "payload": notify.payload(self.topic, said.http_status, said.body),
         }
 
     @classmethod
@@ -272,7 +274,7 @@ class ProfileCommand(Leased):
     def end_overdue(cls) -> int:
         """End what can wait no longer; returns how many. Run by the sweep."""
         ended = [*sql.run(_OVERDUE), *sql.run(_EXPIRED)]
-        ended += sql.run(order.REPLACED_ANYWHERE)
+        ended += sql.run(order.replaced(order.OF_ALL))
         order.tell(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
         for command in cls.objects.filter(

@@ -3,9 +3,11 @@
 A PUT or DELETE is on its way from its first byte (`sent_at`) until the CPO's own answer, its time
 limit, or until it certainly did not arrive. One of a session is at a time, which the database sees
 to; a newer one ends an older one that has not left (docs/decisions/0028). A GET blocks nothing.
+One of an assignment that has ended leaves no more, and ends nothing (docs/decisions/0034).
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 from hub.db import notify, sql
@@ -25,14 +27,6 @@ NEWS: Final = (
     "{0}.state"
 )
 
-# Of `command`: nothing of its session is on its way, and nothing newer has come.
-MAY_LEAVE: Final = f"""
-    (command.method = 'GET' OR command.sent_at IS NULL AND NOT EXISTS (
-        SELECT FROM {_TABLE} AS other
-        WHERE other.lane = command.lane AND other.method <> 'GET' AND other.id <> command.id AND (
-            other.state = 'SENDING' AND other.sent_at IS NOT NULL OR other.id > command.id)
-    ))
-"""
 # The command of the session that left before `command`; of what nobody knows the outcome.
 BEFORE: Final = f"""
     SELECT before.id, before.state IN ('TIMED_OUT', 'UNREACHABLE', 'NO_RESULT') AS is_doubtful
@@ -59,27 +53,51 @@ _END: Final = f"""
     RETURNING {NEWS.format("command")}, pg_notify('{notify.CHANNEL}',
               'command:' || command.id || E'\\n200\\n' || said.body)
 """  # noqa: S608 - names of ours
-_REPLACED: Final = _END.format(
-    found=f"""
+OF_LANE: Final = "old.lane = %s"
+OF_ALL: Final = "old.lane <> ''"
+
+
+def is_current(row: str) -> str:
+    """Whether a command's sender may still change its session (SQL)."""
+    return flexibility.current().IS_CURRENT.format(row)
+
+
+@cache
+def may_leave() -> str:
+    """Of `command`: nothing of its session is on its way, and nothing newer has come (SQL)."""
+    return f"""
+    (command.method = 'GET' OR command.sent_at IS NULL AND NOT EXISTS (
+        SELECT FROM {_TABLE} AS other
+        WHERE other.lane = command.lane AND other.method <> 'GET' AND other.id <> command.id AND (
+            other.state = 'SENDING' AND other.sent_at IS NOT NULL
+            OR other.id > command.id AND {is_current("other")})
+    ))
+    """
+
+
+@cache
+def replaced(which: str) -> str:
+    """The statement that ends what has not left and was followed by another; its rows: `NEWS`."""
+    found = f"""
     SELECT DISTINCT ON (old.id) old.id, left(
         'Replaced by the ' || newer.method || ' of ' || upper(newer.fsp_country_code) || '-'
         || upper(newer.fsp_party_id) || ' that followed it, correlation id '
         || newer.correlation_id || '.', 300) AS why
     FROM {_TABLE} AS old JOIN {_TABLE} AS newer ON newer.lane = old.lane
     WHERE {_UNSENT.format("old")} AND newer.method <> 'GET' AND newer.id > old.id
-      AND {{where}}
+      AND {is_current("newer")} AND {which}
     ORDER BY old.id, newer.id DESC
     """  # noqa: S608 - names of ours
-)
-REPLACED_OF_LANE: Final = _REPLACED.format(where="old.lane = %s")
-REPLACED_ANYWHERE: Final = _REPLACED.format(where="old.lane <> ''")
-_OF_OTHERS: Final = _END.format(
-    found=f"""
+    return _END.format(found=found)
+
+
+@cache
+def _outdated() -> str:
+    found = f"""
     SELECT id, %(why)s::text AS why FROM {_TABLE} AS old
-    WHERE session_id = %(session)s AND {_UNSENT.format("old")}
-      AND (upper(fsp_country_code), upper(fsp_party_id)) <> (%(country_code)s, %(party_id)s)
+    WHERE session_id = %(session)s AND {_UNSENT.format("old")} AND NOT {is_current("old")}
     """  # noqa: S608 - names of ours
-)
+    return _END.format(found=found)
 
 
 def tell(changed: Iterable[tuple[Any, ...]]) -> None:
@@ -99,10 +117,9 @@ def lane_of(cpo: PartyId, session_id: str) -> str:
 
 def end_older(lane: str) -> None:
     """End what has not left and was followed by another."""
-    tell(sql.run(REPLACED_OF_LANE, [lane]))
+    tell(sql.run(replaced(OF_LANE), [lane]))
 
 
-def end_of_others(session: int, fsp: PartyId) -> None:
-    """End what has not left of a session's commands, except those of its FSP."""
-    why = f"{fsp} has become the flexibility provider of this session meanwhile."
-    tell(sql.run(_OF_OTHERS, {"why": why, "session": session, **fsp._asdict()}))
+def end_outdated(session: int, why: str) -> None:
+    """End what has not left of a session's commands, where their assignment has ended."""
+    tell(sql.run(_outdated(), {"why": why, "session": session}))

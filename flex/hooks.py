@@ -122,6 +122,18 @@ class FlexHooks(Flexibility):
           AND upper(one.fsp_country_code) = %(country_code)s::text
           AND upper(one.fsp_party_id) = %(party_id)s::text
     """
+    IS_CURRENT = """
+        ({0}.method = 'GET' OR {0}.session_id IS NULL OR coalesce((
+            SELECT CASE
+                WHEN {0}.epoch > 0 THEN one.epoch = {0}.epoch
+                ELSE one.kind = 'PARTY'
+                     AND upper(one.fsp_country_code) = upper({0}.fsp_country_code)
+                     AND upper(one.fsp_party_id) = upper({0}.fsp_party_id)
+            END
+            FROM flex_fspassignment AS one
+            WHERE one.session_id = {0}.session_id AND one.ended_at IS NULL
+        ), {0}.epoch = 0))
+    """
     statements: ClassVar[Sequence[Statement]] = given_at_once.STATEMENTS
 
     async def keep_and_give(

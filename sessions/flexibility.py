@@ -130,6 +130,9 @@ class Flexibility(Listener, ABC):
     # Of a row `kept` of Sessions: the epoch in which the party of %(country_code)s and %(party_id)s
     # is its FSP; NULL where it is not.
     EPOCH: ClassVar[str]
+    # Of a row `{0}` of profile commands: its sender may still change the session, as it might when
+    # the command came; not where the assignment has ended under which it was given.
+    IS_CURRENT: ClassVar[str]
 
     # --- At once --------------------------------------------------------------------------------
 

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from charging_profiles import tasks
+from charging_profiles import order, tasks
 from charging_profiles.carrier import Carrying
 from charging_profiles.models import CommandState, InForce, ProfileCommand
 from charging_profiles.verification import outcome
 from flex.models import FspAssignment
 from hub.ocpi.datatypes import Role
 from party.messages import Received, Reply
+from sessions.models import Session
 from simulators.testing import PATIENCE
 from tests.charging_profiles.test_sweep import left, somebody_has_looked, state
 from tests.running_hub import changed_setting
@@ -216,6 +218,38 @@ def test_of_two_first_puts_the_one_that_is_in_force_makes_its_sender_fsp(cast, p
         assert told["data"] == ACCEPTED
         assert len(methods(cast, session_id)) == 2
     assert FspAssignment.objects.filter(session__session_id=session_id).count() == 1
+
+
+def test_one_of_an_assignment_that_has_ended_never_leaves_and_ends_nothing(cast, pool):
+    session_id = "ORDER-8"
+    cast.cpo.put_session(session_id, cast.emsp)
+    assert cast.emsp.put_profile(session_id).json()["data"] == ACCEPTED  # It is FSP.
+    holding, first = held(cast, session_id, pool)
+    second = pool.submit(cast.emsp.delete_profile, session_id)
+    written(session_id, 3)
+    session = Session.objects.get(session_id=session_id)
+    FspAssignment.objects.filter(session=session).update(ended_at=Now())
+    assert FspAssignment.open(session, cast.scsp.party, reason="switched").epoch == 2
+    holding.may_go.set()
+    assert first.result(PATIENCE).json()["data"] == ACCEPTED
+    told = second.result(PATIENCE).json()
+    assert told["data"] == {"result": "REJECTED", "timeout": 0}
+    assert f"{cast.emsp.party} is not the flexibility provider" in told["status_message"]
+    # Of the new FSP one is at the CPO and one waits, when one that was let in before is written.
+    holding = Held()
+    cast.cpo.answers(session_id, holding)
+    third = pool.submit(cast.scsp.put_profile, session_id)
+    assert holding.has_come.wait(PATIENCE)
+    fourth = pool.submit(cast.scsp.delete_profile, session_id)
+    written(session_id, 5)
+    hour = timezone.now() + timedelta(hours=1)
+    late = left(cast, session_id, session=session, epoch=1, answer_by=hour)
+    order.end_older(late.lane)
+    holding.may_go.set()
+    assert third.result(PATIENCE).json()["data"] == ACCEPTED
+    assert fourth.result(PATIENCE).json()["data"] == ACCEPTED
+    assert wait(lambda: state(late) == CommandState.SUPERSEDED)
+    assert methods(cast, session_id) == ["PUT", "PUT", "PUT", "DELETE"]
 
 
 def sender(cast, command: ProfileCommand | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from charging_profiles import order
-from charging_profiles.models import ProfileCommand
+from charging_profiles.models import CommandState, ProfileCommand, Said
 from hub.db import leases, sql
 from hub.db.leases import Lease
 from hub.deviations import noting
@@ -245,11 +245,11 @@ def test_profile_commands_are_counted_by_how_they_ended(client, django_capture_o
     waiting = rows.command(session, scsp, cpo, "SENDING", age, method="GET")
     rows.command(session, scsp, cpo, "ACCEPTED", age, result_by=due)
     rows.command(session, scsp, cpo, "SENDING", age, answer_by=due)
-    lease = Lease(waiting.fence, leases.clock())
+    lease, refused = Lease(waiting.fence, leases.clock()), Said(CommandState.REFUSED, 200, b"{}")
     with django_capture_on_commit_callbacks(execute=True):
         for _ in range(2):
             accepted.record_result("ACCEPTED", b"{}")
-            answered = sql.run(*waiting.answered("REFUSED", 200, b"{}", None, "", lease))
+            answered = sql.run(*waiting.answered(refused, lease))
             order.tell(answered)
             ProfileCommand.end_overdue()
     recorder.flush()
