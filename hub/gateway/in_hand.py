@@ -51,8 +51,8 @@ class InHand:
         finally:
             self._end(whose)
 
-    async def _wait(self, whose: Behalf) -> None:
-        """Until one of them is answered, whose place this one has then."""
+    def _turn(self, whose: Behalf) -> "asyncio.Future[None]":
+        """A place among those that wait, where there is one."""
         most: int = settings.IN_HAND_PER_PLATFORM
         if whose.lane in _AT_ONCE:
             raise TooManyRequests(
@@ -68,17 +68,23 @@ class InHand:
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting.append(turn)
+        return turn
+
+    async def _wait(self, whose: Behalf) -> None:
+        """Wait until one of them is answered, and take its place."""
+        turn = self._turn(whose)
         try:
             async with asyncio.timeout(settings.WAITING_SECONDS):
                 await turn
         except TimeoutError as error:
             if not turn.cancelled():
                 return  # It came in the same moment.
+            waiting = self._waiting.get(whose, deque())
             if turn in waiting:
                 waiting.remove(turn)
             raise TooManyRequests(
-                f"{most} requests of your platform are being answered, for more than "
-                f"{settings.WAITING_SECONDS:g} s.",
+                f"{settings.IN_HAND_PER_PLATFORM} requests of your platform are being answered, "
+                f"for more than {settings.WAITING_SECONDS:g} s.",
                 limit="waiting",
             ) from error
         except asyncio.CancelledError:

@@ -76,16 +76,7 @@ class WebProcess:
         """Start before the first request; stop when the server stops."""
         await receive()
         try:
-            self.django = DjangoThreads(settings.DJANGO_THREADS)
-            # Registration calls the other side back: slow ones must not take everybody's threads.
-            # One platform has two of them, however many it begins: a newer handshake ends the
-            # call of the one before (hub/parties/credentials.py).
-            self.handshakes = DjangoThreads(settings.HANDSHAKE_THREADS, each=2)
-            # Strangers may call what is not OCPI, and guess passwords; a password takes long.
-            self.pages = DjangoThreads(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
-            self.logins = DjangoThreads(1)
-            # What touches no table answers also while one is locked: versions, health.
-            self.steady = DjangoThreads(1, each=1)
+            self._start_threads()
             self.outbound = AsyncCaller(unanswered.forwards)
             self.writer = Writer(self._statements)
             self.listener = Listener(self._directory_changed)
@@ -102,23 +93,35 @@ class WebProcess:
         beating = asyncio.create_task(heartbeat.beat())
         await receive()
         heartbeat.stop()
-        for task in (listening, keeping, beating):
+        await self._stop(listening, keeping, beating)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start_threads(self) -> None:
+        self.django = DjangoThreads(settings.DJANGO_THREADS)
+        # Registration calls the other side back: slow ones must not take everybody's threads. One
+        # platform has two of them, however many it begins: a newer handshake ends the call of the
+        # one before (hub/parties/credentials.py).
+        self.handshakes = DjangoThreads(settings.HANDSHAKE_THREADS, each=2)
+        # Strangers may call what is not OCPI, and guess passwords; a password takes long.
+        self.pages = DjangoThreads(settings.CONSOLE_THREADS, each=settings.CONSOLE_THREADS)
+        self.logins = DjangoThreads(1)
+        # What touches no table is answered also while one is locked: versions, health.
+        self.steady = DjangoThreads(1, each=1)
+
+    async def _stop(self, *tasks: "asyncio.Task[None]") -> None:
+        for task in tasks:
             task.cancel()
         # What was begun ends first: a late look at the directory would open a connection again.
-        await asyncio.gather(listening, keeping, beating, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
         await self._flush_heard()
         await self.django.run(noting.flush)
         await self.django.run(quotas.flush)
         self.outbound.close()
         await self.writer.close()
-        await asyncio.to_thread(self.django.close)
-        await asyncio.to_thread(self.handshakes.close)
-        await asyncio.to_thread(self.pages.close)
-        await asyncio.to_thread(self.logins.close)
-        await asyncio.to_thread(self.steady.close)
+        for threads in (self.django, self.handshakes, self.pages, self.logins, self.steady):
+            await asyncio.to_thread(threads.close)
         await asyncio.get_running_loop().run_in_executor(self._refresher, holder.leave, self._name)
         self._refresher.shutdown()
-        await send({"type": "lifespan.shutdown.complete"})
 
     def threads_of(self, lane: Lane) -> DjangoThreads:
         """The threads that answer what comes on a lane."""

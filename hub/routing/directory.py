@@ -196,39 +196,47 @@ def _built(former: Directory | None, rows: Rows) -> Directory:
         former = None
     platforms = dict(former.platforms) if former else {}
     tokens = dict(former.tokens) if former else {}
-    parties = dict(former.parties) if former else {}
-    gone = {
-        identity
-        for identity, entry in parties.items()
-        if rows.platform_ids and entry.platform.id in rows.platform_ids
-    }
     for platform_id in rows.platform_ids & platforms.keys():
         for digest in platforms.pop(platform_id).token_hashes:
             tokens.pop(digest, None)
     _add_platforms(rows, platforms, tokens)
-    found = _parties_of(rows, platforms)
-    for identity in gone - found.keys():
-        del parties[identity]
-    parties.update(found)
     agreements, agreement_keys = _agreements(former, rows)
-    if rows.recordings is not None or former is None:
-        recorded = {one.party: one.until.timestamp() for one in rows.recordings or ()}
-    else:
-        recorded = former.recorded_bodies
     built = Directory(
         version=rows.version,
         hub=PartyId.of(settings.HUB_COUNTRY_CODE, settings.HUB_PARTY_ID),
         open_by_default=settings.AGREEMENTS_OPEN_BY_DEFAULT,
         platforms=platforms,
-        parties=parties,
+        parties=_parties(former, rows, platforms),
         tokens=tokens,
         agreements=agreements,
-        recorded_bodies=recorded,
+        recorded_bodies=_recorded_bodies(former, rows),
         agreement_keys=agreement_keys,
     )
     if former is not None:
         built.remember_of(former, rows.platform_ids)
     return built
+
+
+def _parties(
+    former: Directory | None, rows: Rows, platforms: dict[int, PlatformEntry]
+) -> dict[PartyId, PartyEntry]:
+    """All parties: those that were read, and the former ones of the other platforms.
+
+    Who was there before keeps its place in the order.
+    """
+    found = _parties_of(rows, platforms)
+    kept = {
+        identity: entry
+        for identity, entry in (former.parties if former else {}).items()
+        if identity in found or entry.platform.id not in rows.platform_ids
+    }
+    return kept | found
+
+
+def _recorded_bodies(former: Directory | None, rows: Rows) -> dict[PartyId, float]:
+    if rows.recordings is None and former is not None:
+        return former.recorded_bodies
+    return {one.party: one.until.timestamp() for one in rows.recordings or ()}
 
 
 def _add_platforms(

@@ -33,29 +33,21 @@ KeepAtOnce = Callable[[Writer, Pushed, Mapping[str, Any]], Awaitable[PushOutcome
 
 
 async def push(
-    writer: Writer,
-    django: DjangoThreads,
-    request: OcpiRequest,
-    keep: KeepAtOnce,
+    writer: Writer, django: DjangoThreads, request: OcpiRequest, keep: KeepAtOnce
 ) -> HttpResponse | None:
     """The answer to a push that is kept and owed; None where nothing was done.
 
     Then a thread has to do it: also where it has to look whether anybody delivers, and whatever is
     refused.
     """
-    directory, module, platform = holder.snapshot, request.place.module, request.platform
+    directory, module = holder.snapshot, request.place.module
     pushed = Pushed.to_hub(request)
-    owner = pushed.owner
-    if (
-        pushed.told_by
-        or pushed.is_strict
-        or not who_pushes.is_noted(request.sender, module)
-        or not backlog.is_clear()
-    ):
+    is_usual = not pushed.told_by and not pushed.is_strict
+    if not (is_usual and who_pushes.is_noted(request.sender, module) and backlog.is_clear()):
         return None
     change = change_of(module, pushed, request.place.ids.values(), request.correlation_id)
     try:
-        receivers = broadcast_receivers(directory, request.sender, module, owner)
+        receivers = broadcast_receivers(directory, request.sender, module, pushed.owner)
         if len(receivers) > MOST_RECEIVERS or any(map(_lacks_some, receivers)):
             return None
         kept = await keep(writer, pushed, outbox.owed(change, [*map(addressee, receivers)]))
@@ -65,8 +57,8 @@ async def push(
         return None
     if directory is not holder.snapshot:
         # Whoever has come meanwhile may not wait for this one (hub/sync/replay.py).
-        await django.run(_owe_newcomers, request.sender, owner, change, receivers)
-    noting.note(platform.id, pushed.deviations)
+        await django.run(_owe_newcomers, request.sender, pushed.owner, change, receivers)
+    noting.note(request.platform.id, pushed.deviations)
     nudge_at_once(writer, "deliveries")
     return answer(status=201 if kept is PushOutcome.CREATED else 200)
 

@@ -5,6 +5,7 @@ transport_and_format, Broadcast Push: FROM is the hub, TO each receiver; the URL
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from django.http import HttpResponse
 
@@ -16,7 +17,7 @@ from hub.ocpi.errors import InvalidParameters, NotFound
 from hub.ocpi.modules import TYPED, URGENT
 from hub.outbox import outbox
 from hub.outbox.outbox import Change
-from hub.routing.directory import PartyEntry, holder
+from hub.routing.directory import Directory, PartyEntry, holder
 from hub.routing.receivers import broadcast_receivers
 from hub.routing.request import OcpiRequest
 from hub.store import leaving_out, who_pushes
@@ -45,36 +46,48 @@ def store_and_broadcast(request: OcpiRequest, kind: type[StoredObject]) -> HttpR
     "201 - Created when the object has been newly created" (status_codes). An older update than
     what is kept is neither stored nor sent on (1000, with a message).
     """
-    pushed = read(request)
-    module = request.place.module
-    directory = holder.snapshot
-    receivers = broadcast_receivers(directory, request.sender, module, pushed.owner)
-
-    def keep() -> PushOutcome:
-        known = receivers
-        before = leaving_out.standing(kind, pushed, known)
-        kept, body = kind.push(pushed)
-        if directory is not holder.snapshot:
-            # Whoever comes meanwhile waits for those that have written before they knew of it
-            # (hub/sync/replay.py), not for those that write now.
-            known = broadcast_receivers(holder.snapshot, request.sender, module, pushed.owner)
-        told, ids = replace(pushed, body=body), tuple(request.place.ids.values())
-        if kept and known:
-            choice = leaving_out.choose(kind, pushed, known, before)
-            tell(module, told, ids, request.correlation_id, choice)
-        if kept and pushed.method == "DELETE":
-            note_deletion(change_of(module, told, ids), pushed.told_by)
-        return kept
-
+    pushed, directory = read(request), holder.snapshot
+    receivers = _receivers(request, pushed, directory)
+    keep = partial(_keep_and_tell, request, kind, pushed, directory)
     # With nobody to tell there is one write, which is a transaction by itself.
-    kept = locking.whole(keep)() if receivers or pushed.method == "DELETE" else keep()
-    who_pushes.note(request.sender, module)
+    is_more = receivers or pushed.method == "DELETE"
+    kept = (locking.whole(keep) if is_more else keep)(receivers)
+    who_pushes.note(request.sender, request.place.module)
     noting.note(request.platform.id, pushed.deviations)
     has = "a newer version" if not pushed.told_by else "a newer version, or its owner's own word"
     return answer(
         message=None if kept else f"The hub has {has}; this one is ignored.",
         status=201 if kept is PushOutcome.CREATED else 200,
     )
+
+
+def _receivers(
+    request: OcpiRequest, pushed: Pushed, directory: Directory
+) -> tuple[PartyEntry, ...]:
+    return broadcast_receivers(directory, request.sender, request.place.module, pushed.owner)
+
+
+def _keep_and_tell(
+    request: OcpiRequest,
+    kind: type[StoredObject],
+    pushed: Pushed,
+    directory: Directory,
+    receivers: tuple[PartyEntry, ...],
+) -> PushOutcome:
+    before = leaving_out.standing(kind, pushed, receivers)
+    kept, body = kind.push(pushed)
+    if directory is not holder.snapshot:
+        # Whoever comes meanwhile waits for those that have written before they knew of it
+        # (hub/sync/replay.py), not for those that write now.
+        receivers = _receivers(request, pushed, holder.snapshot)
+    module, ids = request.place.module, tuple(request.place.ids.values())
+    told = replace(pushed, body=body)
+    if kept and receivers:
+        choice = leaving_out.choose(kind, pushed, receivers, before)
+        tell(module, told, ids, request.correlation_id, choice)
+    if kept and pushed.method == "DELETE":
+        note_deletion(change_of(module, told, ids), pushed.told_by)
+    return kept
 
 
 def tell(

@@ -39,14 +39,7 @@ def _shared_with(
 ) -> "models.QuerySet[Any]":
     rows: models.QuerySet[Any] = kind._default_manager.filter(audience__in=[EVERYBODY, str(viewer)])
     if has_variants:
-        own = kind._default_manager.filter(audience=str(viewer))
-        hidden = kind._default_manager.filter(
-            models.Exists(
-                own.filter(**{column: models.OuterRef(column) for column in kind.IDENTITY})
-            ),
-            audience=EVERYBODY,
-        )
-        rows = rows.exclude(pk__in=hidden.values("pk"))
+        rows = rows.exclude(pk__in=_hidden(kind, viewer).values("pk"))
         rows = rows.exclude(audience=str(viewer), document=ENDED)
     module = kind._meta.app_label.removeprefix("ocpi_")
     visible = {
@@ -69,6 +62,13 @@ def _shared_with(
         # What an aggregator with an agreement tells of owners that are not parties here.
         shown |= ~models.Q(told_by=ITS_OWNER) & ~models.Q(owner__in=closed)
     return rows.filter(shown)
+
+
+def _hidden(kind: type[StoredObject], viewer: PartyId) -> "models.QuerySet[Any]":
+    """What was broadcast of objects of which the viewer was told something itself."""
+    same = {column: models.OuterRef(column) for column in kind.IDENTITY}
+    own = kind._default_manager.filter(audience=str(viewer), **same)
+    return kind._default_manager.filter(models.Exists(own), audience=EVERYBODY)
 
 
 def _tellers(visible: Mapping[str, bool], directory: Directory) -> list[str]:

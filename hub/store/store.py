@@ -6,7 +6,7 @@ transport_and_format: Client Owned Object Push, PATCH; each module says who sees
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 from django.db import connection, models, transaction
 from django.db.models.functions import Now
@@ -42,6 +42,11 @@ class Merged(NamedTuple):
     is_new: bool = False
     deviates: bool = False
     more: Mapping[str, Any] = _NOTHING_MORE
+
+
+_Row = TypeVar("_Row")
+# What a kept row becomes; None where it is newer than the change.
+Change = Callable[[_Row], Merged | None]
 
 
 class Whole(NamedTuple):
@@ -328,7 +333,7 @@ class StoredObject(models.Model):
         cls,
         identity: Mapping[str, str],
         audience: str,
-        change: Callable[[Self], Merged | None],
+        change: Change[Self],
         told_by: str = ITS_OWNER,
     ) -> PushOutcome | None:
         """Change what is kept of this teller; None when nothing is.
@@ -340,32 +345,16 @@ class StoredObject(models.Model):
         """
         with transaction.atomic(savepoint=False):
             cls.lock(identity)
+            rows = cls.named(identity).filter(told_by=told_by)
             # The row for everybody comes first, and decides whether a broadcast says anything new.
-            variants = {
-                one.audience: one
-                for one in cls.named(identity)
-                .filter(told_by=told_by)
-                .order_by("audience")
-                .select_for_update()
-            }
+            variants = {one.audience: one for one in rows.order_by("audience").select_for_update()}
             if told_by and not variants and cls.is_told_by_owner(identity):
                 return PushOutcome.OLDER
-            if audience != EVERYBODY:
-                row = variants.get(audience)
-                row = row if row is not None and row.document else variants.get(EVERYBODY)
-                merged = change(row) if row is not None else None
-                if merged is None:
-                    return None if row is None else PushOutcome.OLDER
-                cls.keep(
-                    identity,
-                    audience,
-                    merged.document,
-                    merged.last_updated,
-                    deviates=merged.deviates,
-                    **merged.more,
-                )
-                return PushOutcome.CREATED if merged.is_new else PushOutcome.CHANGED
-            return cls._merge_all(identity, variants, change) if variants else None
+            if audience == EVERYBODY:
+                return cls._merge_all(identity, variants, change) if variants else None
+            row = variants.get(audience)
+            row = row if row is not None and row.document else variants.get(EVERYBODY)
+            return None if row is None else cls._merge_one(identity, audience, row, change)
 
     @classmethod
     def is_told_by_owner(cls, identity: Mapping[str, str]) -> bool:
@@ -373,11 +362,19 @@ class StoredObject(models.Model):
         return cls.named(identity).filter(told_by=ITS_OWNER).exists()
 
     @classmethod
+    def _merge_one(
+        cls, identity: Mapping[str, str], audience: str, row: Self, change: Change[Self]
+    ) -> PushOutcome:
+        merged = change(row)
+        if merged is None:
+            return PushOutcome.OLDER
+        document, last_updated, is_new, deviates, more = merged
+        cls.keep(identity, audience, document, last_updated, deviates=deviates, **more)
+        return PushOutcome.CREATED if is_new else PushOutcome.CHANGED
+
+    @classmethod
     def _merge_all(
-        cls,
-        identity: Mapping[str, str],
-        variants: Mapping[str, Self],
-        change: Callable[[Self], Merged | None],
+        cls, identity: Mapping[str, str], variants: Mapping[str, Self], change: Change[Self]
     ) -> PushOutcome:
         outcome, lacks_part = PushOutcome.OLDER, None
         for audience, row in variants.items():
@@ -387,26 +384,27 @@ class StoredObject(models.Model):
                 lacks_part = unknown
                 continue
             if merged is not None:
-                now = timezone.now()
-                since = models.Case(
-                    models.When(deviates=True, then="clean_until"), default=models.Value(now)
-                )
-                cls.named(identity).filter(audience=audience).update(
-                    document=merged.document,
-                    last_updated=merged.last_updated,
-                    received_at=Now(),
-                    deviates=merged.deviates,
-                    clean_until=since if merged.deviates else None,
-                    **merged.more,
-                )
-                outcome = max(
-                    outcome, PushOutcome.CREATED if merged.is_new else PushOutcome.CHANGED
-                )
+                cls._replace(identity, audience, merged)
+                new = PushOutcome.CREATED if merged.is_new else PushOutcome.CHANGED
+                outcome = max(outcome, new)
             elif audience == EVERYBODY:
                 return PushOutcome.OLDER
         if lacks_part is not None and not outcome:
             raise lacks_part
         return outcome
+
+    @classmethod
+    def _replace(cls, identity: Mapping[str, str], audience: str, merged: Merged) -> None:
+        now = models.Value(timezone.now())
+        since = models.Case(models.When(deviates=True, then="clean_until"), default=now)
+        cls.named(identity).filter(audience=audience).update(
+            document=merged.document,
+            last_updated=merged.last_updated,
+            received_at=Now(),
+            deviates=merged.deviates,
+            clean_until=since if merged.deviates else None,
+            **merged.more,
+        )
 
 
 def _says_more(one: Whole, kept: tuple[datetime, str] | None, now: datetime) -> bool:
