@@ -5,8 +5,7 @@ whole object stands for those of its parts (mod_locations, mod_tariffs, mod_toke
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -61,8 +60,7 @@ class DeliveryCall(msgspec.Struct, eq=False):
         return self.item.key.is_message
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(NamedTuple):
     """A document, and who told it."""
 
     document: bytes
@@ -83,7 +81,11 @@ async def read(
     """
     messages = await shard.messages([min(item.ids) for *_, item in asked if item.key.is_message])
     objects = [(one, module, item.key) for one, module, item in asked if not item.key.is_message]
-    marks = await shard.marks(objects)
+    # At once: what ends while the documents are read is in `ending` no more then.
+    marks = [
+        [one for one in those if ending.get(one.id) != one.raised]
+        for those in await shard.marks(objects)
+    ]
     found = await _documents(shard, {(module, key) for _, module, key in objects})
     reading, read_marks = _Reading(directory, found), iter(marks)
     calls = []
@@ -93,8 +95,7 @@ async def read(
             message = messages.get(head)
             calls.append(_message(item, platform_id, module, head, message, directory))
         else:
-            waiting = [one for one in next(read_marks) if ending.get(one.id) != one.raised]
-            calls.append(reading.call(item, platform_id, module, waiting))
+            calls.append(reading.call(item, platform_id, module, next(read_marks)))
     return calls
 
 

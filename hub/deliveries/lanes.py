@@ -71,6 +71,7 @@ class ReceiverLane:
         # Rows in memory, also those whose end is not written yet: no claim need find them. A module
         # has marks or messages, never both.
         self.held: set[int] = set()
+        self._urgent: set[int] = set()
         self.has_messages = False
         # More waits in the database than was taken.
         self.has_more = False
@@ -102,8 +103,8 @@ class ReceiverLane:
         """
         if 4 * len(self.held) <= most:
             return LaneRoom(most - len(self.held)), self.held
-        urgent = [one for item in self._items.values() if item.is_urgent for one in item.ids]
-        return LaneRoom(0 if self.has_messages else max(0, FEW - len(urgent)), priority=0), urgent
+        rows = 0 if self.has_messages else max(0, FEW - len(self._urgent))
+        return LaneRoom(rows, priority=0), self._urgent
 
     def narrow(self) -> None:
         """The receiver has had too much: half as many at once."""
@@ -116,6 +117,8 @@ class ReceiverLane:
     def add(self, row: Waiting) -> None:
         """Take a row over from the database."""
         self.held.add(row.id)
+        if row.is_urgent:
+            self._urgent.add(row.id)
         self.has_messages = row.key.is_message
         item = self._items.get(row.key)
         if item is None:
@@ -177,11 +180,12 @@ class ReceiverLane:
     def release(self, ids: set[int] | frozenset[int]) -> None:
         """Their end is written: what has been raised meanwhile is found by the next claim."""
         self.held -= ids
+        self._urgent -= ids
 
     def drop(self) -> None:
         """Forget what is in no call: its rows have ended."""
         for ready in self._ready:
             for key, item in ready.items():
-                self.held -= item.ids
+                self.release(item.ids)
                 self._items.pop(key, None)
             ready.clear()

@@ -7,9 +7,8 @@ party that comes, it marks what was pushed in that moment by those that did not 
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from celery import shared_task
 from django.db import transaction
@@ -89,25 +88,76 @@ def _mark_on(replay: Replay, directory: Directory) -> bool:
         logger.warning("%s ends: the party is not CONNECTED", replay)
         replay.delete()
         return False
-    for module in _offered(entry):
+    # Deletions after all objects: one that exists again is told as it is.
+    for module in [*_offered(entry), _DELETIONS]:
         if module < replay.module:
             continue
-        rows = _rows(replay, module, entry, directory)
-        if rows:
-            replay.objects_marked += _mark(rows, module, entry, directory)
-            replay.module, replay.after = module, rows[-1]["id"]
+        after = replay.after if module == replay.module else 0
+        if module == _DELETIONS:
+            last, changes = _deletions(replay, after, entry, directory)
+        else:
+            last, changes = _objects(replay, module, after, entry, directory)
+        if last:
+            replay.objects_marked += outbox.mark_all(changes, [[addressee(entry)]] * len(changes))
+            replay.module, replay.after = module, last
             replay.save()
             return True
-    if _mark_deletions(replay, entry, directory):
-        return True
     logger.info("%s is done: %s objects", replay, replay.objects_marked)
     replay.delete()
     return False
 
 
-def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> bool:
-    """Mark deletions, after all objects: one that exists again is told as it is."""
-    after = replay.after if replay.module == _DELETIONS else 0
+def _offered(entry: PartyEntry) -> list[str]:
+    """The modules whose objects the party is told."""
+    offered = entry.platform.endpoints
+    return [one for one in broadcast_kinds() if (one, InterfaceRole.RECEIVER) in offered]
+
+
+def _is_told(
+    module: str, owner: str, told_by: str, entry: PartyEntry, directory: Directory
+) -> bool:
+    """Whether a broadcast reaches the party."""
+    teller = PartyId.parse(told_by or owner)
+    return gets_broadcast(directory, teller, module, PartyId.parse(owner), entry.identity)
+
+
+def _objects(
+    replay: Replay, module: str, after: int, entry: PartyEntry, directory: Directory
+) -> tuple[int, list[Change]]:
+    """The next objects behind a row: the last one, 0 for none, and what a push would tell of them.
+
+    If it goes again before it is told, it lacks what changed since `first_at`.
+    """
+    kind = broadcast_kinds()[module]
+    shown = leaving_out.listed(shared_with(kind, replay.identity, directory), entry.platform)
+    if replay.since is not None:
+        shown = shown.filter(received_at__gte=replay.since)
+    columns = {"id", "audience", "told_by", "received_at", *kind.IDENTITY}
+    shown = by_row(shown.filter(id__gt=after), replay.since, is_begun=after > 0)
+    rows = list(shown.values(*columns)[:CHUNK])
+    correlation_id = headers.new_id()
+    changes = [
+        Change(
+            module=module,
+            owner=row["owner"],
+            object_id=row["object_id"],
+            spelling="",
+            correlation_id=correlation_id,
+            variant=row.get("type", ""),
+            priority=outbox.URGENT if module in URGENT else outbox.USUAL,
+            first_at=row["received_at"],
+        )
+        for row in rows
+        if row["audience"] != EVERYBODY
+        or _is_told(module, row["owner"], row["told_by"], entry, directory)
+    ]
+    return rows[-1]["id"] if rows else 0, changes
+
+
+def _deletions(
+    replay: Replay, after: int, entry: PartyEntry, directory: Directory
+) -> tuple[int, list[Change]]:
+    """The same of what is no more."""
     found = Deletion.objects.filter(id__gt=after, module__in=_offered(entry))
     if replay.since is not None:
         found = found.filter(deleted_at__gte=replay.since)
@@ -126,61 +176,4 @@ def _mark_deletions(replay: Replay, entry: PartyEntry, directory: Directory) -> 
         for row in rows
         if _is_told(row.module, row.owner, row.told_by, entry, directory)
     ]
-    if rows:
-        replay.objects_marked += outbox.mark_all(changes, [[addressee(entry)]] * len(changes))
-        replay.module, replay.after = _DELETIONS, rows[-1].pk
-        replay.save()
-    return bool(rows)
-
-
-def _offered(entry: PartyEntry) -> list[str]:
-    """The modules whose objects the party is told."""
-    offered = entry.platform.endpoints
-    return [one for one in broadcast_kinds() if (one, InterfaceRole.RECEIVER) in offered]
-
-
-def _is_told(
-    module: str, owner: str, told_by: str, entry: PartyEntry, directory: Directory
-) -> bool:
-    """Whether a broadcast reaches the party."""
-    teller = PartyId.parse(told_by or owner)
-    return gets_broadcast(directory, teller, module, PartyId.parse(owner), entry.identity)
-
-
-def _rows(
-    replay: Replay, module: str, entry: PartyEntry, directory: Directory
-) -> list[dict[str, Any]]:
-    kind = broadcast_kinds()[module]
-    shown = leaving_out.listed(shared_with(kind, replay.identity, directory), entry.platform)
-    if replay.since is not None:
-        shown = shown.filter(received_at__gte=replay.since)
-    after = replay.after if module == replay.module else 0
-    columns = {"id", "audience", "told_by", "received_at", *kind.IDENTITY}
-    shown = by_row(shown.filter(id__gt=after), replay.since, is_begun=after > 0)
-    return list(shown.values(*columns)[:CHUNK])
-
-
-def _mark(
-    rows: Sequence[dict[str, Any]], module: str, entry: PartyEntry, directory: Directory
-) -> int:
-    """Mark the objects that a push would tell it."""
-    correlation_id = headers.new_id()
-    changes = []
-    for row in rows:
-        if row["audience"] != EVERYBODY or _is_told(
-            module, row["owner"], row["told_by"], entry, directory
-        ):
-            changes.append(
-                Change(
-                    module=module,
-                    owner=row["owner"],
-                    object_id=row["object_id"],
-                    spelling="",
-                    correlation_id=correlation_id,
-                    variant=row.get("type", ""),
-                    priority=outbox.URGENT if module in URGENT else outbox.USUAL,
-                    # If it goes again before it is told, it lacks what changed since then.
-                    first_at=row["received_at"],
-                )
-            )
-    return outbox.mark_all(changes, [[addressee(entry)]] * len(changes))
+    return rows[-1].pk if rows else 0, changes

@@ -155,11 +155,11 @@ def test_a_full_lane_has_room_for_what_is_urgent():
     lane = holding(*(row(str(n)) for n in range(8)))
     room, held = lane.room(32)
     assert (room.rows, room.priority, len(held)) == (24, 1, 8)
-    assert lane.room(10) == ((FEW, 0), [])
+    assert lane.room(10) == ((FEW, 0), set())
     lane.add(urgent := row("E", is_urgent=True))
-    assert lane.room(10) == ((FEW - 1, 0), [urgent.id])
+    assert lane.room(10) == ((FEW - 1, 0), {urgent.id})
     messages = holding(*(row(str(n), is_message=True) for n in range(8)))
-    assert messages.room(10) == ((0, 0), [])
+    assert messages.room(10) == ((0, 0), set())
 
 
 def test_a_pause_that_the_receiver_asks_for_is_kept():
