@@ -20,7 +20,7 @@ logger = logging.getLogger("hub.messages")
 JSON: Final = b"application/json"
 # Beyond it the server keeps for the other side what that has not read.
 MOST_UNREAD: Final = 65_536
-# What of a receiver's answer is passed on; all else is between the two connections.
+# The headers of a receiver's answer that are passed on; the others belong to its connection.
 _PASSED_ON: Final = (
     ("content-type", b"content-type"),
     ("x-total-count", b"x-total-count"),
@@ -55,7 +55,7 @@ class Passed(msgspec.Struct, frozen=True, eq=False):
 
 
 def answer_of(receiver: PartyId, response: Response) -> Passed:
-    """What the sender is answered: the receiver's errors unchanged, HTTP that breaks nothing."""
+    """The answer for the sender: the receiver's errors unchanged, in HTTP that breaks nothing."""
     if response.verdict.status_code is None and not envelope.is_object(response.body):
         status, body = _in_an_envelope(receiver, response)
         return Passed(status, body, [(b"content-type", JSON)], envelope.read_answer(body))
@@ -69,12 +69,12 @@ def answer_of(receiver: PartyId, response: Response) -> Passed:
 
 
 def _in_an_envelope(receiver: PartyId, response: Response) -> tuple[int, bytes]:
-    """What a receiver's answer without any OCPI in it means (docs/decisions/0004)."""
+    """The meaning of a receiver's answer without any OCPI in it (docs/decisions/0004)."""
     if response.status < 300 and not response.body.strip():
         said = f"{receiver} answered HTTP {response.status} without a body."
         return HTTPStatus.OK, envelope.success(message=said)
     kind = response.headers.get("content-type", "no content type")
-    kind = kind.encode("utf-8", "replace").decode()  # What is no text is in no envelope.
+    kind = kind.encode("utf-8", "replace").decode()  # An envelope holds only text.
     said = f"{receiver} answered HTTP {response.status} with something that is not OCPI ({kind})."
     return _with_a_body(response.status), envelope.failure(HubError(said))
 
@@ -92,7 +92,7 @@ def refusal(error: OcpiError, status: int | None = None) -> Outgoing:
 
 
 def of_failure(error: Exception, request_id: str) -> tuple[ServerError, Outgoing]:
-    """What is told where the hub itself has failed: the database, or what nobody has foreseen."""
+    """The answer where the hub itself has failed: the database, or something unforeseen."""
     trouble = refusal_of(error, f"request {request_id}")
     if trouble is not None:
         return trouble, refusal(trouble)
@@ -101,7 +101,7 @@ def of_failure(error: Exception, request_id: str) -> tuple[ServerError, Outgoing
 
 
 def of_django(response: HttpResponse) -> Outgoing:
-    """What a view has answered, its body whole."""
+    """The answer of a view, with its whole body."""
     sent = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.items()

@@ -19,9 +19,10 @@ class SenderGone(Exception):
 
 
 async def read_body(receive: Receive, limit: int, room: BytesTaken | None = None) -> bytes:
-    """At most `limit` bytes in BODY_TIMEOUT, or TooLarge, or 408; SenderGone if it breaks off.
+    """Read a body of at most `limit` bytes within BODY_TIMEOUT.
 
-    TooManyRequests when `room` has none for a large one.
+    TooLarge, 408 after that time, SenderGone where it breaks off; TooManyRequests when there is no
+    `room` for a large one.
     """
     try:
         async with asyncio.timeout(settings.BODY_TIMEOUT):

@@ -182,7 +182,7 @@ class Gateway:
     # --- 2. Decide ------------------------------------------------------------------------------
 
     def _known_way(self, request: OcpiRequest, outcome: Outcome) -> decisions.Forward | None:
-        """Where others went with the same token and headers, unless the content says otherwise."""
+        """The way that the same token and headers led before, unless the content contradicts it."""
         way = ways.known(self._worker.directory, ways.key_of(request))
         if way is None:
             return None
@@ -275,5 +275,5 @@ def _is_sent(
 
 
 def _from_whom(request: OcpiRequest) -> str:
-    """For the log, where the party is not known."""
+    """The sender for the log, where its party is not known."""
     return request.platform.name if request.token else f"nobody at {request.caller}"

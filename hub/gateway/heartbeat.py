@@ -41,7 +41,7 @@ class Heartbeat:
                 self._tells.append(lambda: self._notify(b"WATCHDOG=1"))
 
     async def beat(self) -> None:
-        """Until cancelled; the first beat says that the process serves."""
+        """Beat until it is cancelled; the first beat says that the process serves."""
         self._notify(b"READY=1")
         while self._tells:
             for tell in self._tells:
@@ -49,7 +49,7 @@ class Heartbeat:
             await asyncio.sleep(self._every)
 
     def stop(self) -> None:
-        """What is being ended need not be minded."""
+        """Say that the process ends, so that nobody minds its silence."""
         self._notify(b"STOPPING=1")
         if self._notified is not None:
             self._notified.close()

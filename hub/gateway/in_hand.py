@@ -1,4 +1,4 @@
-"""How much one platform may ask of the hub at a time; what is beyond is refused with HTTP 429.
+"""How much one platform may ask of the hub at a time; more is refused with HTTP 429.
 
 Counted in each web process, in its event loop. Nobody else's messages wait for it: those beyond the
 number wait without a thread, or are refused at once, and the lanes (hub/fairness/lanes.py) count
@@ -22,9 +22,9 @@ from hub.routing.directory import PlatformEntry
 from hub.startup.quick_settings import setting
 
 logger = logging.getLogger(__name__)
-# Repeating a GET costs its sender nothing: refused at once. The others wait a while first.
+# Repeating a GET costs its sender nothing: it is refused at once. The others wait a while first.
 _AT_ONCE: Final = frozenset({Lane.READ, Lane.VERSIONS, Lane.CREDENTIALS, Lane.CLIENT_INFO})
-# What others wait for, or what a connection begins with, is not held up by a rate.
+# No rate holds up what others wait for, or what a connection begins with.
 _WITHOUT_RATE: Final = frozenset(
     {Lane.RESULT, Lane.VERSIONS, Lane.CREDENTIALS, Lane.HANDSHAKE, Lane.CLIENT_INFO}
 )
@@ -32,7 +32,7 @@ _TOLD_EVERY: Final = 60.0  # seconds
 
 
 class InHand:
-    """What is taken and not answered yet, by platform and lane."""
+    """The requests that are taken and not answered yet, by platform and lane."""
 
     def __init__(self) -> None:
         self._taken: dict[Behalf, int] = {}
@@ -131,7 +131,7 @@ class Rates:
 
 
 class Refusals:
-    """What was refused, and why: counted each time, told in the log once a minute."""
+    """The refused requests: counted each time, told in the log once a minute."""
 
     def __init__(self) -> None:
         self._told: dict[int, float] = {}

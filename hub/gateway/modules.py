@@ -1,4 +1,4 @@
-"""What of a forwarded message is remembered, and what routing may ask: module by module.
+"""What the hub does with a forwarded message, and what routing may ask: module by module.
 
 The one table where the gateway meets the modules (beside hub/urls.py).
 """
@@ -82,7 +82,7 @@ def _for_its_receiver(kind: type[StoredObject]) -> AfterAnswer:
             return
         pushed = Pushed.to_one(request)
         if pushed.owner != request.sender:
-            return  # Whoever passes another one's object on tells nothing new of it.
+            return  # A party that passes on another's object tells nothing new of it.
         receiver = holder.snapshot.parties.get(request.receiver)
         place = request.place
 
@@ -101,7 +101,7 @@ def _for_its_receiver(kind: type[StoredObject]) -> AfterAnswer:
 
 
 def _kept_or_logged(request: OcpiRequest, keep: Callable[[], object]) -> None:
-    """The receiver took it: what is not a valid object can only be left out of the hub's store."""
+    """Keep what the receiver has taken; an object that is not valid can only be logged."""
     try:
         keep()
     except OcpiError as error:
@@ -139,7 +139,7 @@ def _end_cdr(_request: OcpiRequest, lease: Lease | None) -> None:
 
 
 def _check_quota(kind: type[StoredObject]) -> BeforeForwarding:
-    """Whether the hub may keep what its receiver is about to take: what it has can be changed."""
+    """Refuse an object beyond the quota; those that the hub has can be changed."""
 
     def check(request: OcpiRequest) -> None:
         place, sender = request.place, request.sender
@@ -199,7 +199,7 @@ def copy_at(url: ForwardedUrl, status: int) -> HttpResponse | None:
 
 
 def _own_teller(request: OcpiRequest, sender: PartyId) -> Found:
-    """For an aggregator's push to one party: the owner, when it tells the object itself."""
+    """Find the owner of what an aggregator pushes to one party, if it tells that itself."""
     kind = broadcast_kinds()[request.place.module]
     owner, object_id = in_url(request.place), unquote(list(request.place.ids.values())[2])
     is_told = kind.is_told_by_owner({"owner": str(owner), "object_id": object_id.upper()})
@@ -230,7 +230,7 @@ _AT_ONCE: Final[dict[tuple[str, InterfaceRole, str], AfterAnswerAtOnce]] = {
     ("locations", RECEIVER, "PUT"): location_at_once.location_pushed,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_pushed,
 }
-# What an owner pushes to the hub for all.
+# The same for what an owner pushes to the hub for all.
 _BROADCASTS: Final[dict[tuple[str, InterfaceRole, str], KeepAtOnce]] = {
     ("locations", RECEIVER, "PUT"): location_at_once.location_broadcast,
     ("locations", RECEIVER, "PATCH"): location_at_once.location_broadcast,
@@ -253,7 +253,7 @@ _BEFORE_FORWARDING: Final[dict[tuple[str, InterfaceRole, str], BeforeForwarding]
     ("tariffs", RECEIVER, "PUT"): _check_quota(Tariff),
     ("tokens", RECEIVER, "PUT"): _check_quota(Token),
 }
-# Where the check can be left out, which costs a thread and a look into the database.
+# When the check, which costs a thread and a look into the database, can be left out.
 _NEEDLESS: Final[dict[tuple[str, InterfaceRole, str], Callable[[OcpiRequest], bool]]] = {
     ("sessions", RECEIVER, "PUT"): _is_known_session,
     ("locations", RECEIVER, "PUT"): _has_room(Location),
@@ -266,7 +266,7 @@ _NO_ANSWER: Final[dict[tuple[str, InterfaceRole, str], NoAnswer]] = {
     ("sessions", RECEIVER, "PUT"): session_lost,
     ("sessions", RECEIVER, "PATCH"): patch_lost,
 }
-# Where not even an attempt was made: the sender is told to come again, and nobody else anything.
+# Where not even an attempt was made: only the sender is told, and may repeat the message.
 _HELD_BACK: Final[dict[tuple[str, InterfaceRole, str], NoAnswer | None]] = {
     ("sessions", RECEIVER, "PUT"): session_held_back,
     ("sessions", RECEIVER, "PATCH"): None,
@@ -283,7 +283,7 @@ LOOKUPS: Final[dict[LookupKind, Callable[[OcpiRequest, PartyId], Found]]] = {
 
 
 def before_forwarding(request: OcpiRequest) -> BeforeForwarding | None:
-    """What to ask before the message leaves; None for most."""
+    """The check before the message leaves; None for most."""
     key = _key(request)
     needless = _NEEDLESS.get(key)
     if needless is not None and needless(request):
@@ -292,7 +292,7 @@ def before_forwarding(request: OcpiRequest) -> BeforeForwarding | None:
 
 
 def no_answer(request: OcpiRequest, error: OcpiError) -> NoAnswer | None:
-    """What to run when no answer came after the check; it gets what the check got, and returned."""
+    """The step to run when no answer came; it gets the request, and the lease of the check."""
     key = _key(request)
     if isinstance(error, HeldBack) and key in _HELD_BACK:
         return _HELD_BACK[key]
@@ -300,21 +300,21 @@ def no_answer(request: OcpiRequest, error: OcpiError) -> NoAnswer | None:
 
 
 def told(request: OcpiRequest, error: OcpiError) -> OcpiError:
-    """What the sender is told of it: of what the hub holds back itself, that it may come again."""
+    """The error for the sender: it may repeat what the hub itself has held back."""
     if isinstance(error, HeldBack) and _key(request) in _HELD_BACK:
         return ServerError(error.message, headers={"Retry-After": "1"})
     return error
 
 
 def after_answer(request: OcpiRequest) -> AfterAnswer | None:
-    """What to run after the receiver's answer and before ours; None for most messages."""
+    """The step to run after the receiver's answer and before ours; None for most messages."""
     return _AFTER_ANSWER.get(_key(request))
 
 
 async def checked(
     writer: Writer, django: DjangoThreads, ask: BeforeForwarding, request: OcpiRequest
 ) -> Response | Lease | None:
-    """What a check says; from the event loop, where it is simple."""
+    """The result of a check; from the event loop, where it is simple."""
     if ask is _begin_cdr:
         lease = await cdrs_at_once.begin(
             writer, django, request.sender, request.receiver, request.body
@@ -353,6 +353,6 @@ async def answered_at_once(
 
 
 def _key(request: OcpiRequest) -> tuple[str, InterfaceRole, str]:
-    """By which the tables name a message; none of them names a custom module."""
+    """The key of a message in the tables, which name no custom module."""
     match = request.place
     return match.module, match.role, request.method

@@ -1,7 +1,8 @@
-"""What is not OCPI: whether the process lives, health, metrics, the console and its assets.
+"""Answers beside OCPI: whether the process lives, health, metrics, the console and its assets.
 
-Strangers may call it, so it has threads of its own: whatever they ask, OCPI's are free. Of each
-address and in all only so much is in hand at once; whoever asks for more is told to wait.
+Strangers may call them, so they have threads of their own: whatever strangers ask, those of OCPI
+are free. The requests in hand are limited, for each address and in all; further ones are told to
+wait.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ class Pages:
         return await asyncio.shield(self._health)
 
     async def _look(self, scope: Scope) -> Outgoing:
-        # Under which name it was asked is nothing to the others who get this answer.
+        # The others who get this answer may have asked under another name.
         asked = {**scope, "method": "GET", "query_string": b"", "headers": []}
         return of_django(await self._worker.steady.answer(asked, b"", HTTP_HOST="127.0.0.1"))
 

@@ -1,4 +1,4 @@
-"""What becomes of one request on its way through the gateway."""
+"""The outcome of one request on its way through the gateway."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ from hub.record.note import Kind
 
 
 class Outcome(msgspec.Struct, eq=False):
-    """What the answer's headers, the log and the record say of a request, beside the request."""
+    """What the answer's headers, the log and the record say beside the request itself."""
 
     # Of which kind it is for the record, and as part of whose exchange.
     kind: Kind = Kind.HUB
@@ -25,7 +25,7 @@ class Outcome(msgspec.Struct, eq=False):
     match: Match | None = None
     # The way that others have gone before (hub/gateway/ways.py).
     way: Way | None = None
-    # What its large bodies have of the memory for such.
+    # The memory that its large bodies have.
     rooms: list[BytesTaken] = []
 
     def with_room(self, room: BytesTaken) -> BytesTaken:

@@ -45,7 +45,7 @@ async def answer(worker: WebProcess, request: OcpiRequest, outcome: Outcome) -> 
 async def _of_view(worker: WebProcess, request: OcpiRequest, outcome: Outcome) -> HttpResponse:
     whose = behalf.get()
     django = worker.threads_of(whose.lane)
-    # Under which name the hub was called is nothing to OCPI: its URLs are those of BASE_URL.
+    # The name under which the hub was called means nothing: its URLs are those of BASE_URL.
     extra = {REQUEST: request, "HTTP_HOST": "127.0.0.1"}
     async with worker.in_hand.one(whose):
         response = await modules.answered_at_once(worker.writer, django, request)

@@ -1,4 +1,4 @@
-"""What one web process keeps between requests: directory, clients, threads, its listener."""
+"""The state of one web process between requests: directory, clients, threads, listener."""
 
 import asyncio
 import gc
@@ -217,13 +217,13 @@ class WebProcess:
 
 
 def _write_heard(heard: dict[int, float]) -> None:
-    """What was heard at which time.monotonic(); on its thread, for which it may have waited."""
+    """Write when platforms were heard (time.monotonic()); the thread may have come later."""
     now = time.monotonic()
     still_alive.write_heard({platform_id: now - then for platform_id, then in heard.items()})
 
 
 def _spare_the_collector() -> None:
-    """What was loaded at start-up lives as long as the process: never look at it again.
+    """Keep the collector from looking again at what lives as long as the process.
 
     Measured: without this the collector takes a tenth of the time of a forwarded message.
     """

@@ -49,7 +49,7 @@ async def send_on(worker: WebProcess, request: OcpiRequest, outcome: Outcome, ke
 def _decide(
     worker: WebProcess, request: OcpiRequest, outcome: Outcome, url: ForwardedUrl
 ) -> decisions.Forward:
-    """To whose URL it is, in the name of whom it was given to."""
+    """Send it to the owner of the URL, in the name of the party that was given it."""
     sender, receiver = url.caller_identity, url.owner_identity
     outcome.sender, outcome.receiver = sender, receiver
     if (address := request.from_address) is not None:

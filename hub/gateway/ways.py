@@ -1,4 +1,4 @@
-"""What all messages of two parties have in common, worked out once for each snapshot.
+"""The common part of all messages of two parties, worked out once for each snapshot.
 
 Messages with the same token and the same routing headers, in the same spelling, for the same
 interface, are routed the same way, unless the content says otherwise (hub/routing/decisions.py).
@@ -36,7 +36,7 @@ class Way(msgspec.Struct, frozen=True, eq=False):
 
 
 def key_of(request: OcpiRequest) -> Key:
-    """What the way of a message is known by."""
+    """The key by which the way of a message is known."""
     found, place = request.headers, request.place
     return (
         request.platform.id,

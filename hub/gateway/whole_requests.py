@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 
 class Transport(Protocol):
-    """What writes at once."""
+    """A transport that writes at once."""
 
     def write_whole(self, data: bytes) -> None:
         """Head and body."""
@@ -45,7 +45,7 @@ class WholeRequest:
         self._start: Event | None = None
 
     def body(self, limit: int) -> bytes | None:
-        """Where it has come whole, and is small; it is given once. None: it has to be awaited."""
+        """The body, once, if it has come whole and is small; None where it has to be awaited."""
         cycle = self._cycle
         if cycle.more_body or cycle.disconnected or len(cycle.body) > min(limit, _MOST):
             return None
@@ -53,7 +53,7 @@ class WholeRequest:
         return body
 
     def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Whether it is sent: what is not as simple has to go by `send`.
+        """Send an answer at once; False for one that has to go by `send`.
 
         The names are plain, and in small letters; the length is among them.
         """
@@ -95,7 +95,7 @@ class WholeRequest:
         await cycle.send(message)  # type: ignore[arg-type]
 
     def _is_sent(self, start: Event, message: Event) -> bool:
-        """Whether it was an answer of known length, and is sent."""
+        """Send an answer of known length; False for any other."""
         headers, body = start["headers"], message.get("body", b"")
         lengths = [value for name, value in headers if name == b"content-length"]
         if (
@@ -108,7 +108,7 @@ class WholeRequest:
 
 
 def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    """None where something in them is wrong: then uvicorn says so."""
+    """The lines of the head; None where something is wrong, which uvicorn then says."""
     head = b"\r\n".join(map(b": ".join, headers))
     breaks = len(headers) - 1
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or head.translate(None, _ALLOWED):
@@ -125,7 +125,7 @@ def _is_plain(name: bytes) -> bool:
 def application(
     app: Callable[[Event, Any, Any], Awaitable[None]], cycle: RequestResponseCycle, to: Transport
 ) -> Callable[[Event, Any, Any], Awaitable[None]]:
-    """The same application, whose answers leave whole."""
+    """The same application, with answers that leave whole."""
     whole = WholeRequest(cycle, to)
 
     def run(scope: Event, receive: Any, _send: Any) -> Awaitable[None]:

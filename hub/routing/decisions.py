@@ -41,7 +41,7 @@ from hub.routing.request import Address, OcpiRequest
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """To one party: the endpoint of its platform for this module and interface."""
+    """Send it to one party: at the endpoint of its platform for this module and interface."""
 
     sender: PartyId
     receiver: PartyEntry
@@ -264,7 +264,7 @@ def _route(
 
 
 def sending_party(request: OcpiRequest, directory: Directory) -> PartyId:
-    """Who sends: FROM, else the platform's only party, else the owner that the URL names.
+    """The sending party: FROM, else the platform's only one, else the owner that the URL names.
 
     Refuses a FROM that is not a party of the sending platform (2001) and a suspended sender (403).
     """
@@ -293,7 +293,7 @@ def _planned(sender: PartyId) -> ClientError:
 
 
 def named_sender(address: Address, platform: PlatformEntry) -> PartyId:
-    """Who FROM names; InvalidParameters (2001) when it is not a party of the sending platform."""
+    """The party in FROM; InvalidParameters (2001) when it is not one of the sending platform."""
     sender = _identity(address, "OCPI-from")
     if sender in platform.claims:
         raise _planned(sender)

@@ -325,7 +325,7 @@ def _agreements(
 
 
 def _status(roles: list[Party]) -> ConnectionStatus:
-    """What holds for a party with several roles: suspended by the operator, else the best one.
+    """The status of a party with several roles: suspended by the operator, else the best one.
 
     A role may have been left out of its credentials while the party goes on with another; what the
     operator has not agreed to does not count.

@@ -74,7 +74,7 @@ _MOMENTS: Final = frozenset({"registered_at", "other_form_not_before", "until"})
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What was read at a version; of something that is gone there is the id, and no row."""
+    """The rows that were read at a version; something that is gone has its id, and no row."""
 
     version: int
     # Everything, whatever was known before.
@@ -143,7 +143,7 @@ def read_all() -> Rows:
 
 
 def read_changed(known: int) -> Rows:
-    """What has changed since version `known`; everything where that cannot be told."""
+    """The rows that have changed since version `known`; all rows where that cannot be told."""
     row = sql.run(_CHANGED, {"known": known})[0]
     return _rows(row, is_whole=False) if row[1] else read_all()
 

@@ -15,7 +15,7 @@ EMSP_LIKE: Final = frozenset({Role.EMSP, Role.OTHER})
 def broadcast_receivers(
     directory: Directory, sender: PartyId, module: str, owner: PartyId | None = None
 ) -> tuple[PartyEntry, ...]:
-    """Who gets a Broadcast Push of `sender`: the connected parties of the opposite role.
+    """The receivers of a Broadcast Push of `sender`: the connected parties of the opposite role.
 
     "CPO pushing information to all eMSPs and NSPs, eMSP pushing information to all CPOs. (The role
     "Other" is seen as an eMSP type of role ..)" (Broadcast Push). Only with the module and an
@@ -73,7 +73,7 @@ def _receivers(
 
 
 def _opposite(own: PartyEntry, module: str) -> frozenset[Role] | None:
-    """By the module's "Data owner": an eMSP has no Locations or Tariffs, a CPO has no Tokens."""
+    """The opposite role, by "Data owner": an eMSP has no Locations or Tariffs, a CPO no Tokens."""
     is_of_cpos = DATA_OWNERS[module] == Role.CPO
     tells_others = own.platform.is_aggregator and module in AGGREGATED
     if is_of_cpos and (Role.CPO in own.roles or tells_others):

@@ -174,7 +174,7 @@ class OcpiRequest(Struct, frozen=True, eq=False):
     # --- Step by step ---------------------------------------------------------------------------
 
     def authenticated(self, token: KnownToken) -> "OcpiRequest":
-        """The same of the platform whose token it came with."""
+        """The request with its token."""
         return replace(self, token=token)
 
     def usual_path(self, directory: Directory) -> list[str] | None:
@@ -183,7 +183,7 @@ class OcpiRequest(Struct, frozen=True, eq=False):
         return odd_urls.usual(raw.decode("latin-1"), directory.has_module)
 
     def mended(self, directory: Directory) -> "OcpiRequest":
-        """With a path that can mean one thing only put right for all who look at it, and noted."""
+        """The request with its path put right and noted, where that can mean one thing only."""
         sent = self.scope["raw_path"].decode("latin-1").partition("?")[0]
         raw, rule = odd_urls.mended(sent, directory.has_module)
         if not rule:
@@ -195,7 +195,7 @@ class OcpiRequest(Struct, frozen=True, eq=False):
         return replace(self, path=path, scope=scope)
 
     def placed(self, parts: list[str] | None) -> "OcpiRequest":
-        """With its route, if it has one; `parts` are those of `usual_path`.
+        """The request with its route, if it has one; `parts` are those of `usual_path`.
 
         NotFound (404) for a URL that a module of OCPI does not have, MethodNotAllowed (405).
         """
@@ -210,11 +210,11 @@ class OcpiRequest(Struct, frozen=True, eq=False):
         return replace(self, match=_match(self.method, parts, rest), rest=rest)
 
     def with_body(self, body: bytes) -> "OcpiRequest":
-        """The same with its body."""
+        """The request with its body."""
         return replace(self, body=body)
 
     def between(self, sender: PartyId | None, receiver: PartyId | None) -> "OcpiRequest":
-        """The same as it is routed: in whose name it goes, and to whom."""
+        """The request as it is routed: in whose name it goes, and to whom."""
         return replace(self, sent_by=sender, sent_to=receiver)
 
     # --- What is refused by its head ------------------------------------------------------------
@@ -229,7 +229,7 @@ class OcpiRequest(Struct, frozen=True, eq=False):
         return {name: values for name, values in found.items() if len(values) > 1}
 
     def check_authorization_once(self) -> None:
-        """Whoever reads the first one and whoever reads the last one would see another sender."""
+        """Refuse two Authorization headers: readers would differ about who sends."""
         if b"authorization" in self.repeated_headers():
             raise InvalidParameters(
                 "The Authorization header came more than once.", http_status=HTTPStatus.BAD_REQUEST

@@ -56,7 +56,7 @@ async def push(
     if kept is None:
         return None
     if directory is not holder.snapshot:
-        # Whoever has come meanwhile may not wait for this one (hub/sync/replay.py).
+        # A party that has come meanwhile may not wait for this one (hub/sync/replay.py).
         await django.run(_owe_newcomers, request.sender, pushed.owner, change, receivers)
     noting.note(request.platform.id, pushed.deviations)
     nudge_at_once(writer, "deliveries")

@@ -31,7 +31,7 @@ LONGEST_ID = 39
 
 
 def read(request: OcpiRequest) -> Pushed:
-    """What was asked of a Receiver interface: owner and ids out of the URL, query and body."""
+    """Read a request to a Receiver interface; NotFound or InvalidParameters for an odd id."""
     pushed = Pushed.to_hub(request)
     for one in pushed.ids:
         if not (one.isascii() and one.isprintable() and len(one) <= LONGEST_ID):
@@ -77,7 +77,7 @@ def _keep_and_tell(
     before = leaving_out.standing(kind, pushed, receivers)
     kept, body = kind.push(pushed)
     if directory is not holder.snapshot:
-        # Whoever comes meanwhile waits for those that have written before they knew of it
+        # A party that comes meanwhile waits for those that have written without knowing it
         # (hub/sync/replay.py), not for those that write now.
         receivers = _receivers(request, pushed, holder.snapshot)
     module, ids = request.place.module, tuple(request.place.ids.values())
@@ -104,7 +104,7 @@ def tell(
 def change_of(
     module: str, pushed: Pushed, segments: Iterable[str], correlation_id: str = ""
 ) -> Change:
-    """What a push changes; `segments` are the names in its URL as they were sent."""
+    """The change that a push makes; `segments` are the names in its URL as they were sent."""
     object_id, *parts = map(str.upper, pushed.ids)
     return Change(
         module=module,

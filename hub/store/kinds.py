@@ -11,7 +11,7 @@ from hub.store.store import StoredObject
 
 @cache
 def broadcast_kinds() -> Mapping[str, type[StoredObject]]:
-    """By module, in the order in which they are told to whoever comes."""
+    """The kinds by module, in the order in which they are told to a party that comes."""
     found = {kind.MODULE: kind for kind in apps.get_models() if issubclass(kind, StoredObject)}
     return {module: found[module] for module in FUNCTIONAL_MODULES if module in BROADCAST}
 

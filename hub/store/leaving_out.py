@@ -218,7 +218,7 @@ def switch(platform: Platform, kinds: Iterable[type[StoredObject]], *, on: bool)
 
 
 def explained(platform: Platform) -> str:
-    """What the switch means from now on, in words for the person who has turned it."""
+    """The meaning of the switch from now on, for the person who has turned it."""
     if platform.leaves_out_deviations:
         return (
             f"{platform}: Locations and Tariffs that deviate are left out of its lists and pushes, "

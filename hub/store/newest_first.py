@@ -13,7 +13,7 @@ LATELY: Final = timedelta(days=7)
 def by_row(
     rows: "models.QuerySet[Any]", since: datetime | None, *, is_begun: bool
 ) -> "models.QuerySet[Any]":
-    """In the order of their numbers; `since` is the time that they are filtered by, if any.
+    """The rows in the order of their numbers; `since` is the time of the filter, if any.
 
     The first of what has changed lately are found by the time, and sorted: the database would
     rather walk through all rows by their numbers, for it expects to meet some soon, where they are

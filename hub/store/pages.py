@@ -30,7 +30,7 @@ _MARK: Final = "after"
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Where a page of a Link begins: `offset` objects of this list end with row `row`."""
+    """The begin of a page of a Link: `offset` objects of this list end with row `row`."""
 
     offset: int
     row: int

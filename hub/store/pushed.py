@@ -67,7 +67,7 @@ class Pushed:
 
     @classmethod
     def to_hub(cls, request: OcpiRequest) -> Self:
-        """What a request tells the hub for everybody."""
+        """The push of a request that tells the hub something for everybody."""
         owner, own = in_url(request.place), request.platform.parties
         return cls(
             method=request.method,
@@ -81,7 +81,7 @@ class Pushed:
 
     @classmethod
     def to_one(cls, request: OcpiRequest) -> Self:
-        """What a request has told a single party, which has accepted it."""
+        """The push of a request that a single party has accepted."""
         return cls(
             method=request.method,
             owner=in_url(request.place),
@@ -93,7 +93,7 @@ class Pushed:
         )
 
     def read(self, essentials: Essentials) -> Reading:
-        """What the body means; InvalidParameters (2001) where the hub cannot answer for it.
+        """Read the body; InvalidParameters (2001) where the hub cannot answer for it.
 
         Nothing is refused of a push that one party has accepted.
         """

@@ -65,7 +65,7 @@ def _shared_with(
 
 
 def _hidden(kind: type[StoredObject], viewer: PartyId) -> "models.QuerySet[Any]":
-    """What was broadcast of objects of which the viewer was told something itself."""
+    """The broadcast rows of objects of which the viewer itself was told something."""
     same = {column: models.OuterRef(column) for column in kind.IDENTITY}
     own = kind._default_manager.filter(audience=str(viewer), **same)
     return kind._default_manager.filter(models.Exists(own), audience=EVERYBODY)

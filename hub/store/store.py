@@ -211,7 +211,7 @@ class StoredObject(models.Model):
 
     @classmethod
     def is_not_newer(cls, kept: str, sent: str) -> str:
-        """The same between versions of one kind of teller; a time far ahead guards nothing."""
+        """The same between versions of one kind of teller; a time far ahead protects nothing."""
         last_updated, received_at = map(sent.format, ("last_updated", "received_at"))
         ahead = f"{received_at} + interval '{FUTURE_TOLERANCE.total_seconds():.0f} s'"
         return f"({kept}.last_updated <= {last_updated} OR {kept}.last_updated > {ahead})"

@@ -28,7 +28,7 @@ def _is_same(kind: "type[StoredObject]") -> str:
 
 
 def _clean_until(kept: str, deviates: str, now: str) -> str:
-    """Until when the document did not deviate: the moment at which one that does comes."""
+    """The end of the time without deviations: the moment at which a deviating document comes."""
     return (
         f"CASE WHEN {deviates} AND {kept}.deviates THEN {kept}.clean_until "
         f"WHEN {deviates} THEN {now} END"
