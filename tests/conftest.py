@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 import hypothesis
 import pytest
 from django.conf import settings
-from django.db import connection
-from django.test.utils import setup_databases, teardown_databases
 from hypothesis import HealthCheck
 
 # Each test process has a Redis database of its own; Django's test runner does so for PostgreSQL.
@@ -28,21 +26,13 @@ hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_test_environment, django_db_blocker, django_db_modify_db_settings
-) -> Iterator[None]:
+def django_db_setup(django_test_environment, django_db_blocker) -> Iterator[None]:
     """The test database, also where only the running hub uses it."""
-    with django_db_blocker.unblock():
-        before = setup_databases(verbosity=0, interactive=False)
+    with django_db_blocker.unblock(), unmeasured():
+        before = databases.create()
     yield
     with django_db_blocker.unblock():
-        with connection.cursor() as cursor:
-            # Celery's threads leave their connections to the end of the process.
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        teardown_databases(before, verbosity=0)
+        databases.drop(before)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,5 +71,6 @@ def _leave_settings_alone(settings) -> None:
 
 
 # These read the settings, after REDIS_URL.
+from tests import databases  # noqa: E402
 from tests.running_hub import RunningHub  # noqa: E402
 from tests.unmeasured import unmeasured  # noqa: E402

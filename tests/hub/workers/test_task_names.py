@@ -1,6 +1,7 @@
 """Names of tasks are written in several places; a wrong one would fail at run time alone."""
 
 import ast
+import functools
 import importlib
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def _tasks_are_loaded() -> None:
     app.loader.import_default_modules()
 
 
+@functools.cache
 def woken() -> dict[str, str]:
     """Each name that somebody asks to be run, and where: `wake("…")`, `outbox.wake("…")`."""
     found = {}

@@ -1,0 +1,72 @@
+"""The test database of this process: of those that run side by side one migrates, all copy that."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from psycopg import sql
+
+from hub.db.notify import connection_parameters
+
+_WORKER: Final = os.environ.get("PYTEST_XDIST_WORKER", "")
+_RUN: Final = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:8]
+# Any number: nobody else locks anything in that database.
+_LOCK: Final = 20_221
+
+
+def create() -> str:
+    """Create it and use it from here on; returns the name of the database that it stands for."""
+    before = str(connection.settings_dict["NAME"])
+    if not _WORKER:
+        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        return before
+    template = f"test_{before}_{_RUN}"
+    with _one_at_a_time() as server:
+        if _exists(server, template):
+            _use(template)
+        else:
+            connection.settings_dict["TEST"]["NAME"] = template
+            connection.creation.create_test_db(verbosity=0, serialize=False)
+        connection.creation.clone_test_db(_WORKER, verbosity=0)
+    _use(f"{template}_{_WORKER}")
+    return before
+
+
+def drop(before: str) -> None:
+    """Drop it, and go back to the one before; the last process drops the migrated one too."""
+    with connection.cursor() as cursor:
+        # Celery's threads leave their connections to the end of the process.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    connection.creation.destroy_test_db(before, verbosity=0)
+    template = f"test_{before}_{_RUN}"
+    if _WORKER:
+        with _one_at_a_time() as server:
+            if not _exists(server, f"{template}_gw%"):
+                name = sql.Identifier(template)
+                server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
+
+
+def _use(name: str) -> None:
+    connection.close()
+    settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
+
+
+def _exists(server: psycopg.Connection, pattern: str) -> bool:
+    query = "SELECT FROM pg_database WHERE datname LIKE %s"
+    return server.execute(query, [pattern]).fetchone() is not None
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[psycopg.Connection]:
+    """A connection beside the databases; the others wait as long as the block takes."""
+    beside = connection_parameters() | {"dbname": "postgres", "options": ""}
+    with psycopg.connect(**beside, autocommit=True) as server:
+        server.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        yield server
