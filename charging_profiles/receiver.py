@@ -43,6 +43,7 @@ from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
+from hub.outbound.message import url_below
 from hub.routing import decisions
 from hub.routing.directory import PartyEntry, holder
 from hub.routing.request import OcpiRequest
@@ -260,12 +261,13 @@ def _command(request: OcpiRequest, asked: _Asked, target: _Target) -> ProfileCom
         correlation_id=request.correlation_id,
     )
     own_url = command.result_url
-    command.path = f"{endpoint.rstrip('/')}/{asked.session_id}"
+    query = ""
     if asked.in_body is not None:
         command.body = asked.in_body.replaced(own_url)
     else:
         parts = (asked.query, f"response_url={quote(own_url)}")
-        command.path = f"{command.path}?{'&'.join(part for part in parts if part)}"
+        query = "&".join(part for part in parts if part)
+    command.path = url_below(endpoint, asked.session_id, query)
     if len(command.path) > _MAX_PATH:
         raise InvalidParameters("The query is too long to be passed on.")
     return command

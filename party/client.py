@@ -141,10 +141,7 @@ class Client:
 
 def routing_headers(to: PartyId | None, from_: PartyId) -> dict[str, str]:
     """OCPI-to and OCPI-from; without a receiver the TO headers are left out."""
-    sent = {names.FROM_COUNTRY_CODE: from_.country_code, names.FROM_PARTY_ID: from_.party_id}
-    if to is not None:
-        sent |= {names.TO_COUNTRY_CODE: to.country_code, names.TO_PARTY_ID: to.party_id}
-    return sent
+    return names.routing(from_, to)
 
 
 def _envelope(text: bytes) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, HubError, UnknownLocation
 from hub.ocpi.party import PartyId
-from hub.outbound.message import Message
+from hub.outbound.message import Message, url_below
 from hub.outbound.platform_calls import AsyncCaller, LeaseEnded, NotArrived, Response
 from hub.parties import token_forms
 from hub.parties.alive_checks import NOT_ITS_OWN
@@ -105,12 +105,13 @@ def _is_suspended(call: DeliveryCall, directory: Directory) -> bool:
 
 def _message(call: DeliveryCall, platform: PlatformEntry) -> Message | None:
     """What is sent; None when the receiver does not offer the interface any more."""
-    url: str | None = call.path
+    url = call.path
     if call.role is not None:
         endpoint = platform.endpoint(call.module, call.role)
-        url = None if endpoint is None else f"{endpoint.rstrip('/')}/{call.path}"
-    if url is None:
-        return None
+        if endpoint is None:
+            return None
+        path, _, query = call.path.partition("?")
+        url = url_below(endpoint, path, query)
     routing = headers.routing(call.sender, call.receiver) if call.receiver[1] else {}
     if call.unanswered_by:
         routing[headers.UNANSWERED_BY] = call.unanswered_by

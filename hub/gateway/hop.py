@@ -1,33 +1,29 @@
 """One hop: a message on its way to its receiver, and what that answers (message routing).
 
 What is asked before it leaves and remembered afterwards is named in hub/gateway/modules.py. The
-call itself is hub/outbound/platform_calls.py's; headers, the record, and what a refused token means
-are the gateway's part of it.
+call itself, with its headers and the record, is hub/outbound/message.py's.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
-from django.conf import settings
-
 from hub.db.leases import Lease
 from hub.gateway import modules, own_urls
-from hub.gateway import recorded as record
 from hub.gateway.answer import Outgoing, answer_of
 from hub.gateway.outcome import Outcome
 from hub.gateway.process import WebProcess
-from hub.ocpi import headers
 from hub.ocpi.errors import ConnectionProblem, ForwardTimeout, NotTaken, OcpiError
 from hub.outbound import rewritten_urls
 from hub.outbound.forwarded import Forwarded, InOneMoment
+from hub.outbound.message import Message, url_below
 from hub.outbound.platform_calls import Response
 from hub.parties import token_forms
 from hub.parties.alive_checks import NOT_ITS_OWN
 from hub.routing.decisions import Ask, Forward
 from hub.routing.request import OcpiRequest
+from hub.startup.quick_settings import setting
 from tokens import authorization
 
 # Between two looks at what the same message, sent a moment ago, became.
@@ -42,7 +38,7 @@ async def forward(
     request = request.between(decision.sender, outcome.receiver)
     known, lease = await _asked_before(worker, request)
     if known is not None:
-        url = join(decision.endpoint_url, request.rest, request.query)
+        url = url_below(decision.endpoint_url, request.rest, request.query)
         return await outgoing_of(worker, request, outcome, decision, url, known)
     keys: tuple[str, ...] = ()
     try:
@@ -50,7 +46,7 @@ async def forward(
             request, keys = await worker.django.run(
                 rewritten_urls.rewrite_response_url, request, decision
             )
-        url = join(decision.endpoint_url, request.rest, request.query)
+        url = url_below(decision.endpoint_url, request.rest, request.query)
         response = await call(worker, request, outcome, decision, url, lease)
     except OcpiError as error:
         if (undo := modules.no_answer(request, error)) is not None:
@@ -94,7 +90,7 @@ async def ask_all(
     """Ask all who may know a Token, and pass the most telling answer on as its eMSP's."""
 
     async def ask(one: Forward) -> authorization.EmspAnswer:
-        url = join(one.endpoint_url, request.rest, request.query)
+        url = url_below(one.endpoint_url, request.rest, request.query)
         return authorization.EmspAnswer(one, url, await call(worker, request, outcome, one, url))
 
     answered = await authorization.ask_all(decision.forwards, ask)
@@ -127,66 +123,30 @@ async def call(
     decision: Forward,
     url: str,
     lease: Lease | None = None,
-    authorization: str = "",
-    seconds: float | None = None,
 ) -> Response:
     """Send it; the receiver's answer, whatever its status, except a 401.
 
-    ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none. With an
-    `authorization` header of its own it is a second attempt, whose answer is given back as it is.
+    ForwardTimeout (4002), ConnectionProblem (4003) or another OcpiError when there is none.
     """
-    platform, way = decision.receiver.platform, outcome.way
-    began, request_id = time.monotonic(), headers.new_id()
-    sent = {
-        "Authorization": authorization or platform.authorization,
-        headers.REQUEST_ID: request_id,
-        headers.CORRELATION_ID: request.correlation_id,
-        **(
-            request.routing_headers(decision.sender, decision.receiver) if way is None else way.sent
-        ),
-    }
-    if request.body:
-        sent["Content-Type"] = "application/json"
-    try:
-        response = await worker.outbound.call(
-            platform.id,
-            request.method,
-            url,
-            sent,
-            request.body,
-            seconds=seconds,
-            known=platform.versions_url,
-            lease=lease,
-            room=outcome.with_room(worker.under_way.of_answer(request.platform.id, platform.id)),
-        )
-    except OcpiError as error:
-        record.sent_on(request, outcome, decision, request_id, began, error, worker.directory)
-        if isinstance(error, (ConnectionProblem, ForwardTimeout)):
+    platform, began = decision.receiver.platform, time.monotonic()
+    message = _message(request, outcome, decision, url)
+
+    async def send(authorization: str) -> Response:
+        # A second attempt, with the token in its other form, has the rest of the first one's time.
+        left = setting("FORWARD_TIMEOUT") - (time.monotonic() - began)
+        room = outcome.with_room(worker.under_way.of_answer(request.platform.id, platform.id))
+        try:
+            response = await message.send(
+                worker.outbound, authorization, seconds=max(left, 0.0), lease=lease, room=room
+            )
+        except (ConnectionProblem, ForwardTimeout):
             worker.suspect(platform)
-        raise
-    record.sent_on(request, outcome, decision, request_id, began, response, worker.directory)
-    if response.status not in NOT_ITS_OWN:
-        worker.heard(platform)
-    if response.status in token_forms.REFUSALS and not authorization:
+            raise
+        if response.status not in NOT_ITS_OWN:
+            worker.heard(platform)
+        return response
 
-        async def again(authorization: str) -> Response:
-            left = settings.FORWARD_TIMEOUT - (time.monotonic() - began)
-            more = lease, authorization, max(left, 0.0)
-            return await call(worker, request, outcome, decision, url, *more)
-
-        return await _once_more(worker, decision, response, again)
-    return response
-
-
-async def _once_more(
-    worker: WebProcess,
-    decision: Forward,
-    refused: Response,
-    again: Callable[[str], Awaitable[Response]],
-) -> Response:
-    """In the other form of the token, within the time of the first attempt."""
-    platform = decision.receiver.platform
-    response = await token_forms.sent_again(platform, refused, again, worker.django.run)
+    response = await token_forms.sent(platform, send, worker.django.run)
     if response.status == HTTPStatus.UNAUTHORIZED:
         # Between the hub and the receiver; passed on, it would speak of the sender's token.
         worker.suspect(platform)
@@ -194,11 +154,21 @@ async def _once_more(
     return response
 
 
-def join(endpoint_url: str, rest: str, query: str) -> str:
-    """The receiver's endpoint, what followed ours, and the query."""
-    if rest and not query and "?" not in endpoint_url:
-        return f"{endpoint_url.rstrip('/')}/{rest}"
-    base, _, own_query = endpoint_url.partition("?")
-    url = f"{base.rstrip('/')}/{rest}" if rest else base
-    queries = "&".join(part for part in (own_query, query) if part)
-    return f"{url}?{queries}" if queries else url
+def _message(request: OcpiRequest, outcome: Outcome, decision: Forward, url: str) -> Message:
+    place, way = request.match or outcome.match, outcome.way
+    if way is None:
+        routing = request.routing_headers(decision.sender, decision.receiver)
+    else:
+        routing = way.sent
+    return Message(
+        kind=outcome.kind,
+        method=request.method,
+        url=url,
+        platform=decision.receiver.platform,
+        module=place.module if place else "",
+        routing=routing,
+        correlation_id=request.correlation_id,
+        body=request.body,
+        came_to=(place, request.path, request.query),
+        related_id=outcome.related_id,
+    )

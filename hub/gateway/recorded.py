@@ -1,4 +1,4 @@
-"""What the gateway notes: each message that came in, and each that it sent on to another party.
+"""What the gateway notes of each message that came in; of what leaves: hub/outbound/message.py.
 
 Called on the hot path: a Note is made and appended, the recorder's thread does the rest.
 """
@@ -10,14 +10,11 @@ from hub.gateway.answer import Outgoing
 from hub.gateway.outcome import Outcome
 from hub.ocpi import masking
 from hub.ocpi.datatypes import InterfaceRole
-from hub.ocpi.errors import OcpiError
 from hub.ocpi.modules import CARRIED, Match
 from hub.ocpi.party import PartyId
-from hub.outbound.platform_calls import Response
 from hub.record.note import Direction, Kind, Note, cleaned, is_failure, text
 from hub.record.recorder import recorder
 from hub.record.strangers import Stranger
-from hub.routing.decisions import Forward
 from hub.routing.directory import Directory
 from hub.routing.request import OcpiRequest
 from hub.startup.quick_settings import setting
@@ -39,87 +36,21 @@ def received(
     """Note a party's request and its answer."""
     if not setting("RECORD_MESSAGES"):
         return
-    _add(
-        request,
-        outcome,
-        directory,
-        direction=Direction.IN,
-        began=request.began,
-        request_id=request.request_id,
-        sender=outcome.sender or _only_party(request),
-        receiver=outcome.receiver or directory.hub,
-        platform=request.platform.id,
-        status=outgoing.status,
-        code=outcome.code,
-        answer=outgoing.body,
-        problem=outcome.problem if is_failure(outgoing.status, outcome.code) else "",
-    )
-
-
-def sent_on(
-    request: OcpiRequest,
-    outcome: Outcome,
-    decision: Forward,
-    request_id: str,
-    began: float,
-    answered: Response | OcpiError,
-    directory: Directory,
-) -> None:
-    """Note the request to the receiver, and its answer, or why there was none."""
-    if not setting("RECORD_MESSAGES"):
-        return
-    if isinstance(answered, Response):
-        status, answer, verdict = answered.status, answered.body, answered.verdict
-        code = verdict.status_code
-        problem = (verdict.status_message or "") if is_failure(status, code) else ""
-    else:
-        status, answer, code, problem = None, b"", answered.code, answered.message
-    _add(
-        request,
-        outcome,
-        directory,
-        direction=Direction.OUT,
-        began=began,
-        request_id=request_id,
-        sender=decision.sender,
-        receiver=decision.receiver.identity,
-        platform=decision.receiver.platform.id,
-        status=status,
-        code=code,
-        answer=answer,
-        problem=problem,
-    )
-
-
-def _add(
-    request: OcpiRequest,
-    outcome: Outcome,
-    directory: Directory,
-    *,
-    direction: Direction,
-    began: float,
-    request_id: str,
-    sender: PartyId | str,
-    receiver: PartyId,
-    platform: int,
-    status: int | None,
-    code: int | None,
-    answer: bytes,
-    problem: str,
-) -> None:
-    seconds, body = time.monotonic() - began, request.body
-    place = request.match or outcome.match
+    place, body, answer = request.match or outcome.match, request.body, outgoing.body
+    sender, receiver = outcome.sender or _only_party(request), outcome.receiver or directory.hub
+    seconds, status, code = time.monotonic() - request.began, outgoing.status, outcome.code
     is_with_bodies = directory.recorded_bodies and directory.records_bodies(sender, receiver)
     bodies = (body, answer) if is_with_bodies else None
+    problem = outcome.problem if is_failure(status, code) else ""
     problem = cleaned(problem, request.path, place, body) if problem else ""
     at, lengths = time.time() - seconds, (len(body), len(answer))
     what = (request.method, place, request.path, request.query)
-    ids = (request_id, request.correlation_id, outcome.related_id)
-    ends = (sender, receiver, platform)
+    ids = (request.request_id, request.correlation_id, outcome.related_id)
+    ends = (sender, receiver, request.platform.id)
     # In the order of its fields: twenty names would cost ten times as much (Python 3.11).
     recorder.add(
         Note(
-            at, direction, outcome.kind, *what, *ids, *ends, status, code, seconds, *lengths,
+            at, Direction.IN, outcome.kind, *what, *ids, *ends, status, code, seconds, *lengths,
             problem, bodies,
         )
     )  # fmt: skip

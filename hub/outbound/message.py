@@ -29,6 +29,16 @@ from hub.startup.quick_settings import setting
 _NONE: Final[Mapping[str, str]] = {}
 
 
+def url_below(endpoint: str, path: str, query: str = "") -> str:
+    """The URL of what is below an endpoint, whose own URL may have a query."""
+    if path and not query and "?" not in endpoint:
+        return f"{endpoint.rstrip('/')}/{path}"
+    base, _, own_query = endpoint.partition("?")
+    url = f"{base.rstrip('/')}/{path}" if path else base
+    queries = "&".join(part for part in (own_query, query) if part)
+    return f"{url}?{queries}" if queries else url
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One OCPI request, which may be sent more than once: in another form of the token, or later.
 
@@ -55,6 +65,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     merged: Sequence[str] = ()
     # All headers, where whoever asks makes them (hub/conformance/asking.py).
     given: Mapping[str, str] | None = None
+    # Of another party's message: the place, path and query at which it came to the hub, and the
+    # correlation id of the exchange that it is a part of, where it has one of its own.
+    came_to: tuple[Match | None, str, str] | None = None
+    related_id: str = ""
 
     def headers(self, authorization: str) -> dict[str, str]:
         """The headers of one attempt, each with an X-Request-ID of its own."""
@@ -136,6 +150,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     @property
     def place(self) -> Match | None:
         """What its URL names, by the route table; None in a Configuration Module."""
+        if self.came_to is not None:
+            return self.came_to[0]
         if self.role is None:
             is_unrouted = self.module in CONFIGURATION_MODULES
             return None if is_unrouted else Match(self.module, InterfaceRole.SENDER, None, {})
@@ -148,42 +164,37 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Note one attempt, with the headers that were `sent`."""
         if not setting("RECORD_MESSAGES"):
             return
-        seconds, platform, place = time.monotonic() - began, self.platform, self.place
-        sender = named(sent, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID) or _hub()
-        receiver = named(sent, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID)
-        if not receiver and platform is not None and len(platform.parties) == 1:
-            receiver = str(platform.parties[0])
+        seconds, place = time.monotonic() - began, self.place
+        _, path, query = self.came_to or (None, "", "")
+        sender, receiver = self._ends(sent)
         if isinstance(outcome, Response):
             status, answer, verdict = outcome.status, outcome.body, outcome.verdict
             code = verdict.status_code
             problem = (verdict.status_message or "") if is_failure(status, code) else ""
         else:
             status, answer, code, problem = None, b"", outcome.code, outcome.message
+        problem = cleaned(problem, path, place, self.body) if problem else ""
+        at, lengths = time.time() - seconds, (len(self.body), len(answer))
+        what = (self.kind, self.method, place, path or self.module, query)
+        ids = (sent.get(headers.REQUEST_ID, ""), sent.get(headers.CORRELATION_ID, ""))
+        ends = (sender, receiver, self.platform.id if self.platform else None)
+        bodies = (self.body, answer) if _keeps_bodies(sender, receiver) else None
+        # In the order of its fields: by their names it takes ten times as long (Python 3.11).
         note = Note(
-            at=time.time() - seconds,
-            direction=Direction.OUT,
-            kind=self.kind,
-            method=self.method,
-            place=place,
-            path=self.module,
-            query="",
-            request_id=sent.get(headers.REQUEST_ID, ""),
-            correlation_id=sent.get(headers.CORRELATION_ID, ""),
-            related_id="",
-            sender=sender,
-            receiver=receiver,
-            platform=platform.id if platform else None,
-            status=status,
-            code=code,
-            seconds=seconds,
-            request_bytes=len(self.body),
-            answer_bytes=len(answer),
-            problem=cleaned(problem, "", place, self.body),
-            bodies=(self.body, answer) if _keeps_bodies(sender, receiver) else None,
-        )
+            at, Direction.OUT, *what, *ids, self.related_id, *ends, status, code, seconds, *lengths,
+            problem, bodies,
+        )  # fmt: skip
         recorder.add(note)
         for correlation_id in self.merged:
             recorder.add(_merged(note, correlation_id))
+
+    def _ends(self, sent: Mapping[str, str]) -> tuple[str, str]:
+        """Who sends it, and to whom; "" where it names none of several."""
+        sender = named(sent, headers.FROM_COUNTRY_CODE, headers.FROM_PARTY_ID) or _hub()
+        receiver = named(sent, headers.TO_COUNTRY_CODE, headers.TO_PARTY_ID)
+        if not receiver and self.platform is not None and len(self.platform.parties) == 1:
+            receiver = str(self.platform.parties[0])
+        return sender, receiver
 
 
 def _hub() -> str:

@@ -158,12 +158,7 @@ class OcpiRequest(Struct, frozen=True, eq=False):
             sent_to = Address(receiver.country_code, receiver.party_id)
         if sent_from is None or (sent_from[0].upper(), sent_from[1].upper()) != sender:
             sent_from = Address(*sender)
-        return {
-            headers.FROM_COUNTRY_CODE: sent_from.country_code,
-            headers.FROM_PARTY_ID: sent_from.party_id,
-            headers.TO_COUNTRY_CODE: sent_to.country_code,
-            headers.TO_PARTY_ID: sent_to.party_id,
-        }
+        return headers.routing(sent_from, sent_to)
 
     def _address(self, country_code: bytes, party_id: bytes) -> Address | None:
         found = self.headers

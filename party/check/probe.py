@@ -218,12 +218,7 @@ class Probe:
         if token:
             sent["Authorization"] = token
         if module not in CONFIGURATION:
-            sent |= {
-                headers.FROM_COUNTRY_CODE: self.sender.country_code,
-                headers.FROM_PARTY_ID: self.sender.party_id,
-                headers.TO_COUNTRY_CODE: self.party.country_code,
-                headers.TO_PARTY_ID: self.party.party_id,
-            }
+            sent |= headers.routing(self.sender, self.party)
         if body:
             sent["Content-Type"] = "application/json"
         if problem := self.over:
