@@ -7,15 +7,14 @@ Django's own ASGI handler.
 
 import asyncio
 import io
-import threading
-import time
+import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.db import close_old_connections, connections, reset_queries
+from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
@@ -69,7 +68,7 @@ class DjangoThreads:
         """Run a function that uses the database in the pool."""
 
         def call() -> T:
-            _look_at_connection()
+            look_at_connection()
             return function(*args, **kwargs)
 
         return await self._on_a_thread(call)
@@ -81,7 +80,7 @@ class DjangoThreads:
 
         def call() -> HttpResponse:
             set_script_prefix("/")
-            _look_at_connection()
+            look_at_connection()
             try:
                 return _whole(handler.get_response(WSGIRequest(environ)))
             finally:
@@ -117,15 +116,23 @@ def _whole(response: HttpResponseBase) -> HttpResponse:
     return whole
 
 
-_looked = threading.local()
+def look_at_connection() -> None:
+    """Close this thread's connection where it is lost: the next statement makes another one.
 
-
-def _look_at_connection() -> None:
-    """Each look asks the server; within a second one is enough."""
-    now = time.monotonic()
-    if now - getattr(_looked, "at", 0.0) > 1.0 or connections["default"].errors_occurred:
-        close_old_connections()
-        _looked.at = now
+    The server is asked where something has failed, or where it says what nobody has asked, as one
+    does that goes away.
+    """
+    known = connections["default"]
+    if known.connection is None or known.in_atomic_block:
+        return
+    if not known.connection.closed and not known.errors_occurred:
+        looking = select.poll()
+        looking.register(known.connection.fileno(), select.POLLIN)
+        if not looking.poll(0):
+            return
+    known.errors_occurred = False
+    if not known.is_usable():
+        known.close()
 
 
 def _environ(scope: Scope, body: bytes) -> dict[str, Any]:

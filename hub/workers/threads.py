@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from django.db import close_old_connections, connection
+from django.db import connection
 
+from hub.db.django_threads import look_at_connection
 from hub.deviations import noting
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 class Threads:
     """Threads that start when needed, and end with the process, whose leases end soon after."""
 
-    def __init__(self, name: str, most: int, ended: Callable[[], None]) -> None:
+    def __init__(self, name: str, most: int, ended: Callable[[], object] = lambda: None) -> None:
         self._name = name
         self._most = most
         self._ended = ended
@@ -50,7 +51,7 @@ class Threads:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            close_old_connections()
+            look_at_connection()
             try:
                 work()
                 noting.flush()

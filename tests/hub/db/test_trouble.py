@@ -1,10 +1,13 @@
 """What a party is told while the database is busy or away (status_codes, 3xxx)."""
 
+import asyncio
+
 import django.db
 import psycopg
 import pytest
 
 from hub.db import sql
+from hub.db.django_threads import DjangoThreads
 from hub.db.notify import connection_parameters
 from hub.db.trouble import refusal_of
 
@@ -35,3 +38,18 @@ def test_a_database_that_nobody_listens_for_is_away():
     error = refusal_of(found.value, "GET")
     assert error is not None
     assert "away" in error.message
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_whose_connection_was_ended_has_another_one():
+    django_threads = DjangoThreads(1)
+
+    def backend() -> int:
+        [(pid,)] = asyncio.run(django_threads.run(sql.run, "SELECT pg_backend_pid()"))
+        return pid
+
+    first = backend()
+    assert backend() == first
+    sql.run("SELECT pg_terminate_backend(%s, 60000)", [first])
+    assert backend() != first
+    django_threads.close()
