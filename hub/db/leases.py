@@ -153,6 +153,8 @@ def _renew_on() -> None:
     while not pause.wait(RENEW_EVERY):
         with _lock:
             held = list(_held)
+        if not held:
+            continue
         try:
             close_old_connections()
             for model, pk, lease in held:

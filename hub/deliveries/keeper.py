@@ -84,7 +84,7 @@ class Keeper:
     def stop(self) -> None:
         """From any thread: give all shards back."""
         self._is_stopping.set()
-        self._in_loop(self._look)
+        self._in_loop(self._end)
 
     def _in_loop(self, work: Any) -> None:
         loop = self._loop
@@ -93,24 +93,26 @@ class Keeper:
                 loop.call_soon_threadsafe(work)
 
     def _look(self) -> None:
-        self._to_look.set()
         for holding in self._held.values():
             if holding.drain is not None:
                 holding.drain.look()
 
+    def _end(self) -> None:
+        self._has_to_end.set()
+        self._look()
+
     async def _keep(self) -> None:
-        self._to_look = asyncio.Event()
+        self._has_to_end = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         try:
             async with await psycopg.AsyncConnection.connect(
                 autocommit=True, **connection_parameters()
             ) as database:
                 while not self._is_stopping.is_set():
-                    self._to_look.clear()
                     await self._balance(database)
                     with suppress(TimeoutError):
                         async with asyncio.timeout(BALANCE_EVERY):
-                            await self._to_look.wait()
+                            await self._has_to_end.wait()
         finally:
             await self._end_all()
             self._loop = None

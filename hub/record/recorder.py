@@ -24,7 +24,7 @@ from hub.record.strangers import Stranger, joined
 logger = logging.getLogger(__name__)
 STREAM: Final = "flexhub:messages"
 FIELD: Final = b"batch"
-SECONDS: Final = 0.2  # seconds
+SECONDS: Final = 0.5  # seconds
 # Memory of one process, while Valkey is slow: about 20 MB.
 MOST_NOTES: Final = 20_000
 # Memory of Valkey, while nobody drains: a million rows at most, about 200 MB.

@@ -4,8 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final
 
-from django.db import connection
-
+from hub.db import sql
 from hub.ocpi.modules import ROUTES
 from hub.record.note import Row
 from hub.record.recorder import Count
@@ -19,6 +18,12 @@ _MODULES: Final = frozenset(
 # What others invent must not make ever more labels.
 _CODES: Final = range(1000, 5000)
 Key = tuple[str, str]
+_ADD: Final = """
+    INSERT INTO record_tally AS kept (name, labels, number, seconds)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::float8[])
+    ON CONFLICT (name, labels) DO UPDATE
+    SET number = kept.number + excluded.number, seconds = kept.seconds + excluded.seconds
+"""
 
 
 def labels_of(row: Row) -> tuple[str, ...]:
@@ -44,10 +49,5 @@ def add(rows: Iterable[Row], counts: Iterable[Count]) -> None:
         sums[key] = number + count.number, seconds
     if not sums:
         return
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO record_tally AS kept (name, labels, number, seconds) "
-            "VALUES (%s, %s, %s, %s) ON CONFLICT (name, labels) DO UPDATE SET "
-            "number = kept.number + excluded.number, seconds = kept.seconds + excluded.seconds",
-            [(*key, number, seconds) for key, (number, seconds) in sorted(sums.items())],
-        )
+    given = [(*key, *sums[key]) for key in sorted(sums)]
+    sql.run(_ADD, [list(column) for column in zip(*given, strict=True)])

@@ -79,7 +79,7 @@ class Worker:
         self._to_look = threading.Event()
         self._is_stopping = threading.Event()
         self._jobs = Threads("job", JOBS_AT_ONCE, self._to_look.set)
-        self._turns = Threads("turn", max(1, len(self._timers)), self._to_look.set)
+        self._turns = Threads("turn", max(1, len(self._timers)))
         work = [loop.run for loop in self._loops.values()]
         self._threads = [
             threading.Thread(target=run, name="worker", daemon=True)
