@@ -1,6 +1,6 @@
 """One hop: a message on its way to its receiver, and what that answers (message routing).
 
-What is asked before it leaves and remembered afterwards is named in hub/gateway/modules.py. The
+What is asked before it leaves and remembered afterwards is named in each module's module.py. The
 call itself, with its headers and the record, is hub/outbound/message.py's.
 """
 

@@ -62,10 +62,11 @@ async def of_answer(
         own = await django.run(rewritten_urls.rewrite_link, link, url, module, caller, decision)
         if own is not None:
             rewritten.append((b"link", own.encode("latin-1")))
-    if module in POSTED and method == "POST" and response.status < 300:
+    posted = modules.POSTED_OBJECTS.get(module)
+    if posted is not None and method == "POST" and response.status < 300:
         location = response.headers.get("location", "")
         own = await django.run(
-            modules.cdr_location, location, url, caller, decision, request.body, response
+            posted.location, location, url, caller, decision, request.body, response
         )
         if own is not None:
             rewritten.append((b"location", own.encode("latin-1")))
@@ -78,5 +79,6 @@ async def kept_copy(
     """The hub's copy of a CDR, where its Location leads to nothing at the eMSP; None mostly."""
     if forwarded.kind != ForwardedUrlKind.LOCATION or response.status not in _NOT_THERE:
         return None
-    own = await django.run(modules.copy_at, forwarded, response.status)
+    copy_at = modules.POSTED_OBJECTS[forwarded.module].copy_at
+    own = await django.run(copy_at, forwarded, response.status)
     return None if own is None else of_django(own)

@@ -29,8 +29,8 @@ async def send_on(worker: WebProcess, request: OcpiRequest, outcome: Outcome, ke
     outcome.match = Match(url.module, InterfaceRole.SENDER, None, {})
     request = replace(request, match=outcome.match)
     decision = _decide(worker, request, outcome, url)
-    if url.module == "commands":
-        await worker.django.run(modules.result_posted, url, request.body)
+    if (result_posted := modules.RESULT_POSTED.get(url.module)) is not None:
+        await worker.django.run(result_posted, url, request.body)
     keys: tuple[str, ...] = ()
     if url.module in WITH_RESPONSE_URL:
         # What its URL names is the hub's own.
