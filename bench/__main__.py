@@ -4,7 +4,19 @@ import argparse
 import sys
 from typing import Protocol
 
-from bench import delivery, faults, former, guards, ingest, listing, pull, record, relay, statuses
+from bench import (
+    delivery,
+    faults,
+    flex,
+    former,
+    guards,
+    ingest,
+    listing,
+    pull,
+    record,
+    relay,
+    statuses,
+)
 
 
 class Bench(Protocol):
@@ -30,6 +42,7 @@ BENCHES: dict[str, Bench] = {
     "guards": guards,
     "statuses": statuses,
     "former": former,
+    "flex": flex,
 }
 
 

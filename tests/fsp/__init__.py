@@ -1,0 +1,1 @@
+"""Tests of the reference FSP's planner: no hub, no network."""
