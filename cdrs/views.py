@@ -8,9 +8,9 @@ from django.http import HttpResponse
 
 from cdrs.models import Cdr
 from hub.ocpi.errors import NotFound
-from hub.routing.decisions import check_may_send
 from hub.routing.directory import holder
 from hub.routing.request import OcpiRequest
+from hub.routing.senders import check_may_send
 from hub.store.pages import list_page
 from hub.views import OcpiView, answer_document
 

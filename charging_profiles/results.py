@@ -20,9 +20,9 @@ from hub.ocpi.datatypes import check_json
 from hub.ocpi.errors import InvalidParameters, NotFound, OcpiError
 from hub.ocpi.reading import deviations_of
 from hub.outbox import outbox
-from hub.routing import decisions
 from hub.routing.directory import holder
 from hub.routing.request import OcpiRequest
+from hub.routing.senders import check_may_send
 from hub.views import OcpiView, RelatedAnswer, answer
 from hub.workers import wake
 
@@ -42,7 +42,7 @@ class ProfileResults(OcpiView):
         command = ProfileCommand.given(key, request.platform.id)
         if command is None:
             raise NotFound("This URL was not given to your platform, or is no longer valid.")
-        decisions.check_may_send(holder.snapshot, command.cpo)
+        check_may_send(holder.snapshot, command.cpo)
         result = _result_of(request.body)
         kept = command.record_result(result, request.body)
         return _answer(request, kept or command, result, is_first=kept is not None)
@@ -157,7 +157,7 @@ def _may_send(request: OcpiRequest) -> list[str]:
     found = []
     for party in request.platform.parties:
         try:
-            decisions.check_may_send(holder.snapshot, party)
+            check_may_send(holder.snapshot, party)
         except OcpiError:
             continue
         found.append(str(party))

@@ -49,6 +49,7 @@ from hub.routing import decisions
 from hub.routing.directory import KnownToken
 from hub.routing.owners import owner_of
 from hub.routing.request import OcpiRequest, Scope
+from hub.routing.senders import sending_party
 from hub.startup import log
 from hub.startup.quick_settings import setting
 
@@ -198,7 +199,7 @@ class Gateway:
     ) -> decisions.Forward | decisions.Hub | decisions.Ask:
         directory = self._worker.directory
         # Known before anything else is refused: a refusal too is addressed to the sender.
-        sender = outcome.sender = decisions.sending_party(request, directory)
+        sender = outcome.sender = sending_party(request, directory)
         try:
             decision = decisions.decide(request, directory, sender=sender)
         except UnknownReceiver:

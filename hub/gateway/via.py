@@ -16,7 +16,7 @@ from hub.ocpi.modules import WITH_RESPONSE_URL, Match
 from hub.outbound import rewritten_urls
 from hub.outbound.platform_calls import Response
 from hub.record.note import Kind
-from hub.routing import decisions
+from hub.routing import decisions, senders
 from hub.routing.request import OcpiRequest
 
 
@@ -53,8 +53,8 @@ def _decide(
     sender, receiver = url.caller_identity, url.owner_identity
     outcome.sender, outcome.receiver = sender, receiver
     if (address := request.from_address) is not None:
-        decisions.named_sender(address, request.platform)
-    decisions.check_may_send(worker.directory, sender)
+        senders.named_sender(address, request.platform)
+    senders.check_may_send(worker.directory, sender)
     entry = decisions.reachable(worker.directory, sender, receiver, url.module)
     return decisions.Forward(sender, entry, url.target)
 

@@ -52,6 +52,13 @@ class Address(NamedTuple):
     country_code: str
     party_id: str
 
+    def party(self, header: str) -> PartyId:
+        """The party that they name; InvalidParameters (2001) for what cannot be one."""
+        try:
+            return PartyId.of(self.country_code, self.party_id)
+        except ValueError as error:
+            raise InvalidParameters(f"{header}: {error}.") from error
+
 
 class OcpiRequest(Struct, frozen=True, eq=False):
     """One request of a platform.
