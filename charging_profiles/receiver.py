@@ -242,9 +242,6 @@ def _receive(request: OcpiRequest) -> HttpResponse:
 def _command(request: OcpiRequest, asked: _Asked, target: _Target) -> ProfileCommand:
     """The row of a command, not written yet."""
     cpo, session_id = target.cpo, unquote(asked.session_id)
-    endpoint = cpo.platform.endpoint(MODULE, InterfaceRole.RECEIVER)
-    if endpoint is None:
-        raise HubError(f"{cpo.identity} does not offer chargingprofiles as RECEIVER.")
     command = ProfileCommand(
         method=request.method,
         session_id=target.session,
@@ -260,8 +257,16 @@ def _command(request: OcpiRequest, asked: _Asked, target: _Target) -> ProfileCom
         response_url=asked.response_url,
         correlation_id=request.correlation_id,
     )
-    own_url = command.result_url
-    query = ""
+    _address(command, asked, cpo)
+    return command
+
+
+def _address(command: ProfileCommand, asked: _Asked, cpo: PartyEntry) -> None:
+    """Its URL at the CPO and its body, with the hub's own response_url."""
+    endpoint = cpo.platform.endpoint(MODULE, InterfaceRole.RECEIVER)
+    own_url, query = command.result_url, ""
+    if endpoint is None:
+        raise HubError(f"{cpo.identity} does not offer chargingprofiles as RECEIVER.")
     if asked.in_body is not None:
         command.body = asked.in_body.replaced(own_url)
     else:
@@ -270,7 +275,6 @@ def _command(request: OcpiRequest, asked: _Asked, target: _Target) -> ProfileCom
     command.path = url_below(endpoint, asked.session_id, query)
     if len(command.path) > _MAX_PATH:
         raise InvalidParameters("The query is too long to be passed on.")
-    return command
 
 
 # --- The CPO's own answer -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from commands.models import LONGEST_ID, Reservation
 from commands.objects import COMMANDS, CommandResponseType, CommandResult, CommandType
 from hub.models import ForwardedUrl, ForwardedUrlKind
 from hub.ocpi import envelope, heads, lenient
+from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.ocpi.results import answer_of, result_of
 from hub.outbound import rewritten_urls
@@ -45,10 +46,13 @@ def command_posted(forwarded: Forwarded) -> None:
     if answered is None or answered.result != CommandResponseType.ACCEPTED:
         return
     head = _read(document)
-    reservation_id = named(head.reservation_id)
-    if not reservation_id:
-        return  # The CPO took it; but nothing in it could be cancelled by its id.
-    emsp, cpo, key = request.sender, request.receiver, _key(head.response_url)
+    # Without an id the CPO took something that cannot be cancelled.
+    if named(head.reservation_id):
+        _keep(CommandType(name), request.sender, request.receiver, head)
+
+
+def _keep(name: CommandType, emsp: PartyId, cpo: PartyId, head: _Reserved) -> None:
+    reservation_id, key = named(head.reservation_id), _key(head.response_url)
     if name == CommandType.CANCEL_RESERVATION:
         Reservation.cancelling(emsp, cpo, reservation_id, key)
     else:
@@ -81,6 +85,6 @@ def named(reservation_id: Any) -> str:
 
 
 def _key(response_url: Any) -> str:
-    """The key of the URL that the hub has put into a command; empty when there is none."""
+    """The key of the URL that the hub has put into a command; empty where it has put none."""
     url, ours = heads.text(response_url), rewritten_urls.hub_url("")
     return url.removeprefix(ours) if url.startswith(ours) else ""

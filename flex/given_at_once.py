@@ -9,27 +9,23 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from flex.models import FlexAgreement
+from flex import relay
+from flex.models import FIRST, FlexAgreement, fits
 from hub.db.batch_writer import Row, Statement, Writer
 from hub.db.leases import NOW
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
+from hub.outbound.forwarded import Forwarded
 from hub.outbox import outbox
 from hub.routing.directory import PartyEntry, holder
 from hub.workers import wake
 from sessions import storing
-from sessions.visibility import MODULE
+from sessions.objects import OVER
 
-_OVER: Final = "('COMPLETED', 'INVALID')"
+_IS_OVER: Final = f"{storing.will_be('status')} = ANY('{{{','.join(OVER)}}}')"
 _HAS_OPEN: Final = (
     "SELECT FROM flex_fspassignment AS one WHERE one.session_id = kept.id AND one.ended_at IS NULL"
 )
-
-
-def _may_fit(name: str, *values: str) -> str:
-    """Whether an agreement is for one of these, or for all."""
-    fits = " OR ".join(f"upper(agreed.{name}) = upper({value})" for value in values)
-    return f"(agreed.{name} = '' OR {fits})"
 
 
 # An FSP, except one that is the only party to which the CPO sends it; or an agreement that may
@@ -39,28 +35,14 @@ IS_GIVEN: Final = f"""
         AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
              = ALL (kept.sent_to || %(sent_to)s::varchar[])))
     OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
-        AND {_may_fit("cpo_country_code", "kept.country_code")}
-        AND {_may_fit("cpo_party_id", "kept.party_id")}
-        AND {_may_fit("emsp_country_code", "kept.emsp_country_code", "%(emsp_country_code)s::text")}
-        AND {_may_fit("emsp_party_id", "kept.emsp_party_id", "%(emsp_party_id)s::text")}
-        AND {_may_fit("token_uid", "kept.token_uid", "%(token_uid)s::text")}
-        AND {_may_fit("location_id", "kept.location_id", "%(location_id)s::text")})
+        AND {fits("cpo_country_code", "kept.country_code")}
+        AND {fits("cpo_party_id", "kept.party_id")}
+        AND {fits("emsp_country_code", "kept.emsp_country_code", "%(emsp_country_code)s::text")}
+        AND {fits("emsp_party_id", "kept.emsp_party_id", "%(emsp_party_id)s::text")}
+        AND {fits("token_uid", "kept.token_uid", "%(token_uid)s::text")}
+        AND {fits("location_id", "kept.location_id", "%(location_id)s::text")})
         AND NOT EXISTS ({_HAS_OPEN})
 """
-
-
-def _will_be(name: str) -> str:
-    """A column of the Session once what is told now is in it."""
-    if name in storing.EMSP:
-        return (
-            f"CASE WHEN %(tells_emsp)s::boolean OR kept.{name} = '' THEN %({name})s::text "
-            f"ELSE kept.{name} END"
-        )
-    return f"coalesce(nullif(%({name})s::text, ''), kept.{name})"
-
-
-def _fits(name: str, value: str) -> str:
-    return f"(agreed.{name} = '' OR upper(agreed.{name}) = upper({value}))"
 
 
 _AGREED: Final = (
@@ -69,7 +51,7 @@ _AGREED: Final = (
     *("token_uid", "location_id"),
 )
 _OF_THIS: Final = " AND ".join(
-    _fits(name, _will_be(name)) for name in (*storing.EMSP, "token_uid", "location_id")
+    fits(name, storing.will_be(name)) for name in (*storing.EMSP, "token_uid", "location_id")
 )
 # Who gets it: by an open assignment to which the CPO itself has sent nothing as new; or, of one
 # that is not over, by the agreement that would make one (`FlexAgreement.for_session`).
@@ -83,13 +65,11 @@ _FIND: Final = Statement(
     LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
     LEFT JOIN LATERAL (
         SELECT * FROM flex_flexagreement AS agreed
-        WHERE one.id IS NULL AND agreed.is_active AND {_will_be("status")} NOT IN {_OVER}
-          AND {_fits("cpo_country_code", "kept.country_code")}
-          AND {_fits("cpo_party_id", "kept.party_id")}
+        WHERE one.id IS NULL AND agreed.is_active AND NOT {_IS_OVER}
+          AND {fits("cpo_country_code", "kept.country_code")}
+          AND {fits("cpo_party_id", "kept.party_id")}
           AND {_OF_THIS}
-        ORDER BY agreed.token_uid = '', agreed.emsp_party_id = '', agreed.location_id = '',
-                 agreed.id
-        LIMIT 1
+        ORDER BY {FIRST} LIMIT 1
     ) AS agreed ON true
     WHERE upper(kept.country_code) = upper(%(country_code)s::text)
       AND upper(kept.party_id) = upper(%(party_id)s::text)
@@ -109,7 +89,7 @@ _AGREES: Final = f"""
     AND EXISTS (SELECT FROM flex_flexagreement WHERE is_active AND id = %(agreement)s::bigint)
     AND NOT EXISTS (SELECT FROM flex_fspassignment AS one
                     WHERE one.session_id = kept.id AND one.ended_at IS NULL)
-    AND {_will_be("status")} NOT IN {_OVER}
+    AND NOT {_IS_OVER}
 """  # noqa: S608 - names of ours
 _MESSAGE: Final = outbox.enqueued(
     "kept",
@@ -186,23 +166,36 @@ class _Fsp(NamedTuple):
     reason: str
 
 
-async def keep_and_give(
-    writer: Writer, method: str, values: Mapping[str, Any], receiver: PartyId, correlation_id: str
-) -> bool:
+async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[str, Any]) -> bool:
     """Keep what the CPO has told its receiver, and give it to the FSP; False: nothing was done.
 
     `values` are the parameters of `storing.keep_known` or `change_known`.
     """
-    found = await writer.run(_FIND, {"tells_emsp": values["emsp_party_id"] != "", **values})
+    request = forwarded.request
+    values = {"tells_emsp": values["emsp_party_id"] != "", **values}
+    found = await writer.run(_FIND, values)
     if not found:
         return False
-    owner = PartyId(values["country_code"], values["party_id"])
     fsp = _fsp(found[0])
-    entry = None if fsp is None or fsp.party == receiver else _open_entry(fsp.party, owner)
-    if fsp is None or entry is None:
+    if fsp is None or fsp.party == request.receiver:
         return False
-    more = {
-        "tells_emsp": values["emsp_party_id"] != "",
+    owner = PartyId(values["country_code"], values["party_id"])
+    entry = relay.open_entry(holder.snapshot, fsp.party, InterfaceRole.RECEIVER, {owner})
+    if entry is None:
+        return False
+    statement = _STATEMENTS[request.method, fsp.assignment is not None and fsp.is_relayed]
+    more = _parameters(fsp, entry, owner, request.correlation_id)
+    if not await writer.run(statement, {**more, **values}):
+        return False
+    wake.nudge_at_once(writer, "deliveries")
+    return True
+
+
+def _parameters(
+    fsp: _Fsp, entry: PartyEntry, owner: PartyId, correlation_id: str
+) -> dict[str, Any]:
+    """What the statements need beside the Session."""
+    return {
         "owner": str(owner),
         "platform": entry.platform.id,
         "to_country_code": entry.country_code,
@@ -215,11 +208,6 @@ async def keep_and_give(
         "fsp_country_code": fsp.party.country_code,
         "fsp_party_id": fsp.party.party_id,
     }
-    statement = _STATEMENTS[method, fsp.assignment is not None and fsp.is_relayed]
-    if not await writer.run(statement, {**more, **values}):
-        return False
-    wake.nudge_at_once(writer, "deliveries")
-    return True
 
 
 def _fsp(row: Row) -> _Fsp | None:
@@ -236,17 +224,3 @@ def _fsp(row: Row) -> _Fsp | None:
     agreement = FlexAgreement(**{**agreed, "id": int(agreed["id"])})
     reason = f"agreement {agreement.pk}: {agreement}"
     return _Fsp(agreement.fsp, path, None, False, agreement.pk, reason)
-
-
-def _open_entry(fsp: PartyId, owner: PartyId) -> PartyEntry | None:
-    """As relay does it, by what this process knows of the parties now."""
-    directory = holder.snapshot
-    entry = directory.parties.get(fsp)
-    if (
-        entry is None
-        or not entry.is_agreed
-        or entry.platform.endpoint(MODULE, InterfaceRole.RECEIVER) is None
-        or directory.closed_because(owner, fsp, MODULE) is not None
-    ):
-        return None
-    return entry

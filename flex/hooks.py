@@ -15,6 +15,7 @@ from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
+from hub.routing.directory import holder
 from sessions.flexibility import Flexibility, MayAct, SessionNews
 from sessions.models import Session
 
@@ -83,8 +84,8 @@ class FlexHooks(Flexibility):
         fsp = self.fsp_of(session)
         if fsp is None or fsp == session.emsp:
             return False
-        role = InterfaceRole.RECEIVER
-        return relay.open_entry(fsp, role, session, session.owner) is not None
+        directory, role = holder.current(), InterfaceRole.RECEIVER
+        return relay.open_entry(directory, fsp, role, {session.owner}) is not None
 
     # --- Told in the transaction of the cause ---------------------------------------------------
 
@@ -137,12 +138,7 @@ class FlexHooks(Flexibility):
     statements: ClassVar[Sequence[Statement]] = given_at_once.STATEMENTS
 
     async def keep_and_give(
-        self,
-        writer: Writer,
-        method: str,
-        values: Mapping[str, Any],
-        receiver: PartyId,
-        correlation_id: str,
+        self, writer: Writer, forwarded: Forwarded, values: Mapping[str, Any]
     ) -> bool:
         """As `session_changed` gives it, in the statement that keeps it."""
-        return await given_at_once.keep_and_give(writer, method, values, receiver, correlation_id)
+        return await given_at_once.keep_and_give(writer, forwarded, values)

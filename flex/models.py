@@ -1,6 +1,7 @@
 """Who is flexibility provider (FSP), for which session, since when (SCALE D2.3, 8.4 and 11)."""
 
 from datetime import datetime
+from typing import Final
 
 from django.db import models
 from django.db.models.functions import Upper
@@ -73,37 +74,37 @@ class FlexAgreement(models.Model):
         """Who may act."""
         return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
 
-    @property
-    def rank(self) -> tuple[bool, bool, bool]:
-        """Order of choice, greatest first: token, the eMSP's word, location, the CPO's default."""
-        return bool(self.token_uid), bool(self.emsp_party_id), bool(self.location_id)
-
     @classmethod
     def for_session(cls, session: Session) -> "FlexAgreement | None":
         """The agreement that decides, or None."""
+        found = sql.rows(cls, _FOR_SESSION, [getattr(session, name) for name in _SCOPE.values()])
+        return found[0] if found else None
 
-        fitting = sql.rows(
-            cls,
-            f"""
-            SELECT {sql.columns(cls)} FROM flex_flexagreement
-            WHERE is_active
-              AND (cpo_country_code = '' OR upper(cpo_country_code) = upper(%s))
-              AND (cpo_party_id = '' OR upper(cpo_party_id) = upper(%s))
-              AND (emsp_country_code = '' OR upper(emsp_country_code) = upper(%s))
-              AND (emsp_party_id = '' OR upper(emsp_party_id) = upper(%s))
-              AND (token_uid = '' OR upper(token_uid) = upper(%s))
-              AND (location_id = '' OR upper(location_id) = upper(%s))
-            """,  # noqa: S608 - columns of ours
-            (
-                session.country_code,
-                session.party_id,
-                session.emsp_country_code,
-                session.emsp_party_id,
-                session.token_uid,
-                session.location_id,
-            ),
-        )
-        return max(fitting, key=lambda agreement: (agreement.rank, -agreement.pk), default=None)
+
+def fits(name: str, *values: str) -> str:
+    """Whether an agreement `agreed` is for one of these values, or for all (SQL)."""
+    said = " OR ".join(f"upper(agreed.{name}) = upper({value})" for value in values)
+    return f"(agreed.{name} = '' OR {said})"
+
+
+# What an agreement is for, and where a Session says it.
+_SCOPE: Final = {
+    "cpo_country_code": "country_code",
+    "cpo_party_id": "party_id",
+    "emsp_country_code": "emsp_country_code",
+    "emsp_party_id": "emsp_party_id",
+    "token_uid": "token_uid",
+    "location_id": "location_id",
+}
+# Of agreements that fit: token, the eMSP's word, location, the CPO's default; then the older one.
+FIRST: Final = (
+    "agreed.token_uid = '', agreed.emsp_party_id = '', agreed.location_id = '', agreed.id"
+)
+_FOR_SESSION: Final = f"""
+    SELECT {sql.columns(FlexAgreement, "agreed")} FROM flex_flexagreement AS agreed
+    WHERE is_active AND {" AND ".join(fits(name, "%s::text") for name in _SCOPE)}
+    ORDER BY {FIRST} LIMIT 1
+"""  # noqa: S608 - columns of ours
 
 
 class FspKind(models.TextChoices):

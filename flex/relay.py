@@ -4,6 +4,7 @@ SCALE D2.3, 8.4 and 11.4: full PUTs FROM the CPO for the FSP's sessions, unless 
 itself, and preferences FROM the eMSP on the FSP's Sessions Sender interface.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from hub.models import Delivery, DeliveryState
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
-from hub.routing.directory import PartyEntry, holder
+from hub.routing.directory import Directory, PartyEntry, holder
 from sessions.flexibility import SessionNews
 from sessions.models import Session
 from sessions.visibility import MODULE
@@ -85,7 +86,7 @@ class Owed(NamedTuple):
 
 def give(fsp: PartyId, session: Session, sender: PartyId, owed: Owed) -> bool:
     """Queue one message to the FSP, in order with the others of this session; whether it may go."""
-    entry = open_entry(fsp, owed.role, session, sender)
+    entry = open_entry(holder.current(), fsp, owed.role, {session.owner, sender})
     if entry is None:
         return False
     outbox.enqueue(
@@ -117,19 +118,15 @@ def _ordering_key(session: Session) -> str:
 
 
 def open_entry(
-    fsp: PartyId, role: InterfaceRole, session: Session, sender: PartyId
+    directory: Directory, fsp: PartyId, role: InterfaceRole, parties: Collection[PartyId]
 ) -> PartyEntry | None:
-    """The FSP, where it offers the interface and may get what this sender says of the Session."""
-    directory = holder.current()
+    """The FSP, where it offers the interface and may get what these say of a Session."""
     entry = directory.parties.get(fsp)
     if (
         entry is None
         or not entry.is_agreed
         or entry.platform.endpoint(MODULE, role) is None
-        or any(
-            directory.closed_because(party, entry.identity, MODULE) is not None
-            for party in {session.owner, sender}
-        )
+        or any(directory.closed_because(party, fsp, MODULE) is not None for party in parties)
     ):
         return None
     return entry

@@ -4,7 +4,6 @@ Those that are given to somebody are kept by the flexibility layer. Whatever is 
 pushes.py does on a thread.
 """
 
-from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -74,7 +73,7 @@ async def _put(writer: Writer, forwarded: Forwarded, push: Push) -> bool:
         return False
     # While the database works.
     deviations = deviations_of(forwarded.request.body, SHAPES["PUT"])
-    if not await asked and not await _keep_and_give(writer, forwarded, values):
+    if not await asked and not await _FLEX.keep_and_give(writer, forwarded, values):
         return False
     underway.remember(push.owner, push.session_id, push.receiver)
     forwarded.note(deviations)
@@ -104,23 +103,12 @@ async def _patch(writer: Writer, forwarded: Forwarded, push: Push) -> bool:
     }
     if not await writer.run(_PATCH, values) and (
         change.document == document  # It is not news.
-        or not await _keep_and_give(writer, forwarded, values)
+        or not await _FLEX.keep_and_give(writer, forwarded, values)
     ):
         return False  # What another one has changed meanwhile is merged on a thread.
     deviations = deviations_of(forwarded.request.body, SHAPES["PATCH"])
     forwarded.note([*change.deviations, *deviations])
     return True
-
-
-def _keep_and_give(writer: Writer, forwarded: Forwarded, values: dict[str, Any]) -> Awaitable[bool]:
-    request = forwarded.request
-    return _FLEX.keep_and_give(
-        writer,
-        request.method,
-        values,
-        request.receiver,
-        request.correlation_id,
-    )
 
 
 def _moment(text: bytes) -> datetime:

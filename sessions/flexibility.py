@@ -140,12 +140,7 @@ class Flexibility(Listener, ABC):
 
     @abstractmethod
     async def keep_and_give(
-        self,
-        writer: Writer,
-        method: str,
-        values: Mapping[str, Any],
-        receiver: PartyId,
-        correlation_id: str,
+        self, writer: Writer, forwarded: Forwarded, values: Mapping[str, Any]
     ) -> bool:
         """Keep what a CPO has told, and give it to the session's FSP; False: nothing was done.
 

@@ -24,7 +24,7 @@ from sessions.handed_on import HandedOn as HandedOn
 from sessions.head import Push as Push
 from sessions.head import contradicting, read
 from sessions.merging import merged
-from sessions.objects import SessionStatus
+from sessions.objects import OVER, SessionStatus
 
 # How much longer than the call itself a process may need before it counts as dead.
 GRACE: Final = timedelta(seconds=5)
@@ -158,7 +158,7 @@ class Session(models.Model):
     @property
     def is_over(self) -> bool:
         """No more modifications will be made (mod_sessions: SessionStatus)."""
-        return self.status in {SessionStatus.COMPLETED, SessionStatus.INVALID}
+        return self.status in OVER
 
     @property
     def kwh(self) -> Decimal | None:

@@ -1,6 +1,7 @@
 """Objects of the Sessions module (mod_sessions, Object description)."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,10 @@ class SessionStatus(StrEnum):
     INVALID = "INVALID"
     PENDING = "PENDING"
     RESERVATION = "RESERVATION"
+
+
+# No more modifications will be made.
+OVER: Final = (SessionStatus.COMPLETED, SessionStatus.INVALID)
 
 
 class Session(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -85,19 +85,22 @@ _FREE = """(
 )"""
 
 
+def will_be(name: str) -> str:
+    """A column of the Session `kept` once what is told now is in it: EMSP or LOOKED_UP."""
+    if name in EMSP:
+        return (
+            f"CASE WHEN %(tells_emsp)s::boolean OR kept.{name} = '' THEN %({name})s::text "
+            f"ELSE kept.{name} END"
+        )
+    return f"coalesce(nullif(%({name})s::text, ''), kept.{name})"
+
+
 def keep_known(unless: str) -> str:
     """As KEEP, for a Session that is there, `unless` something depends on it."""
     return f"""
         UPDATE ocpi_sessions_session AS kept SET
             {", ".join(f"{name} = %({name})s" for name in TOLD)},
-            {
-        ", ".join(
-            f"{name} = CASE WHEN %(tells_emsp)s::boolean OR kept.{name} = '' "
-            f"THEN %({name})s::text ELSE kept.{name} END"
-            for name in EMSP
-        )
-    },
-            {", ".join(map(_unless_empty, LOOKED_UP))},
+            {", ".join(f"{name} = {will_be(name)}" for name in (*EMSP, *LOOKED_UP))},
             {_SENT_TO},
             underway_to = array_remove(kept.underway_to, %(receiver)s::varchar),
             is_accepted = true

@@ -27,12 +27,11 @@ from hub.ocpi.party import PartyId
 from hub.record.models import Message
 from sessions.handed_on import HandedOn
 from sessions.models import Session
-from sessions.objects import SessionStatus
+from sessions.objects import OVER
 from tokens.models import Token
 
 logger = logging.getLogger(__name__)
 CHUNK: Final = 200
-_OVER: Final = (SessionStatus.COMPLETED, SessionStatus.INVALID)
 _UNFINISHED: Final = (*UNSENT, CommandState.ACCEPTED)
 
 
@@ -133,7 +132,7 @@ class Eraser:
             return [one.pk for one in sessions]
         unfinished = ProfileCommand.objects.filter(session__in=sessions, state__in=_UNFINISHED)
         busy = {command.session_id for command in unfinished}
-        return [one.pk for one in sessions if one.status in _OVER and one.pk not in busy]
+        return [one.pk for one in sessions if one.status in OVER and one.pk not in busy]
 
     def _sessions(self, outcome: Erased) -> None:
         found = self._found_sessions()

@@ -28,7 +28,7 @@ from hub.models import (
 from hub.models.stale_copies import CopyState
 from sessions.handed_on import HandedOn
 from sessions.models import Session
-from sessions.objects import SessionStatus
+from sessions.objects import OVER
 from tokens.models import Token
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,6 @@ BATCH: Final = 500
 BATCHES_A_RUN: Final = 8000
 # A session whose CPO went silent is kept this much longer: it may still be going on.
 SILENT: Final = timedelta(days=30)
-_OVER: Final = (SessionStatus.COMPLETED, SessionStatus.INVALID)
 _UNFINISHED: Final = (CommandState.WAITING, CommandState.SENDING, CommandState.ACCEPTED)
 
 Rows = models.QuerySet[Any]
@@ -58,7 +57,7 @@ class RetentionRule:
 def _sessions(limit: datetime) -> Rows:
     """Sessions with preferences and assignments. Only `created_at` is indexed: it never changes."""
     old = Session.objects.filter(created_at__lt=limit, received_at__lt=limit)
-    return old.filter(models.Q(status__in=_OVER) | models.Q(received_at__lt=limit - SILENT))
+    return old.filter(models.Q(status__in=OVER) | models.Q(received_at__lt=limit - SILENT))
 
 
 def _handed_on(limit: datetime) -> Rows:
