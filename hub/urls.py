@@ -54,12 +54,12 @@ urlpatterns = [
         re_path(own_paths.BELOW_DETAILS, include(f"{module}.urls"))
         for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
     ),
-    path("ocpi/openapi.json", openapi),
-    re_path(r"^ocpi/docs/?$", docs),
+    path(own_paths.OPENAPI[1:], openapi),
+    re_path(own_paths.DOCS_PATTERN, docs),
     re_path(own_paths.VERSIONS_PATTERN, Versions.as_view()),
     re_path(own_paths.DETAILS_PATTERN, Details.as_view()),
     re_path(own_paths.BELOW_DETAILS, include(_own)),
-    re_path(r"^ocpi/(?P<rest>[\s\S]*)$", nothing_here),
+    re_path(rf"^{own_paths.ROOT[1:]}(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("metrics", metrics),
     path("admin/login/", login),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import sessions
+from hub.ocpi.modules import ROUTES
 from sessions.models import Session
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -108,3 +109,16 @@ def test_the_version_of_ocpi_is_written_in_one_package_alone():
         if "migrations" not in path.parts and re.search(r"\b2\\?\.2\\?\.1", path.read_text())
     }
     assert written == {"hub/ocpi/v2_2_1/__init__.py"}
+
+
+def test_what_leaves_the_hub_and_its_own_urls_have_one_place_each():
+    folders = {"hub", "flex", *(route.module for route in ROUTES)} - {"chargingprofiles"}
+    product = {
+        path.relative_to(HOUSE).as_posix(): path.read_text()
+        for folder in (*folders, "charging_profiles")
+        for path in (HOUSE / folder).rglob("*.py")
+    }
+    headers_written = {name for name, text in product.items() if '"Authorization":' in text}
+    assert headers_written == {"hub/outbound/message.py"}
+    urls_written = {name for name, text in product.items() if re.search(r"[\"'^]/?ocpi/", text)}
+    assert urls_written == {"hub/ocpi/own_paths.py", "hub/ocpi/v2_2_1/__init__.py"}

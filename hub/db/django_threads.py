@@ -21,6 +21,7 @@ from django.urls import set_script_prefix
 
 from hub.fairness.lanes import behalf
 from hub.fairness.turns import Turns
+from hub.ocpi import own_paths
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class DjangoThreads:
     async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponse:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
         environ = _environ(scope, body) | extra
-        handler = self._views if scope["path"].startswith("/ocpi/") else self._pages
+        handler = self._views if scope["path"].startswith(own_paths.ROOT) else self._pages
 
         def call() -> HttpResponse:
             set_script_prefix("/")

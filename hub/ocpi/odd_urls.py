@@ -29,7 +29,7 @@ _JOINED: Final = tuple(route for route in ROUTES if route.is_joined)
 
 def is_ocpi(path: str) -> bool:
     """Whether it is below /ocpi/, however that is spelled."""
-    return path.startswith(own_paths.ROOT) or path.lstrip("/")[:5].lower() == "ocpi/"
+    return path.startswith(own_paths.ROOT) or path.lstrip("/")[:5].lower() == own_paths.ROOT[1:]
 
 
 def example(sent: str, meant: str) -> str:

@@ -14,10 +14,14 @@ from hub.ocpi.v2_2_1 import BASE_PATH
 
 ROOT: Final = "/ocpi/"
 VERSIONS: Final = f"{ROOT}versions"
+# What the hub serves, for everybody, and as a page of it.
+OPENAPI: Final = f"{ROOT}openapi.json"
+DOCS: Final = f"{ROOT}docs"
 # The version details; all that follows is below them.
 DETAILS: Final = BASE_PATH
 # The same for Django, which takes a path without its first slash.
 VERSIONS_PATTERN: Final = f"^{re.escape(VERSIONS[1:])}/?$"
+DOCS_PATTERN: Final = f"^{re.escape(DOCS[1:])}/?$"
 DETAILS_PATTERN: Final = f"^{re.escape(DETAILS[1:])}/?$"
 BELOW_DETAILS: Final = f"^{re.escape(DETAILS[1:])}/"
 # What an id in a URL may have in it, where that is not one segment.

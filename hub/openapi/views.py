@@ -1,4 +1,4 @@
-"""/ocpi/openapi.json and /ocpi/docs: what the hub serves, for everybody, without a token."""
+"""The OpenAPI document and its page: what the hub serves, for everybody, without a token."""
 
 from typing import Any
 
@@ -9,12 +9,11 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from hub.ocpi import own_paths
 from hub.openapi.document import document
 
-JSON_FILE = "/ocpi/openapi.json"
-PAGE = "/ocpi/docs"
 # The gateway lets these through unauthenticated.
-PUBLIC = frozenset({JSON_FILE, PAGE, f"{PAGE}/"})
+PUBLIC = frozenset({own_paths.OPENAPI, own_paths.DOCS, f"{own_paths.DOCS}/"})
 
 
 @csrf_exempt
@@ -36,7 +35,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     context = {
         "name": settings.HUB_NAME,
         "info": told["info"],
-        "file": JSON_FILE,
+        "file": own_paths.OPENAPI,
         "groups": _groups(told),
         "schemas": [
             {"name": name, "json": _pretty(schema)}
