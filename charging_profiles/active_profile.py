@@ -29,11 +29,11 @@ def session_fsp(request: OcpiRequest, sender: PartyId) -> Found:
 
 
 def profile_updated(forwarded: Forwarded) -> None:
-    """The receiver of an update has answered."""
+    """Tell the flexibility layer that the receiver of an update has answered."""
     flexibility.current().profile_updated(forwarded)
 
 
 async def profile_updated_at_once(_: Writer, forwarded: Forwarded) -> bool:
-    """The same from the event loop: nothing is written."""
+    """Do the same on the event loop: it writes nothing."""
     profile_updated(forwarded)
     return True

@@ -39,11 +39,11 @@ from sessions import flexibility
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
-# Between two attempts to connect.
+# Seconds between two attempts to connect.
 PAUSE = 0.2
-# Whose lease was taken or renewed longer ago asks the database again before it sends.
+# A lease that is older than these seconds is renewed before a command leaves under it.
 ASK_AGAIN = 0.1
-# Whoever hears of no command looks this often.
+# A carrier that hears of nothing looks this often, in seconds.
 LOOK_EVERY = 1.0
 
 
@@ -64,7 +64,7 @@ class _NotTaken(ConnectionProblem):
 
 
 class _Turn(NamedTuple):
-    """Under which lease, and until when (leases.clock()); whether it is to leave at all."""
+    """Under which lease a command leaves, and until when (leases.clock()); or that it must not."""
 
     lease: Lease
     until: float
@@ -72,7 +72,7 @@ class _Turn(NamedTuple):
 
 
 class Carrier:
-    """One event loop's work."""
+    """What one event loop carries."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ class Carrier:
         self.look()
 
     async def run(self) -> None:
-        """Until it is stopped."""
+        """Carry until it is stopped."""
         self._django = DjangoThreads(1)
         self._outbound = AsyncCaller()
         try:
@@ -144,7 +144,7 @@ class Carrier:
             return
         directory = holder.snapshot
         if found[0][-1] > directory.version:
-            # Not one that may be as old as `current` is: a party has just come, perhaps.
+            # `holder.current` may be too old: perhaps a party has just come.
             directory = await self._django.run(holder.refresh)
         for *row, left, is_current, _ in sorted(found):
             command = ProfileCommand.from_db(None, _FIELDS, row)
@@ -159,7 +159,7 @@ class Carrier:
             self._claimed[command.pk] = lease, group.create_task(carrying)
 
     async def _leased(self) -> list[tuple[Any, ...]]:
-        """The rows of `CLAIM`."""
+        """The rows of `CLAIM`, which says what they have."""
         most = settings.PROFILE_CALLS_PER_RECEIVER
         busy = {"cpos": list(self._at_cpo), "open": list(self._at_cpo.values()), "most": most}
         try:
@@ -170,7 +170,7 @@ class Carrier:
             return []
 
     async def _carry(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> None:
-        """Send it, and record what came of it."""
+        """Send a command, and record what came of it."""
         fence = turn.lease.fence
         try:
             said = await self._said(command, turn, directory)
@@ -186,7 +186,7 @@ class Carrier:
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:
-            # This command alone: whoever looks next tries again.
+            # This concerns one command: whoever looks next tries again.
             logger.exception("profile command %s could not be carried", command.pk)
             await self._run(_RELEASE, (command.pk, fence))
         finally:
@@ -202,7 +202,7 @@ class Carrier:
             del self._at_cpo[cpo]
 
     async def _said(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> Said:
-        """Send the command; what came of it."""
+        """Send a command; return what came of it."""
         try:
             if not turn.is_current:
                 raise _Outdated
@@ -225,7 +225,7 @@ class Carrier:
         return said
 
     async def _call(self, command: ProfileCommand, turn: _Turn, directory: Directory) -> Response:
-        """One call, and once more where the CPO takes the token in its other form alone."""
+        """Call the CPO, and once more where it takes the token only in its other form."""
         platform = directory.platforms.get(command.cpo_platform_id)
         if platform is None or not platform.is_registered:
             raise _NotTaken(f"{command.cpo} is not connected.")
@@ -247,7 +247,7 @@ class Carrier:
         message: Message,
         authorization: str,
     ) -> Response:
-        """One call, repeated while the CPO certainly did not get it and the sender still waits."""
+        """Call it, again and again while the CPO certainly did not get it and the sender waits."""
         # Refused connections are tried again for at most as long as a new one would take.
         give_up = leases.clock() + settings.CONNECT_TIMEOUT
         while True:
@@ -281,7 +281,7 @@ class Carrier:
             raise _Replaced
 
     async def _leaves(self, command: ProfileCommand, lease: Lease) -> None:
-        """Once more it may be at the CPO from now on: unless it is _Replaced or _Outdated."""
+        """Note that it may be at the CPO from now on, unless it is _Replaced or _Outdated."""
         if command.method == "GET":
             return
         try:
@@ -355,7 +355,7 @@ _LEAVES = f"""
     SET sent_at = CASE WHEN {order.is_current("command")} THEN {leases.NOW} END
     WHERE id = %s AND fence = %s AND state = 'SENDING' RETURNING sent_at IS NOT NULL
 """  # noqa: S608 - names of ours
-# Its lease has ended before a byte of it has left.
+# For a lease that has ended before a byte has left.
 _GIVE_BACK = f"""
     UPDATE ocpi_charging_profiles_profilecommand
     SET state = 'WAITING', sent_at = NULL, {leases.RELEASED}
@@ -418,9 +418,9 @@ async def _connection() -> psycopg.AsyncConnection[Any]:
 
 
 def _put_accepted(session_id: int, fsp: PartyId) -> None:
-    """Only for who was not the session's FSP yet when the command came (epoch 0).
+    """Say that the CPO has accepted a PUT of one that was not FSP when it came (epoch 0).
 
-    What others have asked for and has not left is ended: one of them has become FSP.
+    One of those that asked is FSP from now on: what others asked for and has not left is ended.
     """
     session = Session.objects.filter(pk=session_id).first()
     chosen = None if session is None else flexibility.current().put_accepted(session, fsp)
@@ -474,5 +474,5 @@ def _is_success(response: Response) -> bool:
 
 
 def _read(response: Response) -> CommandAnswer | None:
-    """The ChargingProfileResponse; None when there is none."""
+    """The ChargingProfileResponse; None where the answer has none."""
     return answer_of(bytes(response.said.data)) if _is_success(response) else None

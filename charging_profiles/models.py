@@ -62,13 +62,13 @@ class Said(NamedTuple):
     body: bytes = b""
     timeout: float | None = None
     problem: str = ""
-    # Nothing of it has left.
+    # Whether nothing of it has left.
     is_unsent: bool = False
 
 
-# Not ended, and not accepted.
+# A command that has neither ended nor been accepted.
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
-# Whoever carries commands looks.
+# Lets those look that carry commands.
 _TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}', 'profiles')"
 
 
@@ -166,12 +166,12 @@ class ProfileCommand(Leased):
 
     @property
     def fsp(self) -> PartyId:
-        """Who asked."""
+        """The party that asked."""
         return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
 
     @property
     def cpo(self) -> PartyId:
-        """Who is asked."""
+        """The party that is asked."""
         return PartyId(self.cpo_country_code.upper(), self.cpo_party_id.upper())
 
     @property
@@ -249,7 +249,7 @@ class ProfileCommand(Leased):
         _kept(_PASSED_ON, {"id": pk})
 
     def _enqueue_result(self) -> None:
-        """For the original `response_url`; what the hub has asked itself is told to nobody."""
+        """Queue it for the original `response_url`; nobody is told what the hub itself asked."""
         if not self.response_url:
             return
         outbox.enqueue(

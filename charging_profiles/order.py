@@ -3,7 +3,7 @@
 A PUT or DELETE is on its way from its first byte (`sent_at`) until the CPO's own answer, its time
 limit, or until it certainly did not arrive. One of a session is at a time, which the database sees
 to; a newer one ends an older one that has not left (docs/decisions/0028). A GET blocks nothing.
-One of an assignment that has ended leaves no more, and ends nothing (docs/decisions/0034).
+A command whose assignment has ended neither leaves nor ends another (docs/decisions/0034).
 """
 
 from collections.abc import Iterable
@@ -64,7 +64,7 @@ def is_current(row: str) -> str:
 
 @cache
 def may_leave() -> str:
-    """Of `command`: nothing of its session is on its way, and nothing newer has come (SQL)."""
+    """Whether nothing else of the session of `command` is on its way, and nothing newer (SQL)."""
     return f"""
     (command.method = 'GET' OR command.sent_at IS NULL AND NOT EXISTS (
         SELECT FROM {_TABLE} AS other

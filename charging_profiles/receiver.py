@@ -61,7 +61,7 @@ from sessions.models import LONGEST_ID, Session
 
 MODULE: Final = "chargingprofiles"
 _MAX_PATH: Final = ProfileCommand._meta.get_field("path").max_length or 0
-# To read a longer one would hold up the event loop.
+# Reading a longer body would hold up the event loop.
 _LONGEST: Final = 50_000
 _MAX_DURATION: Final = 10**9  # seconds
 
@@ -111,7 +111,7 @@ class _Target(NamedTuple):
 
 
 def _asked(request: OcpiRequest) -> _Asked:
-    """What is wrong with a command by itself is refused here (2001)."""
+    """Read a command, and refuse what is wrong with it by itself (2001)."""
     raw_session_id = request.place.ids["session_id"]
     if len(unquote(raw_session_id)) > LONGEST_ID:
         raise InvalidParameters(
@@ -201,7 +201,7 @@ def _handed_on_by(
 
 
 def _may_act(session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str) -> MayAct:
-    """GET is open to who may see the session; PUT and DELETE to its FSP."""
+    """Who may see the session may GET; its FSP may PUT and DELETE."""
     rules = flexibility.current()
     if session is None:
         if method == "GET" or Role.CPO not in cpo.roles:
@@ -281,7 +281,7 @@ def _address(command: ProfileCommand, asked: _Asked, cpo: PartyEntry) -> None:
 
 
 def _answer_of_cpo(command: ProfileCommand) -> AnswerLater:
-    """For a command that is written; a place of the CPO's bulkhead is taken."""
+    """Wait for it: the command is written, and a place of the CPO's bulkhead is taken."""
     return AnswerLater(
         answered_by=command.cpo,
         receiver=command.cpo_platform_id,
@@ -344,7 +344,7 @@ STATEMENTS: Final = (_FIND, _ADD, _PASSED_ON)
 async def received(
     writer: Writer, django: DjangoThreads, request: OcpiRequest
 ) -> HttpResponse | None:
-    """As `_receive`, where the session's FSP asks; None where nothing was done."""
+    """Do as `_receive` where the session's FSP asks; None where nothing was done."""
     if len(request.body) > _LONGEST:
         return None
     try:
@@ -385,7 +385,7 @@ async def _target_at_once(writer: Writer, request: OcpiRequest, asked: _Asked) -
 
 
 async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) -> None:
-    """As `command.add`."""
+    """Do as `command.add`."""
     given = {
         name: str(value) if isinstance(value, str) else value
         for name, value in sql.by_column(command).items()
@@ -401,6 +401,6 @@ async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) ->
 
 
 async def _passed_on(pk: int, writer: Writer, django: DjangoThreads) -> None:
-    """As `ProfileCommand.passed_on`, which it leaves what has a result already."""
+    """Do as `ProfileCommand.passed_on`, which gets what has a result already."""
     if not await writer.run(_PASSED_ON, {"id": pk}):
         await django.run(ProfileCommand.passed_on, pk)

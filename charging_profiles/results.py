@@ -49,7 +49,7 @@ class ProfileResults(OcpiView):
 
 
 def _result_of(body: bytes) -> str:
-    """As ChargingProfileResultType has it, or OTHER.
+    """One of ChargingProfileResultType, or OTHER.
 
     InvalidParameters (2001) for what says nothing: the CPO is still to tell. NotJson for no body.
     """
@@ -118,7 +118,7 @@ STATEMENTS: Final = (_RESULT,)
 
 
 async def posted(writer: Writer, request: OcpiRequest, key: str) -> HttpResponse | None:
-    """As `ProfileResults.post`, for the first result of a command; None: nothing was done."""
+    """Do as `ProfileResults.post` for the first result of a command; None: nothing was done."""
     try:
         result = _result_of(request.body)
     except OcpiError:

@@ -18,7 +18,7 @@ from charging_profiles.models import UNSENT, CommandState, InForce, ProfileComma
 from hub.ocpi import lenient
 
 logger = logging.getLogger(__name__)
-# Seconds of profile that are asked for.
+# The hub asks for so many seconds of profile.
 DURATION: Final = 3600
 DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE, CommandState.NO_RESULT)
 # Of these nothing has come into force.
@@ -47,7 +47,7 @@ def _has_ended() -> models.Q:
 
 
 def _ask(follower: ProfileCommand) -> None:
-    """A GET of the active profile on behalf of the FSP; its result is for the hub alone."""
+    """Ask for the active profile on behalf of the FSP; only the hub gets the result."""
     asking = _copy(follower, method="GET", verifies=follower)
     base = follower.path.partition("?")[0]
     asking.path = f"{base}?duration={DURATION}&response_url={quote(asking.result_url)}"
@@ -84,7 +84,7 @@ def _send_again(follower: ProfileCommand) -> None:
 
 
 def _copy(command: ProfileCommand, **changes: Any) -> ProfileCommand:
-    """For the same session, on behalf of the same FSP; nobody is told of its result."""
+    """A command for the same session on behalf of the same FSP; nobody is told its result."""
     same = (
         *("session_id", "session_id_sent", "lane", "fsp_platform_id", "fsp_country_code"),
         *("fsp_party_id", "cpo_platform_id", "cpo_country_code", "cpo_party_id", "epoch"),
@@ -94,7 +94,7 @@ def _copy(command: ProfileCommand, **changes: Any) -> ProfileCommand:
 
 
 def outcome(result: bytes, sent: bytes, doubtful: list[bytes]) -> InForce:
-    """By the result of the GET, the body of what was sent, and those that had no answer."""
+    """Judge by the result of the GET, the body that was sent, and those without an answer."""
     active = profile_in(result, "profile", "charging_profile")
     if active is None:
         return InForce.UNCLEAR
@@ -106,7 +106,7 @@ def outcome(result: bytes, sent: bytes, doubtful: list[bytes]) -> InForce:
 
 
 def profile_in(body: bytes, *path: str) -> Profile | None:
-    """The unit and limits of a profile, in whatever spelling; None when there are none."""
+    """The unit and limits of a profile, however it is spelled; None where it has none."""
     try:
         found: Any = _decode(body)
         for name in path:

@@ -71,7 +71,7 @@ class FlexAgreement(models.Model):
 
     @property
     def fsp(self) -> PartyId:
-        """Who may act."""
+        """The party that may act."""
         return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
 
     @classmethod

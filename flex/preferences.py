@@ -115,7 +115,7 @@ def give_waiting(session: Session) -> None:
 
 
 def _column_kwh(value: Decimal | None) -> Decimal | None:
-    """None for what no car takes: the document alone says it."""
+    """None for more than any car takes: only the document says it."""
     if value is None or abs(value) > _MOST_KWH:
         return None
     return value.quantize(Decimal("0.0001"))

@@ -19,7 +19,7 @@ from sessions.head import Push
 from sessions.models import LONGEST_ID, Session, SessionTold
 from sessions.pushes import SHAPES, push_of
 
-# To read or to merge a longer one would hold up the event loop.
+# Reading or merging a longer body would hold up the event loop.
 _LONGEST: Final = 50_000
 _FLEX: Final = flexibility.current()
 _KEEP: Final = storing.keep_known(_FLEX.IS_GIVEN)
@@ -32,7 +32,7 @@ STATEMENTS: Final = (_LEAVES, _PUT, _FIND, _PATCH, *_FLEX.statements)
 
 
 async def session_leaves(writer: Writer, request: OcpiRequest) -> bool:
-    """As pushes.session_leaves; False where nothing was done, and a thread has to do it."""
+    """Do as pushes.session_leaves; False where a thread has to do it."""
     push = push_of(request)
     if (
         push.owner != request.sender
@@ -54,7 +54,7 @@ async def session_leaves(writer: Writer, request: OcpiRequest) -> bool:
 
 
 async def session_pushed(writer: Writer, forwarded: Forwarded) -> bool:
-    """As pushes.session_pushed; False where nothing was done, and a thread has to do it."""
+    """Do as pushes.session_pushed; False where a thread has to do it."""
     request = forwarded.request
     push = push_of(request)
     if (

@@ -1,6 +1,6 @@
-"""What a PATCH makes of a Session (mod_sessions, PATCH Method), in whatever order PATCHes come.
+"""What a PATCH makes of a Session (mod_sessions, PATCH Method), whatever the order of PATCHes.
 
-Each value keeps the bytes in which it was sent: nothing is read but what tells one ChargingPeriod
+Each value keeps the bytes in which it was sent: the hub reads only what tells one ChargingPeriod
 from another.
 """
 

@@ -147,7 +147,7 @@ class Session(models.Model):
 
     @property
     def owner(self) -> PartyId:
-        """The CPO."""
+        """The CPO of the session."""
         return PartyId(self.country_code.upper(), self.party_id.upper())
 
     @property
@@ -290,8 +290,8 @@ class Session(models.Model):
     def patch(cls, push: Push) -> SessionTold:
         """Merge a PATCH that a receiver has accepted into the kept Session, if one is kept here.
 
-        `charging_periods` are added to those of the session, never replaced (PATCH Method); of a
-        PATCH older than what is kept nothing else counts, of one that repeats another nothing.
+        `charging_periods` are added to those of the session, never replaced (PATCH Method); a
+        PATCH older than what is kept changes nothing else, and one that repeats another nothing.
         """
         patch = cls.as_patch(push)
         if isinstance(patch, SessionTold):

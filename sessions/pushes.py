@@ -58,7 +58,7 @@ def session_leaves(request: OcpiRequest) -> None:
 
 
 def session_lost(request: OcpiRequest, _lease: Lease | None) -> None:
-    """Nobody knows whether its receiver has got it: nobody has accepted it, except its FSP."""
+    """Nobody knows whether its receiver has got it: it is kept if its FSP takes it."""
     push = push_of(request)
     if push.owner == request.sender and not _kept_unanswered(push, "PUT"):
         _forget(push)
@@ -72,7 +72,7 @@ def session_held_back(request: OcpiRequest, _lease: Lease | None) -> None:
 
 
 def patch_lost(request: OcpiRequest, _lease: Lease | None) -> None:
-    """The same of a PATCH, which its receiver may lack: its FSP is not to lack it."""
+    """Nobody knows whether its receiver has got a PATCH: its FSP gets it all the same."""
     push = push_of(request)
     if push.owner == request.sender:
         _kept_unanswered(push, "PATCH")

@@ -73,9 +73,9 @@ _SENT_TO = """
     sent_to = CASE WHEN kept.sent_to @> %(sent_to)s::varchar[] THEN kept.sent_to
                    ELSE kept.sent_to || %(sent_to)s::varchar[] END
 """
-# Of which Session it was, for whatever hangs on that.
+# What else the same statement writes needs these.
 _KEPT = "kept.id, kept.document"
-# Nobody waits for a row that another transaction holds.
+# A row that another transaction holds is left to a thread, which waits.
 _FREE = """(
     SELECT id FROM ocpi_sessions_session
     WHERE upper(country_code) = upper(%(country_code)s::text)
@@ -96,7 +96,7 @@ def will_be(name: str) -> str:
 
 
 def keep_known(unless: str) -> str:
-    """As KEEP, for a Session that is there, `unless` something depends on it."""
+    """Keep as KEEP does, a Session that is there, `unless` something depends on it."""
     return f"""
         UPDATE ocpi_sessions_session AS kept SET
             {", ".join(f"{name} = %({name})s" for name in TOLD)},
@@ -123,7 +123,7 @@ FIND = """
 
 
 def change_known(unless: str) -> str:
-    """As CHANGE, if the row still has that version, `unless` something depends on it."""
+    """Change as CHANGE does, if the row has that version, `unless` something depends on it."""
     return f"""
         UPDATE ocpi_sessions_session AS kept SET
             last_updated = %(last_updated)s, document = %(document)s, received_at = %(received_at)s,

@@ -1,7 +1,7 @@
 """Which Sessions this process knows to be with which receivers (mod_sessions, PUT Method).
 
-A CPO PUTs a Session again and again; that it is known has to be written down before the first PUT
-alone. What is forgotten here is asked of the database once more.
+A CPO PUTs a Session again and again; only before the first PUT has it to be written down that the
+Session is known. What a process forgets, it asks the database again.
 """
 
 import threading

@@ -104,7 +104,7 @@ def commands_at(running) -> list:
 
 @pytest.mark.parametrize("name", CommandType)
 @pytest.mark.parametrize("is_named", [True, False])
-def test_each_command_reaches_the_cpo_as_sent_but_for_its_response_url(
+def test_each_command_reaches_the_cpo_as_sent_except_its_response_url(
     hub, cpo, emsp, second_cpo, name, is_named
 ):
     object_id = f"{name[:6]}-{is_named}"

@@ -252,7 +252,7 @@ def test_a_worker_of_profiles_alone_carries_commands_to_their_ends(processes, ca
     finally:
         processes.valkey.start()
         processes.start("deliveries")
-    assert len(cast.emsp.results("ALONE-1", timeout=PATIENCE)) == 1
+    assert len(cast.emsp.results("ALONE-1", timeout=3 * PATIENCE)) == 1
 
 
 def test_a_delivery_survives_the_worker_that_carries_it(processes, cast):
