@@ -177,12 +177,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         at, lengths = time.time() - seconds, (len(self.body), len(answer))
         what = (self.kind, self.method, place, path or self.module, query)
         ids = (sent.get(headers.REQUEST_ID, ""), sent.get(headers.CORRELATION_ID, ""))
-        ends = (sender, receiver, self.platform.id if self.platform else None)
+        platform_id = self.platform.id if self.platform else None
         bodies = (self.body, answer) if _keeps_bodies(sender, receiver) else None
         # In the order of its fields: by their names it takes ten times as long (Python 3.11).
         note = Note(
-            at, Direction.OUT, *what, *ids, self.related_id, *ends, status, code, seconds, *lengths,
-            problem, bodies,
+            at, Direction.OUT, *what, *ids, self.related_id, sender, receiver, platform_id, status,
+            code, seconds, *lengths, problem, bodies,
         )  # fmt: skip
         recorder.add(note)
         for correlation_id in self.merged:
