@@ -96,6 +96,8 @@ class RunningHub:
         worker.start()
         self._stack.callback(worker.join)
         self._stack.callback(worker.stop)
+        # The web server ends while the worker does.
+        self._stack.callback(setattr, server, "should_exit", True)
         return self
 
     def __exit__(

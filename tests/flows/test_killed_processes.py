@@ -36,8 +36,9 @@ from tests.minimal import as_json, cdr, token
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
 pytestmark = pytest.mark.unmeasured
-# Each wait ends as soon as it can; on a machine that is busy with other tests that may be late.
-PATIENCE = 45
+# Each wait ends as soon as it can; on a machine that is busy with other tests that may be late: a
+# process alone may take a minute to start.
+PATIENCE = 240
 GONE = (requests.ConnectionError, OSError)
 DONE = {"result": "ACCEPTED"}
 
