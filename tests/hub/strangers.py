@@ -1,5 +1,6 @@
 """Platforms that answer with any bytes, and requests of any bytes: what strangers may send."""
 
+import asyncio
 import http.client
 import json
 import threading
@@ -80,6 +81,17 @@ class Stranger(FaultyPlatform):
     def where(self, module: str, role: InterfaceRole) -> str:
         """The path of its endpoint."""
         return urlsplit(self.endpoint_url(module, role)).path
+
+
+class Gate:
+    """As `says`: holds each answer back until it is opened, and then says yes."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+
+    async def __call__(self, message: Received) -> web.Response:
+        await asyncio.to_thread(self.is_open.wait, PATIENCE)
+        return raw()
 
 
 @dataclass(frozen=True)

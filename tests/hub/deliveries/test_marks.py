@@ -32,22 +32,11 @@ from tests.hub.pushing import (
     tariff_of,
 )
 from tests.hub.recording import recorded
-from tests.hub.strangers import Stranger, ask, raw, until
+from tests.hub.strangers import Gate, Stranger, ask, raw, until
 from tests.minimal import as_json, token
 
 UNKNOWN = b'{"status_code":2003,"status_message":"Unknown Location","timestamp":"T"}'
 INVALID = b'{"status_code":2001,"status_message":"Invalid","timestamp":"T"}'
-
-
-class Gate:
-    """Holds the first answer back until it is opened: what comes meanwhile waits."""
-
-    def __init__(self) -> None:
-        self.is_open = threading.Event()
-
-    async def __call__(self, message: Received) -> object:
-        await asyncio.to_thread(self.is_open.wait, PATIENCE)
-        return raw()
 
 
 @pytest.fixture(scope="module")
