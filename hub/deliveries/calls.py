@@ -20,7 +20,7 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import BROADCAST, FOR_ONE_EMSP
 from hub.ocpi.party import PartyId
 from hub.outbox.outbox import PART_OF
-from hub.routing.directory import Directory, PlatformEntry
+from hub.routing.directory import Directory
 from hub.routing.receivers import gets_broadcast
 from hub.store.kinds import broadcast_kinds
 from hub.store.pushed import ENDED, EVERYBODY
@@ -303,9 +303,3 @@ def _names(document: bytes, owner: PartyId, object_id: str) -> str:
     key = heads.text(named.uid if named.id is None else named.id)
     names.append(key if key.upper() == object_id else object_id)
     return "/".join(quote(name, safe="") for name in names)
-
-
-def platform_of(call: DeliveryCall, directory: Directory) -> PlatformEntry | None:
-    """Who is called; None when it is registered no more."""
-    platform = directory.platforms.get(call.platform_id)
-    return platform if platform is not None and platform.is_registered else None

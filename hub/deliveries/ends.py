@@ -19,7 +19,7 @@ from hub.record import counters
 # What ended within this time shares a statement.
 GATHER: Final = 0.005
 # After these a row goes on to wait.
-LASTING: Final = frozenset({Fate.WITHOUT_PATCH, Fate.AS_A_WHOLE, Fate.RETRIED})
+LASTING: Final = {fate for fate, state in STATES.items() if state == DeliveryState.WAITING}
 
 
 class Ends:

@@ -101,7 +101,7 @@ class ReceiverLane:
         Else a few of what is urgent: that is not to wait until a slow receiver has been told most
         of the rest.
         """
-        if 4 * len(self.held) <= most:
+        if len(self.held) <= max(FEW, most // 4):
             return LaneRoom(most - len(self.held)), self.held
         rows = 0 if self.has_messages else max(0, FEW - len(self._urgent))
         return LaneRoom(rows, priority=0), self._urgent

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from hub.deliveries.calls import DeliveryCall, platform_of
+from hub.deliveries.calls import DeliveryCall
 from hub.deliveries.shard import Shard
 from hub.ocpi import headers, masking
 from hub.ocpi.datatypes import ConnectionStatus
@@ -67,8 +67,8 @@ class Sender:
 
     async def carry(self, call: DeliveryCall, directory: Directory) -> SendOutcome:
         """Send it; whatever the receiver does becomes an Outcome."""
-        platform = platform_of(call, directory)
-        if platform is None:
+        platform = directory.platforms.get(call.platform_id)
+        if platform is None or not platform.is_registered:
             return _unwanted("the receiver is not registered any more")
         if _is_suspended(call, directory):
             return _unwanted("the receiver is SUSPENDED")

@@ -152,13 +152,13 @@ def test_what_fails_whenever_it_comes_lets_the_others_go_first():
 
 
 def test_a_full_lane_has_room_for_what_is_urgent():
-    lane = holding(*(row(str(n)) for n in range(8)))
-    room, held = lane.room(32)
-    assert (room.rows, room.priority, len(held)) == (24, 1, 8)
+    lane = holding(*(row(str(n)) for n in range(12)))
+    room, held = lane.room(48)
+    assert (room.rows, room.priority, len(held)) == (36, 1, 12)
     assert lane.room(10) == ((FEW, 0), set())
     lane.add(urgent := row("E", is_urgent=True))
     assert lane.room(10) == ((FEW - 1, 0), {urgent.id})
-    messages = holding(*(row(str(n), is_message=True) for n in range(8)))
+    messages = holding(*(row(str(n), is_message=True) for n in range(12)))
     assert messages.room(10) == ((0, 0), set())
 
 
