@@ -1,7 +1,8 @@
 """Each CDR that was taken is computed anew, and what it bills otherwise is kept beside it."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -38,16 +39,18 @@ def check_new() -> int:
     reached = CdrCheck.objects.aggregate(newest=Max("cdr_id"))["newest"] or 0
     known = CdrCheck.objects.filter(cdr=OuterRef("pk"))
     waiting = Cdr.objects.filter(~Exists(known), pk__gt=reached - _BEHIND).order_by("pk")[:BATCH]
-    checks = [_checked(cdr) for cdr in waiting]
+    zone = cache(_zone)  # Many are of one Location, which may be large.
+    checks = [_checked(cdr, zone) for cdr in waiting]
     CdrCheck.objects.bulk_create(checks, ignore_conflicts=True)
     return len(checks)
 
 
-def _checked(stored: Cdr) -> CdrCheck:
+def _checked(stored: Cdr, zone: Callable[[str, str, str], ZoneInfo | None]) -> CdrCheck:
     check = CdrCheck(cdr=stored)
     try:
         cdr = decode(bytes(stored.document), CDR)
-        found = differences(cdr, _tariffs(stored, cdr), _zone(stored, cdr))
+        place = zone(stored.owner, stored.audience, cdr.cdr_location.id.upper())
+        found = differences(cdr, _tariffs(stored, cdr), place)
     except (OcpiError, Unclear) as error:
         # An OcpiError says what of it cannot be read.
         check.result, check.reason = CheckResult.UNCLEAR, str(error)[:255]
@@ -90,10 +93,12 @@ def _for_one(rows: "models.QuerySet[StoredTariff]", emsp: str) -> Iterable[Store
     return found.values()
 
 
-def _zone(stored: Cdr, cdr: CDR) -> ZoneInfo | None:
-    named = Location.objects.filter(owner=stored.owner, object_id=cdr.cdr_location.id.upper())
-    row = named.filter(audience__in=("", stored.audience)).order_by("-audience").first()
-    name = _place(bytes(row.document) or b"{}").time_zone if row is not None else None
+def _zone(owner: str, audience: str, location_id: str) -> ZoneInfo | None:
+    named = Location.objects.filter(
+        owner=owner, object_id=location_id, audience__in=("", audience)
+    ).order_by("-audience")
+    document = named.values_list("document", flat=True).first()
+    name = _place(bytes(document)).time_zone if document else None
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError):
