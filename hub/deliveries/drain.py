@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -41,8 +40,8 @@ from hub.startup.quick_settings import setting
 
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
-# A drain looks for new rows this often; when it has found none for a moment less often, and later
-# only when it is told to, and once a second.
+# A drain looks for new rows this often; when it has found none for a moment less often, though it
+# was told that some wait (in another shard, perhaps), and later only once a second.
 LOOK_EVERY: Final = 0.02
 MOMENT: Final = 1.0
 LOOK_AT_LEAST_EVERY: Final = 0.1
@@ -77,6 +76,7 @@ class Drain:
         self._to_read: list[tuple[ReceiverLane, Item, bool]] = []
         self._failure: BaseException | None = None
         self._look, self._read = asyncio.Event(), asyncio.Event()
+        self._told_at = time.monotonic()
         self._telling = Telling(shard)
         self._ends = Ends(shard, self._telling, self._look.set)
         self._timers: dict[ReceiverLane, asyncio.TimerHandle] = {}
@@ -119,7 +119,8 @@ class Drain:
             self._checks.shutdown(cancel_futures=True)
 
     def look(self) -> None:
-        """Something may wait, or it is to stop. In its own event loop."""
+        """Something may wait, here or in another shard, or it is to stop. In its own event loop."""
+        self._told_at = time.monotonic()
         self._look.set()
 
     async def _in_django(self, function: Callable[[], object]) -> None:
@@ -154,7 +155,7 @@ class Drain:
     # --- Claims -----------------------------------------------------------------------------------
 
     async def _claim_on(self) -> None:
-        busy_at = time.monotonic()
+        busy_at = 0.0
         while not self._is_stopping():
             self._look.clear()
             began = time.monotonic()
@@ -167,12 +168,11 @@ class Drain:
             # A look that took long because the machine is busy must not make the next one late.
             pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
             pause = min(max(pause, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
-            if now - busy_at > IDLE:
+            if now - max(busy_at, self._told_at) > IDLE:
                 pause = LOOK_IDLE_EVERY
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._look.wait()
-                    busy_at = time.monotonic()
+            timer = self._loop.call_later(pause, self._look.set)
+            await self._look.wait()
+            timer.cancel()
 
     async def _claim(self) -> None:
         """Take what waits in each lane that has room for it."""

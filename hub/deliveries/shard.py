@@ -134,7 +134,8 @@ class Shard:
     ) -> list[tuple[Any, ...]]:
         """The rows that a statement returns, which may name the lease's."""
         done = await self._database.execute(statement, {**self._lease(), **parameters}, binary=True)
-        return await done.fetchall() if done.description else []
+        # `description` would say the same, and make an object of each column for it.
+        return await done.fetchall() if done.pgresult and done.pgresult.nfields else []
 
     async def claim(
         self,
