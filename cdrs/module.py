@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from cdrs import at_once
 from cdrs.models import Bill, Cdr, Posting, identity
 from cdrs.objects import CDR
+from cdrs.urls import urlpatterns
 from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.leases import Lease
@@ -100,4 +101,5 @@ HANDLING: Final = ModuleHandling(
     },
     statements=at_once.STATEMENTS,
     posted=Posted(_location, _copy_at),
+    urls=urlpatterns,
 )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from charging_profiles import active_profile, receiver, results
+from charging_profiles.urls import urlpatterns
 from hub.ocpi import own_paths
 from hub.ocpi.datatypes import InterfaceRole
 from hub.routing.decisions import LookupKind
@@ -21,4 +22,5 @@ HANDLING: Final = ModuleHandling(
     lookups={LookupKind.SESSION_FSP: active_profile.session_fsp},
     statements=(*receiver.STATEMENTS, *results.STATEMENTS),
     at_own_path={own_paths.PROFILE_RESULT: results.posted},
+    urls=urlpatterns,
 )

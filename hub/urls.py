@@ -6,11 +6,10 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
-from charging_profiles.receiver import ProfileCommands
-from charging_profiles.results import ProfileResults
 from hub.conformance.deviation_lists import Deviations, LeftOutForOthers, LeftOutForYou
 from hub.conformance.results import CheckResults
 from hub.console.login import login
+from hub.gateway.modules import MODULES
 from hub.monitoring.health import health
 from hub.monitoring.metrics import metrics
 from hub.ocpi import own_paths
@@ -43,17 +42,12 @@ _own = [
     re_path(own_paths.DEVIATIONS.pattern, Deviations.as_view()),
     re_path(own_paths.LEFT_OUT_FOR_YOU.pattern, LeftOutForYou.as_view()),
     re_path(own_paths.LEFT_OUT_FOR_OTHERS.pattern, LeftOutForOthers.as_view()),
-    re_path(r"^receiver/chargingprofiles/[\s\S]+$", ProfileCommands.as_view()),
-    re_path(own_paths.PROFILE_RESULT.pattern, ProfileResults.as_view()),
     re_path(own_paths.CHECK_RESULT.pattern, CheckResults.as_view()),
     re_path(r"^(?:sender|receiver)/(?P<rest>[\s\S]+)$", not_by_the_hub),
 ]
 urlpatterns = [
     # What is asked most comes first.
-    *(
-        re_path(own_paths.BELOW_DETAILS, include(f"{module}.urls"))
-        for module in ("locations", "tariffs", "sessions", "cdrs", "tokens")
-    ),
+    *(re_path(own_paths.BELOW_DETAILS, include(list(one.urls))) for one in MODULES),
     path(own_paths.OPENAPI[1:], openapi),
     re_path(own_paths.DOCS_PATTERN, docs),
     re_path(own_paths.VERSIONS_PATTERN, Versions.as_view()),

@@ -291,7 +291,7 @@ class Location(StoredObject):
         return merging.whole(bytes(self.document), self.own_moments, ahead)
 
     def part(self, ids: Sequence[str]) -> bytes | None:
-        """The document of the Location, or of its EVSE or Connector; None when it has none such."""
+        """Of the Location itself, its EVSE or Connector."""
         if not ids:
             return bytes(self.document)
         found = merging.part_of(self.as_part(self.last_updated), ids)

@@ -8,6 +8,7 @@ from hub.store.told_to_one import handling_of
 from locations import at_once
 from locations.lookups import location_owner
 from locations.models import Location
+from locations.urls import urlpatterns
 
 HANDLING: Final = ModuleHandling(
     module=Location.MODULE,
@@ -19,4 +20,5 @@ HANDLING: Final = ModuleHandling(
     ),
     lookups={LookupKind.LOCATION: location_owner},
     statements=at_once.STATEMENTS,
+    urls=urlpatterns,
 )

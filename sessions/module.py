@@ -13,6 +13,7 @@ from hub.store.handling import Handling, ModuleHandling
 from sessions import at_once, lookups, pushes, underway
 from sessions.models import Session
 from sessions.preferences import preferences_put
+from sessions.urls import urlpatterns
 
 
 def _is_known_session(request: OcpiRequest) -> bool:
@@ -52,4 +53,5 @@ HANDLING: Final = ModuleHandling(
         LookupKind.SESSION_EMSP: lookups.session_emsp,
     },
     statements=at_once.STATEMENTS,
+    urls=urlpatterns,
 )

@@ -24,7 +24,6 @@ from hub.routing.directory import Directory
 from hub.routing.receivers import gets_broadcast
 from hub.store.kinds import broadcast_kinds
 from hub.store.pushed import ENDED, EVERYBODY
-from locations.models import Location
 
 
 class DeliveryCall(msgspec.Struct, eq=False):
@@ -230,7 +229,7 @@ class _Reading:
         if mark.patch is not None and is_alone:
             call.method, call.body = "PATCH", bytes(mark.patch)
             return
-        document = self._part(stored.document, mark.part)
+        document = self._part(module, stored.document, mark.part)
         if document is None:
             call.void = "the hub has this part no more"
             return
@@ -248,13 +247,13 @@ class _Reading:
         teller = PartyId.parse(stored.told_by) if stored.told_by else owner
         return gets_broadcast(self._directory, teller, module, owner, party)
 
-    def _part(self, document: bytes, part: str) -> bytes | None:
+    def _part(self, module: str, document: bytes, part: str) -> bytes | None:
         if not part:
             return document
         key = (document, part)
         if key not in self._parts:
-            location = Location(document=document, last_updated=timezone.now())
-            self._parts[key] = location.part(part.split(PART_OF))
+            kept = broadcast_kinds()[module](document=document, last_updated=timezone.now())
+            self._parts[key] = kept.part(part.split(PART_OF))
         return self._parts[key]
 
 

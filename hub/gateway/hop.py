@@ -24,7 +24,6 @@ from hub.parties.alive_checks import NOT_ITS_OWN
 from hub.routing.decisions import Ask, Forward
 from hub.routing.request import OcpiRequest
 from hub.startup.quick_settings import setting
-from tokens import authorization
 
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1  # seconds
@@ -89,11 +88,13 @@ async def ask_all(
 ) -> Outgoing:
     """Ask all who may know a Token, and pass the most telling answer on as its eMSP's."""
 
-    async def ask(one: Forward) -> authorization.EmspAnswer:
+    async def ask(one: Forward) -> modules.authorization.EmspAnswer:
         url = url_below(one.endpoint_url, request.rest, request.query)
-        return authorization.EmspAnswer(one, url, await call(worker, request, outcome, one, url))
+        return modules.authorization.EmspAnswer(
+            one, url, await call(worker, request, outcome, one, url)
+        )
 
-    answered = await authorization.ask_all(decision.forwards, ask)
+    answered = await modules.authorization.ask_all(decision.forwards, ask)
     outcome.receiver = answered.forward.receiver.identity
     return await outgoing_of(worker, request, outcome, *answered)
 

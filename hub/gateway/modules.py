@@ -22,26 +22,27 @@ from hub.workers import wake
 from locations.module import HANDLING as LOCATIONS
 from sessions.module import HANDLING as SESSIONS
 from tariffs.module import HANDLING as TARIFFS
+from tokens import authorization as authorization
 from tokens.module import HANDLING as TOKENS
 
-_MODULES: Final = (LOCATIONS, TARIFFS, TOKENS, SESSIONS, CDRS, COMMANDS, CHARGING_PROFILES)
+MODULES: Final = (LOCATIONS, TARIFFS, TOKENS, SESSIONS, CDRS, COMMANDS, CHARGING_PROFILES)
 _HANDLINGS: Final = {
-    (one.module, *key): handling for one in _MODULES for key, handling in one.messages.items()
+    (one.module, *key): handling for one in MODULES for key, handling in one.messages.items()
 }
 # Of a custom module, and of what is only passed on.
 _PASSED_ON: Final = Handling()
 _BEFORE_AT_ONCE: Final = {
     one.before: one.before_at_once for one in _HANDLINGS.values() if one.before_at_once is not None
 }
-_AT_OWN_PATH: Final = {own: post for one in _MODULES for own, post in one.at_own_path.items()}
+_AT_OWN_PATH: Final = {own: post for one in MODULES for own, post in one.at_own_path.items()}
 LOOKUPS: Final = {
-    **{kind: ask for one in _MODULES for kind, ask in one.lookups.items()},
+    **{kind: ask for one in MODULES for kind, ask in one.lookups.items()},
     LookupKind.OWN_TELLER: told_to_one.own_teller,
 }
-STATEMENTS: Final = (*(each for one in _MODULES for each in one.statements), wake.NUDGE)
+STATEMENTS: Final = (*(each for one in MODULES for each in one.statements), wake.NUDGE)
 # By module: what notes a result that is posted, and what knows the URLs of POSTed objects.
-RESULT_POSTED: Final = {one.module: one.result_posted for one in _MODULES if one.result_posted}
-POSTED_OBJECTS: Final = {one.module: one.posted for one in _MODULES if one.posted}
+RESULT_POSTED: Final = {one.module: one.result_posted for one in MODULES if one.result_posted}
+POSTED_OBJECTS: Final = {one.module: one.posted for one in MODULES if one.posted}
 
 
 def _of(request: OcpiRequest) -> Handling:

@@ -30,7 +30,7 @@ class Route:
 class Module:
     """One row of the table; a custom module has none, and is forwarded alone."""
 
-    # The ModuleID, and the text's name of its client owned object: "cdrs", "CDR".
+    # The ModuleID, and the text's name of its client owned object.
     name: str
     object_name: str = ""
     # "Data owner" of what is broadcast: in which role a party tells it.

@@ -12,7 +12,8 @@ from charging_profiles.objects import (
     ProfileResult,
     SetChargingProfile,
 )
-from commands.objects import COMMANDS, CommandResponse, CommandResult
+from commands.objects import COMMANDS as COMMANDS
+from commands.objects import CommandResponse, CommandResult
 from hub.deviations.objects import CountedDeviation, LeftOutObjects
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import InterfaceRole

@@ -5,12 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from cdrs.objects import CDR
-from commands.objects import COMMANDS
 from hub.ocpi import headers, own_paths
 from hub.ocpi.configuration import ClientInfo, Credentials, Version, VersionDetails
 from hub.ocpi.datatypes import TokenType
-from hub.ocpi.modules import ROUTES
+from hub.ocpi.modules import POSTED, ROUTES, TYPED, WITH_RESPONSE_URL
 from hub.ocpi.own_paths import OwnPath
 from hub.ocpi.routes import Route
 from hub.ocpi.v2_2_1 import VERSION
@@ -28,14 +26,15 @@ _PATTERNS: Final = {
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": 36, "pattern": r"^[\x20-\x7E]+$"}
 # How msgspec describes a Decimal, which it also reads from a text; OCPI writes numbers.
 _DECIMAL: Final = {"type": "string", "format": "decimal"}
-_COMMANDS: Final = [str(command) for command in COMMANDS]
+_COMMANDS: Final = [str(command) for command in bodies.COMMANDS]
 
 
 @cache
 def document(base_url: str) -> bytes:
     """The JSON of the document; it does not change while the hub runs."""
     paths: dict[str, dict[str, Any]] = {}
-    used: list[Any] = [Version, VersionDetails, Credentials, ClientInfo, CDR]
+    used: list[Any] = [Version, VersionDetails, Credentials, ClientInfo]
+    used += bodies.KEPT_CDR.kinds
     used += [*bodies.DEVIATIONS.kinds, *bodies.LEFT_OUT.kinds]
     for route in ROUTES:
         path = own_paths.interface(route.role, route.module)
@@ -112,7 +111,7 @@ def _routed(route: Route, method: str, sent: Content, data: Content) -> dict[str
         ],
         "responses": responses(
             data,
-            created=method in {"PUT", "PATCH"} or (route.module, method) == ("cdrs", "POST"),
+            created=method in {"PUT", "PATCH"} or (route.module in POSTED and method == "POST"),
             is_list=is_list,
             is_routed=True,
         ),
@@ -145,19 +144,15 @@ def _in_path(segment: str) -> dict[str, Any]:
 def _query(route: Route, method: str) -> list[dict[str, Any]]:
     if bodies.is_list(route, method):
         return _paging()
-    if route.module == "tokens":
+    if route.module in TYPED:
         return [_in_query("type", bodies.reference(TokenType), "RFID when left out.")]
-    if (route.module, method) == ("chargingprofiles", "GET"):
-        url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 255}
-        duration = {"type": "integer", "minimum": 0}
-        return [
-            _in_query("duration", duration, "Seconds of the profile that are asked for.", True),
-            _in_query("response_url", url, "Where the result is posted.", True),
-        ]
-    if (route.module, route.role, method) == ("chargingprofiles", bodies.RECEIVER, "DELETE"):
-        url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 255}
-        return [_in_query("response_url", url, "Where the result is posted.", True)]
-    return []
+    if route.module not in WITH_RESPONSE_URL or method not in {"GET", "DELETE"}:
+        return []
+    url = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 255}
+    duration = {"type": "integer", "minimum": 0}
+    asked = _in_query("duration", duration, "Seconds of the profile that are asked for.", True)
+    result = _in_query("response_url", url, "Where the result is posted.", True)
+    return [asked, result] if method == "GET" else [result]
 
 
 def _paging() -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
 """How a module handles its messages: what its folder tells the gateway (hub/gateway/modules.py)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django.http import HttpResponse
+from django.urls import URLPattern
 
 from hub.db.batch_writer import Statement, Writer
 from hub.db.django_threads import DjangoThreads
@@ -70,6 +71,8 @@ class ModuleHandling:
 
     module: str
     messages: Mapping[tuple[InterfaceRole, str], Handling]
+    # What its views answer, below a version.
+    urls: Sequence[URLPattern] = ()
     # The questions to the database that it answers: whose is this?
     lookups: Mapping[LookupKind, Callable[[OcpiRequest, PartyId], Found]] = field(
         default_factory=dict

@@ -122,6 +122,10 @@ class StoredObject(models.Model):
         """Which object the URL names; of the kinds that are broadcast."""
         raise NotImplementedError
 
+    def part(self, ids: Sequence[str]) -> bytes | None:
+        """The document, or of it the part that these ids name; None when it has none such."""
+        return None if ids else bytes(self.document)
+
     @classmethod
     def named(cls, identity: Mapping[str, str]) -> "models.QuerySet[Self]":
         """The variants of one object; `identity` gives each column of IDENTITY, in upper case."""
