@@ -16,6 +16,8 @@ from fsp.linear import INFINITE, Columns, solve, solver
 
 # A missing kWh costs so many times the dearest one.
 FAR_DEARER = 100.0
+# Of all members together: less counts as met (kWh).
+MET_KWH = 1e-3
 # The first part of a need is worth so many times the last one, so that all get the same share.
 FIRST_PART = 4.0
 
@@ -30,6 +32,15 @@ class Allocation:
     cost: float
 
 
+def _is_short(group: Group) -> bool:
+    """Surely not all can be met: those who leave until some step need more than there is room."""
+    hours = np.diff(group.edges) / 3600
+    needed = group.need_kwh / group.kw * group.load
+    last = np.searchsorted(group.edges, group.departures) - 1
+    by_step = np.bincount(np.maximum(last, 0), weights=needed, minlength=len(hours))
+    return bool((np.cumsum(by_step) > np.cumsum(group.room * hours) + MET_KWH).any())
+
+
 @dataclass(frozen=True)
 class _Problem:
     group: Group
@@ -40,13 +51,16 @@ class _Problem:
 
 def allocate(group: Group) -> Allocation:
     """The best allocation; NotSolved is HiGHS's affair, since every group has one."""
-    problem = _problem(group)
-    values = solve(solver(problem.columns))
-    count = len(problem.rows)
+    members = len(group.members)
+    for parts in (group.parts,) if _is_short(group) else (1, group.parts):
+        problem = _problem(group, parts)
+        values = solve(solver(problem.columns))
+        count = len(problem.rows)
+        unmet = values[count : count + members * parts].reshape(members, parts).sum(axis=1)
+        if unmet.sum() <= MET_KWH:
+            break  # Nothing has to be shared.
     kw = np.zeros(group.hours.shape)
     kw[problem.rows, problem.steps] = values[:count]
-    parts = values[count : count + len(group.members) * group.parts]
-    unmet = parts.reshape(len(group.members), group.parts).sum(axis=1)
     peak = float(values[-1]) if group.site.peak else 0.0
     prices = group.grid.prices.means(group.edges)
     cost = float((kw * group.hours @ prices).sum())
@@ -55,7 +69,7 @@ def allocate(group: Group) -> Allocation:
     return Allocation(kw, unmet, peak, cost)
 
 
-def _problem(group: Group) -> _Problem:
+def _problem(group: Group, parts: int) -> _Problem:
     """The columns in the order powers, unmet, peak; each with its entries in the order of rows."""
     members = len(group.members)
     rows, at = np.nonzero((group.hours > 0) & (group.highest > 0))
@@ -76,7 +90,7 @@ def _problem(group: Group) -> _Problem:
     present = np.stack([entry[2] for entry in entries], axis=1)
     lengths = present.sum(axis=1)
     cost = group.keys[rows, at] * hours
-    unmet_cost, unmet_upper = _unmet(group)
+    unmet_cost, unmet_upper = _unmet(group, parts)
     unmet_starts = lengths.sum() + 1 + np.arange(len(unmet_cost))
     columns = Columns(
         cost=np.concatenate((cost, unmet_cost)),
@@ -85,7 +99,7 @@ def _problem(group: Group) -> _Problem:
         row_lower=np.concatenate((group.need_kwh, np.full(first_period - members, -INFINITE))),
         row_upper=np.concatenate((group.need_kwh, group.room[limited])),
         starts=np.concatenate(([0], np.cumsum(lengths), unmet_starts)),
-        index=np.concatenate((index[present], np.repeat(np.arange(members), group.parts))),
+        index=np.concatenate((index[present], np.repeat(np.arange(members), parts))),
         value=np.concatenate((value[present], np.ones(len(unmet_cost)))),
     )
     if group.site.peak is not None:
@@ -93,18 +107,17 @@ def _problem(group: Group) -> _Problem:
     return _Problem(group, _typed(columns), rows, at)
 
 
-def _unmet(group: Group) -> tuple[Array, Array]:
+def _unmet(group: Group, parts: int) -> tuple[Array, Array]:
     """Costs and bounds of what remains unmet: parts of each need, of which each next one is dearer.
 
     So the worst served share is the best one, within one part.
     """
-    members, parts = len(group.members), group.parts
     dearest = 1.0 + float(np.abs(group.keys).max(initial=0.0))
     growing = 1 + (FIRST_PART - 1) * np.arange(parts) / parts
     width = np.array([member.asked_kwh for member in group.members])[:, None] / parts
     left = group.need_kwh[:, None] - width * np.arange(parts)
     upper = np.clip(left, 0.0, width)
-    return np.tile(FAR_DEARER * dearest * growing, members), upper.ravel()
+    return np.tile(FAR_DEARER * dearest * growing, len(group.members)), upper.ravel()
 
 
 def _periods(group: Group) -> tuple[NDArray[np.intp], float]:
