@@ -95,7 +95,7 @@ class Total:
 
 def replay(sessions: Path, prices: Path, zone: ZoneInfo) -> int:
     """Print what is saved with wrong statements and with true ones; 1 where less than promised."""
-    series = read_prices(prices)
+    series = Series.read(prices)
     stays, left_out = paired(read_stays(sessions), series, zone)
     if not stays:
         raise ValueError(f"{sessions}: no session fits into {prices}")
@@ -205,20 +205,6 @@ def _add(total: Total, stay: Stay, prices: Series, schedule: Schedule) -> float:
     total.missing += stay.kwh - kwh
     total.unmet += stay.kwh - kwh > MET_KWH
     return kwh
-
-
-def read_prices(file: Path) -> Series:
-    """ValueError where a step is missing."""
-    with file.open(newline="") as lines:
-        rows = [
-            (int(datetime.fromisoformat(row["start_utc"]).timestamp()), float(row["eur_per_mwh"]))
-            for row in csv.DictReader(lines)
-        ]
-    starts = np.array([start for start, _ in rows])
-    steps = set(np.diff(starts).tolist())
-    if len(steps) != 1:
-        raise ValueError(f"{file}: steps of {sorted(steps)} s")
-    return Series(int(starts[0]), steps.pop(), np.array([price / 1000 for _, price in rows]))
 
 
 def read_stays(file: Path) -> list[tuple[str, str, datetime, datetime, float]]:

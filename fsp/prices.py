@@ -1,8 +1,10 @@
 """What energy costs, or emits, step by step, and when that is known."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +24,17 @@ class Series:
     start: int
     step: int
     values: Array
+
+    @classmethod
+    def read(cls, file: Path) -> "Series":
+        """A CSV of `start_utc,eur_per_mwh`, which may have more columns; steps of one length."""
+        with file.open(newline="") as lines:
+            rows = [(row["start_utc"], row["eur_per_mwh"]) for row in csv.DictReader(lines)]
+        starts = [int(datetime.fromisoformat(start).timestamp()) for start, _ in rows]
+        steps = set(np.diff(starts).tolist())
+        if len(steps) != 1:
+            raise ValueError(f"{file}: steps of {sorted(steps)} s")
+        return cls(starts[0], steps.pop(), np.array([float(price) for _, price in rows]) / 1000)
 
     @property
     def end(self) -> int:
