@@ -42,25 +42,24 @@ class Behalf(NamedTuple):
 HUB: Final = Behalf(0, Lane.HUB)
 behalf: Final[ContextVar[Behalf]] = ContextVar("behalf", default=HUB)
 _UNROUTED: Final = {
-    own_paths.CLIENT_INFO.name: Lane.CLIENT_INFO,
-    own_paths.PROFILE_RESULT.name: Lane.RESULT,
-    own_paths.CHECK_RESULT.name: Lane.RESULT,
-    own_paths.DEVIATIONS.name: Lane.READ,
-    own_paths.CDR.name: Lane.READ,
+    own_paths.CLIENT_INFO: Lane.CLIENT_INFO,
+    own_paths.PROFILE_RESULT: Lane.RESULT,
+    own_paths.CHECK_RESULT: Lane.RESULT,
+    own_paths.DEVIATIONS: Lane.READ,
+    own_paths.CDR: Lane.READ,
 }
 
 
 def lane_of(method: str, path: str) -> Lane:
     """The lane of a request by its URL; what is routed begins as what is forwarded."""
-    parts = path.split("/", 4)  # "", ocpi, the version, what
-    what = parts[3] if len(parts) > 3 else ""
-    if what in {"sender", "receiver"}:
+    if own_paths.is_interface(path):
         return Lane.FORWARD
-    if what == own_paths.VIA.name:
+    own, _ = own_paths.at(path)
+    if own is own_paths.VIA:
         return Lane.RESULT if method == "POST" else Lane.FORWARD
-    if what == own_paths.CREDENTIALS.name:
+    if own is own_paths.CREDENTIALS:
         return Lane.CREDENTIALS if method in {"GET", "HEAD"} else Lane.HANDSHAKE
-    return _UNROUTED.get(what, Lane.VERSIONS)
+    return Lane.VERSIONS if own is None else _UNROUTED.get(own, Lane.READ)
 
 
 def lane_in_store(place: Match, method: str) -> Lane:

@@ -24,6 +24,7 @@ from hub.parties.alive_checks import NOT_ITS_OWN
 from hub.routing.decisions import Ask, Forward
 from hub.routing.request import OcpiRequest
 from hub.startup.quick_settings import setting
+from hub.store.handling import BeforeForwarding
 
 # Between two looks at what the same message, sent a moment ago, became.
 _MOMENT: Final = 0.1  # seconds
@@ -35,11 +36,13 @@ async def forward(
     """Send it on within the request, byte for byte except a response_url, and answer with that."""
     outcome.receiver = decision.receiver.identity
     request = request.between(decision.sender, outcome.receiver)
-    known, lease = await _asked_before(worker, request)
-    if known is not None:
-        url = url_below(decision.endpoint_url, request.rest, request.query)
-        return await outgoing_of(worker, request, outcome, decision, url, known)
+    lease: Lease | None = None
     keys: tuple[str, ...] = ()
+    if (check := modules.before_forwarding(request)) is not None:
+        known, lease = await _asked_before(worker, request, check)
+        if known is not None:
+            url = url_below(decision.endpoint_url, request.rest, request.query)
+            return await outgoing_of(worker, request, outcome, decision, url, known)
     try:
         if rewritten_urls.may_name_response_url(request.place.module, request.body, request.query):
             request, keys = await worker.django.run(
@@ -52,35 +55,26 @@ async def forward(
             await worker.django.run(undo, request, lease)
         await own_urls.end(worker.django, keys, decision.sender, error)
         raise modules.told(request, error) from error.__cause__
-    await _remember(worker, request, response, lease)
-    await own_urls.end(worker.django, keys, decision.sender, response)
+    if (keeper := modules.after_answer(request)) is not None:
+        forwarded = Forwarded(request, response, lease)
+        if not await modules.at_once(worker.writer, forwarded):
+            await worker.django.run(keeper, forwarded)
+    if keys:
+        await own_urls.end(worker.django, keys, decision.sender, response)
     return await outgoing_of(worker, request, outcome, decision, url, response)
 
 
 async def _asked_before(
-    worker: WebProcess, request: OcpiRequest
+    worker: WebProcess, request: OcpiRequest, check: BeforeForwarding
 ) -> tuple[Response | None, Lease | None]:
     """The answer that is known without the receiver; or else what the message leaves under."""
-    check = modules.before_forwarding(request)
-    while check is not None:
+    while True:
         try:
             known = await modules.checked(worker.writer, worker.django, check, request)
         except InOneMoment:
             await asyncio.sleep(_MOMENT)
             continue
         return (None, known) if isinstance(known, Lease) else (known, None)
-    return None, None
-
-
-async def _remember(
-    worker: WebProcess, request: OcpiRequest, response: Response, lease: Lease | None
-) -> None:
-    keeper = modules.after_answer(request)
-    if keeper is None:
-        return
-    forwarded = Forwarded(request, response, lease)
-    if not await modules.at_once(worker.writer, forwarded):
-        await worker.django.run(keeper, forwarded)
 
 
 async def ask_all(

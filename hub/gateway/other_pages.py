@@ -23,7 +23,7 @@ from hub.routing.request import Scope
 
 LIVEZ: Final = "/livez"
 HEALTH: Final = "/health"
-LOGIN: Final = "/admin/login"
+LOGIN: Final = "/admin/login/"
 _TEXT: Final = (b"content-type", b"text/plain")
 _BUSY: Final = Outgoing(
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -76,7 +76,7 @@ class Pages:
 
     async def _outgoing(self, scope: Scope, receive: Receive, address: str) -> Outgoing:
         body = await read_body(receive, self.MAX_FORM_BYTES)
-        if not scope["path"].startswith(LOGIN):
+        if scope["path"] != LOGIN:
             return of_django(await self._worker.pages.answer(scope, body, **{CALLER: address}))
         if self._in_hand[LOGIN] >= self.MOST_LOGINS:
             return _BUSY

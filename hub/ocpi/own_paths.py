@@ -72,6 +72,7 @@ OWN_PATHS: Final = (
     *(CREDENTIALS, CLIENT_INFO, DEVIATIONS, LEFT_OUT_FOR_YOU, LEFT_OUT_FOR_OTHERS),
     *(VIA, PROFILE_RESULT, CHECK_RESULT, CDR),
 )
+_INTERFACES: Final = tuple(f"{DETAILS}/{role.value.lower()}/" for role in InterfaceRole)
 # By their first segments.
 NAMES: Final = {own.name: own for own in OWN_PATHS if "/" not in own.name}
 
@@ -82,6 +83,11 @@ def at(path: str) -> tuple[OwnPath | None, str]:
         return None, ""
     name, _, rest = path[len(DETAILS) + 1 :].partition("/")
     return NAMES.get(name), rest.rstrip("/")
+
+
+def is_interface(path: str) -> bool:
+    """Whether a path is below an interface of the route table."""
+    return path.startswith(_INTERFACES)
 
 
 def interface(role: InterfaceRole, module: str) -> str:
