@@ -297,7 +297,8 @@ class Carrier:
     async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         async with self._database.cursor(binary=True) as cursor:
             await cursor.execute(query, parameters, prepare=True)
-            return await cursor.fetchall() if cursor.description else []
+            # `description` would say the same, and make an object of each column for it.
+            return await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 # A row is free when nobody has it, or who had it is dead; but what may have left is never sent

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from charging_profiles import order
@@ -277,10 +276,8 @@ class ProfileCommand(Leased):
         ended += sql.run(order.replaced(order.OF_ALL))
         order.tell(ended)
         # The web process that should have passed the answer on is gone: nobody waits any more.
-        for command in cls.objects.filter(
-            passed_on_at__isnull=True, answer_by__lt=Now(), is_result_handed_over=False
-        ).exclude(result=""):
-            cls.passed_on(command.pk)
+        for (pk,) in sql.run(_LEFT_BEHIND):
+            cls.passed_on(pk)
         return len(ended)
 
 
@@ -353,6 +350,10 @@ _OVERDUE = f"""
 _EXPIRED = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET state = 'EXPIRED'
     WHERE state = 'ACCEPTED' AND result_by < {NOW} RETURNING {order.NEWS.format("command")}
+"""  # noqa: S608 - names of ours
+_LEFT_BEHIND = f"""
+    SELECT id FROM ocpi_charging_profiles_profilecommand
+    WHERE passed_on_at IS NULL AND NOT is_result_handed_over AND result <> '' AND answer_by < {NOW}
 """  # noqa: S608 - names of ours
 _PASSED_ON = f"""
     UPDATE ocpi_charging_profiles_profilecommand

@@ -15,6 +15,7 @@ import msgspec
 from django.db import models, transaction
 
 from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand
+from hub.db import sql
 from hub.ocpi import lenient
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,16 @@ DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE, CommandStat
 # Of these nothing has come into force.
 _WITHOUT_EFFECT: Final = (*DOUBTFUL, CommandState.REFUSED, CommandState.SUPERSEDED)
 _decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
+_NOTHING: Final = """
+    SELECT WHERE NOT EXISTS (
+        SELECT FROM ocpi_charging_profiles_profilecommand WHERE in_force IN ('DUE', 'ASKED'))
+"""
 Profile = tuple[str, tuple[tuple[Decimal, Decimal], ...]]
 
 
 def advance() -> None:
     """Ask what is to be asked, and judge what has been answered."""
-    if not ProfileCommand.objects.filter(in_force__in=[InForce.DUE, InForce.ASKED]).exists():
+    if sql.run(_NOTHING):
         return
     due = ProfileCommand.objects.filter(in_force=InForce.DUE)
     due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
