@@ -25,7 +25,7 @@ from stack.service import Service
 from stack.supervisor import Supervisor
 from stack.valkey import Valkey
 
-READY_SECONDS = 60
+READY_SECONDS = 300  # a small machine starts all processes at once; one that ends is told at once
 MOST_FILES = 65_536
 WORKERS = ("profiles", "deliveries", "pulls", "upkeep")  # each of one queue
 WEB = ["-m", "uvicorn", "hub.asgi:application", "--loop", "uvloop"]
