@@ -61,4 +61,4 @@ def one_decimal(value: float) -> float:
 
 def as_decimal(limit: float) -> Decimal:
     """A limit of one decimal as it is written into a profile."""
-    return Decimal(str(round(limit, 1)))
+    return Decimal(round(limit)) if limit == round(limit) else Decimal(str(round(limit, 1)))

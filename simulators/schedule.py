@@ -4,11 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
-from simulators.charging import VOLTS, one_decimal
-from simulators.driving_data import REAL_DAY, Day, next_hour
+import numpy as np
 
-MAX_PERIODS: Final = 20
+from charging_profiles.objects import ChargingProfile, ChargingProfilePeriod, ChargingRateUnit
+from fsp.needs import Bounds, Need
+from fsp.planner import Grid, plan
+from fsp.prices import Series
+from fsp.rates import Scale
+from simulators.charging import VOLTS, one_decimal
+from simulators.driving_data import REAL_DAY, Day
+
+HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -26,18 +32,6 @@ class Limits:
         return 1.0 if self.unit is ChargingRateUnit.W else VOLTS * self.phases
 
 
-@dataclass
-class _Slot:
-    begin: datetime
-    end: datetime
-    price: float
-    rate: float = 0.0
-
-    @property
-    def hours(self) -> float:
-        return (self.end - self.begin).total_seconds() / 3600
-
-
 def cheapest_hours(
     now: datetime,
     departure: datetime,
@@ -45,25 +39,17 @@ def cheapest_hours(
     limits: Limits,
     day: Day = REAL_DAY,
 ) -> ChargingProfile:
-    """Fill the cheapest hours first, the earlier of two that cost the same.
-
-    A rate is 0 or at least the minimum. From the departure on the full rate holds, so that a
-    driver who stays longer is never stranded. Coarser hours are taken when more than 20 periods
-    would come out.
-    """
-    departure = max(now, departure)
-    for hours_together in range(1, 25):
-        slots = _slots(now, departure, hours_together, day)
-        _fill(slots, energy_kwh, limits)
-        periods = _periods(now, departure, slots, limits)
-        if len(periods) <= MAX_PERIODS:
-            break
-    return ChargingProfile(
-        charging_rate_unit=limits.unit,
-        start_date_time=now,
-        min_charging_rate=one_decimal(limits.minimum),
-        charging_profile_period=periods,
-    )
+    """As the reference FSP plans it, with the prices of the simulated day."""
+    hour, prices = now.replace(minute=0, second=0, microsecond=0), []
+    for ahead in range(int((departure - now) / HOUR) + 2):
+        prices.append(day.eur_per_kwh(hour + ahead * HOUR))
+    grid = Grid(Series(int(hour.timestamp()), 3600, np.array(prices or [0.0])))
+    is_watts = limits.unit is ChargingRateUnit.W
+    scale = Scale.watts() if is_watts else Scale.amperes(limits.phases)
+    bounds = Bounds(scale, limits.rate, limits.minimum)
+    need = Need(energy_kwh=energy_kwh, departure=int(departure.timestamp()))
+    planned = plan(need, bounds, grid, int(now.timestamp()))
+    return planned.schedule.profile(scale, limits.minimum)
 
 
 def charge_now(now: datetime, limits: Limits) -> ChargingProfile:
@@ -86,54 +72,3 @@ def planned_kwh(profile: ChargingProfile, departure: datetime, limits: Limits) -
             profile.charging_profile_period, starts, starts[1:], strict=False
         )
     )
-
-
-def _slots(now: datetime, departure: datetime, hours_together: int, day: Day) -> list[_Slot]:
-    slots: list[_Slot] = []
-    begin = now
-    while begin < departure:
-        end = next_hour(begin)
-        for _ in range(hours_together - 1):
-            end = next_hour(end)
-        end = min(end, departure)
-        slots.append(_Slot(begin, end, _mean_price(begin, end, day)))
-        begin = end
-    return slots
-
-
-def _mean_price(begin: datetime, end: datetime, day: Day) -> float:
-    cost, at = 0.0, begin
-    while at < end:
-        until = min(next_hour(at), end)
-        cost += day.eur_per_kwh(at) * (until - at).total_seconds()
-        at = until
-    return cost / (end - begin).total_seconds()
-
-
-def _fill(slots: list[_Slot], energy_kwh: float, limits: Limits) -> None:
-    missing = energy_kwh
-    for slot in sorted(slots, key=lambda slot: (slot.price, slot.begin)):
-        if missing <= 1e-6:
-            return
-        full_kwh = limits.rate * limits.watts_per_unit * slot.hours / 1000
-        if full_kwh <= 0:
-            return
-        share = min(1.0, missing / full_kwh)
-        slot.rate = max(limits.rate * share, min(limits.minimum, limits.rate))
-        if slot.rate < limits.rate:
-            # Rounding down to one decimal must not cost the driver energy.
-            slot.rate = min(limits.rate, slot.rate + 0.1)
-        missing -= slot.rate * limits.watts_per_unit * slot.hours / 1000
-
-
-def _periods(
-    now: datetime, departure: datetime, slots: list[_Slot], limits: Limits
-) -> list[ChargingProfilePeriod]:
-    after = _Slot(departure, departure + timedelta(hours=1), 0.0, limits.rate)
-    periods: list[ChargingProfilePeriod] = []
-    for slot in [*slots, after]:
-        limit = one_decimal(slot.rate)
-        if not periods or periods[-1].limit != limit:
-            start = int((slot.begin - now).total_seconds())
-            periods.append(ChargingProfilePeriod(start, limit))
-    return periods

@@ -20,21 +20,26 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def cpo(tmp_path: Path) -> Iterator[Running[Cpo]]:
-    """With an eMSP for the token, and an FSP to whom the third hour from now is the cheapest."""
+def cheapest(tmp_path: Path) -> datetime:
+    """An hour that is the cheapest one in the prices of the FSP."""
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     lines = [
         f"{hour + timedelta(hours=n):%Y-%m-%dT%H:%M:%SZ},{10 if n == 3 else 100}" for n in range(12)
     ]
-    prices = tmp_path / "prices.csv"
-    prices.write_text("\n".join(["start_utc,eur_per_mwh", *lines]))
+    (tmp_path / "prices.csv").write_text("\n".join(["start_utc,eur_per_mwh", *lines]))
+    return hour + timedelta(hours=3)
+
+
+@pytest.fixture
+def cpo(tmp_path: Path) -> Iterator[Running[Cpo]]:
+    """With an eMSP for the token, and the FSP."""
     with Running(Cpo()) as cpo, Running(Emsp()) as emsp:
         emsp.register(cpo.versions_url, cpo.simulator.invite())
         told = {"HUB_VERSIONS_URL": cpo.versions_url, "TOKEN_A": cpo.simulator.invite()}
         process = subprocess.Popen(
             [sys.executable, "-m", "fsp"],
             cwd=PROJECT,
-            env=os.environ | told | {"PRICES_FILE": str(prices)},
+            env=os.environ | told | {"PRICES_FILE": str(tmp_path / "prices.csv")},
         )
         try:
             cpo.wait_for(lambda: len(cpo.simulator.connections) == 2)
@@ -46,31 +51,29 @@ def cpo(tmp_path: Path) -> Iterator[Running[Cpo]]:
             process.wait()
 
 
-def tell(cpo, of, **wanted):
+def tell(cpo, of, wanted):
     """What a hub does for the FSP of a session: the Session as a full PUT, the preferences."""
     assert cpo.call("sessions", "RECEIVER", "PUT", of.path, to=PARTY, body=session(of)).is_success
     path = f"{of.id}/charging_preferences"
-    answer = cpo.call("sessions", "SENDER", "PUT", path, to=PARTY, body=wishes(of, **wanted))
+    answer = cpo.call("sessions", "SENDER", "PUT", path, to=PARTY, body=wanted)
     assert answer.data == "ACCEPTED"
 
 
-def test_the_cheapest_hour_is_pushed_and_after_departure_the_full_rate(cpo):
+def test_the_cheapest_hour_is_pushed_and_after_departure_the_full_rate(cheapest, cpo):
     of = start(cpo)
-    tell(cpo, of, hours=9, energy=2)
+    wanted = wishes(of, hours=8, energy=2)
+    tell(cpo, of, wanted)
     cpo.wait_for(lambda: of.plug.set_profiles)
     [profile] = of.plug.set_profiles
     assert (profile.charging_rate_unit, profile.min_charging_rate) == ("A", 6)
-    begin = profile.start_date_time
     periods = [
-        (begin + timedelta(seconds=p.start_period), p.limit)
+        (profile.start_date_time + timedelta(seconds=p.start_period), p.limit)
         for p in profile.charging_profile_period
     ]
     assert [limit for _, limit in periods] == [0, 16, 0, 16]
-    hour = begin.replace(minute=0, second=0)
-    assert periods[1][0] == hour + timedelta(hours=3)
-    assert periods[3][0] == begin + timedelta(hours=9)
+    assert (periods[1][0], periods[3][0]) == (cheapest, wanted.departure_time)
     # The same again is no news; a local limit below what is in force is, at once.
-    tell(cpo, of, hours=9, energy=2)
+    tell(cpo, of, wanted)
     cpo.run(cpo.simulator.set_site_limit(10))
     cpo.wait_for(lambda: len(cpo.received(module="chargingprofiles", method="PUT")) > 1)
     [_, second] = cpo.received(module="chargingprofiles", method="PUT")
