@@ -60,6 +60,8 @@ class RunningHub:
         self._stack.callback(self._forget)
         # A second is enough for a hub, and may not be for a busy machine of tests.
         self._stack.enter_context(_changed(directory, "CONFIRMATION_WAIT", PATIENCE))
+        # A receiver that is only slow on a busy machine is not called twice.
+        self._stack.enter_context(changed_setting("DELIVERY_TIMEOUT", PATIENCE))
         # No list is due by itself while a test asks for one.
         self._stack.enter_context(changed_setting("PULL_SPLAY", 1e6))
         connection_created.connect(self._remember)

@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from hub.models import Delivery, DrainLease
+from hub.models import Delivery, DrainLease, Sharding
 from hub.ocpi.errors import ServerError
 from hub.outbox.backlog import backlog
 from tests.hub.deliveries.waiting import push, state_of, wake
@@ -14,7 +14,9 @@ from tests.hub.strangers import Gate, until
 
 
 @pytest.fixture
-def fresh_backlog():
+def fresh_backlog(hub):
+    """Looks anew; the worker has all shards by now."""
+    until(lambda: DrainLease.objects.count() == Sharding.number())
     backlog.__init__()
     yield
     backlog.__init__()

@@ -99,7 +99,7 @@ def open_gate(emsp, gate: Gate) -> None:
 def waits(emsp, parts: set[str], name: str) -> None:
     """So many parts of the object are owed."""
     mine = StaleCopy.objects.filter(party=str(emsp.simulator.party), object_id=name.upper())
-    until(lambda: {one.part for one in mine} >= {part.upper() for part in parts})
+    until(lambda: {one.part for one in mine.all()} >= {part.upper() for part in parts})
 
 
 # --- What is sent --------------------------------------------------------------------------------
