@@ -53,7 +53,8 @@ urlpatterns = [
     re_path(own_paths.VERSIONS_PATTERN, Versions.as_view()),
     re_path(own_paths.DETAILS_PATTERN, Details.as_view()),
     re_path(own_paths.BELOW_DETAILS, include(_own)),
-    re_path(rf"^{own_paths.ROOT[1:]}(?P<rest>[\s\S]*)$", nothing_here),
+    # However it is spelled: what is OCPI is answered in its envelope (hub/ocpi/odd_urls.py).
+    re_path(r"^/*[Oo][Cc][Pp][Ii]/(?P<rest>[\s\S]*)$", nothing_here),
     path("health", health),
     path("metrics", metrics),
     path("admin/login/", login),

@@ -74,3 +74,9 @@ def test_a_custom_module_of_that_name_gets_what_is_sent_to_it(hub, cpo):
     first, second = other.simulator.targets
     assert first == other.simulator.where("tariffsnl", RECEIVER) + "/ABC/T1"
     assert second.endswith("//a//b/")
+
+
+@pytest.mark.parametrize("path", ["/OCPI/versions", "//ocpi/versions", "/Ocpi/nothing"])
+def test_an_odd_path_that_leads_nowhere_is_404_with_an_envelope(hub, cpo, path):
+    answer = send(hub, "GET", path, token_of(cpo))
+    assert (answer.said, answer.headers["content-type"]) == ((404, 2000), "application/json")
