@@ -44,7 +44,7 @@ TARGETS = {
 # What is killed while Valkey hangs: whatever begins finds no answer there.
 BEGUN_WITHOUT = ("web", "profiles", "deliveries")
 CALM = (0.3, 2.0)
-RETURN_SECONDS = 60.0
+RETURN_SECONDS = 240.0
 WELL_SECONDS = 300.0
 SETTLE_SECONDS = 240.0
 SLOW_SECONDS = 2.0
@@ -151,7 +151,7 @@ async def drive(
 async def _join(env: dict[str, str], parties: Parties) -> None:
     for platform in parties.all:
         await platform.start()
-        await join_hub(env, platform)
+    await join_hub(env, *parties.all)
     traveller, scsp, cpo = parties.traveller, parties.commander, parties.commanded
     await asyncio.to_thread(manage, env, "replay", *traveller.party, "--on-return", "yes")
     await asyncio.to_thread(
