@@ -53,9 +53,18 @@ def hub(django_db_setup, django_db_blocker) -> Iterator["RunningHub"]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a module those with a running hub come last: its rows and threads stay for the module."""
+    """Long modules come first: begun late, one would go on when all others have ended.
+
+    Of a module those with a running hub come last: its rows and threads stay for the module.
+    """
     modules = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
-    items.sort(key=lambda item: (modules[item.path], "hub" in getattr(item, "fixturenames", ())))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("long") is None,
+            modules[item.path],
+            "hub" in getattr(item, "fixturenames", ()),
+        )
+    )
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -16,13 +16,15 @@ from django.urls import get_resolver
 from hub.celery import app
 
 _OF_CHILDREN: Final = "COVERAGE_PROCESS_CONFIG"
+_is_away = False
 
 
 @contextmanager
 def unmeasured() -> Iterator[None]:
-    """Neither this process nor those that it starts."""
+    """Neither this process nor those that it starts; also within another such block."""
+    global _is_away
     measuring = Coverage.current()
-    if measuring is None:
+    if measuring is None or _is_away:
         yield
         return
     # The lines of a module run once, when somebody asks for it first.
@@ -30,9 +32,11 @@ def unmeasured() -> Iterator[None]:
     app.loader.import_default_modules()
     of_children = os.environ.pop(_OF_CHILDREN, None)
     measuring.stop()
+    _is_away = True
     try:
         yield
     finally:
+        _is_away = False
         measuring.start()
         if of_children is not None:
             os.environ[_OF_CHILDREN] = of_children

@@ -6,7 +6,7 @@ import pytest
 
 from bench.faults import TARGETS, drive
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
 
 
 @pytest.mark.timeout(1800)
