@@ -105,16 +105,17 @@ def _group(size: Size) -> Group:
 
 
 def _bare(group: Group) -> Columns:
-    """The same powers, needs and limits, with one column of each session for what is unmet."""
+    """The same powers, needs, limits and prices; one column of each session for what is unmet."""
     members = len(group.members)
     rows, steps = np.nonzero(group.hours > 0)
     count = len(rows)
     kw = group.kw[rows]
     entries = np.stack((rows, members + steps), axis=1).ravel()
     values = np.stack((group.hours[rows, steps], group.load[rows] / kw), axis=1).ravel()
-    dearest = 100.0 * (1.0 + float(np.abs(group.keys).max()))
+    prices = group.grid.prices.means(group.edges)
+    dearest = 100.0 * (1.0 + float(np.abs(prices).max()))
     return Columns(
-        np.concatenate((group.keys[rows, steps] * group.hours[rows, steps], [dearest] * members)),
+        np.concatenate((prices[steps] * group.hours[rows, steps], [dearest] * members)),
         np.zeros(count + members),
         np.concatenate((group.highest[rows, steps] * kw, group.need_kwh)),
         np.concatenate((group.need_kwh, np.full(len(group.room), -INFINITE))),

@@ -14,6 +14,8 @@ from hub.ocpi.datatypes import ProfileType
 
 # Energies are told in kWh of three digits; a need counts as met within one watt-hour.
 MET_KWH = 0.001
+# With discharge: what the rounding of each of many steps to seconds may make.
+SECONDS_KWH = 0.1
 
 
 class Binding(StrEnum):
@@ -78,8 +80,9 @@ def plan(
     if need.discharge_allowed and bounds.battery is not None:
         schedule = with_discharge(steps.edges, bounds, energy, grid.prices, grid.feed_in, after)
         course = schedule.course(bounds.scale, grid.prices, now, departure)
-        charged = float(course.kwh[-1])
-        return Plan(schedule, charged, float(course.cost[-1]))
+        missing = energy - course.content(bounds.battery.round_trip_efficiency)
+        unmet = _unmet(missing, steps, bounds, after) if missing > SECONDS_KWH else None
+        return Plan(schedule, float(course.kwh[-1]), float(course.cost[-1]), unmet)
     schedule = best_schedule(steps, energy, bounds.scale, after, latest=latest, first=need.first)
     course = schedule.course(bounds.scale, grid.prices, now, departure)
     met, cost = course.taken(energy, departure)

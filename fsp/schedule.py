@@ -86,9 +86,20 @@ class Course:
     cost: NDArray[np.float64]
 
     def taken(self, need_kwh: float, until: float) -> tuple[float, float]:
-        """Energy and cost of a car that takes what is offered until it has enough, or leaves."""
+        """Energy and cost of a car that takes what is offered until it has enough, or leaves.
+
+        One that discharges in between follows to the end: the sum says nothing of when it is full.
+        """
+        if (np.diff(self.kwh) < 0).any():
+            ends = (np.interp(until, self.edges, values) for values in (self.kwh, self.cost))
+            return float(next(ends)), float(next(ends))
         kwh = min(need_kwh, float(np.interp(until, self.edges, self.kwh)))
         return kwh, float(np.interp(kwh, self.kwh, self.cost))
+
+    def content(self, round_trip_efficiency: float) -> float:
+        """What a battery has gained (kWh), of which discharging takes more than the meter sees."""
+        kwh = np.diff(self.kwh)
+        return float(kwh[kwh > 0].sum() + kwh[kwh < 0].sum() / round_trip_efficiency)
 
     def full_at(self, need_kwh: float) -> int | None:
         """When so much energy has been offered; None for never."""

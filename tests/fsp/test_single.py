@@ -1,5 +1,7 @@
 """One session: exact, in time, within all limits, in the unit of the CPO."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from charging_profiles.objects import ChargingRateUnit
 from fsp.needs import Battery, Bounds, First, Need
 from fsp.planner import Binding, Grid, plan, steps_until, uncontrolled
 from fsp.prices import Series
+from fsp.pushes import judge
 from fsp.rates import Scale
 from fsp.schedule import MOST_PERIODS, Schedule
 from hub.ocpi.datatypes import ProfileType
@@ -171,11 +174,11 @@ def test_discharge_needs_consent_and_a_car_that_is_able_to():
     assert made.schedule.steps[1] == (HOUR, -16.0)
     # 3.68 kWh out are 4.33 out of the battery, beside the need.
     assert made.cost == pytest.approx(-3.68 * 0.6 + (3.68 / 0.85 + 3.68) * 0.1, abs=0.01)
-    charged = sum(
-        (16 if rate > 0 else 16 / 0.85) * (1 if rate > 0 else -1) * (end - begin) / HOUR * 0.23
-        for (begin, rate), (end, _) in zip(
-            made.schedule.steps, made.schedule.steps[1:], strict=False
-        )
-        if rate
-    )
-    assert charged == pytest.approx(3.68, abs=0.01)
+    course = made.schedule.course(able.scale, energy.prices, 0, 4 * HOUR)
+    assert course.content(0.85) == pytest.approx(3.68, abs=0.01)
+    assert made.unmet is None
+    short = plan(replace(need, energy_kwh=20.0), able, energy, 0)
+    assert short.unmet.kwh == pytest.approx(20 - 4 * 3.68, abs=0.01)
+    # It is worth a push, and none when it is in force.
+    assert judge(made, None, need, able, energy, 0).push
+    assert not judge(made, made.schedule, need, able, energy, 1800).push
