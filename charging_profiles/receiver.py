@@ -17,7 +17,7 @@ from django.db.models.lookups import LessThan
 from django.http import HttpResponse
 
 from charging_profiles import order
-from charging_profiles.models import ADD, CommandState, ProfileCommand
+from charging_profiles.models import ADD, DELIVERED, CommandState, ProfileCommand
 from charging_profiles.objects import (
     ChargingProfileResponse,
     ChargingProfileResponseType,
@@ -44,6 +44,7 @@ from hub.ocpi.party import PartyId
 from hub.ocpi.reading import deviations_of
 from hub.outbound import rewritten_urls
 from hub.outbound.message import url_below
+from hub.outbox import outbox
 from hub.routing import decisions
 from hub.routing.directory import PartyEntry, holder
 from hub.routing.request import OcpiRequest
@@ -54,6 +55,7 @@ from hub.views import (
     answer,
     refusal,
 )
+from hub.workers import wake
 from sessions import flexibility
 from sessions.flexibility import MayAct
 from sessions.handed_on import HandedOn
@@ -331,11 +333,17 @@ _ADD: Final = Statement(
 _PASSED_ON: Final = Statement(
     "command_passed_on",
     f"""
-    UPDATE {_TABLE} SET passed_on_at = coalesce(passed_on_at, {NOW})
-    WHERE id = (
-        SELECT id FROM {_TABLE} WHERE id = %(id)s::bigint FOR NO KEY UPDATE SKIP LOCKED
-    ) AND NOT is_result_handed_over AND result = ''
-    RETURNING true
+    WITH kept AS (
+        UPDATE {_TABLE}
+        SET passed_on_at = coalesce(passed_on_at, {NOW}), is_result_handed_over = result <> ''
+        WHERE id = (
+            SELECT id FROM {_TABLE} WHERE id = %(id)s::bigint FOR NO KEY UPDATE SKIP LOCKED
+        ) AND NOT is_result_handed_over
+        RETURNING *
+    ), queued AS (
+        {outbox.enqueued("kept WHERE is_result_handed_over AND response_url <> ''", **DELIVERED)}
+    )
+    SELECT is_result_handed_over::text FROM kept
     """,  # noqa: S608 - names of ours
 )
 STATEMENTS: Final = (_FIND, _ADD, _PASSED_ON)
@@ -401,6 +409,9 @@ async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) ->
 
 
 async def _passed_on(pk: int, writer: Writer, django: DjangoThreads) -> None:
-    """Do as `ProfileCommand.passed_on`, which gets what has a result already."""
-    if not await writer.run(_PASSED_ON, {"id": pk}):
+    """Do as `ProfileCommand.passed_on`, which gets what somebody else has just now."""
+    kept = await writer.run(_PASSED_ON, {"id": pk})
+    if not kept:
         await django.run(ProfileCommand.passed_on, pk)
+    elif kept[0][0] == b"true":
+        wake.nudge_at_once(writer, "deliveries")
