@@ -12,6 +12,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 app = Celery(
     "flexhub",
     include=[
+        "cdrs.tasks",
+        "charging_profiles.tasks",
         "hub.conformance.check",
         "hub.deliveries.keeper",
         "hub.deviations.jobs",
@@ -22,11 +24,10 @@ app = Celery(
         "hub.parties.still_alive",
         "hub.keeping.tasks",
         "hub.workers.process",
+        "sessions.tasks",
     ],
 )
 app.config_from_object("django.conf:settings", namespace="CELERY")
-# Those of the modules: tasks.py of each app.
-app.autodiscover_tasks()
 # Celery would close a thread's database connection after each task, and a new one costs more than
 # most tasks: they last, and are looked at before each use, as in the web processes.
 app.conf["CELERY_DB_REUSE_MAX"] = 2**60
