@@ -19,7 +19,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import pq
 
-from hub.db.notify import connection_parameters
+from hub.db.notify import connection_parameters, own_number
 from hub.fairness.lanes import behalf
 
 logger = logging.getLogger(__name__)
@@ -247,18 +247,19 @@ class Writer:
             await database.execute(setting)
         for statement in self._statements:
             await database.execute(statement.prepare)
-        line = _Line(database.pgconn, self._loop, self._ended)
-        self._open += 1
-        self._ended(line)
-        try:
-            await line.lost
-        finally:
-            self._open -= 1
-            if line in self._idle:
-                self._idle.remove(line)
-            line.close()
-            if not self._open:
-                self._drop_waiting()
+        with own_number(database.pgconn.socket) as socket:
+            line = _Line(database.pgconn, socket, self._loop, self._ended)
+            self._open += 1
+            self._ended(line)
+            try:
+                await line.lost
+            finally:
+                self._open -= 1
+                if line in self._idle:
+                    self._idle.remove(line)
+                line.close()
+                if not self._open:
+                    self._drop_waiting()
 
     def _ended(self, line: "_Line") -> None:
         """A connection has nothing to do."""
@@ -275,6 +276,7 @@ class _Line:
     def __init__(
         self,
         pgconn: pq.abc.PGconn,
+        socket: int,
         loop: asyncio.AbstractEventLoop,
         ended: "Callable[[_Line], None]",
     ) -> None:
@@ -292,7 +294,7 @@ class _Line:
         self.lost: asyncio.Future[None] = loop.create_future()
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
-        self._socket = pgconn.socket
+        self._socket = socket
         loop.add_reader(self._socket, self._guarded, self._read)
 
     def send(self, batch: list[_Asked]) -> None:

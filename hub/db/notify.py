@@ -6,6 +6,7 @@ with the connection that would have carried it.
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,14 +128,29 @@ def payloads(database: "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]")
 async def _heard(database: "psycopg.AsyncConnection[Any]") -> AsyncIterator[str]:
     """What is notified from now on."""
     loop, has_come = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(database.pgconn.socket, has_come.set)
+    with own_number(database.pgconn.socket) as socket:
+        loop.add_reader(socket, has_come.set)
+        try:
+            while await has_come.wait():
+                has_come.clear()
+                for told in payloads(database):
+                    yield told
+        finally:
+            loop.remove_reader(socket)
+
+
+@contextmanager
+def own_number(socket: int) -> Iterator[int]:
+    """The same socket under a number that is ours until the end.
+
+    libpq closes its own as soon as the connection breaks. The next connection that anybody opens
+    may have that number, while the loop still takes it for this one.
+    """
+    number = os.dup(socket)
     try:
-        while await has_come.wait():
-            has_come.clear()
-            for told in payloads(database):
-                yield told
+        yield number
     finally:
-        loop.remove_reader(database.pgconn.socket)
+        os.close(number)
 
 
 def connection_parameters() -> dict[str, Any]:
