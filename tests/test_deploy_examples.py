@@ -226,7 +226,7 @@ def budget(web: int) -> int:
     each += batch_writer.CONNECTIONS
     turns = {name: len(settings.TURNS_BY_THE_CLOCK.get(name, {})) for name in WORKERS}
     # A queue that is new here is missing in the table, too.
-    more = {"profiles": 3, "deliveries": 1 + 2 * Sharding.DEFAULT}
+    more = {"profiles": 2, "deliveries": 1 + 2 * Sharding.DEFAULT}
     more |= dict.fromkeys(("pulls", "upkeep"), JOBS_AT_ONCE)
     return web * each + sum(4 + turns[name] + more[name] for name in WORKERS) + 10
 

@@ -25,7 +25,8 @@ DOCS_PATTERN: Final = f"^{re.escape(DOCS[1:])}/?$"
 DETAILS_PATTERN: Final = f"^{re.escape(DETAILS[1:])}/?$"
 BELOW_DETAILS: Final = f"^{re.escape(DETAILS[1:])}/"
 # What an id in a URL may have in it, where that is not one segment.
-_IDS: Final = {"cdr_id": r"[\s\S]+"}
+_ANYTHING: Final = r"[\s\S]+"
+_IDS: Final = {"cdr_id": _ANYTHING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class OwnPath:
     def pattern(self) -> str:
         """A regular expression for what follows `BELOW_DETAILS`, with a group for each id."""
         ids = re.sub(r"{(\w+)}", lambda it: f"(?P<{it[1]}>{_IDS.get(it[1], '[^/]+')})", self.shape)
+        if ids.endswith(f"{_ANYTHING})"):
+            return f"^{self.name}/{ids}$"
         return f"^{self.name}/{ids}/?$" if ids else f"^{self.name}/?$"
 
     def path(self, *ids: str) -> str:
