@@ -48,7 +48,7 @@ LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
 LOOK_IDLE_EVERY: Final = 1.0
 # Looking takes at most this part of its time, as far as LOOK_AT_LEAST_EVERY allows.
-LOOKING: Final = 0.1
+LOOKING: Final = 0.25
 HOUSE_EVERY: Final = 0.5
 # The rows that a drain holds; and of them, for one lane, at least and at most: its even part, so
 # that a slow one's rows leave room for all others'.
