@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -28,7 +28,7 @@ _BEHIND: Final = 10_000
 
 
 class _Place(msgspec.Struct):
-    time_zone: str | None = None
+    time_zone: Any = None
 
 
 _place = heads.reader(_Place)
@@ -53,7 +53,12 @@ def _checked(stored: Cdr, zone: Callable[[str, str, str], ZoneInfo | None]) -> C
         found = differences(cdr, _tariffs(stored, cdr), place)
     except (OcpiError, Unclear) as error:
         # An OcpiError says what of it cannot be read.
-        check.result, check.reason = CheckResult.UNCLEAR, str(error)[:255]
+        check.result, check.reason = CheckResult.UNCLEAR, heads.text(str(error), 255)
+        return check
+    except (ArithmeticError, ValueError) as error:
+        # 1e300 kWh, or the 31st of February: one such CDR must not keep all others from their turn.
+        reason = f"it has a value that cannot be computed with: {error}"
+        check.result, check.reason = CheckResult.UNCLEAR, heads.text(reason, 255)
         return check
     check.result = CheckResult.DIFFERENT if found else CheckResult.AS_PRICED
     check.differences = [
@@ -98,8 +103,9 @@ def _zone(owner: str, audience: str, location_id: str) -> ZoneInfo | None:
         owner=owner, object_id=location_id, audience__in=("", audience)
     ).order_by("-audience")
     document = named.values_list("document", flat=True).first()
-    name = _place(bytes(document)).time_zone if document else None
+    name = heads.text(_place(bytes(document)).time_zone) if document else ""
     try:
         return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        # "Europe" is a folder of them.
         return None  # Where it matters, the answer is that the time zone is not known.

@@ -94,3 +94,27 @@ def test_what_cannot_be_read_or_is_not_known_is_unclear():
     assert checked("C3").reason == "Tariff t1 is not known"
     taken("C4", tariffs=[TARIFF], end_date_time="2026-03-01T10:10:00Z")
     assert "too long" in checked("C4").reason
+
+
+def test_one_that_cannot_be_computed_keeps_no_other_from_its_turn():
+    def at(zone: object) -> None:
+        named = {"owner": str(CPO), "object_id": "LOC1"}
+        place = location(CPO, "LOC1", time_zone=zone)
+        Location.keep(named, "", as_json(place), timezone.now())
+
+    keep_tariff(TARIFF)
+    at("Europe/Berlin")
+    period = {"start_date_time": "2026-01-01T10:00:00Z", "tariff_id": "t1"}
+    dimensions = [{"type": "ENERGY", "volume": 10**60}]
+    taken("C1", charging_periods=[{**period, "dimensions": dimensions}])
+    for number, limits in enumerate(({"start_date": "2026-02-31"}, {"min_duration": 10**15}), 2):
+        elements = [{**TARIFF["elements"][1], "restrictions": limits}]
+        taken(f"C{number}", tariffs=[{**TARIFF, "elements": elements}])
+    taken("C4", total_cost={"excl_vat": 5.5})
+    assert checked("C4").result == "AS_PRICED"
+    for number in (1, 2, 3):
+        assert "cannot be computed" in checked(f"C{number}").reason
+    for number, zone in enumerate(("Europe", "../../etc/passwd", 5), 5):
+        at(zone)
+        taken(f"C{number}", total_cost={"excl_vat": 5.5})
+        assert checked(f"C{number}").result == "AS_PRICED"
