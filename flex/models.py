@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
+from flex.journal import Topic
 from hub.db import sql
 from hub.models.versions import came_in
 from hub.ocpi.party import PartyId
@@ -280,3 +281,27 @@ class PreferenceCopy(models.Model):
     def is_accepted(self) -> bool:
         """The CPO has taken them: 1xxx, whatever it will make of them."""
         return self.cpo_http_status < 300 and 1000 <= (self.cpo_status_code or 0) <= 1999
+
+
+class JournalEntry(models.Model):
+    """One line of what happened to a session's flexibility, and why (journal.py writes it)."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="journal")
+    topic = models.CharField(max_length=11, choices=Topic)
+    reason = models.CharField(max_length=400)
+    detail = models.JSONField(default=dict)
+    # Of the transaction that wrote it: a reader behind a cursor skips none that commits later.
+    xid = models.BigIntegerField()
+    written_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "line of the journal"
+        verbose_name_plural = "journal"
+        indexes = [
+            models.Index(fields=["session", "-id"], name="journal_of_session"),
+            models.Index(fields=["xid", "id"], name="journal_cursor"),
+            models.Index(fields=["written_at"], name="journal_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.reason}"

@@ -189,6 +189,8 @@ INSTALLED_APPS = [
     "commands.apps.CommandsConfig",
     "charging_profiles.apps.ChargingProfilesConfig",
     "flex.apps.FlexConfig",
+    "flex.knowledge.apps.KnowledgeConfig",
+    "flex.api.apps.FlexApiConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
