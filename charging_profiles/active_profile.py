@@ -1,8 +1,11 @@
 """A CPO's own update of the active profile, and whose it is (mod_charging_profiles, Sender)."""
 
+from typing import Any
 from urllib.parse import unquote
 
+from charging_profiles.profile_updates import ProfileUpdate, keep_at_once, values_of
 from hub.db.batch_writer import Writer
+from hub.db.leases import Lease
 from hub.ocpi.errors import NotFound
 from hub.ocpi.modules import leads_astray
 from hub.ocpi.party import PartyId
@@ -29,11 +32,29 @@ def session_fsp(request: OcpiRequest, sender: PartyId) -> Found:
 
 
 def profile_updated(forwarded: Forwarded) -> None:
-    """Tell the flexibility layer that the receiver of an update has answered."""
+    """Keep the update, and tell the flexibility layer that its receiver has answered."""
+    ProfileUpdate.keep(_values(forwarded.request))
     flexibility.current().profile_updated(forwarded)
 
 
-async def profile_updated_at_once(_: Writer, forwarded: Forwarded) -> bool:
-    """Do the same on the event loop: it writes nothing."""
-    profile_updated(forwarded)
+async def profile_updated_at_once(writer: Writer, forwarded: Forwarded) -> bool:
+    """Do the same on the event loop."""
+    if not await keep_at_once(writer, _values(forwarded.request)):
+        return False
+    flexibility.current().profile_updated(forwarded)
     return True
+
+
+def not_answered(request: OcpiRequest, _: Lease | None) -> None:
+    """Keep it also where nobody has answered: it is as true as it was."""
+    ProfileUpdate.keep(_values(request))
+
+
+def _values(request: OcpiRequest) -> dict[str, Any]:
+    return values_of(
+        request.sender,
+        unquote(request.place.ids["session_id"]),
+        request.body,
+        request.sent_to or request.sender,
+        request.correlation_id,
+    )

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from charging_profiles import order
+from charging_profiles.profile_updates import ProfileUpdate as ProfileUpdate
 from hub.db import notify, sql
 from hub.db.leases import NOW, Lease, Leased, free
 from hub.models import Delivery, Platform, locking

@@ -13,7 +13,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from cdrs.models import Cdr
-from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.models import CommandState, ProfileCommand, ProfileUpdate
 from commands.models import Reservation
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
@@ -102,6 +102,10 @@ def _profile_commands(limit: datetime) -> Rows:
     return ProfileCommand.objects.filter(created_at__lt=limit).exclude(state__in=_UNFINISHED)
 
 
+def _profile_updates(limit: datetime) -> Rows:
+    return ProfileUpdate.objects.filter(received_at__lt=limit)
+
+
 def _reservations(limit: datetime) -> Rows:
     return Reservation.objects.filter(expiry_date__lt=limit)
 
@@ -135,6 +139,7 @@ def _deletions(limit: datetime) -> Rows:
 RULES: Final = (
     RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
+    RetentionRule("updates of active profiles", "PROFILE_COMMANDS_KEPT_DAYS", _profile_updates),
     RetentionRule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
     RetentionRule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),
     RetentionRule("CDRs", "CDRS_KEPT_DAYS", _cdrs),
