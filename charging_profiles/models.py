@@ -77,19 +77,32 @@ def _new_key() -> str:
 
 
 class ProfileCommand(Leased):
-    """GET, PUT or DELETE of a charging profile, on its way from an FSP to a CPO."""
+    """GET, PUT or DELETE of a charging profile, on its way from an FSP to a CPO.
+
+    Each of its four updates writes to every index that the row is in: it has those that somebody
+    asks, and no foreign key has one of its own.
+    """
 
     # The unguessable part of the response_url that the CPO is given.
-    key = models.CharField(max_length=32, unique=True, default=_new_key, editable=False)
+    key = models.CharField(max_length=32, default=_new_key, editable=False)
     method = models.CharField(max_length=6)
     session = models.ForeignKey(
-        Session, on_delete=models.SET_NULL, null=True, blank=True, related_name="profile_commands"
+        Session,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="profile_commands",
+        db_index=False,
     )
     session_id_sent = models.CharField("session id", max_length=LONGEST_ID)
-    fsp_platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
+    fsp_platform = models.ForeignKey(
+        Platform, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     fsp_country_code = models.CharField("from country code", max_length=2)
     fsp_party_id = models.CharField("from party id", max_length=3)
-    cpo_platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="+")
+    cpo_platform = models.ForeignKey(
+        Platform, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     cpo_country_code = models.CharField("to country code", max_length=2)
     cpo_party_id = models.CharField("to party id", max_length=3)
     # The session at this CPO, in upper case: its PUTs and DELETEs keep their order (order.py).
@@ -97,20 +110,28 @@ class ProfileCommand(Leased):
     # Since when it may be at the CPO; None while it certainly is not.
     sent_at = models.DateTimeField(null=True, blank=True)
     follows = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     in_force = models.CharField(max_length=9, choices=InForce, blank=True)
     verifies = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
     )
     epoch = models.PositiveIntegerField(default=0)
     path = models.CharField(max_length=2048)
     body = models.BinaryField(default=b"")
     response_url = models.CharField(max_length=255)
     correlation_id = models.CharField(max_length=255)
-    state = models.CharField(
-        max_length=15, choices=CommandState, default=CommandState.WAITING, db_index=True
-    )
+    state = models.CharField(max_length=15, choices=CommandState, default=CommandState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     answer_by = models.DateTimeField()
@@ -151,14 +172,24 @@ class ProfileCommand(Leased):
                 name="command_to_verify",
                 condition=models.Q(in_force__in=["DUE", "ASKED"]),
             ),
+            # Few have one: retention looks there before it deletes what they name.
+            *(
+                models.Index(
+                    fields=[name],
+                    name=f"command_{name}",
+                    condition=models.Q((f"{name}__isnull", False)),
+                )
+                for name in ("follows", "verifies")
+            ),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["key"], name="one_command_of_a_key"),
             models.UniqueConstraint(
                 fields=["lane"],
                 name="one_change_on_its_way",
                 condition=models.Q(state="SENDING", sent_at__isnull=False)
                 & ~models.Q(method="GET"),
-            )
+            ),
         ]
 
     def __str__(self) -> str:
