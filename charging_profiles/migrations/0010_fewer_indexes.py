@@ -9,7 +9,7 @@ import charging_profiles.models
 class Migration(migrations.Migration):
     dependencies = [
         ("hub", "0036_negotiated_version"),
-        ("ocpi_charging_profiles", "0008_no_result"),
+        ("ocpi_charging_profiles", "0009_profile_updates"),
         ("ocpi_sessions", "0010_task_name"),
     ]
 
