@@ -31,7 +31,7 @@ _HAS_OPEN: Final = (
 # An FSP, except one that is the only party to which the CPO sends it; or an agreement that may
 # make one its FSP: by what is kept or by what is told now, whichever of them counts.
 IS_GIVEN: Final = f"""
-    EXISTS ({_HAS_OPEN} AND one.kind = 'PARTY'
+    EXISTS ({_HAS_OPEN} AND one.fsp_party_id <> ''
         AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
              = ALL (kept.sent_to || %(sent_to)s::varchar[])))
     OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
@@ -60,6 +60,9 @@ _FIND: Final = Statement(
     f"""
     SELECT kept.country_code, kept.party_id, kept.session_id,
            one.id::text, one.fsp_country_code, one.fsp_party_id, one.is_relayed::text,
+           CASE WHEN upper({storing.will_be("emsp_country_code")}) = upper(agreed.fsp_country_code)
+                 AND upper({storing.will_be("emsp_party_id")}) = upper(agreed.fsp_party_id)
+                THEN 'EMSP' ELSE 'SCSP' END,
            {", ".join(f"agreed.{name}::text" for name in _AGREED)}
     FROM ocpi_sessions_session AS kept
     LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
@@ -74,7 +77,7 @@ _FIND: Final = Statement(
     WHERE upper(kept.country_code) = upper(%(country_code)s::text)
       AND upper(kept.party_id) = upper(%(party_id)s::text)
       AND upper(kept.session_id) = upper(%(session_id)s::text) AND NOT kept.has_waiting
-      AND (one.id IS NULL OR one.kind = 'PARTY' AND (one.sent_last_updated IS NULL
+      AND (one.id IS NULL OR one.fsp_party_id <> '' AND (one.sent_last_updated IS NULL
            OR one.sent_last_updated < %(last_updated)s::timestamptz))
     """,  # noqa: S608 - names of ours
 )
@@ -118,7 +121,7 @@ def _given_first(kept: str) -> str:
     WITH kept AS ({kept}), opened AS (
         INSERT INTO flex_fspassignment (session_id, kind, fsp_country_code, fsp_party_id, epoch,
                                         reason, started_at, is_relayed)
-        SELECT kept.id, 'PARTY', %(fsp_country_code)s::text, %(fsp_party_id)s::text,
+        SELECT kept.id, %(kind)s::text, %(fsp_country_code)s::text, %(fsp_party_id)s::text,
                coalesce((SELECT max(epoch) FROM flex_fspassignment
                          WHERE session_id = kept.id), 0) + 1,
                %(reason)s::text, {NOW}, true
@@ -162,6 +165,7 @@ class _Fsp(NamedTuple):
     path: str
     assignment: int | None
     is_relayed: bool
+    kind: str
     agreement: int | None
     reason: str
 
@@ -204,6 +208,7 @@ def _parameters(
         "correlation_id": correlation_id,
         "assignment": fsp.assignment,
         "agreement": fsp.agreement,
+        "kind": fsp.kind,
         "reason": fsp.reason[:200],
         "fsp_country_code": fsp.party.country_code,
         "fsp_party_id": fsp.party.party_id,
@@ -213,14 +218,14 @@ def _parameters(
 def _fsp(row: Row) -> _Fsp | None:
     """None where nobody is, or is to be, the FSP."""
     text = ["" if value is None else value.decode() for value in row]
-    country_code, party_id, session_id, assignment, *fsp, is_relayed = text[:7]
+    country_code, party_id, session_id, assignment, *fsp, is_relayed, kind = text[:8]
     path = "/".join((country_code, party_id, quote(session_id, safe="")))
     if assignment:
         party = PartyId(fsp[0].upper(), fsp[1].upper())
-        return _Fsp(party, path, int(assignment), is_relayed == "true", None, "")
-    agreed = dict(zip(_AGREED, text[7:], strict=True))
+        return _Fsp(party, path, int(assignment), is_relayed == "true", kind, None, "")
+    agreed = dict(zip(_AGREED, text[8:], strict=True))
     if not agreed["id"]:
         return None
     agreement = FlexAgreement(**{**agreed, "id": int(agreed["id"])})
     reason = f"agreement {agreement.pk}: {agreement}"
-    return _Fsp(agreement.fsp, path, None, False, agreement.pk, reason)
+    return _Fsp(agreement.fsp, path, None, False, kind, agreement.pk, reason)

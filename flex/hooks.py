@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 
 from flex import given_at_once, preferences, relay
+from flex.choice import FIRST_PUT, Choice
 from flex.models import FlexAgreement, FspAssignment
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.datatypes import InterfaceRole
@@ -110,8 +111,8 @@ class FlexHooks(Flexibility):
         """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""
         assignment = FspAssignment.of(session)
         if assignment is None and not session.is_over:
-            reason = "first profile that the CPO accepted"
-            assignment = FspAssignment.open(session, caller, reason=reason)
+            first = Choice.of_party(caller, session.emsp, FIRST_PUT, is_first_put=True)
+            assignment = FspAssignment.open(session, first)
         return None if assignment is None else assignment.fsp
 
     # --- In SQL, and at once --------------------------------------------------------------------
@@ -119,7 +120,7 @@ class FlexHooks(Flexibility):
     IS_GIVEN = given_at_once.IS_GIVEN
     EPOCH = """
         SELECT epoch FROM flex_fspassignment AS one
-        WHERE one.session_id = kept.id AND one.ended_at IS NULL AND one.kind = 'PARTY'
+        WHERE one.session_id = kept.id AND one.ended_at IS NULL
           AND upper(one.fsp_country_code) = %(country_code)s::text
           AND upper(one.fsp_party_id) = %(party_id)s::text
     """
@@ -127,8 +128,7 @@ class FlexHooks(Flexibility):
         ({0}.method = 'GET' OR {0}.session_id IS NULL OR coalesce((
             SELECT CASE
                 WHEN {0}.epoch > 0 THEN one.epoch = {0}.epoch
-                ELSE one.kind = 'PARTY'
-                     AND upper(one.fsp_country_code) = upper({0}.fsp_country_code)
+                ELSE upper(one.fsp_country_code) = upper({0}.fsp_country_code)
                      AND upper(one.fsp_party_id) = upper({0}.fsp_party_id)
             END
             FROM flex_fspassignment AS one

@@ -88,6 +88,13 @@ def _give(copy: PreferenceCopy, session: Session) -> None:
     relay.give(assignment.fsp, session, session.emsp, owed)
 
 
+def give_latest(session: Session) -> None:
+    """Give one that has just become FSP what the driver asked last."""
+    latest = PreferenceCopy.objects.filter(session=session, is_waiting=False).order_by("-pk")
+    if session.is_accepted and (copy := latest.first()) is not None:
+        _give(copy, session)
+
+
 # --- Those that wait for their Session ------------------------------------------------------------
 
 

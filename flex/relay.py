@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from flex.models import FspAssignment
 from hub.models import Delivery, DeliveryState
+from hub.ocpi import headers
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbox import outbox
@@ -30,14 +31,13 @@ def give_session(news: SessionNews) -> None:
     if assignment.fsp == news.receiver:
         if _is_up_to_date(news, assignment):
             if assignment.is_relayed:
-                _end_waiting(session, assignment.fsp)
+                outcome = "the CPO itself has sent a newer one"
+                end_waiting(session, assignment.fsp, outcome, InterfaceRole.RECEIVER)
             assignment.sent(session.last_updated, is_whole=news.method == "PUT")
             return
     elif not news.is_news or (news.is_answered and _has_sent(assignment, session)):
         return
-    path = "/".join((session.country_code, session.party_id, quote(session.session_id, safe="")))
-    owed = Owed(InterfaceRole.RECEIVER, path, bytes(session.document), news.correlation_id)
-    if give(assignment.fsp, session, session.owner, owed):
+    if give(assignment.fsp, session, session.owner, _owed(session, news.correlation_id)):
         assignment.relayed()
 
 
@@ -58,21 +58,28 @@ def _is_up_to_date(news: SessionNews, assignment: FspAssignment) -> bool:
     return not assignment.is_relayed
 
 
-def _end_waiting(session: Session, fsp: PartyId) -> None:
-    """The CPO itself has sent the FSP a newer one than those that still wait."""
-    entry = holder.current().parties.get(fsp)
-    if entry is not None:
-        Delivery.objects.filter(
-            receiver=entry.platform.id,
-            module=MODULE,
-            state=DeliveryState.WAITING,
-            ordering_key=_ordering_key(session),
-            interface_role=InterfaceRole.RECEIVER,
-        ).update(
-            state=DeliveryState.DROPPED,
-            outcome="the CPO itself has sent a newer one",
-            ended_at=timezone.now(),
-        )
+def give_whole(session: Session, assignment: FspAssignment) -> None:
+    """Give it to one that has just become its FSP, as it is now."""
+    if assignment.fsp is None or not session.is_accepted:
+        return
+    if give(assignment.fsp, session, session.owner, _owed(session, headers.new_id())):
+        assignment.relayed()
+
+
+def end_waiting(
+    session: Session, fsp: PartyId, outcome: str, role: InterfaceRole | None = None
+) -> None:
+    """Take back what still waits for an FSP: of one interface, or of both."""
+    waiting = Delivery.objects.filter(
+        module=MODULE,
+        state=DeliveryState.WAITING,
+        ordering_key=_ordering_key(session),
+        to_country_code__iexact=fsp.country_code,
+        to_party_id__iexact=fsp.party_id,
+    )
+    if role is not None:
+        waiting = waiting.filter(interface_role=role)
+    waiting.update(state=DeliveryState.DROPPED, outcome=outcome, ended_at=timezone.now())
 
 
 class Owed(NamedTuple):
@@ -82,6 +89,11 @@ class Owed(NamedTuple):
     path: str
     body: bytes
     correlation_id: str
+
+
+def _owed(session: Session, correlation_id: str) -> Owed:
+    path = "/".join((session.country_code, session.party_id, quote(session.session_id, safe="")))
+    return Owed(InterfaceRole.RECEIVER, path, bytes(session.document), correlation_id)
 
 
 def give(fsp: PartyId, session: Session, sender: PartyId, owed: Owed) -> bool:

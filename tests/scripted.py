@@ -1,6 +1,8 @@
 """Parties that answer as a test tells them, and keep the exact bytes of all messages."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -301,3 +303,18 @@ def code(response: requests.Response) -> int:
     found = response.json()["status_code"]
     assert isinstance(found, int)
     return found
+
+
+class Held:
+    """Answers the first PUT when it is told to; all else at once."""
+
+    def __init__(self, answer: dict[str, Any] = ACCEPTED) -> None:
+        self.answer = answer
+        self.has_come, self.may_go = threading.Event(), threading.Event()
+
+    async def __call__(self, message: Received) -> Reply:
+        if message.method != "PUT" or self.has_come.is_set():
+            return Reply(ACCEPTED)
+        self.has_come.set()
+        await asyncio.to_thread(self.may_go.wait, PATIENCE)
+        return Reply(self.answer)

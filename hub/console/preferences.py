@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from flex.models import FspAssignment, FspKind, PreferenceCopy
+from flex.models import FspAssignment, PreferenceCopy
 from hub.console.documents import pretty
 from hub.console.tables import (
     AMBER,
@@ -99,13 +99,16 @@ class FspAssignmentAdmin(ReadOnlyTable):
     search_fields = ("session__session_id", "fsp_party_id", "reason")
     search_help_text = "Session id, party id or reason"
     ordering = ("-started_at",)
-    fields = ("session", "fsp_", "kind", "epoch", "reason", "started_at", "ended_at")
+    fields = (
+        *("session", "fsp_", "kind", "epoch", "reason"),
+        *("started_at", "ended_at", "end_reason"),
+    )
     readonly_fields = ("fsp_",)
 
     @column("FSP", ordering="fsp_party_id")
     def fsp_(self, assignment: FspAssignment) -> str:
         """The party, or what acts in its place."""
-        return str(assignment.fsp or FspKind(assignment.kind).label)
+        return assignment.label
 
     @column("state", ordering="ended_at")
     def state(self, assignment: FspAssignment) -> SafeString:

@@ -5,7 +5,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from flex.models import FspAssignment, FspKind, PreferenceCopy
+from flex.choice import PARTY_KINDS, FspKind
+from flex.models import FspAssignment, PreferenceCopy
 from hub.console.documents import pretty
 from hub.console.objects import amount
 from hub.console.preferences import cpo_said
@@ -53,14 +54,14 @@ class FspRows(ReadOnlyRows):
 
     model = FspAssignment
     verbose_name_plural = "FSP history"
-    fields = ("epoch", "fsp_", "reason", "started_at", "ended_at")
+    fields = ("epoch", "fsp_", "reason", "started_at", "ended_at", "end_reason")
     readonly_fields = ("fsp_",)
     ordering = ("-epoch",)
 
     @column("FSP")
     def fsp_(self, assignment: FspAssignment) -> str:
         """The party, or what acts in its place."""
-        return str(assignment.fsp or FspKind(assignment.kind).label)
+        return assignment.label
 
 
 @admin.register(Session)
@@ -142,7 +143,7 @@ class SessionAdmin(ReadOnlyTable):
         kind = getattr(session, "fsp_kind", None)
         if kind is None:
             return None
-        if kind != FspKind.PARTY:
+        if kind not in PARTY_KINDS:
             return str(FspKind(kind).label)
         return "-".join(getattr(session, f"fsp_{part}") for part in ("country_code", "party_id"))
 

@@ -16,6 +16,8 @@ from charging_profiles import order, tasks
 from charging_profiles.carrier import Carrying
 from charging_profiles.models import CommandState, InForce, ProfileCommand
 from charging_profiles.verification import outcome
+from flex.assignment import assign
+from flex.choice import Choice
 from flex.models import FspAssignment
 from hub.ocpi.datatypes import Role
 from party.messages import Received, Reply
@@ -23,7 +25,7 @@ from sessions.models import Session
 from simulators.testing import PATIENCE
 from tests.charging_profiles.test_sweep import left, somebody_has_looked, state
 from tests.running_hub import changed_setting
-from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
+from tests.scripted import ACCEPTED, PROFILE, Actor, Held, code, url_given
 
 SECOND = timedelta(seconds=1)
 REFUSED = {"result": "TOO_OFTEN", "timeout": 0}
@@ -33,21 +35,6 @@ REFUSED = {"result": "TOO_OFTEN", "timeout": 0}
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(12) as threads:
         yield threads
-
-
-class Held:
-    """Answers the first PUT when it is told to; all else at once."""
-
-    def __init__(self, answer: dict[str, Any] = ACCEPTED) -> None:
-        self.answer = answer
-        self.has_come, self.may_go = threading.Event(), threading.Event()
-
-    async def __call__(self, message: Received) -> Reply:
-        if message.method != "PUT" or self.has_come.is_set():
-            return Reply(ACCEPTED)
-        self.has_come.set()
-        await asyncio.to_thread(self.may_go.wait, PATIENCE)
-        return Reply(self.answer)
 
 
 def held(cast, session_id: str, pool, answer: dict[str, Any] = ACCEPTED) -> tuple[Held, Future]:
@@ -228,13 +215,14 @@ def test_one_of_an_assignment_that_has_ended_never_leaves_and_ends_nothing(cast,
     second = pool.submit(cast.emsp.delete_profile, session_id)
     written(session_id, 3)
     session = Session.objects.get(session_id=session_id)
-    FspAssignment.objects.filter(session=session).update(ended_at=Now())
-    assert FspAssignment.open(session, cast.scsp.party, reason="switched").epoch == 2
+    switched = Choice.of_party(cast.scsp.party, session.emsp, "a test")
+    current = assign(session, switched, because="the operator has said so")
+    assert (current and current.epoch, current and current.fsp) == (2, cast.scsp.party)
     holding.may_go.set()
     assert first.result(PATIENCE).json()["data"] == ACCEPTED
     told = second.result(PATIENCE).json()
     assert told["data"] == {"result": "REJECTED", "timeout": 0}
-    assert f"{cast.emsp.party} is not the flexibility provider" in told["status_message"]
+    assert f"{cast.scsp.party} is flexibility provider of this" in told["status_message"]
     # Of the new FSP one is at the CPO and one waits, when one that was let in before is written.
     holding = Held()
     cast.cpo.answers(session_id, holding)

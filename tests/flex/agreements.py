@@ -1,6 +1,9 @@
-"""FlexAgreements for tests: who may act for whom."""
+"""FlexAgreements and assignments for tests: who may act for whom."""
 
-from flex.models import FlexAgreement
+from flex.choice import Choice
+from flex.models import FlexAgreement, FspAssignment
+from hub.ocpi.party import PartyId
+from sessions.models import Session
 from tests.scripted import Actor
 
 
@@ -25,3 +28,8 @@ def agree(
         location_id=location_id,
         is_active=is_active,
     )
+
+
+def acts(fsp: PartyId, session: Session) -> FspAssignment:
+    """Make it FSP of a session that has none."""
+    return FspAssignment.open(session, Choice.of_party(fsp, session.emsp, "a test"))

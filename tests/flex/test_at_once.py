@@ -18,7 +18,7 @@ from hub.outbound.forwarded import Forwarded
 from sessions.models import Session
 from simulators.testing import PATIENCE
 from tests.at_once import accepted, is_kept_at_once, keep_on_a_thread
-from tests.flex.agreements import agree
+from tests.flex.agreements import acts, agree
 from tests.scripted import Actor, code
 
 LATER = "2026-03-01T11:00:00Z"
@@ -109,11 +109,11 @@ def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(cast):
     refuses(*newer)
     row.update(has_waiting=False)
     # Its FSP has what is as new from the CPO itself.
-    one = FspAssignment.open(row.get(), cast.scsp.party, reason="a test")
+    one = acts(cast.scsp.party, row.get())
     one.sent(datetime.fromisoformat(LATER), is_whole=True)
     refuses(*newer)
     one.delete()
-    FspAssignment.open(row.get(), PartyId("XX", "NOB"), reason="it is not here")
+    acts(PartyId("XX", "NOB"), row.get())  # It is not here.
     refuses(*newer)
     with psycopg.connect(**connection_parameters()) as holder:
         holder.execute("DELETE FROM flex_fspassignment")
@@ -126,10 +126,10 @@ def test_everything_else_goes_the_long_way_and_nothing_of_it_is_written(cast):
 def test_one_whose_fsp_alone_gets_it_is_kept_at_once(cast):
     cast.cpo.put_session("ONCE-4", cast.emsp)
     session = Session.objects.named("ONCE-4").get()
-    one = FspAssignment.open(session, cast.emsp.party, reason="a test")
+    one = acts(cast.emsp.party, session)
     assert is_kept_at_once(put(cast, "ONCE-4", kwh=1))
     one.delete()
-    FspAssignment.open(session, cast.scsp.party, reason="a test")
+    acts(cast.scsp.party, session)
     # What the CPO itself has sent the FSP last is to be known.
     assert not is_kept_at_once(put(cast, "ONCE-4", cast.scsp, kwh=1))
 

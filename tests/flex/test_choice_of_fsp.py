@@ -7,7 +7,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from charging_profiles.models import ProfileCommand
-from flex.models import FlexAgreement, FspAssignment, FspKind
+from flex.assignment import assign
+from flex.choice import Choice, FspKind
+from flex.models import FlexAgreement, FspAssignment
 from hub.ocpi.datatypes import Role
 from party.messages import Reply
 from sessions.models import Session
@@ -277,15 +279,14 @@ def test_an_agreement_about_one_emsp_gives_no_right_to_sessions_that_nobody_know
 # --- Where a third party must not act ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [FspKind.CPO, FspKind.EMS, FspKind.EV])
+@pytest.mark.parametrize("kind", [FspKind.CPO, FspKind.EMS, FspKind.EV, FspKind.NONE])
 def test_where_the_hub_only_observes_every_push_is_rejected(cast, kind):
     session_id = f"OBS-{kind}"
     agree(cast.scsp, cpo=cast.cpo)
     cast.cpo.put_session(session_id, cast.emsp)
     assert fsp(session_id) == cast.scsp.party
     session = Session.objects.get(session_id=session_id)
-    FspAssignment.objects.filter(session=session).delete()
-    FspAssignment.objects.create(session=session, kind=kind, epoch=2, reason="test")
+    assign(session, Choice(kind, "a test"), because="the operator has said so")
     for actor in (cast.scsp, cast.emsp):
         assert said(actor, session_id, cast.cpo) == "REJECTED"
         assert said(actor, session_id, cast.cpo, "DELETE") == "REJECTED"

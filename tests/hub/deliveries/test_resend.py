@@ -18,6 +18,7 @@ from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.parties import onboarding
 from hub.routing.directory import holder
+from tests.flex.agreements import acts
 from tests.hub.console import rows
 from tests.hub.strangers import CUSTOM, Stranger, raw, until
 
@@ -95,7 +96,7 @@ def scsp(db) -> Platform:
 
 def test_a_session_goes_again_while_nothing_newer_came_and_its_pair_is_open(scsp):
     kept = rows.session(1)
-    fsp = FspAssignment.open(kept, PartyId("NL", "SCS"), reason="test")
+    fsp = acts(PartyId("NL", "SCS"), kept)
     key = f"session:{kept.pk} {kept.owner}"
     given_up: dict[str, Any] = {"module": "sessions", "ordering_key": key, "state": "FAILED"}
     given_up["body"] = bytes(kept.document)

@@ -1,0 +1,176 @@
+"""FspAssignment: who is flexibility provider (FSP) of a session, since when (SCALE D2.3, 8.4)."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models.functions import Upper
+from django.utils import timezone
+
+from flex.choice import Choice, FspKind
+from flex.models.agreements import FlexAgreement
+from hub.db import sql
+from hub.db.leases import NOW
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+
+class FspAssignment(models.Model):
+    """Who is FSP of a session; each change raises `epoch`."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="fsp_assignments")
+    kind = models.CharField(max_length=5, choices=FspKind, default=FspKind.NONE)
+    fsp_country_code = models.CharField(max_length=2, blank=True)
+    fsp_party_id = models.CharField(max_length=3, blank=True)
+    epoch = models.PositiveIntegerField()
+    reason = models.CharField(max_length=200)
+    # By its first profile that the CPO accepted: nobody had set anything.
+    is_first_put = models.BooleanField(default=False, db_default=False)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+    # The `last_updated` of the Session as the CPO itself sent it to this FSP last; and whether the
+    # hub has given it the Session since the CPO's last PUT.
+    sent_last_updated = models.DateTimeField(null=True, blank=True)
+    is_relayed = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        verbose_name = "FSP assignment"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session"],
+                condition=models.Q(ended_at__isnull=True),
+                name="one_open_fsp_per_session",
+            ),
+            models.UniqueConstraint(fields=["session", "epoch"], name="fsp_epoch_once"),
+            models.CheckConstraint(
+                name="fsp_names_a_party",
+                condition=models.Q(kind__in=["EMSP", "SCSP"]) ^ models.Q(fsp_party_id=""),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                Upper("fsp_country_code"),
+                Upper("fsp_party_id"),
+                "session",
+                condition=models.Q(ended_at__isnull=True),
+                name="open_fsp_sessions",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fsp or self.kind} epoch {self.epoch}"
+
+    @property
+    def label(self) -> str:
+        """The party, or what acts in its place."""
+        return str(self.fsp or FspKind(self.kind).label)
+
+    @property
+    def fsp(self) -> PartyId | None:
+        """The party that acts, or None where the hub only observes."""
+        if not self.fsp_party_id:
+            return None
+        return PartyId(self.fsp_country_code.upper(), self.fsp_party_id.upper())
+
+    @property
+    def choice(self) -> Choice:
+        """What it was opened by."""
+        return Choice(FspKind(self.kind), self.reason, self.fsp, self.is_first_put)
+
+    def is_of(self, choice: Choice) -> bool:
+        """Whether it is the same that acts."""
+        return self.fsp == choice.fsp and (self.fsp is not None or self.kind == choice.kind)
+
+    def is_by(self, choice: Choice) -> None:
+        """The same acts, perhaps for another reason."""
+        if self.choice != choice:
+            self.kind, self.is_first_put = choice.kind, choice.is_first_put
+            self.reason = choice.reason[:200]
+            self.save(update_fields=["kind", "reason", "is_first_put"])
+
+    @classmethod
+    def sessions_of(cls, fsp: PartyId) -> "models.QuerySet[FspAssignment, int]":
+        """The ids of the sessions that `fsp` is flexibility provider of."""
+        return cls.objects.filter(
+            fsp_country_code__iexact=fsp.country_code,
+            fsp_party_id__iexact=fsp.party_id,
+            ended_at__isnull=True,
+        ).values_list("session_id", flat=True)
+
+    @classmethod
+    def of(cls, session: Session) -> "FspAssignment | None":
+        """The open assignment; made out of the agreement that fits when there is none yet."""
+        current = cls.current(session)
+        if current is not None:
+            return current
+        agreement = FlexAgreement.for_session(session)
+        if agreement is None or session.is_over:
+            return None
+        return cls.open(session, agreement.choice(session))
+
+    def sent(self, last_updated: datetime, *, is_whole: bool) -> None:
+        """The CPO itself has sent this FSP the Session, or a PATCH of it."""
+        self.sent_last_updated = last_updated
+        self.is_relayed = self.is_relayed and not is_whole
+        self._keep_sent()
+
+    def relayed(self) -> None:
+        """The hub gives this FSP the Session."""
+        if not self.is_relayed:
+            self.is_relayed = True
+            self._keep_sent()
+
+    def _keep_sent(self) -> None:
+        sql.run(
+            "UPDATE flex_fspassignment SET sent_last_updated = %s, is_relayed = %s WHERE id = %s",
+            (self.sent_last_updated, self.is_relayed, self.pk),
+        )
+
+    @classmethod
+    def current(cls, session: Session) -> "FspAssignment | None":
+        """The open assignment."""
+        found = sql.rows(
+            cls,
+            f"SELECT {sql.columns(cls)} FROM flex_fspassignment "  # noqa: S608 - columns of ours
+            "WHERE session_id = %s AND ended_at IS NULL",
+            (session.pk,),
+        )
+        return found[0] if found else None
+
+    @classmethod
+    def open(cls, session: Session, choice: Choice) -> "FspAssignment":
+        """Open it unless one is open; return the one that is. Safe to race."""
+        while True:
+            # Who comes second waits in the unique indexes for who comes first, and writes nothing.
+            opened = sql.rows(
+                cls,
+                f"""
+                INSERT INTO flex_fspassignment
+                    (session_id, kind, fsp_country_code, fsp_party_id, epoch, reason, is_first_put,
+                     started_at)
+                SELECT %(session)s, %(kind)s, %(country_code)s, %(party_id)s,
+                       coalesce(max(epoch), 0) + 1, %(reason)s, %(is_first_put)s, {NOW}
+                FROM flex_fspassignment WHERE session_id = %(session)s
+                ON CONFLICT DO NOTHING
+                RETURNING {sql.columns(cls)}
+                """,  # noqa: S608 - columns of ours
+                {
+                    "session": session.pk,
+                    "kind": choice.kind,
+                    "country_code": choice.fsp.country_code if choice.fsp else "",
+                    "party_id": choice.fsp.party_id if choice.fsp else "",
+                    "reason": choice.reason[:200],
+                    "is_first_put": choice.is_first_put,
+                },
+            )
+            current = opened[0] if opened else cls.current(session)
+            if current is not None:
+                return current
+
+    def end(self, because: str) -> None:
+        """It ends now; its session's row is locked."""
+        [(self.ended_at, self.end_reason)] = sql.run(
+            f"UPDATE flex_fspassignment SET ended_at = {NOW}, end_reason = %s WHERE id = %s "  # noqa: S608 - names of ours
+            "RETURNING ended_at, end_reason",
+            (because[:200], self.pk),
+        )

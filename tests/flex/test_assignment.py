@@ -1,0 +1,84 @@
+"""Another FSP of a session in its middle: what ends, what the new one gets (SCALE D2.3, 11.4)."""
+
+import pytest
+
+from flex.assignment import assign, reconsider
+from flex.choice import Choice, FspKind
+from flex.models import FspAssignment, JournalEntry
+from hub.models import Delivery
+from sessions.models import Session
+from simulators.testing import PATIENCE
+from tests.flex.agreements import agree
+from tests.scripted import Held, code
+
+pytestmark = pytest.mark.unmeasured
+WISHES = {"profile_type": "CHEAP", "departure_time": "2026-03-01T18:00:00Z", "energy_need": 12.5}
+
+
+def told(session: Session) -> list[str]:
+    return list(JournalEntry.objects.filter(session=session).values_list("reason", flat=True))
+
+
+def test_the_new_fsp_gets_session_and_preferences_and_the_former_one_nothing_more(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("SWI-1", cast.emsp)
+    path = "sender/sessions/SWI-1/charging_preferences"
+    assert code(cast.emsp.send("PUT", path, WISHES, to=cast.cpo)) == 1000
+    assert len(cast.scsp.wait_for("SWI-1", count=2)) == 2
+    session = Session.objects.get(session_id="SWI-1")
+    holding = Held()
+    cast.scsp.answers("SWI-1", holding)
+    later = {"last_updated": "2026-03-01T10:30:00Z", "kwh": 2}
+    cast.cpo.put_session("SWI-1", cast.emsp, **later)
+    assert holding.has_come.wait(PATIENCE)
+    cast.cpo.put_session("SWI-1", cast.emsp, **later | {"kwh": 3})  # It waits behind that one.
+
+    choice = Choice.of_party(cast.other_scsp.party, session.emsp, "agreement 9")
+    new = assign(session, choice, because="its agreement has ended")
+    assert (new and new.epoch, new and new.kind) == (2, FspKind.SCSP)
+    former = FspAssignment.objects.get(session=session, epoch=1)
+    assert former.ended_at is not None
+    assert former.end_reason == "its agreement has ended"
+    messages = cast.other_scsp.wait_for("SWI-1", count=2)
+    assert [message.interface for message in messages] == ["receiver", "sender"]
+    assert messages[0].json()["kwh"] == 3
+    assert messages[1].json() == WISHES
+    holding.may_go.set()
+    waited = Delivery.objects.filter(ordering_key__startswith=f"session:{session.pk} ")
+    assert waited.filter(to_party_id=cast.scsp.party.party_id).latest("pk").state == "DROPPED"
+    assert told(session) == [
+        f"{cast.other_scsp} is FSP now (agreement 9), {cast.scsp} was: its agreement has ended"
+    ]
+    # What follows goes to the new one, and the old one may do nothing more.
+    cast.cpo.put_session("SWI-1", cast.emsp, kwh=4.5, last_updated="2026-03-01T11:00:00Z")
+    assert cast.other_scsp.wait_for("SWI-1", count=3)[2].json()["kwh"] == 4.5
+    for actor, result in ((cast.scsp, "REJECTED"), (cast.other_scsp, "ACCEPTED")):
+        assert actor.put_profile("SWI-1", to=cast.cpo).json()["data"]["result"] == result
+    assert len(cast.scsp.got("SWI-1")) == 3
+
+
+def test_the_same_again_changes_nothing_and_nobody_lets_the_first_put_decide(cast):
+    cast.cpo.put_session("SWI-2", cast.emsp)
+    session = Session.objects.get(session_id="SWI-2")
+    assert assign(session, None, because="nothing") is None
+    none = assign(session, Choice(FspKind.NONE, "the operator"), because="the operator said so")
+    assert none is not None
+    again = assign(session, Choice(FspKind.NONE, "the CPO"), because="the CPO said so too")
+    assert (again and again.pk, again and again.reason) == (none.pk, "the CPO")
+    assert cast.emsp.put_profile("SWI-2").json()["data"]["result"] == "REJECTED"
+    assert reconsider(session, because="the CPO took it back") is None
+    assert cast.emsp.put_profile("SWI-2").json()["data"]["result"] == "ACCEPTED"
+    first = reconsider(session, because="somebody looked again")
+    assert (first and first.epoch, first and first.kind) == (2, FspKind.EMSP)
+
+
+def test_a_session_that_is_over_keeps_its_fsp(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("SWI-3", cast.emsp)
+    cast.cpo.put_session(
+        "SWI-3", cast.emsp, status="COMPLETED", last_updated="2026-03-01T11:00:00Z"
+    )
+    session = Session.objects.get(session_id="SWI-3")
+    kept = assign(session, Choice(FspKind.EV, "a test"), because="too late")
+    assert kept is not None
+    assert (kept.fsp, kept.epoch) == (cast.scsp.party, 1)
