@@ -348,8 +348,8 @@ _NOT_LEFT = f"""
     WHERE id = %s AND fence = %s AND state = 'SENDING'
     RETURNING EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS newer
-        WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id > command.id
-          AND {order.is_current("newer")})
+        WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id <> command.id
+          AND {order.replaces("newer", "command")})
 """  # noqa: S608 - names of ours
 _LEAVES = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command

@@ -54,6 +54,14 @@ class InForce(models.TextChoices):
     UNCLEAR = "UNCLEAR", "another profile is active, or none was told"
 
 
+class Purpose(models.TextChoices):
+    """For what the hub itself has made a command; a party's own has none."""
+
+    ASK = "ASK", "what is in force is asked"
+    AGAIN = "AGAIN", "what was overtaken is sent again"
+    RELEASE = "RELEASE", "the session is released"
+
+
 class Said(NamedTuple):
     """What became of a command at its CPO; `timeout` in seconds, None where the CPO told none."""
 
@@ -129,7 +137,9 @@ class ProfileCommand(Leased):
     epoch = models.PositiveIntegerField(default=0)
     path = models.CharField(max_length=2048)
     body = models.BinaryField(default=b"")
+    # Of a party's own: where it gets the result. The hub's own have a purpose instead.
     response_url = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=7, choices=Purpose, blank=True, default="", db_default="")
     correlation_id = models.CharField(max_length=255)
     state = models.CharField(max_length=15, choices=CommandState, default=CommandState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -4,6 +4,8 @@ A PUT or DELETE is on its way from its first byte (`sent_at`) until the CPO's ow
 limit, or until it certainly did not arrive. One of a session is at a time, which the database sees
 to; a newer one ends an older one that has not left (docs/decisions/0028). A GET blocks nothing.
 A command whose assignment has ended neither leaves nor ends another (docs/decisions/0034).
+One of the hub's own ends none of a party's, and ends itself by any of a party's that is not older
+or leaves later (docs/decisions/0037).
 """
 
 from collections.abc import Iterable
@@ -57,6 +59,19 @@ OF_LANE: Final = "old.lane = %s"
 OF_ALL: Final = "old.lane <> ''"
 
 
+# Whether `newer` is to be carried out in place of `older`, by their order alone (SQL).
+_REPLACES: Final = """
+    ({newer}.id > {older}.id AND ({newer}.purpose = '' OR {older}.purpose <> '')
+     OR {older}.purpose <> '' AND {newer}.purpose = '' AND (
+         {newer}.state IN ('WAITING', 'SENDING') OR {newer}.sent_at > {older}.created_at))
+"""
+
+
+def replaces(newer: str, older: str) -> str:
+    """Whether `newer`, another change of the same session, takes the place of `older` (SQL)."""
+    return f"{_REPLACES.format(newer=newer, older=older)} AND {is_current(newer)}"
+
+
 def is_current(row: str) -> str:
     """Whether a command's sender may still change its session (SQL)."""
     return flexibility.current().IS_CURRENT.format(row)
@@ -70,7 +85,7 @@ def may_leave() -> str:
         SELECT FROM {_TABLE} AS other
         WHERE other.lane = command.lane AND other.method <> 'GET' AND other.id <> command.id AND (
             other.state = 'SENDING' AND other.sent_at IS NOT NULL
-            OR other.id > command.id AND {is_current("other")})
+            OR {replaces("other", "command")})
     ))
     """
 
@@ -84,8 +99,8 @@ def replaced(which: str) -> str:
         || upper(newer.fsp_party_id) || ' that followed it, correlation id '
         || newer.correlation_id || '.', 300) AS why
     FROM {_TABLE} AS old JOIN {_TABLE} AS newer ON newer.lane = old.lane
-    WHERE {_UNSENT.format("old")} AND newer.method <> 'GET' AND newer.id > old.id
-      AND {is_current("newer")} AND {which}
+    WHERE {_UNSENT.format("old")} AND newer.method <> 'GET' AND newer.id <> old.id
+      AND {replaces("newer", "old")} AND {which}
     ORDER BY old.id, newer.id DESC
     """  # noqa: S608 - names of ours
     return _END.format(found=found)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from django.db import models, transaction
 
-from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand
+from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand, Purpose
 from hub.db import sql
 from hub.ocpi import lenient
 
@@ -53,10 +53,19 @@ def _has_ended() -> models.Q:
 
 def _ask(follower: ProfileCommand) -> None:
     """Ask for the active profile on behalf of the FSP; only the hub gets the result."""
-    asking = _copy(follower, method="GET", verifies=follower)
-    base = follower.path.partition("?")[0]
-    asking.path = f"{base}?duration={DURATION}&response_url={quote(asking.result_url)}"
+    asking = _copy(follower, method="GET", verifies=follower, purpose=Purpose.ASK)
+    asking.path = _asked_at(follower.path, follower.key, asking.result_url)
     asking.add()
+
+
+def _asked_at(path: str, key: str, result_url: str) -> str:
+    """The URL of a GET, where that of a PUT or DELETE is known, with the endpoint's own query.
+
+    `key` is in the response_url that a DELETE has there, as the last of its query.
+    """
+    base, _, query = path.partition("?")
+    own = [part for part in query.split("&") if part and key not in part]
+    return f"{base}?{'&'.join([*own, f'duration={DURATION}', f'response_url={quote(result_url)}'])}"
 
 
 def _judge(asked: ProfileCommand) -> None:
@@ -81,7 +90,7 @@ def _judge(asked: ProfileCommand) -> None:
 
 
 def _send_again(follower: ProfileCommand) -> None:
-    again = _copy(follower, method=follower.method)
+    again = _copy(follower, method=follower.method, purpose=Purpose.AGAIN)
     old, new = follower.key, again.key
     again.path = follower.path.replace(old, new)
     again.body = bytes(follower.body).replace(old.encode(), new.encode())

@@ -125,7 +125,11 @@ class FlexHooks(Flexibility):
           AND upper(one.fsp_party_id) = %(party_id)s::text
     """
     IS_CURRENT = """
-        ({0}.method = 'GET' OR {0}.session_id IS NULL OR coalesce((
+        ({0}.method = 'GET' OR {0}.session_id IS NULL OR CASE WHEN {0}.purpose = 'RELEASE'
+        THEN {0}.epoch >= ALL (
+            SELECT epoch FROM flex_fspassignment AS one WHERE one.session_id = {0}.session_id
+        )
+        ELSE coalesce((
             SELECT CASE
                 WHEN {0}.epoch > 0 THEN one.epoch = {0}.epoch
                 ELSE upper(one.fsp_country_code) = upper({0}.fsp_country_code)
@@ -133,7 +137,7 @@ class FlexHooks(Flexibility):
             END
             FROM flex_fspassignment AS one
             WHERE one.session_id = {0}.session_id AND one.ended_at IS NULL
-        ), {0}.epoch = 0))
+        ), {0}.epoch = 0) END)
     """
     statements: ClassVar[Sequence[Statement]] = given_at_once.STATEMENTS
 

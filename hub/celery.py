@@ -14,6 +14,7 @@ app = Celery(
     include=[
         "cdrs.tasks",
         "charging_profiles.tasks",
+        "flex.tasks",
         "hub.conformance.check",
         "hub.deliveries.keeper",
         "hub.deviations.jobs",

@@ -189,6 +189,7 @@ INSTALLED_APPS = [
     "commands.apps.CommandsConfig",
     "charging_profiles.apps.ChargingProfilesConfig",
     "flex.apps.FlexConfig",
+    "flex.life.apps.LifeConfig",
     "flex.knowledge.apps.KnowledgeConfig",
     "flex.api.apps.FlexApiConfig",
 ]
@@ -319,6 +320,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 # By the explicit names of tasks: the word before the dot is a subject, not a module.
 CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
+    "flex.*": {"queue": "profiles"},
     "pulls.*": {"queue": "pulls"},
     "cdrs.*": {"queue": "upkeep"},
     "conformance.*": {"queue": "upkeep"},
@@ -336,7 +338,7 @@ PERMANENT_LOOPS = {
 }
 # What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
 TURNS_BY_THE_CLOCK = {
-    "profiles": {"charging_profiles.end_overdue": 1.0},
+    "profiles": {"charging_profiles.end_overdue": 1.0, "flex.advance": 1.0},
     "upkeep": {
         "pulls.queue_due": 5.0,
         "sessions.forget_left_behind": 10.0,

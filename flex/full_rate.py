@@ -1,0 +1,99 @@
+"""The full rate of a session: what its EVSE gives when no flexibility provider holds it back.
+
+mod_locations, Connector. W stay W and A stay A: nobody knows how many phases a car uses.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from hub.ocpi import heads, lenient
+from locations.models import Location
+from sessions.models import Session
+
+
+@dataclass(frozen=True, slots=True)
+class FullRate:
+    """In W and in A per phase, each where it is known; `source` says whence."""
+
+    watts: Decimal | None = None
+    amperes: Decimal | None = None
+    source: str = ""
+
+    def in_unit(self, unit: str) -> Decimal | None:
+        """Its value in W or A; None where it is not known in that unit."""
+        return {"W": self.watts, "A": self.amperes}.get(unit)
+
+    @property
+    def best(self) -> tuple[str, Decimal] | None:
+        """A unit in which it is known, and its value there."""
+        for unit in ("A", "W"):
+            if (value := self.in_unit(unit)) is not None:
+                return unit, value
+        return None
+
+
+class _At(msgspec.Struct):
+    connector_id: Any = None
+
+
+class _Location(msgspec.Struct):
+    evses: Any = None
+
+
+_read_session: Final = heads.reader(_At)
+_read_location: Final = heads.reader(_Location)
+
+
+def full_rate(session: Session, now: datetime) -> FullRate:
+    """The full rate of a session at a moment: of its connector, as its Location says.
+
+    Where a site's limit is in force it is the session's share of that.
+    """
+    connector = _connector(session)
+    if connector is None:
+        return FullRate()
+    return FullRate(
+        _positive(connector.get("max_electric_power")),
+        _positive(connector.get("max_amperage")),
+        f"connector {connector.get('id')} of location {session.location_id}",
+    )
+
+
+def _positive(value: Any) -> Decimal | None:
+    found = lenient.number(value)
+    return found if found is not None and found > 0 else None
+
+
+def _connector(session: Session) -> dict[str, Any] | None:
+    """The connector that the Session names; the EVSE's only one where it names none of them."""
+    if not session.location_id:
+        return None
+    of_emsp = ("", str(session.emsp))
+    rows = Location.objects.filter(
+        owner=str(session.owner),
+        object_id=session.location_id.upper(),
+        audience__in=of_emsp,
+    ).order_by("-audience")
+    location = rows.first()
+    if location is None:
+        return None
+    evses = _objects(_read_location(bytes(location.document)).evses)
+    evse = next((one for one in evses if _is(one.get("uid"), session.evse_uid)), None)
+    connectors = [] if evse is None else _objects(evse.get("connectors"))
+    name = _read_session(bytes(session.document)).connector_id
+    named = [one for one in connectors if _is(one.get("id"), name)]
+    if not named and len(connectors) == 1:
+        named = connectors
+    return named[0] if named else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _is(value: Any, name: Any) -> bool:
+    return bool(name) and str(value).upper() == str(name).upper()

@@ -1,0 +1,76 @@
+"""The hub's own commands to a session's CPO: to know the active profile, to release the session.
+
+mod_charging_profiles, Receiver; docs/decisions/0037. A wish is a row (flex/life/models.py). The
+turn of each second takes it from step to step, whichever process has it, and each step is one
+transaction. Nobody is told a result: the rows of the ProfileCommands have them.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+
+from charging_profiles.models import ProfileCommand
+from flex.life import asking, releasing
+from flex.life.models import HubCommand, Wish
+from hub.db import sql
+from hub.db.leases import NOW
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+
+def ask_active(
+    session: Session, why: str, *, since: datetime | None = None, former: PartyId | None = None
+) -> HubCommand:
+    """Have the CPO asked for the active profile, by whatever GET is on its way or by one more.
+
+    `since` is when it must have been asked at the earliest (by default just now); `former` in whose
+    name, in place of the FSP's. Its `step` becomes DONE when the CPO has told, FAILED when it
+    cannot; what was told is read by `flex.knowledge.active.latest`. Part of the caller's
+    transaction.
+    """
+    return asking.ask_active(session, why, since=since, former=former)
+
+
+def release(session: Session, why: str, *, former: PartyId | None = None) -> HubCommand:
+    """Have the session released to its full rate, until the CPO has taken it or the session ends.
+
+    By DELETE, or where this CPO ignores or does not support that, by a full-rate profile; in the
+    name of `former`, else of the FSP that the session has or had last. It is verified by a GET. It
+    ends without effect where a later profile of the FSP's, or a later assignment, makes it
+    pointless. One release of a session is under way at a time: a second wish is the first. Part of
+    the caller's transaction.
+    """
+    return releasing.release(session, why, former=former)
+
+
+_COMMANDS: Final = ProfileCommand._meta.db_table
+# What can go on: the request that it waits for has ended, or its time has come.
+_DUE: Final = f"""
+    SELECT one.id FROM flex_life_hubcommand AS one
+    LEFT JOIN {_COMMANDS} AS command ON command.id = one.command_id
+    LEFT JOIN flex_life_hubcommand AS ask ON ask.id = one.verified_by_id
+    WHERE one.step IN ('DUE', 'AT_CPO', 'VERIFYING') AND CASE one.step
+        WHEN 'DUE' THEN one.due_at <= {NOW}
+        WHEN 'AT_CPO' THEN coalesce(command.state, '') NOT IN ('WAITING', 'SENDING', 'ACCEPTED')
+        ELSE coalesce(ask.step, '') NOT IN ('DUE', 'AT_CPO')
+    END
+    ORDER BY one.due_at, one.id LIMIT 200
+"""  # noqa: S608 - names of ours
+
+
+def advance() -> int:
+    """Take each that can go on one step further; how many. Safe to run twice at once."""
+    found = sql.run(_DUE)
+    for (pk,) in found:
+        _go_on(pk)
+    return len(found)
+
+
+def _go_on(pk: int) -> None:
+    with transaction.atomic():
+        rows: Any = HubCommand.objects.select_related("session", "command", "verified_by__command")
+        row = rows.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk).first()
+        if row is None or not row.is_open:
+            return
+        (asking if row.wish == Wish.ASK else releasing).go_on(row)

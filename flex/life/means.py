@@ -1,0 +1,102 @@
+"""By what a session is released at its CPO: DELETE, or a full-rate profile (mod_charging_profiles).
+
+What a CPO was seen not to take is a row of its own (NotTaken), shown in the console.
+"""
+
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from charging_profiles import order
+from charging_profiles.models import CommandState, ProfileCommand
+from flex.full_rate import FullRate, full_rate
+from flex.knowledge.profiles import Profile
+from flex.life.models import HubCommand, NotTaken, WhyNot
+from hub.db import leases, sql
+from hub.db.leases import NOW
+from hub.ocpi.party import PartyId
+
+# After that the hub tries again what a CPO did not take.
+TRY_AGAIN: Final = timedelta(days=1)
+_WITHOUT_EFFECT: Final = (
+    *(CommandState.WAITING, CommandState.REFUSED, CommandState.SUPERSEDED),
+    *(CommandState.RESULT_REJECTED, CommandState.UNREACHABLE),
+)
+
+
+class Means(NamedTuple):
+    """A request that releases a session, without its response_url."""
+
+    method: str
+    body: dict[str, Any]
+
+
+def of(row: HubCommand) -> Means | None:
+    """What to send; None where everything was tried that can be."""
+    refused, cpo = row.refused_means.split(), row.session.owner
+    full = full_rate(row.session, leases.now())
+    profile = full_profile(full, profile_before(row))
+    usual = [Means("DELETE", {})] + ([] if profile is None else [Means("PUT", profile)])
+    usual = [one for one in usual if one.method not in refused]
+    taken = [one for one in usual if not is_not_taken(cpo, one.method)]
+    return next(iter(taken or usual), None)
+
+
+def full_profile(full: FullRate, former: Profile | None) -> dict[str, Any] | None:
+    """A SetChargingProfile of one limit without an end, in the former one's unit where it is known.
+
+    None where the full rate is not known.
+    """
+    unit_and_rate = full.best
+    if former is not None and (rate := full.in_unit(former.unit)) is not None:
+        unit_and_rate = former.unit, rate
+    if unit_and_rate is None:
+        return None
+    unit, rate = unit_and_rate
+    periods = [{"start_period": 0, "limit": float(rate)}]
+    return {"charging_profile": {"charging_rate_unit": unit, "charging_profile_period": periods}}
+
+
+def profile_before(row: HubCommand) -> Profile | None:
+    """The profile that was in force when the release was wanted, as far as it is known."""
+    sent = ProfileCommand.objects.filter(
+        lane=order.lane_of(row.session.owner, row.session.session_id),
+        method="PUT",
+        purpose="",
+        created_at__lte=row.asked_at,
+    ).exclude(state__in=_WITHOUT_EFFECT)
+    named = sent.filter(
+        fsp_country_code__iexact=row.fsp_country_code, fsp_party_id__iexact=row.fsp_party_id
+    )
+    command = named.order_by("-pk").first() or sent.order_by("-pk").first()
+    return None if command is None else Profile.read(bytes(command.body), command.created_at)
+
+
+# --- What a CPO does not take ---------------------------------------------------------------------
+
+_LEARN: Final = f"""
+    INSERT INTO flex_life_nottaken AS known
+        (country_code, party_id, method, why, first_at, last_at, times)
+    VALUES (%s, %s, %s, %s, {NOW}, {NOW}, 1)
+    ON CONFLICT (country_code, party_id, method) DO UPDATE
+    SET why = excluded.why, last_at = excluded.last_at, times = known.times + 1
+"""  # noqa: S608 - names of ours
+
+
+def learn(cpo: PartyId, method: str, why: WhyNot) -> None:
+    """Note that a CPO does not take a method."""
+    sql.run(_LEARN, (cpo.country_code, cpo.party_id, method, why))
+
+
+def learn_ignored(cpo: PartyId) -> None:
+    """Note that a CPO accepts a DELETE, and keeps the profile in force."""
+    learn(cpo, "DELETE", WhyNot.IGNORED)
+
+
+def is_not_taken(cpo: PartyId, method: str) -> bool:
+    """Whether it was learned within a day."""
+    return NotTaken.objects.filter(
+        country_code=cpo.country_code,
+        party_id=cpo.party_id,
+        method=method,
+        last_at__gt=leases.now() - TRY_AGAIN,
+    ).exists()

@@ -1,0 +1,11 @@
+"""By the clock: what follows what has happened to the flexibility of sessions."""
+
+from celery import shared_task
+
+from flex import hub_commands
+
+
+@shared_task(name="flex.advance")
+def advance() -> None:
+    """One turn of each part of the layer that has something due. Safe to run twice."""
+    hub_commands.advance()
