@@ -28,17 +28,24 @@ hypothesis.settings.load_profile("tests")
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment, django_db_blocker) -> Iterator[None]:
     """The test database, also where only the running hub uses it."""
-    with django_db_blocker.unblock(), unmeasured():
+    with django_db_blocker.unblock():
         before = databases.create()
     yield
     with django_db_blocker.unblock():
         databases.drop(before)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """After pytest-cov has begun to look."""
+    pause(session.config)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _unmeasured(request) -> Iterator[None]:
+def _measured(request) -> Iterator[None]:
     """Before `hub`: threads are measured or not from their beginning."""
-    with unmeasured() if request.node.get_closest_marker("unmeasured") else nullcontext():
+    is_measured = request.node.get_closest_marker("measured") is not None
+    with looking(request.config) if is_measured else nullcontext():
         yield
 
 
@@ -81,5 +88,5 @@ def _leave_settings_alone(settings) -> None:
 
 # These read the settings, after REDIS_URL.
 from tests import databases  # noqa: E402
+from tests.measured import looking, pause  # noqa: E402
 from tests.running_hub import RunningHub  # noqa: E402
-from tests.unmeasured import unmeasured  # noqa: E402

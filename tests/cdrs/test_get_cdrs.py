@@ -11,7 +11,6 @@ from tests.cdrs.test_post_cdr import of, post
 from tests.hub.strangers import Stranger, ask, raw, send, token_of, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 
 

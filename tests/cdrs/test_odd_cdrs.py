@@ -13,7 +13,6 @@ from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import Stranger, ask, raw, send, token_of, until
 from tests.minimal import cdr
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 
 

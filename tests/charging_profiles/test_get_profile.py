@@ -7,7 +7,6 @@ import pytest
 from charging_profiles.models import ProfileCommand
 from tests.scripted import code, url_given
 
-pytestmark = pytest.mark.unmeasured
 PATH = "receiver/chargingprofiles/"
 
 

@@ -17,7 +17,6 @@ from simulators.testing import PATIENCE
 from tests.running_hub import changed_setting, new_party
 from tests.scripted import ACCEPTED, PROFILE, Actor, code, url_given
 
-pytestmark = pytest.mark.unmeasured
 DONE = {"result": "ACCEPTED"}
 
 

@@ -15,7 +15,6 @@ from hub.ocpi.party import PartyId
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.minimal import as_json, location, owned, session, token
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 
 

@@ -15,7 +15,6 @@ from tests.commands.test_post_command import command, commands_at, post, respons
 from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import Stranger, ask, raw, until
 
-pytestmark = pytest.mark.unmeasured
 UNKNOWN = (200, 4001)
 REFUSING = [
     one

@@ -1,7 +1,5 @@
 """Another FSP of a session in its middle: what ends, what the new one gets (SCALE D2.3, 11.4)."""
 
-import pytest
-
 from flex.assignment import assign, reconsider
 from flex.choice import Choice, FspKind
 from flex.models import FspAssignment, JournalEntry
@@ -11,7 +9,6 @@ from simulators.testing import PATIENCE
 from tests.flex.agreements import agree
 from tests.scripted import Held, code
 
-pytestmark = pytest.mark.unmeasured
 WISHES = {"profile_type": "CHEAP", "departure_time": "2026-03-01T18:00:00Z", "energy_need": 12.5}
 
 

@@ -17,8 +17,6 @@ from tests.flex.agreements import agree
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED, Actor, Cast, code
 
-pytestmark = pytest.mark.unmeasured
-
 
 def said(actor: Actor, session_id: str, cpo: Actor, method: str = "PUT") -> str:
     """What the sender of a command is told."""

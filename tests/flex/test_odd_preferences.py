@@ -15,7 +15,6 @@ from tests.hub.deviations.counts import counts_of
 from tests.hub.strangers import until
 from tests.scripted import Actor
 
-pytestmark = pytest.mark.unmeasured
 LEAVES = datetime(2026, 3, 1, 18, tzinfo=UTC)
 WISHES: dict[str, Any] = {
     "profile_type": "CHEAP",

@@ -17,7 +17,6 @@ from tests.flex.agreements import agree
 from tests.hub.strangers import until
 from tests.scripted import SENDER, Actor, code
 
-pytestmark = pytest.mark.unmeasured
 LATER = "2026-03-01T11:00:00Z"
 WISHES = {"profile_type": "CHEAP", "departure_time": "2026-03-01T18:00:00Z", "energy_need": 12.5}
 

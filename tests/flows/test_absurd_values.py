@@ -17,7 +17,7 @@ from tests.flows.test_fuzz import Wire
 from tests.hub.strangers import Stranger, token_of
 from tests.running_hub import new_party
 
-pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
+pytestmark = pytest.mark.long
 MARK = "@@@"
 ABSURD = {
     "huge-exponent": b"1E99999999999999999999",

@@ -7,7 +7,7 @@ import pytest
 from bench.faults import TARGETS, Report, drive
 from simulators.testing import hang_up_all
 
-pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(1800)

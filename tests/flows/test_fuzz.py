@@ -19,7 +19,6 @@ from tests.flows.fuzzing import Request, spoiled, valid
 from tests.hub.strangers import Stranger, token_of
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("FUZZ_SEED", "221"))
 CONNECTIONS = 8

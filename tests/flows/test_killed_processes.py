@@ -35,7 +35,7 @@ from tests.hub.strangers import Stranger, ask, raw
 from tests.minimal import as_json, cdr, token
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
-pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
+pytestmark = pytest.mark.long
 # Each wait ends as soon as it can; on a machine that is busy with other tests that may be late: a
 # process alone may take a minute to start.
 PATIENCE = 240

@@ -32,7 +32,7 @@ from tests.object_cases import EXAMPLES, properties
 from tokens.models import Token
 from tokens.objects import Token as TokenObject
 
-pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
+pytestmark = pytest.mark.long
 MODELS = {"Location": Location, "Tariff": Tariff, "Token": Token}
 STRUCTS = {"Location": LocationObject, "Tariff": TariffObject, "Token": TokenObject}
 KEYS = {"Location": "id", "Tariff": "id", "Token": "uid"}

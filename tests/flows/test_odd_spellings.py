@@ -26,7 +26,6 @@ from tests.minimal import as_json, token
 from tests.running_hub import RunningHub
 from tests.scripted import Actor, Cast, code, url_given
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 EXAMPLES = Path(__file__).parents[1] / "data" / "ocpi"
 MORE = 25

@@ -15,7 +15,6 @@ from simulators.testing import PATIENCE
 from tests.hub.pushing import T1, T2, evse_of, location_of
 from tests.hub.strangers import until
 
-pytestmark = pytest.mark.unmeasured
 THREADS = 8
 
 

@@ -10,7 +10,6 @@ from locations.models import Location
 from tests.hub.pushing import HUB, T1, T2, T3, Owner, ids_of, listed, location_of, next_of
 from tests.hub.strangers import Stranger, ask
 
-pytestmark = pytest.mark.unmeasured
 MANY = 3210
 
 

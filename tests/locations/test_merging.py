@@ -12,7 +12,7 @@ from hub.store.pushed import Pushed
 from locations.models import Location
 from tests.hub.pushing import T1, connector_of, evse_of, location_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.unmeasured]
+pytestmark = pytest.mark.django_db
 OWNER = PartyId("NL", "CPO")
 # The database is the same for all examples of a test: each begins with a PUT that replaces all.
 ONE_DATABASE = settings(

@@ -18,7 +18,7 @@ from hub.store.store import Whole
 from locations.models import ESSENTIALS, Location
 from tests.hub.pushing import connector_of, evse_of, location_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.unmeasured]
+pytestmark = pytest.mark.django_db
 OWNER = PartyId("NL", "CPO")
 ONE_DATABASE = settings(
     max_examples=80,

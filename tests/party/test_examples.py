@@ -23,7 +23,6 @@ from tests.hub.commands.calling import run
 from tests.hub.strangers import until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 EMSP, SCSP = PartyId("DE", "EXA"), PartyId("NL", "EXS")
 DRIVER = CdrToken("DE", "EXA", "CARD-1", TokenType.RFID, "DE-EXA-C00000001-X")
 

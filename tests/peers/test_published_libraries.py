@@ -20,7 +20,6 @@ from tests import minimal
 from tests.hub.strangers import until
 from tests.peers.library import LIBRARIES, LibraryParty, serve
 
-pytestmark = pytest.mark.unmeasured
 MOMENT = "2026-01-01T10:00:00Z"
 CPOS = {"extrawest": PartyId("NL", "EWC"), "py_ocpi": PartyId("NL", "POC")}
 EMSPS = {"extrawest": PartyId("DE", "EWM"), "py_ocpi": PartyId("DE", "POM")}

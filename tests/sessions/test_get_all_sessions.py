@@ -15,7 +15,6 @@ from tests.flex.agreements import agree
 from tests.hub.strangers import until
 from tests.scripted import Actor, code
 
-pytestmark = pytest.mark.unmeasured
 EXAMPLES = Path(__file__).parents[1] / "data" / "ocpi"
 HUB = PartyId("NL", "HUB")
 

@@ -7,7 +7,6 @@ import pytest
 from hub.ocpi.modules import leads_astray
 from tests.scripted import Cast, code
 
-pytestmark = pytest.mark.unmeasured
 ODD = ["A;b", "A?b=c", "A#b", "A%2Fb", "A/b", "A\\b", "100%", " A", "A ", "A\t", "A\n"]
 PLAIN = ["A b", "A:b@c=d,e", "a'(b)!*", "€", "A+B&C", "x.y~z"]
 WISHES = {"profile_type": "FAST"}

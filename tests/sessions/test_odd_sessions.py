@@ -13,7 +13,6 @@ from tests.hub.strangers import until
 from tests.running_hub import new_party
 from tests.scripted import Actor, code
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 PERIOD = {"start_date_time": "2026-03-01T10:00:00Z", "dimensions": [{"type": "TIME", "volume": 1}]}
 ODD: dict[str, dict[str, Any]] = {

@@ -10,7 +10,6 @@ from flex.models import PreferenceCopy
 from party.messages import Reply
 from tests.scripted import Exactly, code
 
-pytestmark = pytest.mark.unmeasured
 WISHES: dict[str, Any] = {
     "profile_type": "CHEAP",
     "departure_time": "2026-03-01T18:00:00Z",

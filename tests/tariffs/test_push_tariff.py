@@ -12,7 +12,6 @@ from tests.hub.pushing import HUB, T1, T2, T3, Owner, ids_of, listed, settled, t
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.object_cases import EXAMPLES
 
-pytestmark = pytest.mark.unmeasured
 EXAMPLE_OWNER = PartyId("DE", "ALL")
 
 

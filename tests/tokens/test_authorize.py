@@ -15,7 +15,6 @@ from tests.hub.strangers import SENDER, Stranger, ask, raw, until
 from tests.minimal import as_json, owned, token
 from tests.running_hub import changed_setting, new_party
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 UNKNOWN = b'{"status_code":2004,"status_message":"who?","timestamp":"2026-01-01T00:00:00Z"}'
 TOO_LITTLE = b'{"status_code":2002,"timestamp":"2026-01-01T00:00:00Z"}'

@@ -9,7 +9,6 @@ from tests.hub.strangers import Stranger, ask, until
 from tests.minimal import as_json, owned, token
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 
 

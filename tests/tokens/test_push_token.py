@@ -13,7 +13,6 @@ from tests.minimal import as_json, owned, token
 from tests.running_hub import new_party
 from tokens.models import Token
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 EXAMPLES = Path(__file__).parents[1] / "data" / "ocpi"
 LATER = "2026-01-02T00:00:00Z"

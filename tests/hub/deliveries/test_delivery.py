@@ -13,9 +13,19 @@ from hub.outbox import outbox
 from hub.parties import onboarding
 from hub.routing.directory import holder
 from simulators.testing import PATIENCE
-from tests.hub.deliveries.waiting import deliver, platform_of, push, state_of, status_of, wake
+from tests.hub.deliveries.waiting import (
+    deliver,
+    delivery_to,
+    platform_of,
+    push,
+    state_of,
+    status_of,
+    wake,
+)
 from tests.hub.newcomer import Newcomer
 from tests.hub.strangers import CUSTOM, Gate, Stranger, ask, raw, until
+
+pytestmark = pytest.mark.measured
 
 
 def test_a_push_arrives_with_all_headers_and_byte_for_byte(hub, receiver):
@@ -34,10 +44,8 @@ def test_a_push_arrives_with_all_headers_and_byte_for_byte(hub, receiver):
 
 
 def test_pushes_of_one_key_arrive_in_the_order_in_which_they_were_written(hub, receiver):
-    for number in range(10):
-        push(receiver, str(number))
+    outbox.enqueue([delivery_to(receiver, str(number)) for number in range(10)])
     outbox.enqueue([])
-    wake()
     receiver.wait_for(lambda: len(receiver.simulator.got) >= 10)
     assert [m.parts[-1] for m in receiver.simulator.got] == [str(number) for number in range(10)]
 

@@ -35,6 +35,7 @@ from tests.hub.recording import recorded
 from tests.hub.strangers import Gate, Stranger, ask, raw, until
 from tests.minimal import as_json, token
 
+pytestmark = pytest.mark.measured
 UNKNOWN = b'{"status_code":2003,"status_message":"Unknown Location","timestamp":"T"}'
 INVALID = b'{"status_code":2001,"status_message":"Invalid","timestamp":"T"}'
 
@@ -451,3 +452,9 @@ def test_marks_of_a_party_are_kept_once_each_and_counted(hub, emsp, locations):
     assert len(mark.merged) == 1
     open_gate(emsp, gate)
     assert json.loads(locations.heard(emsp, "count")[-1].body)["status"] == "CHARGING"
+
+
+def test_a_change_that_nobody_is_told_of_is_owed_to_nobody():
+    change = outbox.Change("locations", "NL-CPO", "NOBODY", "NL/CPO/nobody", "correlation")
+    assert outbox.mark_all([change], [[]]) == 0
+    assert not StaleCopy.objects.filter(object_id="NOBODY").exists()

@@ -14,8 +14,10 @@ def platform_of(running: Running[Stranger]) -> int:
     return Party.objects.filter(party_id=running.simulator.party.party_id)[0].platform_id
 
 
-def push(running: Running[Stranger], path: str = "1", key: str = "key", **changes: Any) -> Delivery:
-    """A row that waits."""
+def delivery_to(
+    running: Running[Stranger], path: str = "1", key: str = "key", **changes: Any
+) -> Delivery:
+    """A message to it that nobody has written yet."""
     party = running.simulator.party
     values = {
         "receiver_id": platform_of(running),
@@ -31,7 +33,14 @@ def push(running: Running[Stranger], path: str = "1", key: str = "key", **change
         "to_party_id": party.party_id,
         "correlation_id": str(uuid4()),
     }
-    return Delivery.objects.create(**(values | changes))
+    return Delivery(**(values | changes))
+
+
+def push(running: Running[Stranger], path: str = "1", key: str = "key", **changes: Any) -> Delivery:
+    """A row that waits."""
+    row = delivery_to(running, path, key, **changes)
+    row.save(force_insert=True)
+    return row
 
 
 def wake() -> None:

@@ -23,7 +23,6 @@ from tests.hub.pushing import HUB, location_of, tariff_of
 from tests.hub.strangers import CUSTOM, Stranger, ask, raw, send, token_of, until
 from tests.running_hub import changed_setting
 
-pytestmark = pytest.mark.unmeasured
 LOCATIONS = "ocpi_locations_location"
 SESSIONS = "ocpi_sessions_session"
 

@@ -25,7 +25,6 @@ from tests.hub.pushing import HUB, Owner, location_of, settled, tariff_of
 from tests.hub.strangers import RECEIVER, Reply, Stranger, ask
 from tokens.models import Token
 
-pytestmark = pytest.mark.unmeasured
 LATER = "2099-01-01T00:00:00Z"
 OWNED = [route for route in ROUTES if "{country_code}" in route.segments]
 CALLS = [(route, method) for route in OWNED for method in route.methods]

@@ -14,7 +14,6 @@ from tests.cases import case
 from tests.hub.strangers import CUSTOM, IDS, Stranger, ask, echoes, raw, routing, send, token_of
 from tests.running_hub import changed_setting, new_party
 
-pytestmark = pytest.mark.unmeasured
 PUT_TARIFF = "receiver/tariffs/{own}/T1"
 MODULE = "/ocpi/2.2.1/sender/tokens"
 

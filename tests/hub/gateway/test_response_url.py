@@ -14,7 +14,6 @@ from hub.parties import onboarding
 from tests.hub.strangers import CUSTOM, Stranger, ask, raw, routing, send, token_of, until
 from tests.running_hub import changed_setting, new_party
 
-pytestmark = pytest.mark.unmeasured
 START = "receiver/commands/START_SESSION"
 RESULT = b'{ "result":"ACCEPTED","message":[{"language":"de","text":"l\xc3\xa4uft"}],"n":1.50}'
 

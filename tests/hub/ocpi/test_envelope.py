@@ -20,6 +20,8 @@ from hub.ocpi.envelope import (
 )
 from hub.ocpi.errors import UnknownReceiver
 
+pytestmark = pytest.mark.measured
+
 
 def test_success_has_1000_and_a_timestamp_of_at_most_25_characters_in_utc():
     envelope = json.loads(success())

@@ -28,7 +28,6 @@ from simulators.testing import PATIENCE
 from tests.hub.strangers import Stranger, routing, send, token_of
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 HUB = PartyId("NL", "HUB")
 CHECKS = [
     not_a_server_error,

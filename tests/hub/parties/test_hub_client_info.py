@@ -15,7 +15,6 @@ from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import OFFERS, Stranger, ask, send, token_of, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 PATH = "/ocpi/2.2.1/hubclientinfo"
 
 

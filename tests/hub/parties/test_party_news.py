@@ -21,6 +21,7 @@ from hub.routing.directory import holder
 from simulators.testing import Running
 from tests.hub.strangers import Stranger, raw, until
 
+pytestmark = pytest.mark.measured
 INVALID = b'{"status_code":2001,"status_message":"Not this one","timestamp":"T"}'
 
 
@@ -168,6 +169,7 @@ def test_what_was_refused_is_shown_and_told_again_when_it_changes_or_when_asked(
     assert outbox.try_again([copy.pk]) == 1
     _hears(listener, one, "SUSPENDED", "SUSPENDED")
     until(lambda: not refused.exists())
+    assert outbox.try_again([copy.pk]) == 0
 
 
 def test_nobody_waits_for_a_position_that_is_locked(hub, listener, others):

@@ -20,7 +20,6 @@ from tests.hub.newcomer import (
 )
 from tests.hub.strangers import Stranger, ask, routing, send
 
-pytestmark = pytest.mark.unmeasured
 MODULE = "/ocpi/2.2.1/hubclientinfo"
 
 

@@ -14,8 +14,6 @@ from tests.hub.newcomer import Newcomer, role
 from tests.hub.strangers import CUSTOM, SENDER, Stranger, ask, routing, send, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
-
 
 @pytest.fixture
 def registered(hub) -> Newcomer:

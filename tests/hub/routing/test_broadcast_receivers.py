@@ -13,7 +13,6 @@ from tests.hub.pushing import HUB, T1, T2, T3, Owner, location_of, settled, tari
 from tests.hub.strangers import OFFERS, Stranger, ask, raw, routing, send, token_of, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
 MODULES: dict[str, Callable[..., dict]] = {"locations": location_of, "tariffs": tariff_of}
 
 

@@ -28,6 +28,7 @@ from hub.routing.request import Address, OcpiRequest
 from tests.cases import case
 from tests.hub.routing.requests import request_of
 
+pytestmark = pytest.mark.measured
 RECEIVER = InterfaceRole.RECEIVER
 HUB = PartyId("NL", "HUB")
 OWN, SISTER, OTHER = PartyId("NL", "OWN"), PartyId("BE", "OWN"), PartyId("DE", "OTH")

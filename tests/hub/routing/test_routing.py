@@ -32,6 +32,7 @@ from hub.routing.directory import Directory, PartyEntry, PlatformEntry
 from hub.routing.request import Address, OcpiRequest
 from tests.hub.routing.requests import request_of
 
+pytestmark = pytest.mark.measured
 SENDER, RECEIVER = InterfaceRole.SENDER, InterfaceRole.RECEIVER
 HUB = PartyId("NL", "HUB")
 CPO, SECOND_CPO = PartyId("NL", "CPO"), PartyId("BE", "CPO")
@@ -353,6 +354,23 @@ def test_preferences_without_to_go_to_the_one_cpo_of_the_session():
     message = _message("PUT", "sessions", SENDER, "S1/charging_preferences")
     assert decide(message, DIRECTORY) == Lookup(LookupKind.SESSION, EMSP)
     decision = decide(message, DIRECTORY, Found((CPO,), "session 'S1'"))
+    assert isinstance(decision, Forward)
+    assert decision.receiver.identity == CPO
+
+
+@pytest.mark.parametrize(
+    ("method", "module", "role", "rest", "kind"),
+    [
+        ("GET", "locations", SENDER, "LOC1", LookupKind.LOCATION),
+        ("POST", "commands", RECEIVER, "START_SESSION", LookupKind.COMMAND),
+    ],
+)
+def test_an_object_without_to_is_looked_up_and_goes_to_its_one_cpo(
+    method, module, role, rest, kind
+):
+    message = _message(method, module, role, rest)
+    assert decide(message, DIRECTORY, sender=EMSP) == Lookup(kind, EMSP)
+    decision = decide(message, DIRECTORY, Found((CPO,), "it"))
     assert isinstance(decision, Forward)
     assert decision.receiver.identity == CPO
 

@@ -20,8 +20,6 @@ from tests.hub.pushing import HUB, T1, T2, T3, Owner, listed, location_of, tarif
 from tests.hub.strangers import Stranger, ask, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
-
 
 @pytest.fixture(autouse=True)
 def _only_on_request(settings) -> None:

@@ -10,8 +10,6 @@ from tests.hub.pushing import HUB, location_of, settled
 from tests.hub.strangers import Stranger, ask, raw, until
 from tests.running_hub import new_party
 
-pytestmark = pytest.mark.unmeasured
-
 
 def put(hub, cpo, location: dict, to=HUB, rest: str = ""):
     party = cpo.simulator.party
