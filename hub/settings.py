@@ -59,6 +59,12 @@ MAX_UNINVITED_PARTIES = env.integer("MAX_UNINVITED_PARTIES", 50)
 # Without an agreement the eMSP of the token may act as FSP; set this to demand agreements always.
 FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
 
+# --- The flex API ------------------------------------------------------------------------------
+# Requests a second that a web process takes of one key.
+FLEX_REQUESTS_PER_SECOND = env.integer("FLEX_REQUESTS_PER_SECOND", 20, least=1)
+# The longest that a driver's key may live.
+FLEX_DRIVER_KEY_HOURS = env.integer("FLEX_DRIVER_KEY_HOURS", 24, least=1)
+
 # --- Calls to other platforms ------------------------------------------------------------------
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", IS_TRIAL)
 ALLOW_HTTP_URLS = env.flag("ALLOW_HTTP_URLS", IS_TRIAL)

@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView
 
+from flex.api.urls import nothing_here as flex_has_nothing
 from hub.conformance.deviation_lists import Deviations, LeftOutForOthers, LeftOutForYou
 from hub.conformance.results import CheckResults
 from hub.console.login import login
@@ -55,6 +56,8 @@ urlpatterns = [
     re_path(own_paths.BELOW_DETAILS, include(_own)),
     # However it is spelled: what is OCPI is answered in its envelope (hub/ocpi/odd_urls.py).
     re_path(r"^/*[Oo][Cc][Pp][Ii]/(?P<rest>[\s\S]*)$", nothing_here),
+    path(f"{own_paths.FLEX[1:]}v1/", include("flex.api.urls")),
+    re_path(rf"^{own_paths.FLEX[1:]}(?P<rest>[\s\S]*)$", flex_has_nothing),
     path("health", health),
     path("metrics", metrics),
     path("admin/login/", login),

@@ -5,9 +5,12 @@ envelope or raises an OcpiError.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from rest_framework.views import APIView
@@ -16,12 +19,14 @@ from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.trouble import refusal_of
 from hub.ocpi import envelope
+from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, OcpiError, ServerError
 from hub.ocpi.party import PartyId
 from hub.routing.request import OcpiRequest
 
 logger = logging.getLogger(__name__)
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 # Where a view finds its OcpiRequest in `META`.
 REQUEST: Final = "flexhub.request"
 # What is done once an answer has left: from the event loop, or on a thread.
@@ -55,6 +60,59 @@ class AnswerLater(HttpResponse):
         self.told = told
         self.resume = resume
         self.sent = sent
+
+
+class NothingYet(HttpResponse):
+    """An answer that says that nothing has happened, unless something does within `seconds`.
+
+    The gateway waits without a thread: one loop asks `news` of all who wait, each by its `watch`,
+    and where that says so, `look` (on a thread) gives the answer; None: it was nothing after all.
+    """
+
+    def __init__(
+        self,
+        nothing: HttpResponse,
+        seconds: float,
+        watch: Any,
+        news: Callable[[Sequence[Any]], list[bool]],
+        look: Callable[[], HttpResponse | None],
+    ) -> None:
+        super().__init__(nothing.content, headers=dict(nothing.items()))
+        self.seconds = seconds
+        self.watch = watch
+        self.news = news
+        self.look = look
+
+
+class MessageFirst(HttpResponse):
+    """An answer for which a message of OCPI has to be answered first.
+
+    The gateway sends it in the name of `sender`, by the way of all messages; `answered` makes the
+    answer, on a thread, of the HTTP status and the envelope that came back.
+    """
+
+    def __init__(
+        self,
+        message: "OwnMessage",
+        answered: Callable[[int, bytes], HttpResponse],
+    ) -> None:
+        super().__init__()
+        self.message = message
+        self.answered = answered
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMessage:
+    """A message that the hub sends in the name of a party; `rest` follows the endpoint, encoded."""
+
+    sender: PartyId
+    receiver: PartyId
+    method: str
+    module: str
+    role: InterfaceRole
+    rest: str
+    body: bytes
+    correlation_id: str
 
 
 class RelatedAnswer(HttpResponse):
@@ -115,6 +173,16 @@ def refusal(error: OcpiError) -> HttpResponse:
         status=error.http_status,
         headers=error.headers,
         content_type=JSON,
+    )
+
+
+def problem(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    """A refusal of what is not OCPI (RFC 9457); `code` is a word that stays, for programs."""
+    said = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    return HttpResponse(
+        msgspec.json.encode(said), status=status, headers=headers, content_type=PROBLEM
     )
 
 

@@ -129,6 +129,12 @@ class Session(models.Model):
                 name="session_of_emsp",
             ),
             models.Index(fields=["updated_hour"], name="session_by_hour"),
+            # The sessions that go on at a Location; neither column changes with a push.
+            models.Index(
+                Upper("location_id"),
+                condition=~models.Q(status__in=["COMPLETED", "INVALID"]),
+                name="session_live_at",
+            ),
             models.Index(
                 fields=["underway_until"],
                 condition=models.Q(is_accepted=False),

@@ -77,7 +77,8 @@ class DjangoThreads:
     async def answer(self, scope: Scope, body: bytes, **extra: Any) -> HttpResponse:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
         environ = _environ(scope, body) | extra
-        handler = self._views if scope["path"].startswith(own_paths.ROOT) else self._pages
+        is_view = scope["path"].startswith((own_paths.ROOT, own_paths.FLEX))
+        handler = self._views if is_view else self._pages
 
         def call() -> HttpResponse:
             set_script_prefix("/")

@@ -11,7 +11,7 @@
 
 The request is an OcpiRequest (hub/routing/request.py), which nobody changes: each step gives one
 that says more. What becomes of it is its Outcome. What is not below /ocpi/ (console, assets) is not
-a message: hub/gateway/other_pages.py.
+a message: hub/gateway/other_pages.py, and apis.py for the flex API.
 """
 
 import logging
@@ -31,6 +31,7 @@ from hub.gateway.answer import (
     refusal,
     send_whole,
 )
+from hub.gateway.apis import Apis
 from hub.gateway.bodies import SenderGone, read_body
 from hub.gateway.other_pages import Pages
 from hub.gateway.outcome import Outcome
@@ -65,12 +66,15 @@ class Gateway:
     def __init__(self) -> None:
         self._worker = WebProcess(modules.STATEMENTS)
         self._pages = Pages(self._worker)
+        self._apis = Apis(self._worker, self._decide)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, or live through the server's lifespan."""
         if scope["type"] == "http":
             if is_ocpi(scope["path"]) and scope["path"] not in PUBLIC:
                 await self._message(scope, receive, send)
+            elif scope["path"].startswith(own_paths.FLEX):
+                await self._apis(scope, receive, send)
             else:
                 await self._pages(scope, receive, send)
         elif scope["type"] == "lifespan":

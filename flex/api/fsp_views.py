@@ -1,0 +1,117 @@
+"""What a flexibility provider reads: its sessions, changes, and sites (SCALE D2.3, 8.4)."""
+
+from functools import partial
+from typing import Final
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from flex.api import changes, site_views
+from flex.api.base import MOST_ON_A_PAGE, FlexView, answer, number_in_query
+from flex.api.changes import Cursor, Watch
+from flex.api.keys import Caller
+from flex.api.models import Use
+from flex.api.objects import FspSessions
+from flex.api.problems import not_found
+from flex.api.shown import Shower
+from flex.models import FspAssignment
+from hub.ocpi.party import PartyId
+from hub.views import NothingYet
+from sessions.models import Session
+
+LONGEST_WAIT: Final = 25  # seconds
+_MOST: Final = 2**62
+
+
+def own(fsp: PartyId) -> "QuerySet[FspAssignment]":
+    """The open assignments of a party."""
+    return FspAssignment.objects.filter(
+        fsp_country_code__iexact=fsp.country_code,
+        fsp_party_id__iexact=fsp.party_id,
+        ended_at__isnull=True,
+    )
+
+
+class FspSessionList(FlexView):
+    """GET: the sessions that the caller may steer, a page at a time."""
+
+    use = Use.FSP
+
+    def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
+        """`?after=` where the last page has ended, `?limit=` at most 100."""
+        after = number_in_query(request, "after", 0, _MOST)
+        limit = number_in_query(request, "limit", MOST_ON_A_PAGE, MOST_ON_A_PAGE) or 1
+        cursor = changes.now()
+        rows = own(caller.party).filter(session_id__gt=after, session__is_accepted=True)
+        page = list(rows.select_related("session").order_by("session_id")[:limit])
+        shower = Shower()
+        return answer(
+            FspSessions(
+                sessions=[shower.fsp_session(one.session, one) for one in page],
+                after=page[-1].session_id if len(page) == limit else None,
+                cursor=cursor.text(),
+            )
+        )
+
+
+class FspSessionOne(FlexView):
+    """GET: one session that the caller may steer."""
+
+    use = Use.FSP
+
+    def get(
+        self,
+        caller: Caller,
+        request: HttpRequest,
+        country_code: str,
+        party_id: str,
+        session_id: str,
+    ) -> HttpResponse:
+        """404 where the caller is not its flexibility provider, whoever else is."""
+        session = found_session(country_code, party_id, session_id)
+        assignment = own(caller.party).filter(session=session).first() if session else None
+        if session is None or assignment is None:
+            raise not_found(f"{caller.party} is flexibility provider of no such session.")
+        return answer(Shower().fsp_session(session, assignment))
+
+
+class FspChanges(FlexView):
+    """GET: what has changed since a cursor."""
+
+    use = Use.FSP
+
+    def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
+        """At once; with `?wait=` seconds (at most 25) as soon as something has."""
+        text = request.GET.get("cursor", "")
+        cursor = Cursor.parse(text) if text else changes.now()
+        wait = number_in_query(request, "wait", 0, LONGEST_WAIT)
+        found = changes.since(caller.party, cursor)
+        if found.changes or not wait:
+            return answer(found)
+        watch = Watch(caller.party, cursor)
+        return NothingYet(answer(found), wait, watch, changes.news, partial(_look, watch))
+
+
+def _look(watch: Watch) -> HttpResponse | None:
+    found = changes.since(*watch)
+    return answer(found) if found.changes else None
+
+
+class FspSites(FlexView):
+    """GET: the sites of the sessions that the caller may steer."""
+
+    use = Use.FSP
+
+    def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
+        """With the limits in force, and the caller's own sessions of each."""
+        return answer(site_views.of_fsp(caller.party))
+
+
+def found_session(country_code: str, party_id: str, session_id: str) -> Session | None:
+    """The session of this CPO, once somebody has accepted it."""
+    try:
+        owner = PartyId.of(country_code, party_id)
+    except ValueError:
+        return None
+    session = Session.find(owner, session_id)
+    return session if session is not None and session.is_accepted else None

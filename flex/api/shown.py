@@ -1,0 +1,214 @@
+"""A session as the flex API shows it: everything that the hub knows of it, put together on reading.
+
+Nothing is kept for it: rows of the modules and of the flexibility layer are the truth.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+from django.utils import timezone
+
+from charging_profiles.models import CommandState, ProfileCommand
+from charging_profiles.objects import ChargingProfilePeriod, ChargingRateUnit
+from flex.api import prices, tariff_of
+from flex.api.objects import (
+    ActiveProfile,
+    Assignment,
+    CpoSaid,
+    FspSession,
+    Preferences,
+    Prices,
+    PriceStep,
+    ProfileShown,
+    PushedProfile,
+    SiteOfSession,
+)
+from flex.api.words import of_preferences
+from flex.knowledge import active
+from flex.knowledge.profiles import Profile
+from flex.models import FspAssignment, PreferenceCopy
+from flex.sites.models import Site
+from hub.ocpi import heads, lenient
+from sessions.models import Session
+
+# Prices are shown until the departure, or for so long; and for no longer than this.
+_USUAL: Final = timedelta(hours=24)
+_LONGEST: Final = timedelta(hours=48)
+_TAKEN: Final = (CommandState.ACCEPTED, CommandState.RESULT_ACCEPTED, CommandState.EXPIRED)
+
+
+class _Head(msgspec.Struct):
+    connector_id: Any = None
+    start_date_time: Any = None
+    kwh: Any = None
+
+
+_read: Final = heads.reader(_Head)
+
+
+class Shower:
+    """Shows sessions to one flexibility provider; remembers what many of them have in common."""
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self._now = now or timezone.now()
+        self._steps: dict[tuple[str, str, datetime], list[prices.Step]] = {}
+
+    def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
+        """One session, as its flexibility provider sees it."""
+        head = _read(bytes(session.document))
+        latest = latest_preferences(session)
+        return FspSession(
+            country_code=session.owner.country_code,
+            party_id=session.owner.party_id,
+            session_id=session.session_id,
+            emsp=str(session.emsp) if session.emsp_party_id else None,
+            status=session.status,
+            location_id=session.location_id or None,
+            evse_uid=session.evse_uid or None,
+            connector_id=heads.text(head.connector_id) or None,
+            start_date_time=lenient.moment(head.start_date_time),
+            kwh=lenient.number(head.kwh),
+            last_updated=session.last_updated,
+            assignment=shown_assignment(assignment),
+            preferences=None if latest is None else shown_preferences(latest, session),
+            prices=self.prices(session, latest),
+            pushed=pushed(session),
+            active=active_profile(session),
+            sites=[SiteOfSession(cpo=str(s.owner), name=s.name) for s in Site.around(session)],
+        )
+
+    def prices(self, session: Session, latest: PreferenceCopy | None) -> Prices:
+        """From now until the departure, or for a day."""
+        place = tariff_of.place_of(session)
+        profile_type = latest.profile_type if latest else ""
+        applying = tariff_of.applying(session, place, profile_type, self._now)
+        tariff = applying.tariff
+        if tariff is None:
+            return Prices(unclear=[f"No price is known: {applying.why}."])
+        departure = latest.departure_time if latest else None
+        until = departure if departure and departure > self._now else self._now + _USUAL
+        until = min(until, self._now + _LONGEST)
+        head = _read(bytes(session.document))
+        driven = prices.Driven(
+            lenient.moment(head.start_date_time) or self._now,
+            lenient.number(head.kwh) or Decimal(0),
+        )
+        key = (str(session.owner), tariff.id, until)
+        steps = self._steps.get(key)
+        if steps is None:
+            steps = prices.steps(tariff, driven, place.zone, self._now, until)
+            if prices.is_of_the_clock_alone(tariff):
+                self._steps[key] = steps
+        return Prices(
+            currency=tariff.currency,
+            tariff_id=tariff.id,
+            steps=[_step(one) for one in steps],
+            unclear=prices.unclear(tariff),
+        )
+
+
+def _step(one: prices.Step) -> PriceStep:
+    return PriceStep(
+        start=one.start,
+        per_kwh=one.per_kwh,
+        vat=one.per_kwh_vat,
+        per_hour=one.per_hour,
+        why=one.why or None,
+    )
+
+
+def latest_preferences(session: Session) -> PreferenceCopy | None:
+    """What the driver asked last."""
+    return PreferenceCopy.objects.filter(session=session).order_by("-received_at", "-pk").first()
+
+
+def shown_assignment(assignment: FspAssignment) -> Assignment:
+    """Who it is, and why."""
+    return Assignment(
+        kind=assignment.kind,
+        fsp=str(assignment.fsp) if assignment.fsp else None,
+        epoch=assignment.epoch,
+        why=assignment.reason,
+        since=assignment.started_at,
+    )
+
+
+def shown_preferences(copy: PreferenceCopy, session: Session) -> Preferences:
+    """With the CPO's answer in words."""
+    return Preferences(
+        profile_type=copy.profile_type or None,
+        departure_time=copy.departure_time,
+        energy_need=copy.energy_need,
+        kwh_at_receipt=copy.kwh_at_receipt,
+        discharge_allowed=copy.discharge_allowed,
+        received_at=copy.received_at,
+        cpo=cpo_said(copy, session),
+    )
+
+
+def cpo_said(copy: PreferenceCopy, session: Session) -> CpoSaid:
+    """What the CPO has answered."""
+    return CpoSaid(
+        http_status=copy.cpo_http_status,
+        status_code=copy.cpo_status_code,
+        response=copy.cpo_answer or None,
+        in_words=of_preferences(
+            str(session.owner), copy.cpo_http_status, copy.cpo_status_code, copy.cpo_answer
+        ),
+    )
+
+
+# --- Profiles -------------------------------------------------------------------------------------
+
+
+def last_taken(session: Session) -> ProfileCommand | None:
+    """The last PUT that the CPO has accepted; None where a DELETE has followed it."""
+    taken = ProfileCommand.objects.filter(session=session, state__in=_TAKEN)
+    last = taken.exclude(method="GET").order_by("-pk").first()
+    return last if last is not None and last.method == "PUT" else None
+
+
+def pushed(session: Session) -> PushedProfile | None:
+    """The last profile that is not cleared."""
+    command = last_taken(session)
+    if command is None:
+        return None
+    profile = Profile.read(bytes(command.body), command.created_at)
+    if profile is None:
+        return None
+    return PushedProfile(
+        fsp=str(command.fsp),
+        sent_at=command.created_at,
+        state=command.state,
+        correlation_id=command.correlation_id,
+        profile=_profile(profile),
+    )
+
+
+def active_profile(session: Session) -> ActiveProfile | None:
+    """What the CPO told last, whoever asked."""
+    seen = active.latest(session)
+    if seen is None:
+        return None
+    return ActiveProfile(
+        source=seen.source,
+        told_to=seen.by,
+        observed_at=seen.observed_at,
+        correlation_id=seen.correlation_id,
+        profile=_profile(seen.profile),
+    )
+
+
+def _profile(profile: Profile) -> ProfileShown:
+    return ProfileShown(
+        unit=ChargingRateUnit(profile.unit),
+        start=profile.start,
+        duration=profile.duration,
+        min_charging_rate=profile.minimum,
+        periods=[
+            ChargingProfilePeriod(start_period=offset, limit=limit)
+            for offset, limit in profile.steps
+        ],
+    )
