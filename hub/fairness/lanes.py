@@ -5,6 +5,7 @@ The gateway says so for each request; threads, names and bytes are shared out by
 
 from contextvars import ContextVar
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from hub.ocpi import own_paths
@@ -39,6 +40,8 @@ class Behalf(NamedTuple):
     lane: Lane
 
 
+# Made for each message; there are as many as platforms and lanes.
+behalf_of: Final = lru_cache(maxsize=8192)(Behalf)
 HUB: Final = Behalf(0, Lane.HUB)
 behalf: Final[ContextVar[Behalf]] = ContextVar("behalf", default=HUB)
 _UNROUTED: Final = {

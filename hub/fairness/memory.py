@@ -31,11 +31,11 @@ class UnderWay:
 
     def of_sender(self, sender: int) -> "BytesTaken":
         """For what a platform sends, and for what the hub answers it."""
-        return BytesTaken(self, ((sender, 0),))
+        return BytesTaken(self, sender)
 
     def of_answer(self, sender: int, receiver: int) -> "BytesTaken":
         """For what a platform is answered by another one."""
-        return BytesTaken(self, ((sender, receiver), (0, receiver), (sender, 0)))
+        return BytesTaken(self, sender, receiver)
 
     def full(self, accounts: tuple[Account, ...], more: int) -> Account | None:
         """The first of these accounts that has no room for so much more."""
@@ -102,21 +102,30 @@ class _Turn:
 
 
 class BytesTaken:
-    """What one body has of its accounts."""
+    """What one body has of its accounts: who asks, and who answers unless it is the hub."""
 
-    __slots__ = ("_of", "accounts", "size")
+    __slots__ = ("_of", "_receiver", "_sender", "size")
 
-    def __init__(self, of: UnderWay, accounts: tuple[Account, ...]) -> None:
+    def __init__(self, of: UnderWay, sender: int, receiver: int = 0) -> None:
         self._of = of
-        self.accounts = accounts
+        self._sender = sender
+        self._receiver = receiver
         self.size = 0
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Those that it is on; most bodies are small, and on none."""
+        sender, receiver = self._sender, self._receiver
+        if not receiver:
+            return ((sender, 0),)
+        return (sender, receiver), (0, receiver), (sender, 0)
 
     async def grow(self, size: int) -> None:
         """Have so many bytes in all; waits for WAITING_SECONDS, then TooManyRequests."""
         if size <= SMALL or size <= self.size:
             return
-        more, of = size - self.size, self._of
-        full = of.full(self.accounts, more) or next(filter(of.is_waited_for, self.accounts), None)
+        more, of, accounts = size - self.size, self._of, self.accounts
+        full = of.full(accounts, more) or next(filter(of.is_waited_for, accounts), None)
         if full is None:
             self.has_room(more)
             return
@@ -145,7 +154,8 @@ class BytesTaken:
 
     def give_back(self) -> None:
         """All of it."""
-        self.settle(0)
+        if self.size:
+            self.has_room(-self.size)
 
 
 def _most(account: Account) -> int:

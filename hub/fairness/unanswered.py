@@ -29,7 +29,7 @@ class Bulkhead:
         pair = sender, receiver
         with self._lock:
             unanswered, of_sender = self._open.get(receiver, 0), self._of_sender.get(pair, 0)
-            if unanswered < most and (sender == HUB.platform or of_sender < most - most // 4):
+            if unanswered < most and (of_sender < most - most // 4 or sender == HUB.platform):
                 self._open[receiver] = unanswered + 1
                 self._of_sender[pair] = of_sender + 1
                 return

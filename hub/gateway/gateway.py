@@ -19,7 +19,7 @@ import time
 from typing import Final
 
 from hub.deviations import noting
-from hub.fairness.lanes import Behalf, Lane, behalf, lane_in_store, lane_of
+from hub.fairness.lanes import Lane, behalf, behalf_of, lane_in_store, lane_of
 from hub.gateway import hop, modules, own_answers, via, ways
 from hub.gateway import recorded as record
 from hub.gateway.answer import (
@@ -132,7 +132,7 @@ class Gateway:
         """Refuse what its sender may not send, or whose head is not in order."""
         platform = request.platform
         lane = Lane.FORWARD if is_usual else lane_of(request.method, request.path)
-        behalf.set(Behalf(platform.id, lane))
+        behalf.set(behalf_of(platform.id, lane))
         self._worker.rates.check(platform, lane)
         self._worker.heard(platform)
         request.check_headers()
@@ -173,7 +173,7 @@ class Gateway:
             return await hop.ask_all(self._worker, request, outcome, decision)
         outcome.kind = record.kind_of(request.match, method)
         outcome.receiver = decision.receiver
-        behalf.set(Behalf(request.platform.id, lane_in_store(request.match, method)))
+        behalf.set(behalf_of(request.platform.id, lane_in_store(request.match, method)))
         return await self._answer(request.between(decision.sender, decision.receiver), outcome)
 
     async def _unrouted(self, request: OcpiRequest, outcome: Outcome) -> Outgoing:

@@ -165,5 +165,6 @@ def _message(request: OcpiRequest, outcome: Outcome, decision: Forward, url: str
         correlation_id=request.correlation_id,
         body=request.body,
         came_to=(place, request.path, request.query),
+        between=(decision.sender, decision.receiver.identity),
         related_id=outcome.related_id,
     )

@@ -251,7 +251,8 @@ def check_json(body: bytes) -> None:
         raise NotJson("The body is empty; this method needs a JSON body.")
     try:
         _decode_raw(body)
-        body.decode("utf-8")
+        if not body.isascii():
+            body.decode("utf-8")
     except RecursionError as error:
         raise NotJson("The JSON is nested too deep.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

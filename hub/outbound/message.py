@@ -65,9 +65,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     merged: Sequence[str] = ()
     # All headers, where whoever asks makes them (hub/conformance/asking.py).
     given: Mapping[str, str] | None = None
-    # Of another party's message: the place, path and query at which it came to the hub, and the
-    # correlation id of the exchange that it is a part of, where it has one of its own.
+    # Of another party's message: the place, path and query at which it came to the hub, from whom
+    # to whom it goes, and the correlation id of the exchange that it is a part of, where it has one
+    # of its own.
     came_to: tuple[Match | None, str, str] | None = None
+    between: tuple[PartyId, PartyId] | None = None
     related_id: str = ""
 
     def headers(self, authorization: str) -> dict[str, str]:
@@ -149,9 +151,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def place(self) -> Match | None:
-        """What its URL names, by the route table; None in a Configuration Module."""
-        if self.came_to is not None:
-            return self.came_to[0]
+        """What a URL of the hub's own messages names; None in a Configuration Module."""
         if self.role is None:
             is_unrouted = self.module in CONFIGURATION_MODULES
             return None if is_unrouted else Match(self.module, InterfaceRole.SENDER, None, {})
@@ -164,25 +164,25 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Note one attempt, with the headers that were `sent`."""
         if not setting("RECORD_MESSAGES"):
             return
-        seconds, place = time.monotonic() - began, self.place
-        _, path, query = self.came_to or (None, "", "")
-        sender, receiver = self._ends(sent)
+        seconds = time.monotonic() - began
+        place, path, query = self.came_to or (self.place, "", "")
+        sender, receiver = self.between or self._ends(sent)
+        body, platform = self.body, self.platform
         if isinstance(outcome, Response):
             status, answer, verdict = outcome.status, outcome.body, outcome.verdict
             code = verdict.status_code
             problem = (verdict.status_message or "") if is_failure(status, code) else ""
         else:
             status, answer, code, problem = None, b"", outcome.code, outcome.message
-        problem = cleaned(problem, path, place, self.body) if problem else ""
-        at, lengths = time.time() - seconds, (len(self.body), len(answer))
-        what = (self.kind, self.method, place, path or self.module, query)
-        ids = (sent.get(headers.REQUEST_ID, ""), sent.get(headers.CORRELATION_ID, ""))
-        platform_id = self.platform.id if self.platform else None
-        bodies = (self.body, answer) if _keeps_bodies(sender, receiver) else None
+        problem = cleaned(problem, path, place, body) if problem else ""
+        bodies = (body, answer) if _keeps_bodies(sender, receiver) else None
         # In the order of its fields: by their names it takes ten times as long (Python 3.11).
         note = Note(
-            at, Direction.OUT, *what, *ids, self.related_id, sender, receiver, platform_id, status,
-            code, seconds, *lengths, problem, bodies,
+            time.time() - seconds, Direction.OUT, self.kind, self.method, place,
+            path or self.module, query, sent.get(headers.REQUEST_ID, ""),
+            sent.get(headers.CORRELATION_ID, ""), self.related_id, sender, receiver,
+            platform.id if platform else None, status, code, seconds, len(body), len(answer),
+            problem, bodies,
         )  # fmt: skip
         recorder.add(note)
         for correlation_id in self.merged:
@@ -201,11 +201,11 @@ def _hub() -> str:
     return f"{settings.HUB_COUNTRY_CODE}-{settings.HUB_PARTY_ID}".upper()
 
 
-def _keeps_bodies(*names: str) -> bool:
+def _keeps_bodies(*ends: PartyId | str) -> bool:
     directory = holder.snapshot_if_loaded
     if directory is None or not directory.recorded_bodies:
         return False
-    return directory.records_bodies(*(PartyId.parse(name) for name in names if name))
+    return directory.records_bodies(*(PartyId.parse(str(one)) for one in ends if one))
 
 
 def _merged(note: Note, correlation_id: str) -> Note:
