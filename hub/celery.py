@@ -14,6 +14,7 @@ app = Celery(
     include=[
         "cdrs.tasks",
         "charging_profiles.tasks",
+        "flex.knowledge.tasks",
         "flex.tasks",
         "hub.conformance.check",
         "hub.deliveries.keeper",

@@ -34,6 +34,8 @@ class Ev:
     max_amps: float = 16.0
     phases: int = 3
     min_amps: float = 6.0
+    # What it takes at most by itself, of which the EVSE knows nothing (a cold battery, a setting).
+    takes_amps: float = UNLIMITED
 
     @property
     def room_kwh(self) -> float:
@@ -61,6 +63,9 @@ class Plug:
     arrival: datetime
     share_amps: float = UNLIMITED
     set_profiles: list[ChargingProfile] = field(default_factory=list)
+    # An EVSE that accepts profiles and does nothing; and one that claims what it does not do.
+    ignores_profiles: bool = False
+    claims_profiles: bool = False
 
     @property
     def watts_per_amp(self) -> int:
@@ -75,8 +80,15 @@ class Plug:
 
     def limit_at(self, at: datetime) -> float:
         """The active limit in watts."""
+        return self._limit_at(at, [] if self.ignores_profiles else self.set_profiles)
+
+    def power_at(self, at: datetime) -> float:
+        """What the car takes of it, in watts."""
+        return min(self.limit_at(at), self.ev.takes_amps * self.watts_per_amp)
+
+    def _limit_at(self, at: datetime, profiles: Sequence[ChargingProfile]) -> float:
         limit = self.local_limit
-        for profile in self.set_profiles:
+        for profile in profiles:
             limit = min(limit, self._set_limit(profile, at))
         # A car offered less than its minimum pauses; an EVSE signals that as no current at all.
         return limit if limit >= self.ev.min_amps * self.watts_per_amp else 0.0
@@ -96,7 +108,7 @@ class Plug:
         end = begin + timedelta(seconds=duration)
         periods: list[ChargingProfilePeriod] = []
         for moment in (begin, *self.changes(begin, end)):
-            limit = self._in_unit(self.limit_at(moment))
+            limit = self._in_unit(self._told_at(moment))
             if not periods or periods[-1].limit != limit:
                 offset = int((moment - begin).total_seconds())
                 periods.append(ChargingProfilePeriod(offset, limit))
@@ -110,6 +122,9 @@ class Plug:
                 charging_profile_period=periods,
             ),
         )
+
+    def _told_at(self, at: datetime) -> float:
+        return self._limit_at(at, self.set_profiles) if self.claims_profiles else self.limit_at(at)
 
     def _bounds(self, profile: ChargingProfile) -> Iterator[datetime]:
         begin = profile.start_date_time or self.arrival
@@ -173,7 +188,7 @@ class Meter:
             begin = self.read_until
             end = min(next_hour(begin), until)
             end = min([end, *plug.changes(begin, end)])
-            self._charge(begin, end, plug.limit_at(begin), plug.ev.room_kwh - self.kwh)
+            self._charge(begin, end, plug.power_at(begin), plug.ev.room_kwh - self.kwh)
             self.read_until = end
 
     def _charge(self, begin: datetime, end: datetime, watts: float, room_kwh: float) -> None:

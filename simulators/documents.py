@@ -155,7 +155,7 @@ def session(of: SimulatedSession) -> dict[str, Any]:
         "evse_uid": of.plug.evse.uid,
         "connector_id": "1",
         "currency": CURRENCY,
-        "charging_periods": _periods(of.meter.periods, of.plug),
+        "charging_periods": charging_periods(of.meter.periods, of.plug),
         "total_cost": _price(of.meter.cost),
         "status": of.status,
         "last_updated": moment(of.last_updated),
@@ -169,7 +169,7 @@ def session_patch(of: SimulatedSession) -> dict[str, Any]:
     """What changed since the last push; its ChargingPeriods are added to the earlier ones."""
     patch = {
         "kwh": round(of.meter.kwh, 3),
-        "charging_periods": _periods(of.meter.periods[of.pushed_periods :], of.plug),
+        "charging_periods": charging_periods(of.meter.periods[of.pushed_periods :], of.plug),
         "total_cost": _price(of.meter.cost),
         "status": of.status,
         "last_updated": moment(of.last_updated),
@@ -239,7 +239,8 @@ def _used(period: MeterPeriod) -> list[dict[str, Any]]:
     return used
 
 
-def _periods(periods: Sequence[MeterPeriod], plug: Plug) -> list[dict[str, Any]]:
+def charging_periods(periods: Sequence[MeterPeriod], plug: Plug) -> list[dict[str, Any]]:
+    """mod_cdrs: ChargingPeriods of a Session, with power and current."""
     return [
         {
             "start_date_time": moment(period.begin),

@@ -71,6 +71,8 @@ class Switches(
     duplicate_result: bool = False
     late_result: float = 0.0
     drop_callback_query: bool = False  # posts to the response_url without its query
+    ignores_profiles: bool = False  # accepts those that come, and does nothing
+    claims_profiles: bool = False  # the same, and tells them as active
     profile_response: ChargingProfileResponseType | None = None  # instead of ACCEPTED
     profile_result: ChargingProfileResultType | None = None  # instead of what the EVSE would say
 

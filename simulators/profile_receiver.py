@@ -81,7 +81,10 @@ class ProfileReceiver:
         self, session: SimulatedSession, sender: PartyId | None, profile: ChargingProfile | None
     ) -> None:
         """One slot, as with one ChargingStationExternalConstraints profile: the last one holds."""
+        switches = self._cpo.faults.of("chargingprofiles")
         session.meter.advance(session.plug, session.clock.now())
+        session.plug.ignores_profiles = switches.ignores_profiles or switches.claims_profiles
+        session.plug.claims_profiles = switches.claims_profiles
         session.plug.set_profiles = [] if profile is None else [profile]
         session.profile_senders = {} if profile is None else {sender: profile}
 

@@ -33,6 +33,8 @@ class Seen:
     by: str
     correlation_id: str
     observed_at: datetime
+    # Of a GET when it was asked; before that it may have been computed, but not long before.
+    asked_at: datetime | None = None
 
 
 def seen(session: Session) -> list[Seen]:
@@ -82,7 +84,12 @@ def _asked(session: Session) -> Iterator[Seen]:
             profile = Profile.read(bytes(command.result_body), command.result_at)
             if profile is not None:
                 yield Seen(
-                    profile, "GET", str(command.fsp), command.correlation_id, command.result_at
+                    profile,
+                    "GET",
+                    str(command.fsp),
+                    command.correlation_id,
+                    command.result_at,
+                    command.created_at,
                 )
 
 

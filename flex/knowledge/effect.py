@@ -1,0 +1,249 @@
+"""What each accepted profile has done to its session: said when asked, and kept by a turn.
+
+`of` judges at the moment at which it is asked. The turn (`judge_due`) writes the same into rows,
+tells the journal what has changed, and counts. SCALE D2.3, 11.4; judging.py has the rules.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from flex import hub_commands, journal
+from flex.journal import Topic
+from flex.knowledge import bounds, facts, judging
+from flex.knowledge.facts import ACCEPTED, Facts, SetProfile
+from flex.knowledge.judging import Effect, Verdict
+from flex.knowledge.models import LABELS, ProfileEffect
+from hub.db import sql
+from hub.db.leases import NOW
+from hub.ocpi.party import PartyId
+from sessions.models import Session
+
+logger = logging.getLogger(__name__)
+# So many are looked at in one turn; and a process that dies gives its own back after so long.
+_A_TURN: Final = 50
+_LEASE: Final = 60  # seconds
+# Numbers of commands are given out before they are accepted: so far back one may still be.
+_BEHIND: Final = 5_000
+# While it is not known, while it is, and after it was replaced: what was metered comes later.
+_SOON: Final = timedelta(seconds=15)
+_LATER: Final = timedelta(minutes=1)
+_SELDOM: Final = timedelta(minutes=15)
+# So long the hub leaves it to the FSP to ask what is active.
+_FSP_ASKS: Final = timedelta(seconds=60)
+_WHY_ASKED: Final = "what its profile has done is not known"
+_YOUNG: Final = timedelta(minutes=2)
+_ENOUGH_INTERVALS: Final = 2
+# Shares are told of so many days.
+SHARE_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Effected:
+    """An accepted profile and what it has done. `accepted_at`, `until`: the hub's clock."""
+
+    command: int
+    fsp: str
+    correlation_id: str
+    accepted_at: datetime
+    until: datetime | None
+    verdict: Verdict
+
+    @property
+    def label(self) -> str:
+        """The verdict in words."""
+        return LABELS[self.verdict.effect]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Of how many profiles of a CPO the effect is known, among those of which it could be."""
+
+    known: int
+    counted: int
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1; None where nothing is counted."""
+        return self.known / self.counted if self.counted else None
+
+
+def of(session: Session) -> list[Effected]:
+    """The profiles of a session that its CPO has accepted, the last one first."""
+    known = facts.of(session)
+    return [_effected(known, one) for one in reversed(known.set)]
+
+
+def current(session: Session) -> Effected | None:
+    """That of the profile that was accepted last and has not been replaced; None: none is set."""
+    known = facts.of(session)
+    last = known.set[-1] if known.set else None
+    return None if last is None or last.until is not None else _effected(known, last)
+
+
+def known_share(cpo: PartyId, *, days: int = SHARE_DAYS) -> Share:
+    """Profiles accepted in the last days whose effect is known, of those that are counted."""
+    since = timezone.now() - timedelta(days=days)
+    rows = ProfileEffect.objects.filter(cpo=str(cpo), accepted_at__gte=since, is_counted=True)
+    return Share(rows.exclude(effect=Effect.UNKNOWN).count(), rows.count())
+
+
+def _effected(known: Facts, one: SetProfile) -> Effected:
+    return Effected(
+        one.command,
+        one.fsp,
+        one.correlation_id,
+        one.accepted_at,
+        one.until,
+        judging.judge(known, one),
+    )
+
+
+# --- By the clock ---------------------------------------------------------------------------------
+
+
+_ADD: Final = f"""
+    INSERT INTO flex_knowledge_profileeffect
+        (command_id, session_id, cpo, effect, because, limited_by, pause, accepted_at, is_counted,
+         is_asked, noted, due_at)
+    SELECT command.id, command.session_id,
+           upper(command.cpo_country_code) || '-' || upper(command.cpo_party_id), 'UNKNOWN', '', '',
+           '', command.answered_at, false, false, '[]'::jsonb, {NOW}
+    FROM ocpi_charging_profiles_profilecommand AS command
+    WHERE command.id > (SELECT coalesce(max(command_id), 0) FROM flex_knowledge_profileeffect)
+                       - {_BEHIND}
+      AND command.method = 'PUT' AND command.session_id IS NOT NULL
+      AND command.state = ANY(%s) AND command.answered_at IS NOT NULL
+      AND NOT EXISTS (SELECT FROM flex_knowledge_profileeffect AS effect
+                      WHERE effect.command_id = command.id)
+    ON CONFLICT (command_id) DO NOTHING
+"""  # noqa: S608 - names of ours
+_CLAIM: Final = f"""
+    UPDATE flex_knowledge_profileeffect SET due_at = {NOW} + %s * interval '1 second'
+    WHERE command_id IN (
+        SELECT command_id FROM flex_knowledge_profileeffect
+        WHERE due_at <= {NOW} ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+    RETURNING session_id
+"""  # noqa: S608 - names of ours
+
+
+def add_new() -> None:
+    """Make rows for profiles that were accepted since, which are due at once."""
+    sql.run(_ADD, [[str(state) for state in ACCEPTED]])
+
+
+def judge_due() -> int:
+    """Judge the profiles that are due; of how many sessions. Two processes may run it at once."""
+    add_new()
+    sessions = {pk for (pk,) in sql.run(_CLAIM, [float(_LEASE), _A_TURN])}
+    for session in Session.objects.filter(pk__in=sessions):
+        try:
+            judge_session(session)
+        except Exception:
+            # One that cannot be judged keeps no other from its turn; its lease ends in a minute.
+            logger.exception("session %s cannot be judged", session.pk)
+    return len(sessions)
+
+
+@transaction.atomic
+def judge_session(session: Session, now: datetime | None = None) -> None:
+    """Write what is known of its open profiles, and tell what has changed."""
+    known = facts.of(session, now)
+    rows = {
+        row.command_id: row
+        for row in ProfileEffect.objects.select_for_update()
+        .filter(session=session, due_at__isnull=False)
+        .order_by("command_id")
+    }
+    still_accepted = {one.command: one for one in known.set}
+    for command, row in rows.items():
+        one = still_accepted.get(command)
+        if one is None:
+            _end(row, "it did not come into force: the EVSE has refused it")
+        else:
+            _write(session, known, one, row)
+    if rows:
+        _note_contradictions(session, known, list(rows.values()))
+    for row in rows.values():
+        row.save()
+
+
+def _write(session: Session, known: Facts, one: SetProfile, row: ProfileEffect) -> None:
+    verdict = judging.judge(known, one)
+    row.accepted_at = one.accepted_at
+    before, row.effect = row.effect, verdict.effect
+    row.because, row.limited_by = verdict.because[:200], verdict.limited_by[:100]
+    row.pause = verdict.pause
+    is_known = verdict.effect is not Effect.UNKNOWN
+    if is_known and row.known_at is None:
+        row.known_at = known.now
+    intervals = intervals_since(known, one)
+    row.is_counted = is_known or intervals >= _ENOUGH_INTERVALS
+    row.due_at = _due(known, one, is_known=is_known)
+    if _is_to_be_asked(known, one, verdict, row):
+        row.is_asked = True
+        hub_commands.ask_active(session, _WHY_ASKED, since=one.accepted_at)
+    if row.effect != before:
+        limited = f" ({row.limited_by})" if row.limited_by else ""
+        journal.note(
+            session.pk,
+            Topic.EFFECT,
+            f"The profile of {one.fsp} is {LABELS[verdict.effect]}{limited}: {row.because}.",
+            command=one.command,
+            effect=verdict.effect,
+            correlation_id=one.correlation_id,
+            seen=None if verdict.seen is None else verdict.seen.correlation_id,
+        )
+
+
+def _is_to_be_asked(known: Facts, one: SetProfile, verdict: Verdict, row: ProfileEffect) -> bool:
+    """Once for a profile, where neither its FSP has asked nor the CPO told what is active."""
+    is_running = one.until is None and not known.is_over and not row.is_asked
+    return is_running and verdict.seen is None and known.now >= one.accepted_at + _FSP_ASKS
+
+
+def intervals_since(known: Facts, one: SetProfile) -> int:
+    """How many metering intervals have ended that began while the profile held."""
+    since = known.by_cpo(one.accepted_at)
+    until = None if one.until is None else known.by_cpo(one.until)
+    return sum(
+        period.begin >= since
+        and period.end is not None
+        and (until is None or period.end <= until)
+        and period.power is not None
+        for period in known.metered
+    )
+
+
+def _due(known: Facts, one: SetProfile, *, is_known: bool) -> datetime | None:
+    """When to look again. Of what has ended, the metered values may still come."""
+    if known.is_over or (one.until is not None and known.now > one.until + _SELDOM):
+        return None
+    if is_known or one.until is not None:
+        return known.now + _SELDOM
+    age = known.now - one.accepted_at
+    return known.now + (_SOON if age < _YOUNG else _LATER if age < _SELDOM else _SELDOM)
+
+
+def _end(row: ProfileEffect, because: str) -> None:
+    row.effect, row.because, row.is_counted, row.due_at = Effect.UNKNOWN, because, False, None
+
+
+def _note_contradictions(session: Session, known: Facts, rows: Sequence[ProfileEffect]) -> None:
+    """Each once, as long as it is the same one."""
+    noted = {key for row in rows for key in row.noted}
+    for anomaly in bounds.derive(known).anomalies:
+        if anomaly.key not in noted:
+            journal.note(
+                session.pk,
+                Topic.BOUND,
+                f"Contradiction: {anomaly.sentence}",
+                key=anomaly.key,
+                observed_at=anomaly.observed_at.isoformat(),
+            )
+            rows[-1].noted = [*rows[-1].noted, anomaly.key]
