@@ -154,8 +154,11 @@ def _target(request: OcpiRequest, asked: _Asked) -> _Target | HttpResponse:
     may = MayAct(None)
     if handed_on_by is None:
         may = _may_act(session, cpo, caller, request.method)
-    if may.refusal is not None:
-        return _hub_answers(ChargingProfileResponseType.REJECTED, may.refusal)
+    why = may.refusal
+    if why is None and session is not None and request.method == "PUT":
+        why = flexibility.current().rejects(session, request.body)
+    if why is not None:
+        return _hub_answers(ChargingProfileResponseType.REJECTED, why)
     return _Target(cpo, None if session is None else session.pk, may.epoch)
 
 
@@ -322,7 +325,8 @@ _FIND: Final = Statement(
     "command_find",
     f"""
     SELECT kept.id::text, kept.country_code, kept.party_id,
-           ({flexibility.current().EPOCH})::text
+           CASE WHEN {flexibility.current().TAKES_ALL}
+                THEN ({flexibility.current().EPOCH}) END::text
     FROM ocpi_sessions_session AS kept WHERE upper(kept.session_id) = upper(%(session_id)s::text)
     """,  # noqa: S608 - names of ours
 )

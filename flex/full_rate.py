@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from flex.sites import sharing
 from hub.ocpi import heads, lenient
 from locations.models import Location
 from sessions.models import Session
@@ -22,6 +23,8 @@ class FullRate:
     watts: Decimal | None = None
     amperes: Decimal | None = None
     source: str = ""
+    # Of a site's limit: without a profile the session would take more.
+    is_share: bool = False
 
     def in_unit(self, unit: str) -> Decimal | None:
         """Its value in W or A; None where it is not known in that unit."""
@@ -51,8 +54,23 @@ _read_location: Final = heads.reader(_Location)
 def full_rate(session: Session, now: datetime) -> FullRate:
     """The full rate of a session at a moment: of its connector, as its Location says.
 
-    Where a site's limit is in force it is the session's share of that.
+    Where a site's limit is in force it is the session's share of that: 0, or at least its minimum.
     """
+    full = of_connector(session)
+    share = sharing.share(session, now, of_connector)
+    if not share:
+        return full
+    # In the units of the limits alone: of W in all no A of each phase are made.
+    watts, amperes = (_lower(full.in_unit(unit), share.get(unit)) for unit in ("W", "A"))
+    return FullRate(watts, amperes, f"the share of a site's limit; {full.source}", is_share=True)
+
+
+def _lower(full: Decimal | None, share: Decimal | None) -> Decimal | None:
+    return share if share is None or full is None else min(full, share)
+
+
+def of_connector(session: Session) -> FullRate:
+    """What the connector gives, by itself."""
     connector = _connector(session)
     if connector is None:
         return FullRate()

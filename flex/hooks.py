@@ -12,6 +12,7 @@ from django.db import models
 from flex import given_at_once, preferences, relay
 from flex.choice import FIRST_PUT, Choice
 from flex.models import FlexAgreement, FspAssignment
+from flex.sites import watch
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
@@ -45,6 +46,10 @@ class FlexHooks(Flexibility):
         return MayAct(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
         )
+
+    def rejects(self, session: Session, body: bytes) -> str | None:
+        """Where it breaks the limit of a site whose CPO wants that."""
+        return watch.rejects(session, body)
 
     def may_set_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
         """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO.
@@ -118,6 +123,7 @@ class FlexHooks(Flexibility):
     # --- In SQL, and at once --------------------------------------------------------------------
 
     IS_GIVEN = given_at_once.IS_GIVEN
+    TAKES_ALL = watch.TAKES_ALL
     EPOCH = """
         SELECT epoch FROM flex_fspassignment AS one
         WHERE one.session_id = kept.id AND one.ended_at IS NULL

@@ -3,9 +3,16 @@
 from celery import shared_task
 
 from flex import hub_commands
+from flex.sites import watch
 
 
 @shared_task(name="flex.advance")
 def advance() -> None:
     """One turn of each part of the layer that has something due. Safe to run twice."""
     hub_commands.advance()
+
+
+@shared_task(name="flex.watch_sites")
+def watch_sites() -> None:
+    """Look whether what is in force keeps the limits of sites. Safe to run twice."""
+    watch.watch()

@@ -345,7 +345,11 @@ PERMANENT_LOOPS = {
 }
 # What workers do by the clock: queue, task, seconds (hub/workers/timers.py).
 TURNS_BY_THE_CLOCK = {
-    "profiles": {"charging_profiles.end_overdue": 1.0, "flex.advance": 1.0},
+    "profiles": {
+        "charging_profiles.end_overdue": 1.0,
+        "flex.advance": 1.0,
+        "flex.watch_sites": 5.0,
+    },
     "upkeep": {
         "pulls.queue_due": 5.0,
         "sessions.forget_left_behind": 10.0,

@@ -85,6 +85,10 @@ class Flexibility(Listener, ABC):
         """Whether `caller` may PUT and DELETE profiles of the session."""
 
     @abstractmethod
+    def rejects(self, session: Session, body: bytes) -> str | None:
+        """Why the session's CPO wants this PUT of a profile to be rejected in its stead, if so."""
+
+    @abstractmethod
     def may_set_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
         """The same where the hub does not know the session."""
 
@@ -130,6 +134,8 @@ class Flexibility(Listener, ABC):
     # Of a row `kept` of Sessions: the epoch in which the party of %(country_code)s and %(party_id)s
     # is its FSP; NULL where it is not.
     EPOCH: ClassVar[str]
+    # Of a row `kept` of Sessions: `rejects` need not be asked.
+    TAKES_ALL: ClassVar[str]
     # Of a row `{0}` of profile commands: its sender may still change the session, as it might when
     # the command came; not where the assignment has ended under which it was given.
     IS_CURRENT: ClassVar[str]

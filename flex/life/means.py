@@ -36,6 +36,9 @@ def of(row: HubCommand) -> Means | None:
     full = full_rate(row.session, leases.now())
     profile = full_profile(full, profile_before(row))
     usual = [Means("DELETE", {})] + ([] if profile is None else [Means("PUT", profile)])
+    if full.is_share and profile is not None:
+        # Without a profile the session would take what the site has not.
+        usual = usual[1:]
     usual = [one for one in usual if one.method not in refused]
     taken = [one for one in usual if not is_not_taken(cpo, one.method)]
     return next(iter(taken or usual), None)

@@ -63,8 +63,8 @@ def put(
     SiteMember.objects.bulk_create(
         SiteMember(site=site, location_id=place, evse_uid=evse) for place, evse in wanted.values()
     )
-    site.rejects_breaches, site.looked_at = rejects_breaches, None
-    site.save(update_fields=["rejects_breaches", "looked_at"])
+    site.rejects_breaches, site.seen = rejects_breaches, ""
+    site.save(update_fields=["rejects_breaches", "seen"])
     return site, is_new
 
 
@@ -82,7 +82,7 @@ def set_limits(site: Site, unit: str, periods: list[dict[str, Any]], *, told_by:
     current.update(is_current=False)
     if periods:
         SiteLimit.objects.create(site=site, unit=unit, periods=periods, told_by=told_by[:100])
-    Site.objects.filter(pk=site.pk).update(looked_at=None)
+    Site.objects.filter(pk=site.pk).update(seen="")
     said = _said(unit, periods)
     for session in live_at(site):
         note(

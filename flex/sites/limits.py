@@ -1,6 +1,6 @@
 """The limit of a site over time, and what profiles take of it together. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -60,8 +60,15 @@ class Excess:
         return f"{self.sum} {self.unit} of {self.limit} {self.unit} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def excess(limits: Limits, profiles: Iterable[Profile], now: datetime) -> Excess | None:
+def excess(
+    limits: Limits,
+    profiles: Iterable[Profile],
+    now: datetime,
+    counts: Callable[[datetime], bool] = lambda _: True,
+) -> Excess | None:
     """When the profiles first ask for more than the limit, from now on; None: never.
+
+    `counts` says of which moments that is asked.
 
     Those of another unit take no part: W are not made of A. What discharges (a limit below 0) makes
     room for nobody, since nobody has to discharge.
@@ -75,10 +82,16 @@ def excess(limits: Limits, profiles: Iterable[Profile], now: datetime) -> Excess
         most = limits.at(moment)
         if most is None:
             continue
-        asked = sum((max(p.at(moment) or Decimal(0), Decimal(0)) for p in counted), Decimal(0))
-        if asked > most:
+        asked = sum((taken(profile, moment) for profile in counted), Decimal(0))
+        if asked > most and counts(moment):
             return Excess(moment, limits.unit, most, asked)
     return None
+
+
+def taken(profile: Profile | None, moment: datetime) -> Decimal:
+    """What a profile may take of a limit at a moment; 0 where it says nothing, or discharges."""
+    asked = None if profile is None else profile.at(moment)
+    return max(asked or Decimal(0), Decimal(0))
 
 
 # --- Shares -----------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ class Site(models.Model):
     # Whether a PUT of a charging profile that breaks the limit is answered with REJECTED.
     rejects_breaches = models.BooleanField("reject profiles that break the limit", default=False)
     created_at = models.DateTimeField(default=timezone.now)
-    # What is watched, and told once: since when the profiles in force break the limit.
+    # What was looked at last (watch.py), and the breach that was found, which is told once.
+    seen = models.CharField(max_length=64, blank=True, editable=False)
     looked_at = models.DateTimeField(null=True, blank=True, editable=False)
     breach = models.JSONField(null=True, blank=True, editable=False)
 
@@ -33,6 +34,15 @@ class Site(models.Model):
         constraints = [
             models.UniqueConstraint(
                 Upper("country_code"), Upper("party_id"), Upper("name"), name="site_once"
+            )
+        ]
+        indexes = [
+            # Asked for each PUT of a charging profile.
+            models.Index(
+                Upper("country_code"),
+                Upper("party_id"),
+                condition=models.Q(rejects_breaches=True),
+                name="site_that_rejects",
             )
         ]
 

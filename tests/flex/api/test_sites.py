@@ -1,15 +1,26 @@
 """Sites of a CPO: set with its own key, seen by flexibility providers (SCALE D2.3, 8.4)."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
 import pytest
 
+from flex import hub_commands
 from flex.api.models import Use
+from flex.full_rate import full_rate
+from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
+from flex.sites import watch
+from locations.models import Location
 from sessions.models import Session
 from tests.cases import case
 from tests.flex.agreements import agree
 from tests.flex.api.calling import Api, refused
+from tests.hub.strangers import until
 
 pytestmark = pytest.mark.unmeasured
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 LIMIT = {"unit": "W", "periods": [{"start": "2026-03-01T10:00:00+01:00", "limit": 50_000}]}
 SITE = {"members": [{"location_id": "LOC1", "evse_uid": "EVSE1"}], "limits": [LIMIT]}
 
@@ -78,3 +89,127 @@ def test_an_fsp_sees_the_sites_of_its_sessions_and_is_told_of_their_limits(cast)
         owner.send("DELETE", "cpo/sites/Yard")
         assert fsp.get("fsp/sites") == []
         assert "none in W any more" in told.latest("id").reason
+
+
+def in_force(cast, session_id: str, watts: int):
+    profile = {
+        "charging_rate_unit": "W",
+        "charging_profile_period": [{"start_period": 0, "limit": watts}],
+    }
+    return cast.scsp.put_profile(session_id, to=cast.cpo, charging_profile=profile).json()
+
+
+def test_a_breach_is_told_to_the_cpo_and_to_the_fsp_and_altered_by_nobody(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    owner, fsp = Api.of(cast.cpo), Api.of(cast.scsp)
+    for name in ("BREACH-1", "BREACH-2"):
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC7")
+        assert in_force(cast, name, 11_000)["data"]["result"] == "ACCEPTED"
+    owner.put("cpo/sites/Seven", {**SITE, "members": [{"location_id": "loc7"}]}, 201)
+    watch.watch()
+    assert "breach" not in owner.get("cpo/sites/Seven")
+    cursor = fsp.get("fsp/sessions")["cursor"]
+    lower = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 20_000}]}
+    owner.put("cpo/sites/Seven/limits", lower)
+    for _ in range(2):  # Told once.
+        watch.watch()
+    breach = owner.get("cpo/sites/Seven")["breach"]
+    assert (breach["sum"], breach["limit"], breach["unit"]) == (22_000, 20_000, "W")
+    [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Seven"]
+    assert site["breach"] == breach
+    told = fsp.get(f"fsp/changes?cursor={cursor}")["changes"]
+    lines = [line["reason"] for one in told for line in one["lines"]]
+    assert len([line for line in lines if "the limit is broken" in line]) == 2
+    assert "2 profiles in force at site Seven" in str(lines)
+    with case("kept again"):
+        assert in_force(cast, "BREACH-2", 9_000)["data"]["result"] == "ACCEPTED"
+        watch.watch()
+        assert "breach" not in owner.get("cpo/sites/Seven")
+
+
+def test_a_cpo_may_have_what_breaks_its_limit_rejected(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    owner = Api.of(cast.cpo)
+    members = {"members": [{"location_id": "LOC8"}], "rejects_breaches": True}
+    owner.put("cpo/sites/Eight", {**SITE, **members}, 201)
+    for name in ("REJECT-1", "REJECT-2"):
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC8")
+    with case("alone"):
+        answer = in_force(cast, "REJECT-1", 51_000)
+        assert answer["data"]["result"] == "REJECTED"
+        assert "site Eight" in answer["status_message"]
+        assert cast.cpo.got("REJECT-1", module="chargingprofiles") == []
+    with case("with what is in force"):
+        assert in_force(cast, "REJECT-1", 40_000)["data"]["result"] == "ACCEPTED"
+        answer = in_force(cast, "REJECT-2", 11_000)
+        assert answer["data"]["result"] == "REJECTED"
+        assert "and those in force" in answer["status_message"]
+    with case("what takes less than before is taken, though the limit is broken still"):
+        lower = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 5_000}]}
+        owner.put("cpo/sites/Eight/limits", lower)
+        assert in_force(cast, "REJECT-1", 39_000)["data"]["result"] == "ACCEPTED"
+        assert in_force(cast, "REJECT-1", 39_500)["data"]["result"] == "REJECTED"
+    with case("beside the site, and not judged any more"):
+        cast.cpo.put_session("REJECT-3", cast.emsp, location_id="LOC9")
+        assert in_force(cast, "REJECT-3", 99_000)["data"]["result"] == "ACCEPTED"
+        owner.send("DELETE", "cpo/sites/Eight")
+        assert in_force(cast, "REJECT-2", 99_000)["data"]["result"] == "ACCEPTED"
+
+
+def test_the_full_rate_is_the_share_of_a_site_whose_limit_is_in_force(cast):
+    owner = Api.of(cast.cpo)
+    ids = {"country_code": cast.cpo.party.country_code, "party_id": cast.cpo.party.party_id}
+    connector = {"id": "1", "max_electric_power": 22_000, "max_amperage": 32}
+    place = ids | {"id": "LOC6", "evses": [{"uid": "EVSE1", "connectors": [connector]}]}
+    Location.objects.create(
+        owner=str(cast.cpo), object_id="LOC6", last_updated=NOW, document=msgspec.json.encode(place)
+    )
+    for name in ("SHARE-1", "SHARE-2", "SHARE-3"):
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC6")
+    sessions = [Session.objects.named(f"SHARE-{number}").get() for number in (1, 2, 3)]
+    assert full_rate(sessions[0], NOW).in_unit("W") == 22_000
+    owner.put("cpo/sites/Six", {"members": [{"location_id": "LOC6"}], "limits": [LIMIT]}, 201)
+    with case("equal"):
+        rates = [full_rate(one, NOW) for one in sessions]
+        assert [one.in_unit("W") for one in rates] == [Decimal("16666.6")] * 3
+        # Of a limit in W no A are made.
+        assert [one.in_unit("A") for one in rates] == [None] * 3
+        assert {one.is_share for one in rates} == {True}
+    with case("one pauses: the least served, of equal ones the last"):
+        low = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 9_000}]}
+        owner.put("cpo/sites/Six/limits", low)
+        assert [full_rate(one, NOW).in_unit("W") for one in sessions] == [4_500, 4_500, 0]
+    with case("before the limit holds"):
+        before = datetime(2026, 1, 1, tzinfo=UTC)
+        assert full_rate(sessions[0], before).in_unit("A") == 32
+
+
+def test_a_released_session_gets_its_share_as_it_changes(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    owner = Api.of(cast.cpo)
+    for name in ("AGAIN-1", "AGAIN-2"):
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC5")
+    assert in_force(cast, "AGAIN-1", 10_000)["data"]["result"] == "ACCEPTED"
+    owner.put("cpo/sites/Five", {"members": [{"location_id": "LOC5"}], "limits": [LIMIT]}, 201)
+    session = Session.objects.named("AGAIN-1").get()
+    wish = hub_commands.release(session, "A test wants it.")
+    until(lambda: told(cast, 2))
+    released = cast.cpo.got("AGAIN-1", method="PUT")[-1].json()["charging_profile"]
+    assert released["charging_profile_period"] == [{"start_period": 0, "limit": 25_000}]
+    HubCommand.objects.filter(pk=wish.pk).update(step=Step.DONE)
+    with case("no news"):
+        watch.watch()
+        assert not HubCommand.objects.filter(session=session, step=Step.DUE).exists()
+    with case("a lower limit"):
+        low = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 20_000}]}
+        owner.put("cpo/sites/Five/limits", low)
+        watch.watch()
+        until(lambda: told(cast, 3))
+        released = cast.cpo.got("AGAIN-1", method="PUT")[-1].json()["charging_profile"]
+        assert released["charging_profile_period"] == [{"start_period": 0, "limit": 10_000}]
+
+
+def told(cast, count: int) -> bool:
+    """Whether the CPO has got so many profiles, once the hub's own have gone a step further."""
+    hub_commands.advance()
+    return len(cast.cpo.got("AGAIN-1", method="PUT")) >= count

@@ -1,0 +1,227 @@
+"""What is in force at a site beside its limit: breaches are told, or rejected if its CPO wants it.
+
+The CPO's word wins: nobody's profile is altered. A breach is a fact of all profiles together, and
+is told to the CPO, and to the flexibility providers of the sessions that take part in it.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import transaction
+
+from charging_profiles.models import ProfileCommand, Purpose
+from flex import hub_commands
+from flex.full_rate import full_rate
+from flex.journal import Topic, note
+from flex.knowledge.profiles import Profile
+from flex.sites import keeping
+from flex.sites.keeping import AT
+from flex.sites.limits import Excess, Limits, excess, taken
+from flex.sites.models import Site, SiteLimit
+from hub.db import leases, sql
+from sessions.models import Session
+
+logger = logging.getLogger(__name__)
+# Limits and profiles that are as they were are looked at again after so long: time goes on.
+AGAIN: Final = timedelta(minutes=1)
+# Such a part of a share is worth another command.
+NOTEWORTHY: Final = Decimal("0.1")
+_COMMANDS: Final = ProfileCommand._meta.db_table
+TAKES_ALL: Final = """
+    NOT EXISTS (
+        SELECT FROM flex_api_site AS site WHERE site.rejects_breaches
+          AND upper(site.country_code) = upper(kept.country_code)
+          AND upper(site.party_id) = upper(kept.party_id))
+"""
+# The last change that the CPO has taken of each session that goes on at these sites.
+_IN_FORCE: Final = f"""
+    SELECT DISTINCT site.id, kept.id, last.id, last.method, last.purpose
+    FROM flex_api_site AS site
+    JOIN flex_api_sitemember AS member ON member.site_id = site.id
+    JOIN ocpi_sessions_session AS kept ON {AT}
+    JOIN LATERAL (
+        SELECT command.id, command.method, command.purpose FROM {_COMMANDS} AS command
+        WHERE command.session_id = kept.id AND command.method <> 'GET'
+          AND command.state IN ('ACCEPTED', 'RESULT_ACCEPTED', 'EXPIRED')
+        ORDER BY command.created_at DESC LIMIT 1
+    ) AS last ON true
+    WHERE site.id = ANY(%s)
+    ORDER BY 1, 2
+"""  # noqa: S608 - names of ours
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The last profile that the CPO has taken of a session, by the command that set it."""
+
+    session: int
+    command: int
+    is_release: bool
+
+
+def watch() -> int:
+    """Look at all sites with a limit where something has changed; how many were looked at."""
+    limited = SiteLimit.objects.filter(is_current=True).values_list("site_id", flat=True)
+    found = {pk: list[InForce]() for pk in limited}
+    if not found:
+        return 0
+    for site, *taken_last in sql.run(_IN_FORCE, (list(found),)):
+        found[site] += _in_force(*taken_last)
+    now = leases.now()
+    return sum(_look(pk, taking, now) for pk, taking in found.items())
+
+
+def _in_force(session: int, command: int, method: str, purpose: str) -> list[InForce]:
+    """Nothing after a DELETE."""
+    if method != "PUT":
+        return []
+    return [InForce(session, command, purpose == Purpose.RELEASE)]
+
+
+def _look(pk: int, taking: Sequence[InForce], now: datetime) -> bool:
+    seen = hashlib.sha256(repr(taking).encode()).hexdigest()
+    with transaction.atomic():
+        site = Site.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
+        if site is None or _is_seen(site, seen, now):
+            return False
+        profiles = _profiles(taking)
+        found = _first(keeping.limits_of(site), profiles.values(), now)
+        _tell(site, found, profiles, now)
+        released = {one.session for one in taking if one.is_release}
+        _share_anew(site, {pk: one for pk, one in profiles.items() if pk in released}, now)
+        site.seen, site.looked_at = seen, now
+        site.save(update_fields=["seen", "looked_at", "breach"])
+    return True
+
+
+def _is_seen(site: Site, seen: str, now: datetime) -> bool:
+    return site.seen == seen and site.looked_at is not None and now - site.looked_at < AGAIN
+
+
+def _profiles(taking: Iterable[InForce]) -> dict[int, Profile]:
+    """By session; one that cannot be read takes no part."""
+    by_command = {one.command: one.session for one in taking}
+    rows = ProfileCommand.objects.filter(pk__in=by_command)
+    found = {}
+    for pk, body, at in rows.values_list("pk", "body", "created_at"):
+        profile = Profile.read(bytes(body), at)
+        if profile is not None:
+            found[by_command[pk]] = profile
+    return found
+
+
+def _first(limits: Iterable[Limits], profiles: Iterable[Profile], now: datetime) -> Excess | None:
+    known = list(profiles)
+    found = [one for each in limits if (one := excess(each, known, now)) is not None]
+    return min(found, key=lambda one: one.at) if found else None
+
+
+def _tell(site: Site, found: Excess | None, profiles: dict[int, Profile], now: datetime) -> None:
+    """Once where a breach begins, changes, or ends."""
+    former = site.breach
+    if found is None:
+        if former is not None:
+            site.breach = None
+            _note(site, profiles, f"The limit of site {site.name} of {site.owner} is kept again.")
+        return
+    is_new = former is None or _amounts(former) != _amounts(_kept(found, now))
+    if not is_new:
+        return
+    site.breach = _kept(found, now) | ({"since": former["since"]} if former else {})
+    taking = {pk: one for pk, one in profiles.items() if _takes(one, found)}
+    logger.warning("site %s of %s: profiles ask for %s", site.name, site.owner, found.in_words)
+    words = f"{len(taking)} profiles in force at site {site.name} of {site.owner} ask for"
+    if len(taking) == 1:
+        words = f"The profile in force at site {site.name} of {site.owner} asks for"
+    _note(site, taking, f"{words} {found.in_words}: the limit is broken.", **_kept(found, now))
+
+
+def _takes(profile: Profile, found: Excess) -> bool:
+    return profile.unit == found.unit and taken(profile, found.at) > 0
+
+
+def _amounts(breach: dict[str, Any]) -> tuple[Any, ...]:
+    return breach["unit"], Decimal(str(breach["limit"])), Decimal(str(breach["sum"]))
+
+
+def _kept(found: Excess, now: datetime) -> dict[str, Any]:
+    return {
+        "at": _text(found.at),
+        "unit": found.unit,
+        "limit": float(found.limit),
+        "sum": float(found.sum),
+        "since": _text(now),
+        "in_words": f"The profiles in force ask for {found.in_words}.",
+    }
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _note(site: Site, sessions: Iterable[int], reason: str, **detail: Any) -> None:
+    for session in sessions:
+        note(session, Topic.SITE, reason, cpo=str(site.owner), site=site.name, **detail)
+
+
+def _share_anew(site: Site, released: dict[int, Profile], now: datetime) -> None:
+    """Sessions that the hub has released get their share as it is now: nobody else raises it."""
+    for session in Session.objects.filter(pk__in=released):
+        profile = released[session.pk]
+        rate, has = full_rate(session, now).in_unit(profile.unit), profile.at(now)
+        if rate is None or has is None or rate == has:
+            continue
+        if not rate or not has or abs(rate - has) >= NOTEWORTHY * has:
+            why = f"Its share of site {site.name} of {site.owner} has changed."
+            hub_commands.release(session, why)
+
+
+# --- Rejecting ------------------------------------------------------------------------------------
+
+
+def rejects(session: Session, body: bytes) -> str | None:
+    """Why the CPO wants this profile to be rejected: alone or with what is in force it breaks.
+
+    Cheap where it has no site that rejects. What cannot be read is the CPO's to judge.
+    """
+    sites = [site for site in Site.around(session) if site.rejects_breaches]
+    if not sites:
+        return None
+    now = leases.now()
+    profile = Profile.read(body, now)
+    if profile is None:
+        return None
+    for site in sites:
+        rows = sql.run(_IN_FORCE, ([site.pk],))
+        others = _profiles([one for _, *taken_last in rows for one in _in_force(*taken_last)])
+        reason = _why(site, profile, others.pop(session.pk, None), list(others.values()), now)
+        if reason is not None:
+            note(session.pk, Topic.SITE, f"Rejected for {site.owner}: {reason}", site=site.name)
+            return reason
+    return None
+
+
+def _why(
+    site: Site,
+    profile: Profile,
+    former: Profile | None,
+    others: Sequence[Profile],
+    now: datetime,
+) -> str | None:
+    """Where it takes more than its session's former one: what takes less makes nothing worse."""
+
+    def is_more(moment: datetime) -> bool:
+        return taken(profile, moment) > taken(former, moment)
+
+    for limits in keeping.limits_of(site):
+        for who, together in (("asks", [profile]), ("and those in force ask", [profile, *others])):
+            found = excess(limits, together, now, is_more)
+            if found is not None:
+                name = f"site {site.name} of {site.owner}"
+                return f"This profile {who} for {found.in_words}: the limit of {name} is broken."
+    return None
