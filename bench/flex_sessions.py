@@ -7,6 +7,9 @@ A session that would end after the prices do is moved back by as many weeks as t
 What a session could have: the power that the user's sessions show at most (energy over time), not
 less than 16 A of one phase. What happens: the car takes what is offered until it has the energy
 that it took, and leaves when it left. Prices are known from 13:00 of the day before.
+
+The parameters of `fsp/statements.py` were chosen on the sessions of half of the users; with wrong
+statements those of the other half are measured.
 """
 
 import csv
@@ -103,13 +106,16 @@ def replay(sessions: Path, prices: Path, zone: ZoneInfo) -> int:
     best = Total()
     for stay in stays:
         _add(best, stay, series, plan(stay.truth, stay.bounds, Grid(series), stay.begin).schedule)
-    wrong = {stay.name: stay.wrong() for stay in stays}
+    others = [stay for stay in stays if not _is_chosen_on(stay.user)]
+    if not others:
+        raise ValueError(f"{sessions}: no user is left whom the parameters were not chosen on")
+    wrong = {stay.name: stay.wrong() for stay in others}
     true = _run(stays, {stay.name: stay.truth for stay in stays}, ahead, Statements())
-    trusting = _run(stays, wrong, ahead, None)
-    learning = _run(stays, wrong, ahead, Statements())
-    pairs = [(stay, wrong[stay.name]) for stay in stays]
-    early = sum((need.departure or 0) > stay.end + 900 for stay, need in pairs) / len(stays)
-    below = sum(stay.kwh < 0.6 * (need.energy_kwh or 0) for stay, need in pairs) / len(stays)
+    trusting = _run(others, wrong, ahead, None)
+    learning = _run(others, wrong, ahead, Statements())
+    pairs = [(stay, wrong[stay.name]) for stay in others]
+    early = sum((need.departure or 0) > stay.end + 900 for stay, need in pairs) / len(others)
+    below = sum(stay.kwh < 0.6 * (need.energy_kwh or 0) for stay, need in pairs) / len(others)
     missing = {
         name: total.missing / (total.kwh + total.missing)
         for name, total in (("learning", learning), ("trusting", trusting))
@@ -123,7 +129,8 @@ def replay(sessions: Path, prices: Path, zone: ZoneInfo) -> int:
         f"{len(stays):,} sessions, {left_out} left out; {best.kwh:,.0f} kWh, uncontrolled "
         f"{best.uncontrolled:,.2f} EUR; pushes a session: {true.pushes / len(stays):.2f}\n"
         f"needs not met with true statements: {true.unmet}, with perfect foresight {best.unmet}\n"
-        f"wrong statements ({early:.0%} leave early, {below:.0%} take less than 60 %): saving "
+        f"wrong statements, {len(others):,} sessions of other users than the parameters were chosen "
+        f"on ({early:.0%} leave early, {below:.0%} take less than 60 %): saving "
         f"{learning.saving:.1%}, {missing['learning']:.2%} of the energy missing; trusted as they "
         f"are: saving {trusting.saving:.1%}, {missing['trusting']:.2%} missing"
         f"{'' if met[1] else ': MISSED'}\n"
@@ -131,6 +138,10 @@ def replay(sessions: Path, prices: Path, zone: ZoneInfo) -> int:
         f"{'' if met[0] else ': MISSED'}\n"
     )
     return 0 if all(met) else 1
+
+
+def _is_chosen_on(user: str) -> bool:
+    return hashlib.sha256(user.encode()).digest()[0] % 2 == 0
 
 
 def _run(

@@ -22,15 +22,16 @@ from fsp.single import Steps, fill
 Array = NDArray[np.float64]
 
 # What a kWh is worth that is missing when a car leaves, in EUR above the mean price. More of it
-# keeps more in reserve: less is missing, and less is saved (`script/bench flex --sessions`).
-MISSING_KWH = 0.08
+# keeps more in reserve: less is missing, and less is saved. This, OWN_WEIGHT and TRUSTED are those of
+# the most saving with at most 1.75 % missing, on half of the users (`bench/flex_sessions.py`).
+MISSING_KWH = 0.065
 # A user's own past counts so many times as much as somebody else's.
 OWN_WEIGHT = 3.0
 # How many sessions are remembered of a user, and of all.
 OWN_PAST = 30
 OTHERS_PAST = 60
 # Statements count as true until so many sessions have shown something else.
-TRUSTED = 3.0
+TRUSTED = 1.0
 # Statements are rounded, and so are meters: a smaller difference is none.
 ROUNDED = 0.01
 # Of the energies, and of the ends, that the past makes likely: those that may be planned for.
