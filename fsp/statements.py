@@ -22,8 +22,8 @@ from fsp.single import Steps, fill
 Array = NDArray[np.float64]
 
 # What a kWh is worth that is missing when a car leaves, in EUR above the mean price. More of it
-# keeps more in reserve: less is missing, and less is saved. This, OWN_WEIGHT and TRUSTED are those of
-# the most saving with at most 1.75 % missing, on half of the users (`bench/flex_sessions.py`).
+# keeps more in reserve: less is missing, and less is saved. This, OWN_WEIGHT and TRUSTED are those
+# of the most saving with at most 1.75 % missing, on half of the users (`bench/flex_sessions.py`).
 MISSING_KWH = 0.065
 # A user's own past counts so many times as much as somebody else's.
 OWN_WEIGHT = 3.0
