@@ -76,6 +76,12 @@ class Said(NamedTuple):
 
 # A command that has neither ended nor been accepted.
 UNSENT = (CommandState.WAITING, CommandState.SENDING)
+# The ends that something may follow (flex/life/table.py).
+BAD_ENDS = (
+    *(CommandState.REFUSED, CommandState.NO_RESULT, CommandState.UNREACHABLE),
+    *(CommandState.TIMED_OUT, CommandState.RESULT_REJECTED, CommandState.RESULT_UNKNOWN),
+    *(CommandState.RESULT_OTHER, CommandState.EXPIRED),
+)
 # Lets those look that carry commands.
 _TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}', 'profiles')"
 
@@ -155,6 +161,8 @@ class ProfileCommand(Leased):
     result_body = models.BinaryField(default=b"")
     result_at = models.DateTimeField(null=True, blank=True)
     is_late = models.BooleanField(default=False)
+    # What follows a bad end of it has been set going (flex/life/following.py).
+    is_followed = models.BooleanField(default=False, db_default=False)
     is_result_handed_over = models.BooleanField(default=False)
 
     class Meta:
@@ -176,6 +184,11 @@ class ProfileCommand(Leased):
                 name="command_to_hand_over",
                 condition=models.Q(passed_on_at__isnull=True, is_result_handed_over=False)
                 & ~models.Q(result=""),
+            ),
+            models.Index(
+                fields=["id"],
+                name="command_to_follow",
+                condition=models.Q(is_followed=False, state__in=BAD_ENDS),
             ),
             models.Index(
                 fields=["in_force"],

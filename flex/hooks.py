@@ -11,6 +11,7 @@ from django.db import models
 
 from flex import given_at_once, preferences, relay
 from flex.choice import FIRST_PUT, Choice
+from flex.life import watching
 from flex.models import FlexAgreement, FspAssignment
 from flex.sites import watch
 from hub.db.batch_writer import Statement, Writer
@@ -111,6 +112,7 @@ class FlexHooks(Flexibility):
     def preferences_put(self, session: Session, forwarded: Forwarded) -> None:
         """They are kept with the CPO's answer, and the FSP gets them."""
         preferences.keep(session, forwarded)
+        watching.look_at(session.pk)
 
     def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
         """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""

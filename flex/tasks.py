@@ -3,13 +3,18 @@
 from celery import shared_task
 
 from flex import hub_commands
+from flex.life import following, means, spacing, watching
 from flex.sites import watch
 
 
 @shared_task(name="flex.advance")
 def advance() -> None:
     """One turn of each part of the layer that has something due. Safe to run twice."""
+    following.follow_all()
+    watching.take()
     hub_commands.advance()
+    spacing.forget_what_was_not_needed()
+    means.unlearn()
 
 
 @shared_task(name="flex.watch_sites")

@@ -58,6 +58,8 @@ ACCEPT_UNINVITED_PARTIES = env.flag("ACCEPT_UNINVITED_PARTIES", True)
 MAX_UNINVITED_PARTIES = env.integer("MAX_UNINVITED_PARTIES", 50)
 # Without an agreement the eMSP of the token may act as FSP; set this to demand agreements always.
 FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
+# An FSP that has to react, and sends no profile for so long, is silent (flex/life/silence.py).
+FSP_SILENCE = env.number("FSP_SILENCE", 300)
 
 # --- The flex API ------------------------------------------------------------------------------
 # Requests a second that a web process takes of one key.

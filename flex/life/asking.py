@@ -11,6 +11,7 @@ from django.db import transaction
 from charging_profiles import verification
 from charging_profiles.models import ProfileCommand, Purpose
 from flex.journal import Topic, note
+from flex.life import means, spacing, unknown
 from flex.life.models import OPEN, HubCommand, Step, Wish
 from flex.life.sending import CannotSend, in_whose_name, newest_epoch, send
 from flex.life.table import follows, how_it_ended
@@ -89,6 +90,15 @@ def _ask(row: HubCommand) -> None:
     if serving is not None:
         row.sent(serving)
         return
+    if unknown.is_unknown(row.session):
+        _fail(row, "The CPO does not know the session.")
+        return
+    if means.is_not_taken(row.session, "GET"):
+        _fail(row, "The EVSE or the CPO does not support it (NOT_SUPPORTED).")
+        return
+    if (wait := spacing.seconds_until_get(row.session)) > 0:
+        row.again(wait)  # A newer wish meanwhile is this one.
+        return
     try:
         row.sent(send(row, "GET", {"duration": verification.DURATION}))
     except CannotSend as why:
@@ -116,8 +126,9 @@ def _judge(row: HubCommand) -> None:
         row.again(0.0)
         return
     if command.result in {"ACCEPTED", "UNKNOWN"}:
-        told = "the CPO has told it" if command.result == "ACCEPTED" else "no profile is active"
+        told = "it has told it" if command.result == "ACCEPTED" else "no profile is active"
         row.end(Step.DONE, told)
+        note(row.session_id, Topic.COMMAND, f"The CPO was asked for the active profile: {told}.")
         return
     how = how_it_ended(command)
     if command.purpose != Purpose.ASK or command.verifies_id is not None:

@@ -13,7 +13,7 @@ from flex.knowledge.profiles import Profile
 from flex.life.models import HubCommand, NotTaken, WhyNot
 from hub.db import leases, sql
 from hub.db.leases import NOW
-from hub.ocpi.party import PartyId
+from sessions.models import Session
 
 # After that the hub tries again what a CPO did not take.
 TRY_AGAIN: Final = timedelta(days=1)
@@ -32,7 +32,7 @@ class Means(NamedTuple):
 
 def of(row: HubCommand) -> Means | None:
     """What to send; None where everything was tried that can be."""
-    refused, cpo = row.refused_means.split(), row.session.owner
+    refused = row.refused_means.split()
     full = full_rate(row.session, leases.now())
     profile = full_profile(full, profile_before(row))
     usual = [Means("DELETE", {})] + ([] if profile is None else [Means("PUT", profile)])
@@ -40,7 +40,7 @@ def of(row: HubCommand) -> Means | None:
         # Without a profile the session would take what the site has not.
         usual = usual[1:]
     usual = [one for one in usual if one.method not in refused]
-    taken = [one for one in usual if not is_not_taken(cpo, one.method)]
+    taken = [one for one in usual if not is_not_taken(row.session, one.method)]
     return next(iter(taken or usual), None)
 
 
@@ -78,28 +78,49 @@ def profile_before(row: HubCommand) -> Profile | None:
 
 _LEARN: Final = f"""
     INSERT INTO flex_life_nottaken AS known
-        (country_code, party_id, method, why, first_at, last_at, times)
-    VALUES (%s, %s, %s, %s, {NOW}, {NOW}, 1)
-    ON CONFLICT (country_code, party_id, method) DO UPDATE
+        (country_code, party_id, evse_uid, method, why, first_at, last_at, times)
+    VALUES (%s, %s, %s, %s, %s, {NOW}, {NOW}, 1)
+    ON CONFLICT (country_code, party_id, evse_uid, method) DO UPDATE
     SET why = excluded.why, last_at = excluded.last_at, times = known.times + 1
 """  # noqa: S608 - names of ours
 
 
-def learn(cpo: PartyId, method: str, why: WhyNot) -> None:
-    """Note that a CPO does not take a method."""
-    sql.run(_LEARN, (cpo.country_code, cpo.party_id, method, why))
+def learn(session: Session, method: str, why: WhyNot) -> None:
+    """Note that a CPO does not take a method: what it ignores everywhere, what it says of an EVSE.
+
+    "ChargingProfiles not supported by the EVSE" (ChargingProfileResponseType).
+    """
+    cpo, evse_uid = session.owner, session.evse_uid if why == WhyNot.NOT_SUPPORTED else ""
+    sql.run(_LEARN, (cpo.country_code, cpo.party_id, evse_uid, method, why))
 
 
-def learn_ignored(cpo: PartyId) -> None:
-    """Note that a CPO accepts a DELETE, and keeps the profile in force."""
-    learn(cpo, "DELETE", WhyNot.IGNORED)
-
-
-def is_not_taken(cpo: PartyId, method: str) -> bool:
-    """Whether it was learned within a day."""
-    return NotTaken.objects.filter(
+def is_not_taken(session: Session, method: str) -> bool:
+    """Whether it was learned within a day, and no later command was accepted."""
+    cpo = session.owner
+    known = NotTaken.objects.filter(
         country_code=cpo.country_code,
         party_id=cpo.party_id,
+        evse_uid__in=("", session.evse_uid),
         method=method,
         last_at__gt=leases.now() - TRY_AGAIN,
-    ).exists()
+    )
+    return known.exists()
+
+
+_UNLEARN: Final = f"""
+    DELETE FROM flex_life_nottaken AS known
+    WHERE why = 'NOT_SUPPORTED' AND EXISTS (
+        SELECT FROM {ProfileCommand._meta.db_table} AS command
+        JOIN ocpi_sessions_session AS session ON session.id = command.session_id
+        WHERE command.created_at > known.last_at
+          AND upper(command.cpo_country_code) = known.country_code
+          AND upper(command.cpo_party_id) = known.party_id
+          AND command.method = known.method AND session.evse_uid = known.evse_uid
+          AND command.state IN ('ACCEPTED', 'RESULT_ACCEPTED', 'RESULT_UNKNOWN'))
+"""  # noqa: S608 - names of ours
+
+
+def unlearn() -> None:
+    """Forget what a CPO was seen not to support, and has accepted since."""
+    if NotTaken.objects.filter(why=WhyNot.NOT_SUPPORTED).exists():
+        sql.run(_UNLEARN)

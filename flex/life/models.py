@@ -129,6 +129,8 @@ class NotTaken(models.Model):
 
     country_code = models.CharField(max_length=2)
     party_id = models.CharField(max_length=3)
+    # NOT_SUPPORTED is "by the EVSE"; empty for all of the CPO's.
+    evse_uid = models.CharField(max_length=255, blank=True)
     method = models.CharField(max_length=6)
     why = models.CharField(max_length=13, choices=WhyNot)
     first_at = models.DateTimeField("first seen")
@@ -140,9 +142,93 @@ class NotTaken(models.Model):
         verbose_name_plural = "methods that CPOs do not take"
         constraints = [
             models.UniqueConstraint(
-                fields=["country_code", "party_id", "method"], name="not_taken_once"
+                fields=["country_code", "party_id", "evse_uid", "method"], name="not_taken_once"
             )
         ]
 
     def __str__(self) -> str:
         return f"{self.country_code}-{self.party_id} {self.method}: {self.why}"
+
+
+class Spacing(models.Model):
+    """Seconds that a CPO wants between two commands, learned from TOO_OFTEN (spacing.py)."""
+
+    class Of(models.TextChoices):
+        """Between which commands."""
+
+        CHANGE = "CHANGE", "PUT and DELETE"
+        GET = "GET", "GET"
+
+    class Within(models.TextChoices):
+        """Counted within one session, or over all that the hub sends this CPO."""
+
+        SESSION = "SESSION", "one session"
+        CPO = "CPO", "all sessions"
+
+    country_code = models.CharField(max_length=2)
+    party_id = models.CharField(max_length=3)
+    of = models.CharField(max_length=6, choices=Of)
+    within = models.CharField(max_length=7, choices=Within)
+    seconds = models.FloatField()
+    refusals = models.PositiveIntegerField(default=1)
+    refused_at = models.DateTimeField("last TOO_OFTEN")
+    # Accepted commands up to then are counted in.
+    looked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "spacing of commands"
+        verbose_name_plural = "spacings of commands"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["country_code", "party_id", "of", "within"], name="one_spacing_of_a_kind"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.country_code}-{self.party_id}: {self.seconds:.1f} s between {self.of}"
+
+
+class SteeredSession(models.Model):
+    """What the hub looks after of a session that is or was steered (watching.py)."""
+
+    session = models.OneToOneField(
+        Session, on_delete=models.CASCADE, primary_key=True, related_name="steered"
+    )
+    # When it is to be looked at again; None: when something happens.
+    due_at = models.DateTimeField(null=True, blank=True)
+    # The newest change of a party's that was counted in.
+    seen_command = models.BigIntegerField(default=0)
+    # For which departure or preferences the hub has released it; once each.
+    released_for = models.CharField(max_length=60, blank=True)
+    # Since when its FSP owes an answer to what has happened.
+    silent_since = models.DateTimeField(null=True, blank=True)
+    silent_why = models.CharField(max_length=200, blank=True)
+    # The CPO has said that it does not know it, and what the hub had heard of it last by then.
+    unknown_since = models.DateTimeField(null=True, blank=True)
+    heard_before = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "steered session"
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=models.Q(due_at__isnull=False), name="steered_due"
+            ),
+            models.Index(
+                fields=["silent_since"],
+                condition=models.Q(silent_since__isnull=False),
+                name="steered_silent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"session {self.pk}"
+
+
+class LookedUntil(models.Model):
+    """Up to when the commands of parties were looked at, for what reads them in their order."""
+
+    what = models.CharField(max_length=20, primary_key=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.what} until {self.until}"

@@ -14,9 +14,9 @@ from charging_profiles.models import ProfileCommand
 from flex.full_rate import full_rate
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
-from flex.life import asking, means
+from flex.life import asking, means, unknown
 from flex.life.judging import Released, released
-from flex.life.models import OPEN, HubCommand, Step, Wish
+from flex.life.models import OPEN, HubCommand, Step, WhyNot, Wish
 from flex.life.sending import CannotSend, newest_epoch, send
 from flex.life.table import RELEASE, Next, how_it_ended
 from hub.db import leases, sql
@@ -74,6 +74,9 @@ _NEWER: Final = f"""
 
 
 def _send(row: HubCommand) -> None:
+    if unknown.is_unknown(row.session):
+        row.again(LONGEST)
+        return
     if newest_epoch(row.session) > row.epoch:
         _end(row, Step.DONE, "Another assignment has begun meanwhile; it decides.")
         return
@@ -129,9 +132,10 @@ def _answered(row: HubCommand) -> None:
             asking.ask_active(row.session, why, since=leases.now(), former=row.fsp),
         )
         row.save()
-    elif then == Next.GIVE_UP:
+    elif then == Next.WHEN_HEARD:
         _tell(row, "the CPO does not know the session.")
-        _end(row, Step.FAILED, "The CPO does not know the session.")
+        unknown.mark(row.session)
+        row.again(pause(row.attempts))
     elif then == Next.OTHER_MEANS:
         _by_other_means(row, command.method, f"it ended as {how}")
     elif then == Next.RECONSIDER:
@@ -166,7 +170,7 @@ def _verified(row: HubCommand) -> None:
     if found == Released.STILL_LIMITED:
         by = "" if row.command is None else row.command.method
         if by == "DELETE":
-            means.learn_ignored(session.owner)
+            means.learn(session, by, WhyNot.IGNORED)
         _by_other_means(row, by, "the former profile is active still")
         note(session.pk, Topic.RELEASE, f"The hub has verified its {by}: {found}.")
         return

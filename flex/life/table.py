@@ -94,7 +94,7 @@ class Next(StrEnum):
     AGAIN = "sent again after a pause"
     OTHER_MEANS = "the other means, if there is one: DELETE, or a full-rate profile"
     RECONSIDER = "looked at anew: somebody else has sent something"
-    GIVE_UP = "given up, and the operator is told"
+    WHEN_HEARD = "sent again when the CPO says something of the session; the operator is told"
 
 
 # By how the DELETE or the full-rate PUT of a release has ended.
@@ -111,7 +111,7 @@ RELEASE: Final = {
     REFUSED: Next.OTHER_MEANS,
     "NOT_SUPPORTED": Next.OTHER_MEANS,
     "RESULT_REJECTED": Next.OTHER_MEANS,
-    "UNKNOWN_SESSION": Next.GIVE_UP,
+    "UNKNOWN_SESSION": Next.WHEN_HEARD,
     "SUPERSEDED": Next.RECONSIDER,
 }
 
@@ -129,12 +129,11 @@ def follows(method: str, how: str) -> Follows:
     return _BY_KEY[method, how]
 
 
-def as_markdown() -> str:
+def as_markdown() -> tuple[str, str]:
     """Both tables, as docs/flexibility.md has them."""
-    lines = ["| of | ended | what follows | why |", "| --- | --- | --- | --- |"]
+    follows_ = ["| of | ended | what follows | why |", "| --- | --- | --- | --- |"]
     for line in FOLLOWS:
-        of = ", ".join(line.methods)
-        lines.append(f"| {of} | {line.how} | {line.then} | {line.reason} |")
-    lines += ["", "| its DELETE or PUT ended | the release is |", "| --- | --- |"]
-    lines += [f"| {how} | {then} |" for how, then in RELEASE.items()]
-    return "\n".join(lines)
+        follows_.append(f"| {', '.join(line.methods)} | {line.how} | {line.then} | {line.reason} |")
+    release = ["| its DELETE or PUT ended | the release is |", "| --- | --- |"]
+    release += [f"| {how} | {then} |" for how, then in RELEASE.items()]
+    return "\n".join(follows_), "\n".join(release)

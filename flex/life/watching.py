@@ -1,0 +1,226 @@
+"""What the clock brings to steered sessions: silence of the FSP, departure, FAST (decision 0037).
+
+A session has a row that says when it is to be looked at: new preferences and each change that left
+make it now, and looking says when the clock alone may bring something. So a turn reads what is due.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+
+from charging_profiles.models import ProfileCommand
+from flex.full_rate import FullRate, full_rate
+from flex.journal import Topic, note
+from flex.knowledge.profiles import Profile
+from flex.life import releasing, silence
+from flex.life.models import SteeredSession
+from flex.life.silence import Facts, Silence
+from flex.models import FspAssignment
+from hub.db import leases, sql
+from hub.db.leases import NOW
+from sessions.models import Session
+from sessions.objects import OVER
+
+_COMMANDS: Final = ProfileCommand._meta.db_table
+_LOOK: Final = f"""
+    INSERT INTO flex_life_steeredsession AS known
+        (session_id, due_at, seen_command, released_for, silent_why)
+    SELECT id, {NOW}, 0, '', '' FROM ocpi_sessions_session WHERE id = %s
+    ON CONFLICT (session_id) DO UPDATE SET due_at = excluded.due_at
+"""  # noqa: S608 - names of ours
+
+
+def look_at(session: int) -> None:
+    """Something has happened to a session: have it looked at by the next turn."""
+    sql.run(_LOOK, (session,))
+
+
+def patience() -> timedelta:
+    """How long an FSP may take to answer (FSP_SILENCE)."""
+    return timedelta(seconds=settings.FSP_SILENCE)
+
+
+# --- What is asked of it --------------------------------------------------------------------------
+
+
+def silent(session: Session) -> Silence | None:
+    """The silence of the session's FSP now; None while there is none."""
+    row = SteeredSession.objects.filter(session=session).first()
+    facts = facts_of([session.pk], leases.now()).get(session.pk)
+    if facts is None:
+        return None
+    return silence.silent(replace(facts, released_for=row.released_for if row else ""), patience())
+
+
+# --- Changes that have left -----------------------------------------------------------------------
+
+# Of parties' commands that came in a span: what has left. An insert may commit a moment after its
+# time; one that has not ended yet is waited for.
+_SPAN: Final = f"""
+    SELECT coalesce((SELECT until FROM flex_life_lookeduntil WHERE what = 'changes'),
+                    {NOW} - interval '10 minutes'),
+           least({NOW} - interval '5 seconds', (
+               SELECT min(created_at) FROM {_COMMANDS} WHERE state IN ('WAITING', 'SENDING')))
+"""  # noqa: S608 - names of ours
+_CHANGED: Final = f"""
+    WITH changed AS (
+        SELECT session_id, max(id) AS newest FROM {_COMMANDS}
+        WHERE created_at > %(since)s AND created_at <= %(until)s
+          AND method <> 'GET' AND session_id IS NOT NULL AND sent_at IS NOT NULL
+        GROUP BY session_id
+    ), looked AS (
+        INSERT INTO flex_life_lookeduntil (what, until) VALUES ('changes', %(until)s)
+        ON CONFLICT (what) DO UPDATE SET until = excluded.until
+    )
+    INSERT INTO flex_life_steeredsession AS known
+        (session_id, due_at, seen_command, released_for, silent_why)
+    SELECT session_id, {NOW}, newest, '', '' FROM changed
+    ON CONFLICT (session_id) DO UPDATE
+    SET due_at = excluded.due_at, seen_command = excluded.seen_command
+    WHERE known.seen_command < excluded.seen_command
+"""  # noqa: S608 - names of ours
+
+
+def see_changes() -> None:
+    """Have the sessions looked at whose PUTs and DELETEs have left since the last turn."""
+    [(since, until)] = sql.run(_SPAN)
+    if until > since:
+        sql.run(_CHANGED, {"since": since, "until": until})
+
+
+# --- The turn -------------------------------------------------------------------------------------
+
+_DUE: Final = f"""
+    SELECT session_id FROM flex_life_steeredsession WHERE due_at <= {NOW}
+    ORDER BY due_at LIMIT 200 FOR UPDATE SKIP LOCKED
+"""  # noqa: S608 - names of ours
+
+
+def take() -> int:
+    """Look at what is due; how many sessions. Safe to run twice at once."""
+    see_changes()
+    with transaction.atomic():
+        due = [pk for (pk,) in sql.run(_DUE)]
+        if due:
+            now = leases.now()
+            rows = SteeredSession.objects.select_related("session").in_bulk(due)
+            facts = facts_of(due, now)
+            for pk, row in rows.items():
+                _look(row, facts.get(pk))
+    return len(due)
+
+
+def _look(row: SteeredSession, facts: Facts | None) -> None:
+    if facts is None:
+        row.due_at = None
+    else:
+        facts = replace(facts, released_for=row.released_for)
+        _release(row, facts)
+        _silence(row, silence.silent(facts, patience()))
+        row.due_at = silence.next_look(facts, patience())
+    row.save()
+
+
+def _release(row: SteeredSession, facts: Facts) -> None:
+    due = [one for one in silence.releases(facts) if one.at <= facts.now]
+    if due:
+        row.released_for = due[-1].key
+        releasing.release(row.session, due[-1].why)
+
+
+def _silence(row: SteeredSession, found: Silence | None) -> None:
+    if found is None:
+        if row.silent_since is not None:
+            row.silent_since, row.silent_why = None, ""
+        return
+    if row.silent_since == found.since:
+        return
+    row.silent_since, row.silent_why = found.since, found.why
+    text = f"Its FSP is silent: {found.why}, and no profile came since."
+    note(row.session_id, Topic.ASSIGNMENT, text, since=found.since, holds_back=found.holds_back)
+
+
+def silent_sessions() -> Iterator[tuple[Session, str]]:
+    """Sessions whose FSP is silent, and why; not where another has become FSP since."""
+    rows = SteeredSession.objects.filter(silent_since__isnull=False).select_related("session")
+    for row in rows.order_by("silent_since")[:200]:
+        assignment = FspAssignment.current(row.session)
+        if assignment is not None and assignment.started_at <= row.silent_since:
+            yield row.session, row.silent_why
+
+
+# --- Facts ----------------------------------------------------------------------------------------
+
+# In force is what left last, of whoever's, and had an effect or may have had one.
+_FACTS: Final = f"""
+    SELECT kept.id, kept.status, one.started_at,
+           asked.id, asked.profile_type, asked.departure_time, asked.received_at,
+           last.method, last.body, last.created_at, own.created_at
+    FROM ocpi_sessions_session AS kept
+    LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
+         AND one.fsp_party_id <> ''
+    LEFT JOIN LATERAL (
+        SELECT id, profile_type, departure_time, received_at FROM flex_preferencecopy
+        WHERE session_id = kept.id ORDER BY received_at DESC LIMIT 1
+    ) AS asked ON true
+    LEFT JOIN LATERAL (
+        SELECT method, body, created_at FROM {_COMMANDS} AS command
+        WHERE command.session_id = kept.id AND method <> 'GET' AND sent_at IS NOT NULL
+          AND state NOT IN ('SENDING', 'REFUSED', 'SUPERSEDED', 'RESULT_REJECTED')
+        ORDER BY created_at DESC LIMIT 1
+    ) AS last ON true
+    LEFT JOIN LATERAL (
+        SELECT created_at FROM {_COMMANDS} AS command
+        WHERE command.session_id = kept.id AND method = 'PUT' AND purpose = ''
+          AND state <> 'SUPERSEDED'
+          AND upper(command.fsp_country_code) = upper(one.fsp_country_code)
+          AND upper(command.fsp_party_id) = upper(one.fsp_party_id)
+          AND command.epoch IN (0, one.epoch)
+        ORDER BY created_at DESC LIMIT 1
+    ) AS own ON true
+    WHERE kept.id = ANY(%s)
+"""  # noqa: S608 - names of ours
+
+
+class _Row(NamedTuple):
+    session: int
+    status: str
+    assigned_at: datetime | None
+    preferences: int | None
+    profile_type: str | None
+    departure: datetime | None
+    changed_at: datetime | None
+    method: str | None
+    body: bytes | None
+    set_at: datetime | None
+    put_at: datetime | None
+
+
+def facts_of(sessions: list[int], now: datetime) -> dict[int, Facts]:
+    """What is known of them, by one statement."""
+    rows = [_Row(*row) for row in sql.run(_FACTS, (sessions,))]
+    limiting = [row.session for row in rows if row.method == "PUT"]
+    kept: dict[int, Any] = Session.objects.in_bulk(limiting)
+    return {row.session: _facts(row, kept.get(row.session), now) for row in rows}
+
+
+def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
+    profile = None
+    if row.method == "PUT" and row.body is not None and row.set_at is not None:
+        profile = Profile.read(bytes(row.body), row.set_at)
+    return Facts(
+        now=now,
+        is_over=row.status in OVER,
+        assigned_at=row.assigned_at,
+        preferences=row.preferences,
+        profile_type=row.profile_type or "",
+        departure=row.departure,
+        changed_at=row.changed_at,
+        profile=profile,
+        put_at=row.put_at,
+        full=FullRate() if session is None else full_rate(session, now),
+    )
