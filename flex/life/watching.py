@@ -149,7 +149,8 @@ def silent_sessions() -> Iterator[tuple[Session, str]]:
     rows = SteeredSession.objects.filter(silent_since__isnull=False).select_related("session")
     for row in rows.order_by("silent_since")[:200]:
         assignment = FspAssignment.current(row.session)
-        if assignment is not None and assignment.started_at <= row.silent_since:
+        since = row.silent_since
+        if assignment is not None and since is not None and assignment.started_at <= since:
             yield row.session, row.silent_why
 
 

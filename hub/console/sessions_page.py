@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from flex.choice import PARTY_KINDS, FspKind
 from flex.models import FspAssignment, PreferenceCopy
 from hub.console.documents import pretty
+from hub.console.hub_commands import HubCommandRows, age_of_active
 from hub.console.objects import amount
 from hub.console.preferences import cpo_said
 from hub.console.profile_commands import CommandRows
@@ -83,10 +84,11 @@ class SessionAdmin(ReadOnlyTable):
     search_fields = ("session_id", "party_id", "emsp_party_id", "location_id", "evse_uid")
     search_help_text = "Session id, party id, location id or EVSE uid"
     ordering = ("-last_updated", "-id")
-    inlines = (PreferenceRows, FspRows, CommandRows)
+    inlines = (PreferenceRows, FspRows, CommandRows, HubCommandRows)
     fieldsets = (
         (None, {"fields": ("session_id", "status_", "cpo", "emsp_", "kwh", "departure_", "fsp_")}),
         ("Where", {"fields": ("location_id", "evse_uid")}),
+        ("Active profile", {"fields": ("known_",)}),
         (
             "How it came",
             {
@@ -98,7 +100,9 @@ class SessionAdmin(ReadOnlyTable):
         ),
         ("Document", {"fields": ("document_",)}),
     )
-    readonly_fields = ("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "document_")
+    readonly_fields = (
+        *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "known_", "document_"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """With the latest preferences and the open assignment, in the one query."""
@@ -151,6 +155,11 @@ class SessionAdmin(ReadOnlyTable):
     def updated(self, session: Session) -> SafeString | None:
         """How long ago it was updated, by the CPO's clock."""
         return ago(session.last_updated)
+
+    @column("known of it")
+    def known_(self, session: Session) -> str | None:
+        """How old that is, and by what message it came."""
+        return age_of_active(session)
 
     @column("document")
     def document_(self, session: Session) -> SafeString | None:

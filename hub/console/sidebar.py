@@ -62,6 +62,9 @@ SIDEBAR = {
             "items": [
                 _table("Flexibility agreements", "contract", "flex_flexagreement"),
                 _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
+                _table("Commands of the hub", "settings_remote", "flex_life_hubcommand"),
+                _table("Spacings of CPOs", "timer", "flex_life_spacing"),
+                _table("Methods not taken", "block", "flex_life_nottaken"),
             ],
         },
         {

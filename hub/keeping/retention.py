@@ -15,6 +15,7 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand, ProfileUpdate
 from commands.models import Reservation
+from flex.life.models import HubCommand
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import (
@@ -102,6 +103,10 @@ def _profile_commands(limit: datetime) -> Rows:
     return ProfileCommand.objects.filter(created_at__lt=limit).exclude(state__in=_UNFINISHED)
 
 
+def _hub_commands(limit: datetime) -> Rows:
+    return HubCommand.objects.filter(asked_at__lt=limit, ended_at__isnull=False)
+
+
 def _profile_updates(limit: datetime) -> Rows:
     return ProfileUpdate.objects.filter(received_at__lt=limit)
 
@@ -139,6 +144,7 @@ def _deletions(limit: datetime) -> Rows:
 RULES: Final = (
     RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
+    RetentionRule("commands of the hub's own", "PROFILE_COMMANDS_KEPT_DAYS", _hub_commands),
     RetentionRule("updates of active profiles", "PROFILE_COMMANDS_KEPT_DAYS", _profile_updates),
     RetentionRule("sessions", "SESSIONS_KEPT_DAYS", _sessions),
     RetentionRule("sessions handed on", "SESSIONS_KEPT_DAYS", _handed_on),

@@ -134,7 +134,7 @@ def test_a_release_is_repeated_ever_more_slowly_but_never_given_up():
 
 def facts(**said: Any) -> Facts:
     """An FSP that set 8 A at noon, for a car that leaves at 18:00; it is a quarter past."""
-    usual = {
+    usual: dict[str, Any] = {
         "now": minutes(15),
         "assigned_at": minutes(-10),
         "preferences": 1,

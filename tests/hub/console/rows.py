@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
+from flex.life.models import HubCommand, NotTaken, Spacing, Step
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from hub.db import secret_box
 from hub.models import (
@@ -345,3 +346,27 @@ def fill() -> None:
     commands(first, scsp, cpo)
     deliveries(first, scsp)
     marks(scsp)
+    own_command(first, learned_of="CPO")
+
+
+def own_command(session: Session, *, learned_of: str) -> None:
+    """A release of the hub's own that is not taken as it should, and what a CPO has taught."""
+    now = timezone.now()
+    HubCommand.objects.create(
+        session=session,
+        wish="RELEASE",
+        why="the driver's departure time has come",
+        fsp_country_code="NL",
+        fsp_party_id="SCS",
+        step=Step.VERIFYING,
+        command=session.profile_commands.first(),
+        is_told=True,
+        since=now,
+        due_at=now,
+        asked_at=now,
+    )
+    cpo = {"country_code": "NL", "party_id": learned_of}
+    Spacing.objects.create(
+        **cpo, of="GET", within="SESSION", seconds=31.52, refused_at=now, looked_at=now
+    )
+    NotTaken.objects.create(**cpo, method="DELETE", why="IGNORED", first_at=now, last_at=now)

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
+from flex.life.models import HubCommand, NotTaken, Spacing
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from hub.models import Agreement, Delivery, Erasure, Party, Platform, StaleCopy
 from locations.models import Location
@@ -28,6 +29,9 @@ READ_ONLY = (
     ProfileCommand,
     PreferenceCopy,
     FspAssignment,
+    HubCommand,
+    Spacing,
+    NotTaken,
     Erasure,
     Location,
     Tariff,
@@ -92,6 +96,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
         rows.preferences(kept, 3)
         FspAssignment.of(kept)
         rows.commands(kept, scsp, cpo)
+        rows.own_command(kept, learned_of=f"C{number}")
         rows.deliveries(kept, scsp)
         rows.stored(number)
         Agreement.objects.create(
@@ -141,6 +146,9 @@ AT_A_GLANCE = (
     (Agreement, ("DE-MSP and FR-BDS", "contract ended on 1 March", "This is an open hub")),
     (FlexAgreement, ("NL-SCS", "NL-CPO", "any")),
     (FspAssignment, ("NL-SCS", "acts", "agreement")),
+    (HubCommand, ("RELEASE", "VERIFYING", "departure time has come")),
+    (Spacing, ("NL-CPO", "31.5", "one session")),
+    (NotTaken, ("NL-CPO", "DELETE", "the profile stays in force")),
     (Location, ("LOC0", "NL-CPO", "Gent", "everybody")),
     (Tariff, ("TARIFF0", "NL-CPO", "EUR", "DE-MSP alone")),
     (Token, ("•••680", "APP_USER", "DE-MSP", "TheNewMotion", "NEVER")),
