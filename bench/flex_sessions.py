@@ -129,7 +129,7 @@ def replay(sessions: Path, prices: Path, zone: ZoneInfo) -> int:
         f"{len(stays):,} sessions, {left_out} left out; {best.kwh:,.0f} kWh, uncontrolled "
         f"{best.uncontrolled:,.2f} EUR; pushes a session: {true.pushes / len(stays):.2f}\n"
         f"needs not met with true statements: {true.unmet}, with perfect foresight {best.unmet}\n"
-        f"wrong statements, {len(others):,} sessions of users that the parameters were not chosen on "
+        f"wrong statements, {len(others):,} sessions of users not used to choose the parameters "
         f"({early:.0%} leave early, {below:.0%} take less than 60 %): saving "
         f"{learning.saving:.1%}, {missing['learning']:.2%} of the energy missing; trusted as they "
         f"are: saving {trusting.saving:.1%}, {missing['trusting']:.2%} missing"
