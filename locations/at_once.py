@@ -16,6 +16,7 @@ from hub.outbox import outbox
 from hub.routing.directory import holder
 from hub.routing.owners import in_url
 from hub.store import who_pushes, whole_objects
+from hub.store.broadcast_push import addressee, change_of
 from hub.store.pushed import Pushed, PushOutcome
 from locations.models import Location, PartChange
 from locations.moments import Moments, as_json, goes_before
@@ -28,15 +29,15 @@ _COLUMNS: Final = (
 )
 
 
-def _and_cleared(guard: str, *, is_patch: bool = False) -> str:
-    """What is owed to the receiver ends with it; a mark that somebody writes just now stays."""
-    kept = whole_objects.variant_statement(Location, _COLUMNS, guard)
-    return outbox.and_cleared(kept, is_patch=is_patch, lock="SKIP LOCKED")
+def _and_taken(guard: str, *, is_patch: bool = False) -> str:
+    """With what is owed to the receiver; where a mark is just being written, nothing is done."""
+    kept = whole_objects.variant_statement(Location, _COLUMNS, f"{guard} AND {outbox.IS_FREE}")
+    return outbox.and_taken(kept, is_patch=is_patch, lock="SKIP LOCKED")
 
 
 _PUT: Final = Statement(
     "location_put",
-    _and_cleared(Location.is_not_newer("kept", "%({})s")),
+    _and_taken(Location.is_not_newer("kept", "%({})s")),
     binary={"document"},
     types=whole_objects.TYPES,
 )
@@ -50,13 +51,13 @@ _FIND: Final = Statement(
 )
 _CHANGE: Final = Statement(
     "location_change",
-    _and_cleared("kept.xmin = %(version)s::xid", is_patch=True),
+    _and_taken("kept.xmin = %(version)s::xid", is_patch=True),
     binary={"document"},
     types=whole_objects.TYPES,
 )
 _PUT_PART: Final = Statement(
     "location_put_part",
-    _and_cleared("kept.xmin = %(version)s::xid"),
+    _and_taken("kept.xmin = %(version)s::xid"),
     binary={"document"},
     types=whole_objects.TYPES,
 )
@@ -103,12 +104,8 @@ async def location_pushed(writer: Writer, forwarded: Forwarded) -> bool:
         return False
     pushed = Pushed.to_one(request)
     try:
-        owed = {
-            "receiver": receiver.platform.id,
-            "module": "locations",
-            "variant": "",
-            "part": outbox.PART_OF.join(pushed.ids[1:]).upper(),
-        }
+        told = change_of("locations", pushed, request.place.ids.values(), request.correlation_id)
+        owed = outbox.owed(told, [addressee(receiver)], request.began)
         change = _CHANGE if pushed.method == "PATCH" else _PUT_PART
         kept = await _kept(writer, pushed, owed, _PUT, change)
     except OcpiError:

@@ -70,23 +70,16 @@ class _Stored(NamedTuple):
 Asked = tuple[int, str, Item]
 
 
-async def read(
-    shard: Shard, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-) -> list[DeliveryCall]:
+async def read(shard: Shard, asked: Sequence[Asked], directory: Directory) -> list[DeliveryCall]:
     """A call for each item: what it is to tell now.
 
-    The documents are read after the numbers of their marks: they are as new, or newer. `ending` are
-    the marks, by id, whose end at this number is still to be written.
+    The documents are read after the numbers of their marks: they are as new, or newer.
     """
     messages = await shard.messages([min(item.ids) for *_, item in asked if item.key.is_message])
     objects = [(one, module, item.key) for one, module, item in asked if not item.key.is_message]
-    # At once: what ends while the documents are read is in `ending` no more then.
-    marks = [
-        [one for one in those if ending.get(one.id) != one.raised]
-        for those in await shard.marks(objects)
-    ]
+    marks = iter(await shard.marks(objects))
     found = await _documents(shard, {(module, key) for _, module, key in objects})
-    reading, read_marks = _Reading(directory, found), iter(marks)
+    reading = _Reading(directory, found)
     calls = []
     for platform_id, module, item in asked:
         if item.key.is_message:
@@ -94,7 +87,7 @@ async def read(
             message = messages.get(head)
             calls.append(_message(item, platform_id, module, head, message, directory))
         else:
-            calls.append(reading.call(item, platform_id, module, next(read_marks)))
+            calls.append(reading.call(item, platform_id, module, next(marks)))
     return calls
 
 
@@ -193,12 +186,18 @@ class _Reading:
     def call(
         self, item: Item, platform_id: int, module: str, waiting: Sequence[Mark]
     ) -> DeliveryCall:
-        """What to send for the marks of one object."""
+        """What to send for the marks of one object.
+
+        What its owner has told the receiver itself need not be told, unless the receiver may have
+        taken something older from the hub after that.
+        """
         call = DeliveryCall(item, platform_id, module, InterfaceRole.RECEIVER)
-        if not waiting:
-            call.void = "it has been told"
+        owed = waiting if item.is_unsure else [one for one in waiting if not one.is_taken]
+        if not owed:
+            call.covers = [(one.id, one.raised) for one in waiting]
+            call.void = "its owner has told it itself" if waiting else "it has been told"
             return call
-        mark, covered = _smallest(waiting)
+        mark, covered = _smallest(owed)
         call.covers = [(one.id, one.raised) for one in covered]
         call.is_part = bool(mark.part)
         call.correlation_id, call.merged = mark.correlation_id, _merged(mark, covered)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -23,8 +23,8 @@ from django.db.utils import Error as DatabaseError
 from hub.db.leases import RENEW_EVERY
 from hub.deliveries.breaker import STRIKES, Rate, pause_after
 from hub.deliveries.calls import DeliveryCall
-from hub.deliveries.ends import Ends
-from hub.deliveries.lanes import Bodies, Item, ReceiverLane
+from hub.deliveries.ends import LASTING, EndedCall, Ends
+from hub.deliveries.lanes import FEW, Bodies, Item, ReceiverLane
 from hub.deliveries.news import Telling
 from hub.deliveries.rows import STATES, Fate, LaneRoom
 from hub.deliveries.send import Sender, SendOutcome, SendResult
@@ -78,7 +78,7 @@ class Drain:
         self._look, self._read = asyncio.Event(), asyncio.Event()
         self._told_at = time.monotonic()
         self._telling = Telling(shard)
-        self._ends = Ends(shard, self._telling, self._look.set)
+        self._ends = Ends(shard, self._telling, self._written)
         self._timers: dict[ReceiverLane, asyncio.TimerHandle] = {}
         # Lanes that wait for others' calls to end.
         self._crowded: dict[ReceiverLane, None] = {}
@@ -193,7 +193,7 @@ class Drain:
         taken: Counter[ReceiverLane] = Counter()
         for row in waiting:
             lane = self._lane(row.platform_id, row.module)
-            lane.add(row)
+            lane.add(row, is_unsure=row.id <= self._shard.last_of_former)
             taken[lane] += 1
         for lane, count in taken.items():
             asked = rooms.get((lane.platform_id, lane.module), LaneRoom(room))
@@ -269,25 +269,14 @@ class Drain:
             taken = {item for _, item, _ in batch}
             self._to_read = [one for one in self._to_read if one[1] not in taken]
             asked = [(lane.platform_id, lane.module, item) for lane, item, _ in batch]
-            calls = await self._telling.read(asked, self._ends.ending, holder.snapshot)
-            for (lane, item, is_probe), call in zip(batch, calls, strict=True):
+            calls = await self._telling.read(asked, holder.snapshot)
+            for (lane, _, is_probe), call in zip(batch, calls, strict=True):
                 if call.void:
                     lane.breaker.unused(is_probe=is_probe)
-                    await self._void(lane, item, call)
+                    lane.calls -= 1
+                    self._end(lane, call, Fate.VOID, call.void)
                 else:
                     self._begin(lane, call, is_probe)
-
-    async def _void(self, lane: ReceiverLane, item: Item, call: DeliveryCall) -> None:
-        """There is nothing to tell: rows that are there all the same end."""
-        if call.covers:
-            self._end(lane, call, Fate.VOID, call.void)
-        else:
-            if item.unsure is not None:  # Its owner has told it something newer meanwhile.
-                await self._ends.tell_again([item.unsure])
-            done = set(item.ids)
-            lane.ended(item, done)
-            lane.release(done)
-            self._pump(lane)
 
     # --- Calls ------------------------------------------------------------------------------------
 
@@ -299,6 +288,7 @@ class Drain:
 
     def _ended(self, task: "asyncio.Task[None]", lane: ReceiverLane, call: DeliveryCall) -> None:
         self._calls.discard(task)
+        lane.calls -= 1
         self._bodies.remove(call.platform_id, len(call.body))
         if task.cancelled():
             return
@@ -360,9 +350,9 @@ class Drain:
         elif call.is_message or outcome.verdict in {SendResult.UNWANTED, SendResult.BROKEN}:
             self._end(lane, call, _FATES[outcome.verdict], outcome.text)
         elif call.method == "PATCH":
-            await self._change(lane, call, Fate.WITHOUT_PATCH, outcome)
+            self._end(lane, call, Fate.WITHOUT_PATCH, outcome.text)
         elif call.is_part and outcome.verdict is SendResult.UNKNOWN:
-            await self._change(lane, call, Fate.AS_A_WHOLE, outcome)
+            self._end(lane, call, Fate.AS_A_WHOLE, outcome.text)
         else:
             self._end(lane, call, Fate.REFUSED, outcome.text)
 
@@ -385,24 +375,20 @@ class Drain:
         if is_gone:
             await self._give_up(lane, call, outcome)
             return
-        if outcome.may_be_taken:
-            call.item.unsure = call
-        if call.method == "PATCH" and not call.is_message and outcome.may_be_taken:
-            self._ends.note(lane, call, Fate.WITHOUT_PATCH, outcome.text)
-            await self._ends.flush()
         self._again(lane, call, outcome)
 
     async def _give_up(self, lane: ReceiverLane, call: DeliveryCall, outcome: SendOutcome) -> None:
         """The receiver is OFFLINE: nothing waits for it any more."""
         if call.is_message:
             self._end(lane, call, Fate.FAILED, f"the receiver is OFFLINE: {outcome.text}")
-            await self._ends.flush()
         else:
-            ids = frozenset(call.item.ids)
-            lane.ended(call.item, ids)
-            lane.release(ids)
+            self._ends.note(lane, call, Fate.RETRIED, outcome.text)
+        await self._ends.flush()
         await self._look_at_directory()
-        self._drop(lane.platform_id)
+        self._telling.forget(lane.platform_id)
+        for one in self._lanes.values():
+            if one.platform_id == lane.platform_id:
+                one.drop()
 
     async def _check(self, lane: ReceiverLane) -> bool:
         """Whether the receiver answers at all; one check of it at a time."""
@@ -427,44 +413,44 @@ class Drain:
             lane.breaker.hold(now + pause)
         # While the breaker is open, it is the breaker that waits.
         item.due = now if lane.breaker.strikes else now + pause_after(item.failures)
+        item.is_unsure |= outcome.may_be_taken
         counters.delivery_retried(lane.platform_id, 1)
-        if call.is_message:
-            self._ends.note(lane, call, Fate.RETRIED, outcome.text)
-        lane.ended(item)
-
-    async def _change(
-        self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: SendOutcome
-    ) -> None:
-        """Tell the same in another way, once that is written down."""
+        is_as_it_is = call.is_message or call.method != "PATCH" or not outcome.may_be_taken
+        fate = Fate.RETRIED if is_as_it_is else Fate.WITHOUT_PATCH
         self._ends.note(lane, call, fate, outcome.text)
-        await self._ends.flush()
-        call.item.failures = 0
-        lane.ended(call.item)
 
     def _end(self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: str) -> None:
-        """The rows of a call are done with."""
+        """The rows of a call are done with, or the same is to be told in another way."""
+        call.item.failures = 0
         self._ends.note(lane, call, fate, outcome)
-        call.item.failures, call.item.unsure = 0, None
-        lane.ended(call.item, {row_id for row_id, _ in call.covers})
-        tell(
-            logger,
-            "%s %s to platform %s: %s (%s), correlation %s",
-            call.method,
-            call.module,
-            lane.platform_id,
-            STATES[fate].value,
-            outcome,
-            call.correlation_id,
-        )
-        if fate is Fate.VOID:
-            self._pump(lane)
+        if call.covers and fate not in LASTING:
+            tell(
+                logger,
+                "%s %s to platform %s: %s (%s), correlation %s",
+                call.method,
+                call.module,
+                lane.platform_id,
+                STATES[fate].value,
+                outcome,
+                call.correlation_id,
+            )
 
-    def _drop(self, platform_id: int) -> None:
-        """A receiver is OFFLINE: what waited for it has ended in the database."""
-        self._telling.forget(platform_id)
-        for lane in self._lanes.values():
-            if lane.platform_id == platform_id:
-                lane.drop()
+    def _written(self, ended: Sequence[EndedCall], left: set[int]) -> None:
+        """The rows of these calls say so; those `left` have been raised, or taken, meanwhile."""
+        for lane, call, fate, _ in ended:
+            item = call.item
+            done = {row_id for row_id, _ in call.covers} if call.covers else set(item.ids)
+            if fate in LASTING:
+                done.clear()
+            elif fate is Fate.TOLD and not call.is_message:
+                item.is_unsure = not left.isdisjoint(done)
+                done -= left
+            lane.ended(item, done)
+            if lane.has_more and len(lane.held) <= FEW:
+                lane.has_more = False
+                self._look.set()
+        for lane in {one.lane for one in ended}:
+            self._pump(lane)
 
     async def _finish(self) -> None:
         """Let open calls end, for a while, and write the last of what became of them."""

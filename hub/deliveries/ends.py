@@ -1,18 +1,16 @@
-"""What became of rows, written in batches: nothing that waits behind them waits for that."""
+"""What became of calls, written in batches: nothing that waits behind them waits for that."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from hub.deliveries.calls import DeliveryCall
-from hub.deliveries.lanes import FEW, ReceiverLane
+from hub.deliveries.lanes import ReceiverLane
 from hub.deliveries.news import Telling
 from hub.deliveries.rows import STATES, End, Fate
 from hub.deliveries.shard import Shard
 from hub.models import DeliveryState
-from hub.ocpi.modules import BROADCAST, DELETABLE
-from hub.outbox.outbox import Addressee, Change
 from hub.parties.party_status import MODULE
 from hub.record import counters
 
@@ -22,29 +20,44 @@ GATHER: Final = 0.005
 LASTING: Final = {fate for fate, state in STATES.items() if state == DeliveryState.WAITING}
 
 
-class Ends:
-    """Gathers ends; `look` is called when a lane that has more in the database holds few rows."""
+class EndedCall(NamedTuple):
+    """A call, and what becomes of all rows that it stood for."""
 
-    def __init__(self, shard: Shard, telling: Telling, look: Callable[[], None]) -> None:
+    lane: ReceiverLane
+    call: DeliveryCall
+    fate: Fate
+    outcome: str
+
+    def rows(self) -> list[End]:
+        """What is written of each; of parties (hub/deliveries/news.py) nothing here."""
+        _, call, fate, outcome = self
+        if call.module == MODULE:
+            return []
+        attempts = call.attempts + (fate is not Fate.VOID)
+        return [End(*row, fate, outcome, attempts, call.is_message) for row in call.covers]
+
+
+class Ends:
+    """Gathers ends; `written` is told those whose rows say so, and the rows that did not end."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        telling: Telling,
+        written: Callable[[Sequence[EndedCall], set[int]], None],
+    ) -> None:
         self._shard = shard
         self._telling = telling
-        self._look = look
-        self._gathered: list[tuple[ReceiverLane, DeliveryCall, End]] = []
-        # Of those the marks that are done with: as yet the database says that they wait.
-        self.ending: dict[int, int] = {}
+        self._written = written
+        self._gathered: list[EndedCall] = []
         self._has_some = asyncio.Event()
         self._writing = asyncio.Lock()
 
     def note(self, lane: ReceiverLane, call: DeliveryCall, fate: Fate, outcome: str) -> None:
-        """To be written soon, of all rows that a call stood for."""
-        attempts = call.attempts + (fate is not Fate.VOID)
-        if lane.module == MODULE:
+        """To be written soon."""
+        if call.module == MODULE and fate not in LASTING:
             self._telling.ended(call, fate, outcome)
-        for row_id, raised in call.covers:
-            if not call.is_message and fate not in LASTING:
-                self.ending[row_id] = raised
-            end = End(row_id, raised, fate, outcome, attempts, is_message=call.is_message)
-            self._gathered.append((lane, call, end))
+        self._gathered.append(EndedCall(lane, call, fate, outcome))
         self._has_some.set()
 
     async def write_on(self) -> None:
@@ -57,71 +70,14 @@ class Ends:
         """All that was noted before is written when this returns."""
         async with self._writing:
             self._has_some.clear()
-            ends, self._gathered = self._gathered, []
-            left = await self._shard.end([end for lane, _, end in ends if lane.module != MODULE])
-            if left:
-                ends = await self._look_at_left(ends, set(left))
+            ended, self._gathered = self._gathered, []
+            left = await self._shard.end([row for one in ended for row in one.rows()])
             if self._telling.has_moved:
                 await self._telling.write()
             counted: Counter[tuple[int, DeliveryState]] = Counter()
-            for lane, _, end in ends:
-                if end.fate not in LASTING:
-                    self._forget(lane, end)
-                    counted[lane.platform_id, STATES[end.fate]] += 1
+            for lane, call, fate, _ in ended:
+                if fate not in LASTING:
+                    counted[lane.platform_id, STATES[fate]] += len(call.covers)
             for (platform_id, state), number in counted.items():
                 counters.delivery_ended(platform_id, state, number)
-
-    async def _look_at_left(
-        self, ends: list[tuple[ReceiverLane, DeliveryCall, End]], left: set[int]
-    ) -> list[tuple[ReceiverLane, DeliveryCall, End]]:
-        """Of marks that were told and did not end; all ends but those that have to wait.
-
-        What was raised is told again anyway. One that is locked is tried again: whoever has it may
-        be about to end it. Where one is gone, the owner itself has told its receiver something
-        newer, and either of the two may have arrived first.
-        """
-        raised = await self._shard.raised(list(left))
-        done, gone = [], []
-        for lane, call, end in ends:
-            if end.fate is Fate.TOLD and end.id in left and raised.get(end.id) == end.raised:
-                self._gathered.append((lane, call, end))
-                self._has_some.set()
-                continue
-            done.append((lane, call, end))
-            if end.fate is Fate.TOLD and end.id in left and end.id not in raised:
-                gone.append(call)
-        await self.tell_again(gone)
-        return done
-
-    async def tell_again(self, calls: Iterable[DeliveryCall]) -> None:
-        """Owe the objects of these calls once more, as they are then."""
-        owed = {}
-        for call in calls:
-            key = call.item.key
-            if call.module in BROADCAST:
-                owed[call.platform_id, call.module, key] = (
-                    Change(
-                        module=call.module,
-                        owner=key.owner,
-                        object_id=key.name,
-                        spelling="/".join(call.path.partition("?")[0].split("/")[:3]),
-                        correlation_id=call.correlation_id,
-                        variant=key.variant,
-                        # Where it is there it is told all the same.
-                        is_deleted=call.module in DELETABLE,
-                    ),
-                    Addressee(call.platform_id, key.party),
-                )
-        if owed:
-            changes, receivers = zip(*owed.values(), strict=True)
-            await self._shard.mark(changes, receivers)
-            self._look()
-
-    def _forget(self, lane: ReceiverLane, end: End) -> None:
-        """It is written: what has been raised meanwhile is found by the next claim."""
-        if self.ending.get(end.id) == end.raised:
-            del self.ending[end.id]
-        lane.release({end.id})
-        if lane.has_more and len(lane.held) <= FEW:
-            lane.has_more = False
-            self._look()
+            self._written(ended, left)

@@ -1,15 +1,12 @@
 """What waits for one receiver: a lane for each module, in order for each object."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hub.deliveries.breaker import STRIKES, Breaker, Rate
 from hub.deliveries.rows import Key, LaneRoom, Waiting
-
-if TYPE_CHECKING:
-    from hub.deliveries.calls import DeliveryCall
 
 # A lane asks for more when it holds no more than this.
 FEW: Final = 10
@@ -25,8 +22,9 @@ class Item:
     # Of its last call: how often in a row nobody answered, and when it may be tried again.
     failures: int = 0
     due: float = -inf
-    # One that may have arrived, or still may.
-    unsure: "DeliveryCall | None" = None
+    # What its receiver holds is not known: a call may have arrived, or still may, or another one
+    # has told it something beside a call.
+    is_unsure: bool = False
 
 
 class Bodies:
@@ -68,8 +66,10 @@ class ReceiverLane:
         self.platform_id = platform_id
         self.module = module
         self.breaker = Breaker()
-        # Rows in memory, also those whose end is not written yet: no claim need find them. A module
-        # has marks or messages, never both.
+        # Calls that are open; of these objects, and of those whose end is still to be written,
+        # nothing else is begun.
+        self.calls = 0
+        # Rows in memory: no claim need find them. A module has marks or messages, never both.
         self.held: set[int] = set()
         self._urgent: set[int] = set()
         self.has_messages = False
@@ -87,7 +87,7 @@ class ReceiverLane:
     @property
     def wants_more(self) -> bool:
         """Whether only others' calls keep it from another one of its own."""
-        return any(self._ready) and len(self._open) < int(self._width)
+        return any(self._ready) and self.calls < int(self._width)
 
     @property
     def is_empty(self) -> bool:
@@ -114,7 +114,7 @@ class ReceiverLane:
         """It has taken something: a little more."""
         self._width = min(float(self._limit), self._width + 0.1)
 
-    def add(self, row: Waiting) -> None:
+    def add(self, row: Waiting, *, is_unsure: bool = False) -> None:
         """Take a row over from the database."""
         self.held.add(row.id)
         if row.is_urgent:
@@ -125,6 +125,7 @@ class ReceiverLane:
             item = self._items[row.key] = Item(row.key)
         item.ids.add(row.id)
         item.is_urgent |= row.is_urgent
+        item.is_unsure |= is_unsure
         if row.key not in self._open:
             self._make_ready(item)
 
@@ -141,7 +142,7 @@ class ReceiverLane:
 
     def next_item(self, now: float, limit: int) -> Item | float | None:
         """What is to be told next; or when there will be something; or None until it changes."""
-        if not any(self._ready) or len(self._open) >= min(int(self._width), limit):
+        if not any(self._ready) or self.calls >= min(int(self._width), limit):
             return None
         if not self.breaker.admits(now):
             # A probe that is open brings the next change itself.
@@ -155,37 +156,38 @@ class ReceiverLane:
                 if item.due <= now:
                     del ready[key]
                     self._open.add(key)
+                    self.calls += 1
                     self._rate.spend(now)
                     return item
                 earliest = min(earliest, item.due)
         return earliest
 
-    def ended(self, item: Item, done: set[int] | frozenset[int] = frozenset()) -> None:
-        """Its call has ended; `done` need not be told any more, whatever is left goes on."""
+    def ended(self, item: Item, done: Set[int] = frozenset()) -> None:
+        """Its call has ended, and that is written; `done` need not be told any more.
+
+        Whatever is left goes on; what has been raised meanwhile is found by the next claim.
+        """
         self._open.discard(item.key)
         item.ids -= done
-        if item.ids:
-            if 0 < item.failures < STRIKES:
-                # What has been tried is tried first: a receiver is judged by one, not by many.
-                ready = self._place(item)
-                rest = dict(ready)
-                ready.clear()
-                ready[item.key] = item
-                ready.update(rest)
-            else:
-                self._make_ready(item)
-        else:
+        self.held -= done
+        self._urgent -= done
+        if not item.ids:
             self._items.pop(item.key, None)
-
-    def release(self, ids: set[int] | frozenset[int]) -> None:
-        """Their end is written: what has been raised meanwhile is found by the next claim."""
-        self.held -= ids
-        self._urgent -= ids
+        elif 0 < item.failures < STRIKES:
+            # What has been tried is tried first: a receiver is judged by one, not by many.
+            ready = self._place(item)
+            rest = dict(ready)
+            ready.clear()
+            ready[item.key] = item
+            ready.update(rest)
+        else:
+            self._make_ready(item)
 
     def drop(self) -> None:
         """Forget what is in no call: its rows have ended."""
         for ready in self._ready:
             for key, item in ready.items():
-                self.release(item.ids)
+                self.held -= item.ids
+                self._urgent -= item.ids
                 self._items.pop(key, None)
             ready.clear()

@@ -5,7 +5,7 @@ one goes into its lane, page by page. All parties are in memory, as they are tol
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any, Final
@@ -227,12 +227,10 @@ class Telling:
         receiver.holds.setdefault(change.key, change.former if is_seen else "")
         return True
 
-    async def read(
-        self, asked: Sequence[Asked], ending: Mapping[int, int], directory: Directory
-    ) -> list[DeliveryCall]:
+    async def read(self, asked: Sequence[Asked], directory: Directory) -> list[DeliveryCall]:
         """What is to be sent for these items now, parties and others (hub/deliveries/calls.py)."""
         others = [one for one in asked if one[1] != party_status.MODULE]
-        found = iter(await calls.read(self._shard, others, ending, directory))
+        found = iter(await calls.read(self._shard, others, directory))
         return [
             self.call(item, platform_id, directory)
             if module == party_status.MODULE

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from hub.models import DeliveryState
+from hub.outbox.outbox import OF_AN_OBJECT
 
 
 class Key(NamedTuple):
@@ -73,15 +74,15 @@ def array(values: Collection[int] | Collection[str]) -> str:
 
 # A lane at a time, whatever waits in it: one look at the index for each, and one more for its rows.
 # What is held is hashed (NOT IN): `<> ALL` of a parameter would compare each row with all of it.
-def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> str:
+def _claim(table: str, open_: str, held: str, order: str, columns: str, more: str = "") -> str:
     return f"""(
         WITH RECURSIVE lane AS (
-            (SELECT receiver_id, module FROM {table} WHERE state = 'WAITING'
+            (SELECT receiver_id, module FROM {table} WHERE {open_}
              ORDER BY receiver_id, module LIMIT 1)
             UNION ALL
             SELECT following.* FROM lane CROSS JOIN LATERAL (
                 SELECT receiver_id, module FROM {table}
-                WHERE state = 'WAITING' AND (receiver_id, module) > (lane.receiver_id, lane.module)
+                WHERE {open_} AND (receiver_id, module) > (lane.receiver_id, lane.module)
                 ORDER BY receiver_id, module LIMIT 1
             ) AS following
         )
@@ -93,7 +94,7 @@ def _claim(table: str, held: str, order: str, columns: str, more: str = "") -> s
         CROSS JOIN LATERAL (
             SELECT * FROM {table} AS row
             WHERE row.receiver_id = lane.receiver_id AND row.module = lane.module
-              AND row.state = 'WAITING' {more}
+              AND {open_} {more}
               AND row.id NOT IN (SELECT unnest(%({held})s::bigint[]))
             ORDER BY {order} LIMIT coalesce(known.room, %(room)s)
         ) AS found
@@ -108,12 +109,19 @@ CLAIM: Final = " UNION ALL ".join(
     (
         _claim(
             "hub_stalecopy",
+            "state IN ('WAITING', 'TAKEN')",
             "held",
             "row.priority, row.id",
             "object_id, party, owner, variant, false, found.priority = 0",
             "AND row.priority <= coalesce(known.priority, 1)",
         ),
-        _claim("hub_delivery", "held_messages", "row.id", "ordering_key, '', '', '', true, false"),
+        _claim(
+            "hub_delivery",
+            "state = 'WAITING'",
+            "held_messages",
+            "row.id",
+            "ordering_key, '', '', '', true, false",
+        ),
         "SELECT version, 0, '', '', '', '', '', false, false FROM hub_directoryversion",
     )
 )
@@ -130,12 +138,14 @@ class Mark(NamedTuple):
     raised: int
     correlation_id: str
     merged: list[str]
+    is_taken: bool
 
 
 # From object to object by the unique index: `state` inside would let the planner take another one,
 # which has all that waits for a receiver, when it was last told that this is next to nothing.
 MARKS: Final = """
-SELECT number, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged
+SELECT number, copy.id, part, spelling, patch, is_deleted, raised, correlation_id, merged,
+       state = 'TAKEN'
 FROM unnest(%(receivers)s::bigint[], %(parties)s::text[], %(modules)s::text[], %(owners)s::text[],
             %(names)s::text[], %(variants)s::text[])
      WITH ORDINALITY AS asked (receiver_id, party, module, owner, object_id, variant, number)
@@ -145,7 +155,7 @@ CROSS JOIN LATERAL (
       AND copy.module = asked.module AND copy.owner = asked.owner
       AND copy.object_id = asked.object_id AND copy.variant = asked.variant OFFSET 0
 ) AS copy
-WHERE state = 'WAITING' ORDER BY copy.id
+WHERE state <> 'REFUSED' ORDER BY copy.id
 """
 
 
@@ -188,10 +198,19 @@ _SAME: Final = """
         SELECT FROM hub_stalecopy AS copy WHERE copy.id = sent.id AND copy.raised = sent.raised
         FOR UPDATE SKIP LOCKED
     ) AS found"""
-_GONE: Final = f"""{HELD}, same AS ({_SAME}), done AS (
+_END: Final = f"""{HELD}, same AS ({_SAME}), done AS (
     DELETE FROM hub_stalecopy WHERE id = ANY(ARRAY(SELECT id FROM same))
-) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
-"""  # noqa: S608 - texts of ours
+    RETURNING {OF_AN_OBJECT} AS object
+)"""  # noqa: S608 - texts of ours
+_LEFT: Final = """
+    SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
+"""
+# Who else tells the same receivers something just now finds it (hub/outbox/outbox.py).
+_TOLD: Final = f"""{_END}, told AS (
+    INSERT INTO hub_toldlately (at, copies)
+    SELECT clock_timestamp(), array_agg(object) FROM done HAVING count(*) > 0
+) {_LEFT}"""  # noqa: S608 - texts of ours
+_VOID: Final = f"{_END} {_LEFT}"
 _REFUSED: Final = f"""{HELD}, same AS ({_SAME}), done AS (
     UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
     FROM same WHERE hub_stalecopy.id = same.id
@@ -205,7 +224,7 @@ _WITHOUT_PATCH: Final = f"""{HELD}, same AS (
     ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE OF copy
 ), done AS (
     UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
-    FROM same WHERE hub_stalecopy.id = same.id AND state || '' = 'WAITING'
+    FROM same WHERE hub_stalecopy.id = same.id AND state <> 'REFUSED'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 _AS_A_WHOLE: Final = f"""{HELD}, same AS MATERIALIZED (
     SELECT * FROM hub_stalecopy WHERE id = ANY(%(ids)s::bigint[])
@@ -232,8 +251,8 @@ END_MESSAGES: Final = f"""{HELD}, done AS (
     WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 STATEMENTS: Final = {
-    Fate.TOLD: _GONE,
-    Fate.VOID: _GONE,
+    Fate.TOLD: _TOLD,
+    Fate.VOID: _VOID,
     Fate.REFUSED: _REFUSED,
     Fate.FAILED: _REFUSED,
     Fate.WITHOUT_PATCH: _WITHOUT_PATCH,

@@ -15,8 +15,6 @@ from hub.db.leases import Lease
 from hub.db.notify import connection_parameters
 from hub.deliveries import rows
 from hub.deliveries.rows import End, Key, LaneRoom, Mark, OwedMessage, Waiting, array
-from hub.outbox import outbox
-from hub.outbox.outbox import Addressee, Change
 
 SETUP: Final = f"{sql.BY_INDEX}; SET synchronous_commit = off"
 _TAKE: Final = f"""
@@ -29,12 +27,18 @@ ON CONFLICT (shard) DO UPDATE
 SET shards = excluded.shards, fence = excluded.fence, owner = excluded.owner,
     lease_until = excluded.lease_until
 WHERE {leases.free("held")}
-RETURNING fence
+RETURNING fence, (SELECT last_value FROM hub_stalecopy_id_seq)
 """  # noqa: S608 - columns of ours
 # Held until the take-over is written: no drain begins while the number of shards is changed, nor
 # before those of the former number have ended.
 _SHARDS: Final = "SELECT FROM hub_sharding WHERE shards = %(shards)s FOR SHARE"
+# No push to one party, beside which something may have been told, takes so long.
 _RENEW: Final = f"""
+WITH past AS (
+    DELETE FROM hub_toldlately WHERE id = ANY(ARRAY(
+        SELECT id FROM hub_toldlately WHERE at < {leases.NOW} - interval '5 minutes'
+        ORDER BY at LIMIT 1000 FOR UPDATE SKIP LOCKED))
+)
 UPDATE hub_drainlease SET {leases.RENEWED} WHERE shard = %(shard)s AND fence = %(fence)s
 RETURNING (SELECT max(version) FROM hub_directoryversion)
 """  # noqa: S608 - columns of ours
@@ -55,6 +59,8 @@ class Shard:
         self.number = number
         self.shards = shards
         self._held: Lease | None = None
+        # Marks up to this one may be in calls of a former holder.
+        self.last_of_former = 0
 
     async def __aenter__(self) -> Self:
         self._database = await psycopg.AsyncConnection.connect(
@@ -104,6 +110,7 @@ class Shard:
         if found is None:
             return False
         self._held = Lease(found[0], asked)
+        self.last_of_former = found[1]
         return True
 
     async def renew(self) -> int:
@@ -187,16 +194,17 @@ class Shard:
         found = await self.run(rows.MESSAGES, {"ids": array(ids)}) if ids else []
         return {one[0]: OwedMessage._make(one) for one in found}
 
-    async def end(self, ends: Sequence[End]) -> list[int]:
+    async def end(self, ends: Sequence[End]) -> set[int]:
         """Write what became of rows; LeaseLost, and nothing written, after a take-over.
 
-        The marks among them that do not end: raised since, locked just now, or gone.
+        The marks among them that do not end: raised or taken since, locked just now, or gone.
         """
         by_statement: dict[str, list[End]] = {}
         for one in ends:
-            statement = rows.END_MESSAGES if one.is_message else rows.STATEMENTS[one.fate]
-            by_statement.setdefault(statement, []).append(one)
-        left: list[int] = []
+            statement = rows.END_MESSAGES if one.is_message else rows.STATEMENTS.get(one.fate)
+            if statement is not None:
+                by_statement.setdefault(statement, []).append(one)
+        left: set[int] = set()
         for statement, those in by_statement.items():
             columns = {
                 "ids": array([one.id for one in those]),
@@ -208,15 +216,5 @@ class Shard:
             found = await self.run(statement, columns)
             if not found:
                 raise LeaseLost
-            left += found[0][0]
+            left.update(found[0][0])
         return left
-
-    async def raised(self, ids: Sequence[int]) -> dict[int, int]:
-        """The numbers of these marks, as far as they are there."""
-        statement = "SELECT id, raised FROM hub_stalecopy WHERE id = ANY(%(ids)s::bigint[])"
-        return dict(await self.run(statement, {"ids": array(ids)}))
-
-    async def mark(self, changes: Sequence[Change], receivers: Sequence[Addressee]) -> None:
-        """Owe each change to one receiver."""
-        columns = outbox.columns_of(changes, [[one] for one in receivers])
-        await self._database.execute(outbox.MARK, columns)

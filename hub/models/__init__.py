@@ -30,6 +30,7 @@ from hub.models.rewritten_urls import ForwardedUrlKind as ForwardedUrlKind
 from hub.models.rewritten_urls import _new_key as _new_key
 from hub.models.rewritten_urls import callback_valid_until as callback_valid_until
 from hub.models.stale_copies import StaleCopy as StaleCopy
+from hub.models.stale_copies import ToldLately as ToldLately
 from hub.models.workers import DrainLease as DrainLease
 from hub.models.workers import Job as Job
 from hub.models.workers import Sharding as Sharding

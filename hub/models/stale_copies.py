@@ -17,6 +17,7 @@ class CopyState(models.TextChoices):
     """Whether a part is still to be told."""
 
     WAITING = "WAITING", "waiting"
+    TAKEN = "TAKEN", "told by its owner itself; told once more after a call that is open"
     REFUSED = "REFUSED", "refused by the receiver, until it changes again"
 
 
@@ -74,7 +75,7 @@ class StaleCopy(models.Model):
             models.Index(
                 fields=["receiver", "module", "priority", "id"],
                 name="stale_copy_waiting",
-                condition=models.Q(state="WAITING"),
+                condition=models.Q(state__in=["WAITING", "TAKEN"]),
             ),
             models.Index(
                 fields=["receiver", "module", "first_at"],
@@ -95,3 +96,17 @@ class StaleCopy(models.Model):
     def shown_part(self) -> str:
         """`EVSE`, or `EVSE/Connector`; empty for the whole object."""
         return self.part.replace(PART_OF, "/")
+
+
+class ToldLately(models.Model):
+    """Which objects were told to whom at a time: what is pushed to one party beside that asks.
+
+    Written by the statement that ends their marks (hub/deliveries/rows.py), kept for some minutes.
+    """
+
+    at = models.DateTimeField(db_index=True)
+    # Numbers that receiver and object together come to (hub/outbox/outbox.py).
+    copies = ArrayField(models.BigIntegerField())
+
+    def __str__(self) -> str:
+        return f"{len(self.copies)} at {self.at}"

@@ -5,6 +5,7 @@ may be older than the hub's. Of parties it knows how far each receiver has been 
 (hub/models/party_news.py). All else are messages (`Delivery`), in their order.
 """
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
@@ -23,6 +24,8 @@ from hub.workers.wake import wake as wake
 # So many correlation ids of earlier changes are remembered of a mark.
 MERGED_AT_MOST: Final = 30
 URGENT, USUAL = 0, 1
+# Of a process that waits for its database: what was told so long before a push counts as beside it.
+STANDSTILL: Final = 1.0  # seconds
 
 
 class Addressee(NamedTuple):
@@ -123,80 +126,105 @@ def columns_of(
     return [list(column) for column in columns]
 
 
+def _marked(source: str, part: str, spelling: str, patch: str) -> str:
+    """Owe a change to its receivers where `source` has a row; parameters as `owed` gives them."""
+    return f"""
+        {_INTO}
+        SELECT receiver.platform, receiver.party, %(module)s::text, %(owner)s::text,
+               %(object_id)s::text, {spelling}, %(correlation_id)s::text, %(variant)s::text, {part},
+               {patch}, %(is_deleted)s::boolean, %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
+        FROM {source}, unnest(%(platforms)s::bigint[], %(parties)s::text[])
+             AS receiver (platform, party)
+        ORDER BY 1, 2
+        {_OR_RAISE}
+    """  # noqa: S608 - texts of ours
+
+
 def and_marked(kept: str) -> str:
     """The statement `kept`; where it returns a row, a change of that object is owed.
 
-    Parameters: the fields of a `Change` but for its time, and of the receivers `platforms` and
-    `parties` (`owed`).
+    Parameters: those of `owed`.
     """
-    return f"""
-        WITH kept AS ({kept}), marked AS (
-            {_INTO}
-            SELECT receiver.platform, receiver.party, %(module)s::text, %(owner)s::text,
-                   %(object_id)s::text, %(spelling)s::text, %(correlation_id)s::text,
-                   %(variant)s::text, %(part)s::text, %(patch)s::bytea, %(is_deleted)s::boolean,
-                   %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
-            FROM kept, unnest(%(platforms)s::bigint[], %(parties)s::text[])
-                 AS receiver (platform, party)
-            ORDER BY 1, 2
-            {_OR_RAISE}
-        ) SELECT true FROM kept
-    """  # noqa: S608 - texts of ours
+    marked = _marked("kept", "%(part)s::text", "%(spelling)s::text", "%(patch)s::bytea")
+    return f"WITH kept AS ({kept}), marked AS ({marked}) SELECT true FROM kept"  # noqa: S608 - texts of ours
 
 
-def owed(change: Change, receivers: Sequence[Addressee]) -> dict[str, Any]:
-    """The parameters of `and_marked`."""
+def owed(
+    change: Change, receivers: Sequence[Addressee], began: float | None = None
+) -> dict[str, Any]:
+    """The parameters of `and_marked`; with when a push began (time.monotonic()) of `and_taken`."""
     values = {name: getattr(change, name) for name in _OF_A_CHANGE}
     values["platforms"] = [str(one.platform_id) for one in receivers]
     values["parties"] = [one.party for one in receivers]
+    if began is not None:
+        values["milliseconds"] = int((time.monotonic() - began + STANDSTILL) * 1000)
     return values
 
 
-def and_cleared(kept: str, *, is_patch: bool, lock: str = "") -> str:
-    """The statement `kept`; where it returns a row, its receiver has taken that from its owner.
+# What says of a mark, or of a change to one receiver, which object at which receiver it is about.
+OF_AN_OBJECT: Final = (
+    "hashtextextended(concat_ws('/', receiver_id, party, module, owner, object_id, variant), 0)"
+)
+_SAME: Final = """
+    copy.receiver_id = receiver.receiver_id AND copy.party = receiver.party
+    AND copy.module = %(module)s::text
+    AND copy.owner = %(owner)s::text AND copy.object_id = %(object_id)s::text
+    AND copy.variant = %(variant)s::text
+"""
 
-    Parameters: receiver, audience, module, owner, object_id, variant, part. The marks of that part,
-    and of those below it, end. One of what holds the part is raised, and after a PATCH all are: a
-    call for it that is on its way just now tells what is older, and may arrive last.
+
+def and_taken(kept: str, *, is_patch: bool, lock: str = "") -> str:
+    """The statement `kept`; where it returns a row, one receiver has taken that from its owner.
+
+    Parameters: those of `owed`, with its beginning. The marks of that part, and of those below it,
+    become TAKEN: they end, unless a call for them is open. One of what holds the part is raised,
+    and after a PATCH all are: such a call tells what is older, and may arrive last. Where a call
+    has ended since the push began, the whole object is owed once more. With a `lock` that skips
+    rows, `kept` is to ask for `IS_FREE`.
     """
     below = "starts_with(copy.part, %(part)s::text || U&'\\001F')"
-    is_held = f"(%(part)s::text IN ('', copy.part) OR {below})"
+    is_held = "false" if is_patch else f"(%(part)s::text IN ('', copy.part) OR {below})"
+    again = _marked("told", "''", _NAMES_OF_THE_WHOLE, "NULL")
     return f"""
-        WITH kept AS ({kept}), owed AS (
-            SELECT copy.id, {"false" if is_patch else is_held} AS is_held
-            FROM kept, hub_stalecopy AS copy
-            WHERE copy.receiver_id = %(receiver)s::bigint AND copy.party = %(audience)s::text
-              AND copy.module = %(module)s::text AND copy.owner = %(owner)s::text
-              AND copy.object_id = %(object_id)s::text AND copy.variant = %(variant)s::text
-              AND (copy.part = '' OR starts_with(%(part)s::text, copy.part || U&'\\001F')
-                   OR {is_held})
-            ORDER BY copy.part FOR UPDATE OF copy {lock}
-        ), cleared AS (
-            DELETE FROM hub_stalecopy WHERE id IN (SELECT id FROM owed WHERE is_held)
-        ), raised AS (
-            UPDATE hub_stalecopy SET raised = raised + 1, patch = NULL
-            WHERE id IN (SELECT id FROM owed WHERE NOT is_held)
+        WITH receiver AS (
+            SELECT * FROM unnest(%(platforms)s::bigint[], %(parties)s::text[])
+                          AS receiver (receiver_id, party)
+        ), seen AS (
+            SELECT copy.id FROM receiver, hub_stalecopy AS copy
+            WHERE {_SAME} AND (%(part)s::text IN ('', copy.part) OR copy.part = '' OR {below}
+                               OR starts_with(%(part)s::text, copy.part || U&'\\001F'))
+        ), owed AS (
+            SELECT copy.id, {is_held} AS is_held FROM hub_stalecopy AS copy
+            WHERE copy.id IN (SELECT id FROM seen) ORDER BY copy.part FOR UPDATE {lock}
+        ), ending AS (
+            SELECT id FROM seen EXCEPT SELECT id FROM owed
+        ), kept AS ({kept}), told AS (
+            SELECT FROM kept WHERE EXISTS (SELECT FROM ending) OR EXISTS (
+                SELECT FROM hub_toldlately, (
+                    SELECT {OF_AN_OBJECT} AS object FROM receiver, (VALUES (
+                        %(module)s::text, %(owner)s::text, %(object_id)s::text, %(variant)s::text
+                    )) AS change (module, owner, object_id, variant)
+                ) AS change
+                WHERE at > statement_timestamp() - %(milliseconds)s::int * interval '1 ms'
+                  AND copies @> ARRAY[change.object])
+        ), again AS ({again}), taken AS (
+            UPDATE hub_stalecopy AS copy
+            SET raised = raised + 1, patch = NULL,
+                is_deleted = is_deleted OR %(is_deleted)s::boolean,
+                state = CASE WHEN is_held THEN 'TAKEN' ELSE state END
+            FROM kept, owed WHERE copy.id = owed.id AND NOT EXISTS (SELECT FROM told)
         ) SELECT true FROM kept
     """  # noqa: S608 - texts of ours
 
 
-_CLEAR: Final = [and_cleared("SELECT true", is_patch=is_patch) for is_patch in (False, True)]
+IS_FREE: Final = "NOT EXISTS (SELECT FROM ending)"
+_NAMES_OF_THE_WHOLE: Final = "array_to_string((string_to_array(%(spelling)s::text, '/'))[1:3], '/')"
+_TAKEN: Final = [and_taken("SELECT true", is_patch=is_patch) for is_patch in (False, True)]
 
 
-def clear(change: Change, receiver: Addressee) -> None:
-    """A receiver has taken this change from its owner itself."""
-    sql.run(
-        _CLEAR[change.patch is not None],
-        {
-            "receiver": receiver.platform_id,
-            "audience": receiver.party,
-            "module": change.module,
-            "owner": change.owner,
-            "object_id": change.object_id,
-            "variant": change.variant,
-            "part": change.part,
-        },
-    )
+def taken(change: Change, receiver: Addressee, began: float) -> None:
+    """A receiver has taken this change from its owner itself, who began at time.monotonic()."""
+    sql.run(_TAKEN[change.patch is not None], owed(change, [receiver], began))
 
 
 def forget(platform_id: int, party: str | None = None) -> tuple[int, datetime | None]:

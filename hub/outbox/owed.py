@@ -188,7 +188,8 @@ def oldest() -> dict[int, datetime]:
 
 # The index alone, without a look at the rows.
 _NUMBER_OF: Final = """
-    SELECT receiver_id, count(*) FROM hub_stalecopy WHERE state = 'WAITING' GROUP BY receiver_id
+    SELECT receiver_id, count(*) FROM hub_stalecopy WHERE state IN ('WAITING', 'TAKEN')
+    GROUP BY receiver_id
 """
 _REFUSED_OF: Final = """
     SELECT receiver_id, count(*) FROM hub_stalecopy WHERE state = 'REFUSED' GROUP BY receiver_id

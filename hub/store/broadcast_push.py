@@ -137,15 +137,17 @@ def taken(
     segments: Iterable[str],
     receiver: PartyEntry | None,
     kept: PushOutcome,
+    began: float,
 ) -> None:
     """A party has taken a push from its owner itself; `segments` as for `change_of`.
 
-    One that is older than what the hub has may have come last: the newest is told once more.
+    It began at that time.monotonic(). One that is older than what the hub has may have come last:
+    the newest is told once more.
     """
     if receiver is None:
         return
     change = change_of(module, pushed, segments)
     if kept:
-        outbox.clear(change, addressee(receiver))
+        outbox.taken(change, addressee(receiver), began)
     else:
         outbox.mark_all([replace(change, patch=None)], [[addressee(receiver)]])

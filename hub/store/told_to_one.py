@@ -68,7 +68,9 @@ def _for_its_receiver(kind: type[StoredObject]) -> AfterAnswer:
             # Together: what is broadcast at this moment comes after both.
             with transaction.atomic():
                 kept = kind.push(pushed).kept
-                broadcast_push.taken(place.module, pushed, place.ids.values(), receiver, kept)
+                broadcast_push.taken(
+                    place.module, pushed, place.ids.values(), receiver, kept, request.began
+                )
 
         _kept_or_logged(request, keep_it)
         leaving_out.took(kind, pushed, receiver)

@@ -30,8 +30,9 @@ from sessions.models import Session
 from simulators.testing import Running
 from tests.flows.processes import HubProcesses
 from tests.hub.lists import Lists, location
+from tests.hub.pushing import T2, Owner, tariff_of
+from tests.hub.strangers import Gate, Stranger, ask, raw
 from tests.hub.strangers import Reply as Answer
-from tests.hub.strangers import Stranger, ask, raw
 from tests.minimal import as_json, cdr, token
 from tests.scripted import ACCEPTED, Cast, code, url_given
 
@@ -351,6 +352,29 @@ def test_a_cdr_whose_hub_died_between_the_emsps_answer_and_its_own_write_can_be_
     assert posted(emsp) == [body] * 2
     assert Cdr.objects.filter(object_id="KILLED").count() == 1
     assert not Posting.objects.exists()
+
+
+def test_what_an_owner_told_beside_a_call_is_told_again_though_the_worker_of_the_call_was_killed(
+    processes, strangers
+):
+    """The older call may arrive last, and its worker alone knew that it was open."""
+    cpo, emsp = strangers
+    tariffs = Owner(processes, cpo, "tariffs")
+    gate = Gate()
+    emsp.simulator.says = lambda m: raw() if m.from_party == tariffs.party else gate(m)
+    assert tariffs.put("BESIDE", body=tariff_of(tariffs.party, "BESIDE")).code == 1000
+    emsp.wait_for(lambda: tariffs.heard(emsp, "BESIDE"), PATIENCE)
+    newest = tariff_of(tariffs.party, "BESIDE", currency="NOK", last_updated=T2)
+    assert tariffs.put("BESIDE", body=newest, to=emsp).code == 1000
+    processes.kill("deliveries")
+    emsp.simulator.says = Stranger.says_yes
+    gate.is_open.set()
+    processes.start("deliveries")
+
+    def times_told() -> int:
+        return [message.json() for message in tariffs.heard(emsp, "BESIDE")].count(newest)
+
+    emsp.wait_for(lambda: times_told() == 2, PATIENCE)
 
 
 def test_a_result_comes_through_after_the_hub_was_killed_and_started_again(processes, strangers):

@@ -1,5 +1,6 @@
 """What waits for one receiver: order, lanes, breaker and rate. The clock is the test's own."""
 
+from collections.abc import Set
 from itertools import count
 
 from hub.deliveries.breaker import FIRST_PAUSE, LONGEST_PAUSE, STRIKES, Rate
@@ -30,6 +31,12 @@ def begin(lane: ReceiverLane, now: float = 0.0) -> list[tuple[Item, bool]]:
     return begun
 
 
+def ended(lane: ReceiverLane, item: Item, done: Set[int] = frozenset()) -> None:
+    """Its call has ended, and what became of it is written."""
+    lane.calls -= 1
+    lane.ended(item, done)
+
+
 def names(begun) -> list[str]:
     return [item.key.name for item, _ in begun]
 
@@ -39,7 +46,7 @@ def test_objects_go_side_by_side_and_each_once_at_a_time():
     lane = holding(first, second, row("B"))
     begun = begin(lane)
     assert names(begun) == ["A", "B"]
-    lane.ended(begun[0][0], {first.id})
+    ended(lane, begun[0][0], {first.id})
     ((again, _),) = begin(lane)
     assert again.ids == {second.id}
 
@@ -49,7 +56,7 @@ def test_there_are_so_many_at_once_and_no_more():
     begun = begin(lane)
     assert len(begun) == 3
     item = begun[1][0]
-    lane.ended(item, frozenset(item.ids))
+    ended(lane, item, frozenset(item.ids))
     assert len(begin(lane)) == 1
 
 
@@ -59,7 +66,7 @@ def test_urgent_ones_go_before_the_rest_also_when_they_become_so():
     for _ in range(3):
         ((item, _),) = begin(lane)
         seen.append(item.key.name)
-        lane.ended(item, frozenset(item.ids))
+        ended(lane, item, frozenset(item.ids))
     assert seen == ["C", "A", "B"]
 
 
@@ -67,7 +74,7 @@ def test_what_is_tried_again_keeps_its_place():
     lane = holding(row("A"), row("B"), limit=1)
     ((item, _),) = begin(lane)
     item.failures, item.due = 1, 5.0
-    lane.ended(item)
+    ended(lane, item)
     assert names(begin(lane, 4.0)) == ["B"]
     ((other, _),) = [(one, None) for one in [item]]
     assert other is item
@@ -81,7 +88,7 @@ def test_a_dead_lane_is_looked_at_by_one_call_at_a_time_and_ever_more_rarely():
     assert said == [True] + [False] * 9
     for item, _ in begun:
         item.failures, item.due = 1, 0.0
-        lane.ended(item)
+        ended(lane, item)
     now, pauses = 0.0, []
     for _ in range(9):
         at = lane.next_item(now, 1000)
@@ -92,7 +99,7 @@ def test_a_dead_lane_is_looked_at_by_one_call_at_a_time_and_ever_more_rarely():
         assert is_probe
         assert begin(lane, now + 1000) == []
         assert lane.breaker.failed(now, now, is_probe=True)
-        lane.ended(probe)
+        ended(lane, probe)
     assert pauses[:4] == [FIRST_PAUSE, 2.0, 4.0, 8.0]
     assert pauses[-2:] == [LONGEST_PAUSE] * 2
 
@@ -102,10 +109,10 @@ def test_a_probe_that_is_answered_opens_the_lane():
     for item, is_probe in begin(lane):
         lane.breaker.failed(0.0, 0.0, is_probe=is_probe)
         item.failures = 1
-        lane.ended(item)
+        ended(lane, item)
     ((probe, _),) = begin(lane, 1.0)
     lane.breaker.answered(1.1)
-    lane.ended(probe, frozenset(probe.ids))
+    ended(lane, probe, frozenset(probe.ids))
     assert len(begin(lane, 1.1)) == 10
 
 
@@ -113,10 +120,10 @@ def test_a_probe_that_was_not_sent_leaves_the_next_one_to_find_out():
     lane = holding(row("A"), row("B"))
     for item, is_probe in begin(lane):
         lane.breaker.failed(0.0, 0.0, is_probe=is_probe)
-        lane.ended(item)
+        ended(lane, item)
     ((void, is_probe),) = begin(lane, 1.0)
     lane.breaker.unused(is_probe=is_probe)
-    lane.ended(void, frozenset(void.ids))
+    ended(lane, void, frozenset(void.ids))
     assert len(begin(lane, 1.0)) == 1
 
 
@@ -124,10 +131,10 @@ def test_one_object_that_hangs_does_not_count_against_a_receiver_that_answers_ot
     lane = holding(row("hangs"), row("well"))
     (hanging, _), (well, _) = begin(lane)
     lane.breaker.answered(1.0)
-    lane.ended(well, frozenset(well.ids))
+    ended(lane, well, frozenset(well.ids))
     assert not lane.breaker.failed(0.0, 10.0, is_probe=False)
     hanging.failures, hanging.due = 1, 11.0
-    lane.ended(hanging)
+    ended(lane, hanging)
     lane.add(row("another"))
     assert names(begin(lane, 10.0)) == ["another"]
 
@@ -140,14 +147,14 @@ def test_what_fails_whenever_it_comes_lets_the_others_go_first():
         assert item.key.name == "A"
         assert lane.breaker.failed(now, now, is_probe=is_probe)
         item.failures, item.due = item.failures + 1, now
-        lane.ended(item)
+        ended(lane, item)
         now = lane.breaker.closed_from
     lane.add(row("B"))
     lane.add(row("A", is_urgent=True))
     ((other, _),) = begin(lane, now)
     assert other.key.name == "B"
     lane.breaker.answered(now)
-    lane.ended(other, frozenset(other.ids))
+    ended(lane, other, frozenset(other.ids))
     assert names(begin(lane, now)) == ["A"]
 
 
@@ -191,7 +198,7 @@ def test_what_is_dropped_is_held_no_more_and_what_is_in_a_call_stays():
     ((item, _),) = begin(lane)
     lane.drop()
     assert lane.held == item.ids
-    lane.ended(item, frozenset(item.ids))
+    ended(lane, item, frozenset(item.ids))
     assert begin(lane) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hub.models import DrainLease, Party, StaleCopy
+from hub.models import DrainLease, Party, StaleCopy, ToldLately
 from hub.ocpi.datatypes import Role
 from hub.outbox import outbox
 from hub.outbox.backlog import backlog
@@ -270,10 +270,39 @@ def test_a_push_to_one_party_clears_what_it_is_owed_of_that(emsp, locations):
     emsp.simulator.says = lambda m: raw(b"", 429, Retry_After="2") if m.from_party == HUB else raw()
     locations.patch("cleared", "E1", body={"status": "CHARGING", "last_updated": T2})
     waits(emsp, {"E1"}, "cleared")
+    ToldLately.objects.all().delete()  # As if that were more than a second ago.
     newest = two_evses(locations, "cleared", last_updated=T3)
     assert locations.put("cleared", body=newest, to=emsp).code == 1000
     mine = StaleCopy.objects.filter(party=str(emsp.simulator.party), object_id="CLEARED")
-    assert not mine.exists()
+    assert not mine.exclude(state="TAKEN").exists()
+    emsp.simulator.says = Stranger.says_yes
+    until(lambda: not mine.exists())
+    heard = locations.heard(emsp, "cleared")
+    assert [m.from_party for m in heard if m.method == "PUT"] == [HUB, locations.party]
+
+
+@pytest.mark.parametrize("what", ["whole", "part", "patch"])
+def test_a_call_that_begins_and_ends_beside_a_push_to_one_party_is_followed_by_the_newest(
+    hub, cpo, emsp, what
+):
+    """What its receiver took last of the two, the hub cannot see."""
+    locations, name = Owner(hub, cpo, "locations"), f"within-{what}"
+    locations.put(name, body=two_evses(locations, name))
+    locations.told(emsp, name, 1)
+    ToldLately.objects.all().delete()
+    gate = Gate()
+    emsp.simulator.says = lambda m: raw() if m.from_party == HUB else gate(m)
+    method, ids, body = _newest(locations, name)[what]
+    with ThreadPoolExecutor(1) as pool:
+        pushed = pool.submit(locations.send, method, *ids, body=body, to=emsp)
+        until(lambda: len(locations.heard(emsp, name)) == 2)
+        locations.put(name, body=two_evses(locations, name, city="old", last_updated=T2))
+        locations.told(emsp, name, 3)
+        gate.is_open.set()
+        assert pushed.result(PATIENCE).code == 1000
+    again = locations.told(emsp, name, 4)[-1]
+    assert (again.method, again.json()) == ("PUT", locations.kept(name, viewer=emsp))
+    assert again.from_party == locations.party
 
 
 def _newest(owner: Owner, name: str) -> dict[str, tuple[str, tuple[str, ...], dict]]:
