@@ -4,7 +4,7 @@ Installed at start-up as `sessions.flexibility.current()`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import models
@@ -19,12 +19,31 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
 from hub.routing.directory import holder
-from sessions.flexibility import Flexibility, MayAct, SessionNews
+from hub.workers import sooner
+from sessions.flexibility import CommandNews, Flexibility, MayAct, SessionNews
 from sessions.models import Session
+
+# The turn of this layer (flex/tasks.py).
+TURN: Final = "flex.advance"
 
 
 class FlexHooks(Flexibility):
     """The rules of choice, and what follows from them."""
+
+    # --- Told once ------------------------------------------------------------------------------
+
+    def command_answered(self, news: CommandNews) -> None:
+        """What follows a bad end, or one of the hub's own, comes by the next turn, or sooner."""
+        if news.state not in {"ACCEPTED", "RESULT_ACCEPTED"}:
+            sooner.ask(TURN)
+
+    def result_came(self, news: CommandNews) -> None:
+        """A wish of the hub's own may go on, or a switch."""
+        sooner.ask(TURN)
+
+    def profile_updated(self, forwarded: Forwarded) -> None:
+        """The CPO says something of a session that it may have said not to know."""
+        sooner.ask(TURN)
 
     # --- Asked ----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from flex.life import releasing, silence
 from flex.life.models import SteeredSession
 from flex.life.silence import Facts, Silence
 from flex.models import FspAssignment
+from flex.sites.keeping import AT
 from hub.db import leases, sql
 from hub.db.leases import NOW
 from sessions.models import Session
@@ -58,6 +59,11 @@ def silent(session: Session) -> Silence | None:
 
 # --- Changes that have left -----------------------------------------------------------------------
 
+_LIMITS: Final = """
+    FROM flex_api_sitelimit AS site_limit
+    JOIN flex_api_site AS site ON site.id = site_limit.site_id
+    JOIN flex_api_sitemember AS member ON member.site_id = site.id
+"""
 # Of parties' commands that came in a span: what has left. An insert may commit a moment after its
 # time; one that has not ended yet is waited for.
 _SPAN: Final = f"""
@@ -85,11 +91,31 @@ _CHANGED: Final = f"""
 """  # noqa: S608 - names of ours
 
 
+_LIMITED: Final = f"""
+    UPDATE flex_life_steeredsession AS known SET due_at = {NOW}
+    FROM ocpi_sessions_session AS kept
+    WHERE kept.id = known.session_id AND EXISTS (
+        SELECT {_LIMITS} WHERE {AT} AND site_limit.is_current
+          AND site_limit.told_at > %(since)s AND site_limit.told_at <= %(until)s)
+"""  # noqa: S608 - names of ours
+_IS_LIMITED: Final = """
+    SELECT EXISTS (SELECT FROM flex_api_sitelimit
+                   WHERE is_current AND told_at > %(since)s AND told_at <= %(until)s)
+"""
+
+
 def see_changes() -> None:
-    """Have the sessions looked at whose PUTs and DELETEs have left since the last turn."""
+    """Have the sessions looked at whose PUTs and DELETEs have left since the last turn.
+
+    Also those at a site whose limit was told anew.
+    """
     [(since, until)] = sql.run(_SPAN)
-    if until > since:
-        sql.run(_CHANGED, {"since": since, "until": until})
+    if until <= since:
+        return
+    span = {"since": since, "until": until}
+    sql.run(_CHANGED, span)
+    if sql.run(_IS_LIMITED, span)[0][0]:
+        sql.run(_LIMITED, span)
 
 
 # --- The turn -------------------------------------------------------------------------------------
@@ -160,7 +186,7 @@ def silent_sessions() -> Iterator[tuple[Session, str]]:
 _FACTS: Final = f"""
     SELECT kept.id, kept.status, one.started_at,
            asked.id, asked.profile_type, asked.departure_time, asked.received_at,
-           last.method, last.body, last.created_at, own.created_at
+           last.method, last.body, last.created_at, own.created_at, site_limit.told_at
     FROM ocpi_sessions_session AS kept
     LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
          AND one.fsp_party_id <> ''
@@ -183,6 +209,9 @@ _FACTS: Final = f"""
           AND command.epoch IN (0, one.epoch)
         ORDER BY created_at DESC LIMIT 1
     ) AS own ON true
+    LEFT JOIN LATERAL (
+        SELECT max(site_limit.told_at) AS told_at {_LIMITS} WHERE {AT} AND site_limit.is_current
+    ) AS site_limit ON true
     WHERE kept.id = ANY(%s)
 """  # noqa: S608 - names of ours
 
@@ -199,6 +228,7 @@ class _Row(NamedTuple):
     body: bytes | None
     set_at: datetime | None
     put_at: datetime | None
+    limit_changed_at: datetime | None
 
 
 def facts_of(sessions: list[int], now: datetime) -> dict[int, Facts]:
@@ -223,5 +253,6 @@ def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
         changed_at=row.changed_at,
         profile=profile,
         put_at=row.put_at,
+        limit_changed_at=row.limit_changed_at,
         full=FullRate() if session is None else full_rate(session, now),
     )

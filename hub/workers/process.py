@@ -24,7 +24,7 @@ from hub.db import leases, sql
 from hub.db.leases import process_name
 from hub.db.notify import connection_parameters, payloads
 from hub.models.workers import QUEUES
-from hub.workers import jobs, timers
+from hub.workers import jobs, sooner, timers
 from hub.workers.threads import Threads
 from hub.workers.wake import CHANNEL
 
@@ -88,12 +88,14 @@ class Worker:
 
     def start(self) -> None:
         """Start the threads, and return at once."""
+        sooner.wake_by(self._to_look.set)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Begin nothing more. From any thread, and from a signal's handler."""
         self._is_stopping.set()
+        sooner.wake_no_more(self._to_look.set)
         self._to_look.set()
         for loop in self._loops.values():
             loop.stop()

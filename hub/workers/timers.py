@@ -9,6 +9,7 @@ from hub.celery import app
 from hub.db import leases, sql
 from hub.db.leases import NOW, Lease
 from hub.models.workers import Timer
+from hub.workers import sooner
 from hub.workers.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ _CLAIM: Final = f"""
     UPDATE hub_timer AS timer
     SET {leases.TAKEN}, due_at = {NOW} + mine.seconds * interval '1 second'
     FROM unnest(%s::text[], %s::float8[]) AS mine (task, seconds)
-    WHERE timer.task = mine.task AND due_at <= {NOW} AND {leases.free("timer")}
+    WHERE timer.task = mine.task AND {leases.free("timer")}
+      AND (due_at <= {NOW} OR timer.task = ANY(%s::text[]))
     RETURNING {sql.columns(Timer, "timer")}
 """  # noqa: S608 - names of ours
 
@@ -40,7 +42,8 @@ def begin(timers: Mapping[str, float], threads: Threads) -> None:
     if not timers:
         return
     asked = leases.clock()
-    parameters = (list(timers), [float(seconds) for seconds in timers.values()])
+    seconds = [float(each) for each in timers.values()]
+    parameters = (list(timers), seconds, sooner.asked_for(timers))
     for timer in sql.rows(Timer, _CLAIM, parameters):
         threads.begin(partial(run, timer, Lease(timer.fence, asked)))
 

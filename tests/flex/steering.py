@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from charging_profiles import tasks
 from flex.life.models import HubCommand, NotTaken, Spacing, SteeredSession, Step
 from flex.models import JournalEntry
+from flex.sites.models import Site
 from flex.tasks import advance
 from hub.db import leases
 from locations.models import Location
@@ -23,7 +24,7 @@ NONE = {"result": "UNKNOWN"}
 
 def forget_what_was_learned() -> None:
     """What one test teaches the hub of a CPO is no other's affair."""
-    for model in (NotTaken, Spacing, Location):
+    for model in (NotTaken, Spacing, Location, Site):
         model.objects.all().delete()
 
 

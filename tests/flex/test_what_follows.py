@@ -13,8 +13,11 @@ from flex import hub_commands
 from flex.life import means, spacing, unknown, watching
 from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
 from flex.models import JournalEntry, PreferenceCopy
+from flex.sites import keeping
+from flex.sites.models import SiteLimit
 from flex.tasks import advance
 from hub.db import leases
+from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
 from tests.flex.steering import (
     active,
@@ -28,6 +31,7 @@ from tests.flex.steering import (
     steered,
     told,
 )
+from tests.minimal import MOMENT
 from tests.running_hub import changed_setting
 from tests.scripted import ACCEPTED
 
@@ -159,7 +163,7 @@ def test_an_fsp_that_does_not_answer_a_change_is_silent_until_it_sends_a_profile
         assert goes_on(lambda: not found())
 
 
-def test_the_turn_sees_each_change_that_has_left(cast):
+def test_the_turn_sees_each_change_that_has_left_and_each_new_limit_of_a_site(cast):
     """Also of sessions whose driver has said nothing."""
     watching.see_changes()
     session = steered(cast, "END-7")
@@ -168,8 +172,21 @@ def test_the_turn_sees_each_change_that_has_left(cast):
     LookedUntil.objects.update(until=moment - timedelta(seconds=1))
     rows.update(created_at=moment)
     watching.see_changes()
-    row = SteeredSession.objects.get(session=session)
-    assert row.seen_command == rows.get().pk
-    assert goes_on(lambda: SteeredSession.objects.get(session=session).due_at is None)
+    assert SteeredSession.objects.get(session=session).seen_command == rows.get().pk
+    assert not due_again(session)
+    site, _ = keeping.put(cast.cpo.party, "garage", [("LOC1", "")], rejects_breaches=False)
+    periods = [{"start": MOMENT, "limit": 20}]
+    keeping.set_limits(site, "A", periods, told_by=str(cast.cpo.party))
+    SiteLimit.objects.update(told_at=moment)
+    LookedUntil.objects.update(until=moment - timedelta(seconds=1))
     watching.see_changes()
-    assert SteeredSession.objects.get(session=session).due_at is None
+    assert SteeredSession.objects.get(session=session).due_at is not None
+    assert watching.facts_of([session.pk], moment)[session.pk].limit_changed_at == moment
+
+
+def due_again(session: Session) -> bool:
+    """Whether a further turn finds anything, when this one has looked."""
+    row = SteeredSession.objects.filter(session=session)
+    assert goes_on(lambda: row.get().due_at is None)
+    watching.see_changes()
+    return row.get().due_at is not None

@@ -13,7 +13,7 @@ from hub.celery import app
 from hub.db import leases
 from hub.db.leases import Lease
 from hub.models import Job, Timer
-from hub.workers import jobs, timers
+from hub.workers import jobs, sooner, timers
 from hub.workers.threads import Threads
 from hub.workers.wake import queue_of, wake
 from tests.hub.strangers import until
@@ -135,6 +135,26 @@ def test_a_turn_by_the_clock_is_taken_by_one_of_many_workers(hub, two_workers):
     for threads in two_workers:
         timers.begin(mine, threads)
     until(lambda: _runs["TURN"] == 2)
+
+
+def test_a_turn_that_is_asked_for_comes_before_its_time(hub, two_workers):
+    mine = {"tests.workers.turn": 3600.0}
+    timers.add(mine)
+    of_this = Timer.objects.filter(task="tests.workers.turn")
+    of_this.update(due_at=Now() + timedelta(hours=1), lease_until=None)
+    before, heard = _runs["TURN"], threading.Event()
+    sooner.wake_by(heard.set)
+    sooner.ask("tests.workers.turn")
+    assert heard.is_set()
+    timers.begin(mine, two_workers[0])
+    until(lambda: _runs["TURN"] == before + 1)
+    until(lambda: of_this.filter(lease_until__isnull=True).exists())
+    sooner.wake_no_more(heard.set)
+    # Once; and where nobody takes turns, asking for one leaves nothing behind.
+    sooner.ask("tests.workers.turn")
+    for threads in two_workers:
+        timers.begin(mine, threads)
+    assert of_this.filter(lease_until__isnull=True).exists()
 
 
 def test_each_task_belongs_to_the_workers_of_a_queue():
