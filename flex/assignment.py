@@ -7,16 +7,19 @@ driver asks.
 
 from typing import Final
 
+from django.db.models import QuerySet
+
 from charging_profiles import order
 from flex import journal, preferences, relay
 from flex.choice import Choice
+from flex.facts import chosen
 from flex.journal import Topic
-from flex.models import FlexAgreement, FspAssignment
+from flex.models import FspAssignment
 from hub.db import sql
 from hub.models import locking
 from sessions.models import Session
+from sessions.objects import OVER
 
-NO_WORD: Final = "no agreement is left that names one"
 _LOCK: Final = f"""
     SELECT {sql.columns(Session)} FROM ocpi_sessions_session WHERE id = %s FOR NO KEY UPDATE
 """  # noqa: S608 - columns of ours
@@ -29,7 +32,7 @@ def assign(session: Session, choice: Choice | None, *, because: str) -> FspAssig
     Returns the open assignment. Of a session that is over, or gone, nothing changes. Who is FSP
     already stays it, in the same epoch.
     """
-    kept = _locked(session)
+    kept = locked(session)
     if kept is None:
         return None
     current = FspAssignment.current(kept)
@@ -44,23 +47,28 @@ def assign(session: Session, choice: Choice | None, *, because: str) -> FspAssig
 @locking.whole
 def reconsider(session: Session, because: str) -> FspAssignment | None:
     """Choose again by the order, and assign where it differs; returns the open assignment."""
-    kept = _locked(session)
+    kept = locked(session)
     if kept is None:
         return None
-    return assign(kept, _chosen(kept), because=because)
+    return assign(kept, chosen(kept, FspAssignment.current(kept)), because=because)
 
 
-def _locked(session: Session) -> Session | None:
+def reconsider_all(sessions: "QuerySet[Session]", because: str) -> int:
+    """The same for many that are not over, each in a transaction; how many have another FSP now."""
+    live = sessions.exclude(status__in=[status.value for status in OVER])
+    number = 0
+    for pk in sorted(live.values_list("pk", flat=True)):
+        session = Session(pk=pk)
+        before = FspAssignment.current(session)
+        after = reconsider(session, because)
+        number += (before and before.pk) != (after and after.pk)
+    return number
+
+
+def locked(session: Session) -> Session | None:
+    """It as it is now, locked against other changes of its FSP and pushes; None: it is gone."""
     found = sql.rows(Session, _LOCK, [session.pk])
     return found[0] if found else None
-
-
-def _chosen(session: Session) -> Choice | None:
-    agreement = FlexAgreement.for_session(session)
-    if agreement is not None:
-        return agreement.choice(session)
-    current = FspAssignment.current(session)
-    return current.choice if current is not None and current.is_first_put else None
 
 
 def _change(
@@ -68,38 +76,28 @@ def _change(
 ) -> FspAssignment | None:
     if former is not None:
         former.end(because)
-    current = None if choice is None else FspAssignment.open(session, choice)
+    current = None
+    if choice is not None:
+        current = FspAssignment.open(session, choice, _told(former, choice, because))
+    elif former is not None:
+        told = f"Nobody is FSP now, {former.label} was: {because}"
+        journal.note(session.pk, Topic.ASSIGNMENT, told, epoch=None, kind=None, fsp=None)
     if former is not None:
         _after(session, former, current)
-    _note(session, former, current, because)
     if current is not None:
         relay.give_whole(session, current)
         preferences.give_latest(session)
     return current
 
 
+def _told(former: FspAssignment | None, choice: Choice, because: str) -> str:
+    before = f", {former.label} was: " if former else ": "
+    return f"{choice} is FSP now ({choice.reason}){before}{because}"
+
+
 def _after(session: Session, former: FspAssignment, current: FspAssignment | None) -> None:
     """What the one of before has given and was to get."""
-    order.end_outdated(session.pk, f"{_who(current)} is flexibility provider of this session now.")
+    who = current.label if current else "nobody"
+    order.end_outdated(session.pk, f"{who} is flexibility provider of this session now.")
     if former.fsp is not None:
         relay.end_waiting(session, former.fsp, "is not this session's FSP any more")
-
-
-def _note(
-    session: Session, former: FspAssignment | None, current: FspAssignment | None, because: str
-) -> None:
-    is_now = f"{_who(current)} is FSP now ({current.reason})" if current else "Nobody is FSP now"
-    before = f", {former.label} was: " if former else ": "
-    journal.note(
-        session.pk,
-        Topic.ASSIGNMENT,
-        f"{is_now}{before}{because}",
-        epoch=current.epoch if current else None,
-        kind=current.kind if current else None,
-        fsp=current.fsp if current else None,
-        former=former.label if former else None,
-    )
-
-
-def _who(assignment: FspAssignment | None) -> str:
-    return assignment.label if assignment else "nobody"

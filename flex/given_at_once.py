@@ -10,7 +10,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flex import relay
-from flex.models import FIRST, FlexAgreement, fits
+from flex.choice import Choice, Facts, choose
+from flex.facts import cannot_act
+from flex.models import FlexAgreement
+from flex.models.agreements import FIRST, IS_VALID, SCOPE, excluded, fitting
+from flex.models.assignments import NOTED, opened_by
 from hub.db.batch_writer import Row, Statement, Writer
 from hub.db.leases import NOW
 from hub.ocpi.datatypes import InterfaceRole
@@ -28,50 +32,51 @@ _HAS_OPEN: Final = (
 )
 
 
+def _said(name: str) -> list[str]:
+    """What is kept and what is told now, for a name of an agreement's scope."""
+    column = SCOPE[name]
+    told = [] if column in {"country_code", "party_id"} else [f"%({column})s::text"]
+    return [f"kept.{column}", *told]
+
+
+_NAMED_IS_EXCLUDED: Final = excluded("agreed.fsp_country_code", "agreed.fsp_party_id")
 # An FSP, except one that is the only party to which the CPO sends it; or an agreement that may
 # make one its FSP: by what is kept or by what is told now, whichever of them counts.
 IS_GIVEN: Final = f"""
     EXISTS ({_HAS_OPEN} AND one.fsp_party_id <> ''
         AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
              = ALL (kept.sent_to || %(sent_to)s::varchar[])))
-    OR EXISTS (SELECT FROM flex_flexagreement AS agreed WHERE agreed.is_active
-        AND {fits("cpo_country_code", "kept.country_code")}
-        AND {fits("cpo_party_id", "kept.party_id")}
-        AND {fits("emsp_country_code", "kept.emsp_country_code", "%(emsp_country_code)s::text")}
-        AND {fits("emsp_party_id", "kept.emsp_party_id", "%(emsp_party_id)s::text")}
-        AND {fits("token_uid", "kept.token_uid", "%(token_uid)s::text")}
-        AND {fits("location_id", "kept.location_id", "%(location_id)s::text")})
-        AND NOT EXISTS ({_HAS_OPEN})
+    OR NOT EXISTS ({_HAS_OPEN}) AND EXISTS (
+        SELECT FROM {fitting("kept.id", {name: _said(name) for name in SCOPE})} AS agreed
+        WHERE agreed.kind <> 'SCSP' OR NOT {_NAMED_IS_EXCLUDED})
 """
 
 
 _AGREED: Final = (
-    *("id", "fsp_country_code", "fsp_party_id"),
+    *("id", "kind", "said_by", "fsp_country_code", "fsp_party_id"),
     *("cpo_country_code", "cpo_party_id", "emsp_country_code", "emsp_party_id"),
-    *("token_uid", "location_id"),
+    *("token_uid", "location_id", "session_id"),
 )
-_OF_THIS: Final = " AND ".join(
-    fits(name, storing.will_be(name)) for name in (*storing.EMSP, "token_uid", "location_id")
-)
+_WILL_BE: Final = {
+    name: [f"kept.{column}" if column in {"country_code", "party_id"} else storing.will_be(column)]
+    for name, column in SCOPE.items()
+}
+_EMSP: Final = (storing.will_be("emsp_country_code"), storing.will_be("emsp_party_id"))
 # Who gets it: by an open assignment to which the CPO itself has sent nothing as new; or, of one
 # that is not over, by the agreement that would make one (`FlexAgreement.for_session`).
-_FIND: Final = Statement(
-    "session_fsp",
-    f"""
+FIND: Final = f"""
     SELECT kept.country_code, kept.party_id, kept.session_id,
            one.id::text, one.fsp_country_code, one.fsp_party_id, one.is_relayed::text,
-           CASE WHEN upper({storing.will_be("emsp_country_code")}) = upper(agreed.fsp_country_code)
-                 AND upper({storing.will_be("emsp_party_id")}) = upper(agreed.fsp_party_id)
-                THEN 'EMSP' ELSE 'SCSP' END,
-           {", ".join(f"agreed.{name}::text" for name in _AGREED)}
+           {_EMSP[0]}, {_EMSP[1]}, {", ".join(f"agreed.{name}::text" for name in _AGREED)}
     FROM ocpi_sessions_session AS kept
     LEFT JOIN flex_fspassignment AS one ON one.session_id = kept.id AND one.ended_at IS NULL
     LEFT JOIN LATERAL (
-        SELECT * FROM flex_flexagreement AS agreed
-        WHERE one.id IS NULL AND agreed.is_active AND NOT {_IS_OVER}
-          AND {fits("cpo_country_code", "kept.country_code")}
-          AND {fits("cpo_party_id", "kept.party_id")}
-          AND {_OF_THIS}
+        SELECT agreed.* FROM {fitting("kept.id", _WILL_BE)} AS agreed
+        WHERE one.id IS NULL AND NOT {_IS_OVER}
+          AND NOT CASE agreed.kind
+              WHEN 'SCSP' THEN {_NAMED_IS_EXCLUDED}
+              WHEN 'EMSP' THEN {_EMSP[1]} = '' OR {excluded(*_EMSP)}
+              ELSE false END
         ORDER BY {FIRST} LIMIT 1
     ) AS agreed ON true
     WHERE upper(kept.country_code) = upper(%(country_code)s::text)
@@ -79,8 +84,8 @@ _FIND: Final = Statement(
       AND upper(kept.session_id) = upper(%(session_id)s::text) AND NOT kept.has_waiting
       AND (one.id IS NULL OR one.fsp_party_id <> '' AND (one.sent_last_updated IS NULL
            OR one.sent_last_updated < %(last_updated)s::timestamptz))
-    """,  # noqa: S608 - names of ours
-)
+"""  # noqa: S608 - names of ours
+_FIND: Final = Statement("session_fsp", FIND)
 # What was found is still so.
 _OPEN: Final = """
     SELECT FROM flex_fspassignment AS one
@@ -89,7 +94,8 @@ _OPEN: Final = """
 """
 _AGREES: Final = f"""
     %(assignment)s::bigint IS NULL
-    AND EXISTS (SELECT FROM flex_flexagreement WHERE is_active AND id = %(agreement)s::bigint)
+    AND EXISTS (SELECT FROM flex_flexagreement AS agreed
+                WHERE {IS_VALID} AND agreed.id = %(agreement)s::bigint)
     AND NOT EXISTS (SELECT FROM flex_fspassignment AS one
                     WHERE one.session_id = kept.id AND one.ended_at IS NULL)
     AND NOT {_IS_OVER}
@@ -126,7 +132,8 @@ def _given_first(kept: str) -> str:
                          WHERE session_id = kept.id), 0) + 1,
                %(reason)s::text, {NOW}, true
         FROM kept WHERE %(assignment)s::bigint IS NULL
-    ), relayed AS (
+        RETURNING *
+    ), noted AS ({NOTED}), relayed AS (
         UPDATE flex_fspassignment AS one SET is_relayed = true
         FROM kept WHERE one.id = %(assignment)s::bigint
     ), queued AS ({_MESSAGE}) SELECT true FROM kept
@@ -158,18 +165,6 @@ _STATEMENTS: Final = {
 STATEMENTS: Final = (_FIND, *_STATEMENTS.values())
 
 
-class _Fsp(NamedTuple):
-    """Who gets a Session, and why; the ids are None where they do not count."""
-
-    party: PartyId
-    path: str
-    assignment: int | None
-    is_relayed: bool
-    kind: str
-    agreement: int | None
-    reason: str
-
-
 async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[str, Any]) -> bool:
     """Keep what the CPO has told its receiver, and give it to the FSP; False: nothing was done.
 
@@ -180,12 +175,13 @@ async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[st
     found = await writer.run(_FIND, values)
     if not found:
         return False
-    fsp = _fsp(found[0])
+    fsp = read(found[0])
     if fsp is None or fsp.party == request.receiver:
         return False
     owner = PartyId(values["country_code"], values["party_id"])
-    entry = relay.open_entry(holder.snapshot, fsp.party, InterfaceRole.RECEIVER, {owner})
-    if entry is None:
+    directory = holder.snapshot
+    entry = relay.open_entry(directory, fsp.party, InterfaceRole.RECEIVER, {owner})
+    if entry is None or (fsp.choice is not None and cannot_act(directory, fsp.party, owner)):
         return False
     statement = _STATEMENTS[request.method, fsp.assignment is not None and fsp.is_relayed]
     more = _parameters(fsp, entry, owner, request.correlation_id)
@@ -195,10 +191,22 @@ async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[st
     return True
 
 
+class _Fsp(NamedTuple):
+    """Who gets a Session: by an assignment that is open, or by an agreement that makes one."""
+
+    party: PartyId
+    path: str
+    assignment: int | None = None
+    is_relayed: bool = False
+    agreement: int | None = None
+    choice: Choice | None = None
+
+
 def _parameters(
     fsp: _Fsp, entry: PartyEntry, owner: PartyId, correlation_id: str
 ) -> dict[str, Any]:
     """What the statements need beside the Session."""
+    choice = fsp.choice
     return {
         "owner": str(owner),
         "platform": entry.platform.id,
@@ -208,24 +216,30 @@ def _parameters(
         "correlation_id": correlation_id,
         "assignment": fsp.assignment,
         "agreement": fsp.agreement,
-        "kind": fsp.kind,
-        "reason": fsp.reason[:200],
+        "kind": choice and str(choice.kind),
+        "reason": choice and choice.reason[:200],
+        "told": choice and opened_by(choice)[:400],
         "fsp_country_code": fsp.party.country_code,
         "fsp_party_id": fsp.party.party_id,
     }
 
 
-def _fsp(row: Row) -> _Fsp | None:
-    """None where nobody is, or is to be, the FSP."""
+def read(row: Row) -> _Fsp | None:
+    """What FIND has found; None where nobody is to be given it, or a thread has to say who."""
     text = ["" if value is None else value.decode() for value in row]
-    country_code, party_id, session_id, assignment, *fsp, is_relayed, kind = text[:8]
+    country_code, party_id, session_id, assignment, *fsp, is_relayed = text[:7]
     path = "/".join((country_code, party_id, quote(session_id, safe="")))
     if assignment:
         party = PartyId(fsp[0].upper(), fsp[1].upper())
-        return _Fsp(party, path, int(assignment), is_relayed == "true", kind, None, "")
-    agreed = dict(zip(_AGREED, text[8:], strict=True))
+        return _Fsp(party, path, int(assignment), is_relayed == "true")
+    emsp = PartyId(text[7].upper(), text[8].upper())
+    agreed = dict(zip(_AGREED, text[9:], strict=True))
     if not agreed["id"]:
         return None
-    agreement = FlexAgreement(**{**agreed, "id": int(agreed["id"])})
-    reason = f"agreement {agreement.pk}: {agreement}"
-    return _Fsp(agreement.fsp, path, None, False, kind, agreement.pk, reason)
+    numbers = {"id": int(agreed["id"]), "session_id": int(agreed["session_id"] or 0) or None}
+    agreement = FlexAgreement(**{**agreed, **numbers})
+    cpo = PartyId(country_code.upper(), party_id.upper())
+    choice = choose(Facts(cpo, emsp, [agreement.word]))
+    if choice is None or choice.fsp is None:
+        return None
+    return _Fsp(choice.fsp, path, agreement=agreement.pk, choice=choice)

@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import models
 
 from flex import given_at_once, preferences, relay
-from flex.choice import FIRST_PUT, Choice
+from flex.choice import FIRST_PUT, Choice, Facts, choose, refusal
+from flex.facts import acting, excluded_by
 from flex.life import watching
-from flex.models import FlexAgreement, FspAssignment
+from flex.models import FlexAgreement, FlexExclusion, FspAssignment
 from flex.sites import watch
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.datatypes import InterfaceRole
@@ -54,15 +55,15 @@ class FlexHooks(Flexibility):
         token"; an SCSP depends "on the CPO sending session information to them"
         (mod_charging_profiles).
         """
-        assignment = FspAssignment.of(session)
+        assignment = acting(session)
         if assignment is not None:
             if assignment.fsp == caller:
                 return MayAct(None, assignment.epoch)
-            return MayAct(f"{caller} is not the flexibility provider of this session.")
+            return MayAct(self._refused(session, caller, assignment))
         if settings.FSP_AGREEMENT_REQUIRED:
             return MayAct(f"{caller} has no agreement to act as flexibility provider.")
         if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
-            return MayAct(None)
+            return MayAct(excluded_by(session.owner, caller))
         return MayAct(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
         )
@@ -71,22 +72,27 @@ class FlexHooks(Flexibility):
         """Where it breaks the limit of a site whose CPO wants that."""
         return watch.rejects(session, body)
 
+    def _refused(self, session: Session, caller: PartyId, assignment: FspAssignment) -> str:
+        """Who may see the session is told who it is, and why."""
+        refused = f"{caller} is not the flexibility provider of this session"
+        if caller != session.emsp and not session.is_known_to(caller):
+            return f"{refused}."
+        return f"{refused}. It is {assignment.label} ({assignment.reason})."
+
     def may_set_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
-        """An eMSP, whose tokens the CPO knows itself; others need an agreement with this CPO.
+        """By the words on all sessions of this CPO; with none, an eMSP, whose tokens it knows.
 
         One that is about single eMSPs, tokens or locations says nothing of an unknown session.
         """
-        agreed = FlexAgreement.objects.filter(
-            cpo_country_code__iexact=cpo.country_code,
-            cpo_party_id__iexact=cpo.party_id,
-            emsp_party_id="",
-            token_uid="",
-            location_id="",
-            fsp_country_code__iexact=caller.country_code,
-            fsp_party_id__iexact=caller.party_id,
-            is_active=True,
-        ).exists()
-        if agreed or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
+        nobody = PartyId("", "")
+        emsp = caller if is_emsp else nobody
+        facts = Facts(cpo, emsp, FlexAgreement.words_on(cpo), FlexExclusion.by(cpo))
+        if (excluded := refusal(caller, facts)) is not None:
+            return MayAct(excluded)
+        choice = choose(facts)
+        if choice is not None and choice.fsp != caller:
+            return MayAct(f"{caller} is not the flexibility provider: it is {choice} there.")
+        if choice is not None or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
             return MayAct(None)
         return MayAct(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
 
@@ -102,7 +108,7 @@ class FlexHooks(Flexibility):
 
     def fsp_of(self, session: Session) -> PartyId | None:
         """By its assignment, which is made out of an agreement where there is none yet."""
-        assignment = FspAssignment.of(session)
+        assignment = acting(session)
         return None if assignment is None else assignment.fsp
 
     def takes_unanswered(self, session: Session) -> bool:
@@ -134,8 +140,8 @@ class FlexHooks(Flexibility):
         watching.look_at(session.pk)
 
     def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
-        """Without an agreement, the first PUT that the CPO accepts makes its sender FSP."""
-        assignment = FspAssignment.of(session)
+        """Where nobody has set anything, the first accepted PUT makes its sender FSP."""
+        assignment = acting(session)
         if assignment is None and not session.is_over:
             first = Choice.of_party(caller, session.emsp, FIRST_PUT, is_first_put=True)
             assignment = FspAssignment.open(session, first)

@@ -31,3 +31,12 @@ def note(session: int, topic: Topic, reason: str, **detail: Any) -> None:
         "VALUES (%s, %s, %s, %s::jsonb, pg_current_xact_id()::text::bigint, clock_timestamp())",
         (session, topic, reason[:400], json.dumps(detail, default=str)),
     )
+
+
+def noted(row: str, *, topic: str, reason: str, detail: str) -> str:
+    """A statement that does as `note` for each row that names its `session_id` (SQL)."""
+    return (
+        "INSERT INTO flex_journalentry (session_id, topic, reason, detail, xid, written_at) "  # noqa: S608 - names of ours
+        f"SELECT {row}.session_id, {topic}, left({reason}, 400), {detail}, "
+        f"pg_current_xact_id()::text::bigint, clock_timestamp() FROM {row}"
+    )

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from flex import relay
-from flex.models import FspAssignment, PreferenceCopy
+from flex.facts import acting
+from flex.models import PreferenceCopy
 from hub.db import sql
 from hub.models import locking
 from hub.ocpi import envelope, heads, lenient
@@ -80,7 +81,7 @@ def _copy_of(forwarded: Forwarded, session: Session) -> PreferenceCopy:
 
 
 def _give(copy: PreferenceCopy, session: Session) -> None:
-    assignment = FspAssignment.of(session)
+    assignment = acting(session)
     if assignment is None or assignment.fsp is None or assignment.fsp == session.emsp:
         return
     path = f"{quote(session.session_id, safe='')}/charging_preferences"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from flex.facts import acting
 from flex.models import FspAssignment
 from hub.models import Delivery, DeliveryState
 from hub.ocpi import headers
@@ -25,7 +26,7 @@ from sessions.visibility import MODULE
 def give_session(news: SessionNews) -> None:
     """Give it to its FSP, if what the CPO itself sent that one last is older."""
     session = news.session
-    assignment = FspAssignment.of(session)
+    assignment = acting(session)
     if assignment is None or assignment.fsp is None:
         return
     if assignment.fsp == news.receiver:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from flex import hub_commands
+from flex import changed, hub_commands
 from flex.life import following, means, spacing, watching
 from flex.sites import watch
 
@@ -21,3 +21,9 @@ def advance() -> None:
 def watch_sites() -> None:
     """Look whether what is in force keeps the limits of sites. Safe to run twice."""
     watch.watch()
+
+
+@shared_task(name="flex.reconsider_changed")
+def reconsider_changed() -> None:
+    """Choose again for the sessions that a changed word is about. Safe to run twice."""
+    changed.reconsider_changed()

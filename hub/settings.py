@@ -351,6 +351,7 @@ TURNS_BY_THE_CLOCK = {
         "charging_profiles.end_overdue": 1.0,
         "flex.advance": 1.0,
         "flex.watch_sites": 5.0,
+        "flex.reconsider_changed": 1.0,
     },
     "upkeep": {
         "pulls.queue_due": 5.0,

@@ -1,13 +1,14 @@
 """FspAssignment: who is flexibility provider (FSP) of a session, since when (SCALE D2.3, 8.4)."""
 
 from datetime import datetime
+from typing import Final
 
 from django.db import models
 from django.db.models.functions import Upper
 from django.utils import timezone
 
+from flex import journal
 from flex.choice import Choice, FspKind
-from flex.models.agreements import FlexAgreement
 from hub.db import sql
 from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
@@ -97,17 +98,6 @@ class FspAssignment(models.Model):
             ended_at__isnull=True,
         ).values_list("session_id", flat=True)
 
-    @classmethod
-    def of(cls, session: Session) -> "FspAssignment | None":
-        """The open assignment; made out of the agreement that fits when there is none yet."""
-        current = cls.current(session)
-        if current is not None:
-            return current
-        agreement = FlexAgreement.for_session(session)
-        if agreement is None or session.is_over:
-            return None
-        return cls.open(session, agreement.choice(session))
-
     def sent(self, last_updated: datetime, *, is_whole: bool) -> None:
         """The CPO itself has sent this FSP the Session, or a PATCH of it."""
         self.sent_last_updated = last_updated
@@ -138,31 +128,24 @@ class FspAssignment(models.Model):
         return found[0] if found else None
 
     @classmethod
-    def open(cls, session: Session, choice: Choice) -> "FspAssignment":
-        """Open it unless one is open; return the one that is. Safe to race."""
+    def open(cls, session: Session, choice: Choice, told: str = "") -> "FspAssignment":
+        """Open it unless one is open; return the one that is. Safe to race.
+
+        The journal tells that it was opened, in words of its own or in those of `told`.
+        """
+        fsp = choice.fsp
+        values = {
+            "session": session.pk,
+            "kind": choice.kind,
+            "country_code": fsp.country_code if fsp else "",
+            "party_id": fsp.party_id if fsp else "",
+            "reason": choice.reason[:200],
+            "is_first_put": choice.is_first_put,
+            "told": (told or opened_by(choice))[:400],
+        }
         while True:
             # Who comes second waits in the unique indexes for who comes first, and writes nothing.
-            opened = sql.rows(
-                cls,
-                f"""
-                INSERT INTO flex_fspassignment
-                    (session_id, kind, fsp_country_code, fsp_party_id, epoch, reason, is_first_put,
-                     started_at)
-                SELECT %(session)s, %(kind)s, %(country_code)s, %(party_id)s,
-                       coalesce(max(epoch), 0) + 1, %(reason)s, %(is_first_put)s, {NOW}
-                FROM flex_fspassignment WHERE session_id = %(session)s
-                ON CONFLICT DO NOTHING
-                RETURNING {sql.columns(cls)}
-                """,  # noqa: S608 - columns of ours
-                {
-                    "session": session.pk,
-                    "kind": choice.kind,
-                    "country_code": choice.fsp.country_code if choice.fsp else "",
-                    "party_id": choice.fsp.party_id if choice.fsp else "",
-                    "reason": choice.reason[:200],
-                    "is_first_put": choice.is_first_put,
-                },
-            )
+            opened = sql.rows(cls, _OPEN, values)
             current = opened[0] if opened else cls.current(session)
             if current is not None:
                 return current
@@ -174,3 +157,32 @@ class FspAssignment(models.Model):
             "RETURNING ended_at, end_reason",
             (because[:200], self.pk),
         )
+
+
+def opened_by(choice: Choice) -> str:
+    """What the journal tells of one that is opened where none was."""
+    return f"{choice} is FSP now: {choice.reason}"
+
+
+# Of a row `opened` of assignments.
+NOTED: Final = journal.noted(
+    "opened",
+    topic="'ASSIGNMENT'",
+    reason="%(told)s::text",
+    detail="""jsonb_build_object(
+        'epoch', opened.epoch, 'kind', opened.kind, 'fsp', CASE WHEN opened.fsp_party_id <> ''
+        THEN upper(opened.fsp_country_code) || '-' || upper(opened.fsp_party_id) END)""",
+)
+_OPEN: Final = f"""
+    WITH opened AS (
+        INSERT INTO flex_fspassignment
+            (session_id, kind, fsp_country_code, fsp_party_id, epoch, reason, is_first_put,
+             started_at)
+        SELECT %(session)s, %(kind)s, %(country_code)s, %(party_id)s,
+               coalesce(max(epoch), 0) + 1, %(reason)s, %(is_first_put)s, {NOW}
+        FROM flex_fspassignment WHERE session_id = %(session)s
+        ON CONFLICT DO NOTHING
+        RETURNING *
+    ), noted AS ({NOTED})
+    SELECT {sql.columns(FspAssignment)} FROM opened
+"""  # noqa: S608 - columns of ours

@@ -1,4 +1,4 @@
-"""Agreements: the operator's word on which parties may exchange what, and who may be FSP."""
+"""Agreements: the operator's word on which parties may exchange what."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,8 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from flex.models import FlexAgreement
-from hub.console.tables import GREEN, GREY, RED, ago, badge, column
+from hub.console.tables import GREEN, RED, ago, badge, column
 from hub.models import Agreement, Party
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
@@ -148,101 +147,3 @@ class AgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         pair = obj.pair
         super().delete_model(request, obj)
         announce(pair)
-
-
-class FlexAgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Parties out of the known ones; what is left empty fits all."""
-
-    fsp_party = forms.ChoiceField(label="Flexibility provider", widget=UnfoldAdminSelectWidget())
-    cpo_party = forms.ChoiceField(label="CPO", required=False, widget=UnfoldAdminSelectWidget())
-    emsp_party = forms.ChoiceField(label="eMSP", required=False, widget=UnfoldAdminSelectWidget())
-
-    class Meta:
-        model = FlexAgreement
-        fields = ("token_uid", "location_id", "is_active")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for kind in ("fsp", "cpo", "emsp"):
-            kept = self._kept(kind)
-            field = self.fields[f"{kind}_party"]
-            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - narrows for mypy
-            field.choices = parties_to_choose("Select a party" if kind == "fsp" else "any", *kept)
-            field.initial = "".join(map(str, kept))
-
-    def _kept(self, kind: str) -> list[PartyId]:
-        codes = [getattr(self.instance, f"{kind}_{part}") for part in ("country_code", "party_id")]
-        return [PartyId.of(*codes)] if all(codes) else []
-
-    def clean(self) -> dict[str, Any]:
-        """Into the row, whose own constraints say what is wrong with it."""
-        cleaned = super().clean() or {}
-        for kind in ("fsp", "cpo", "emsp"):
-            chosen = cleaned.get(f"{kind}_party")
-            country_code, party_id = PartyId.parse(chosen) if chosen else ("", "")
-            setattr(self.instance, f"{kind}_country_code", country_code)
-            setattr(self.instance, f"{kind}_party_id", party_id)
-        return cleaned
-
-    def _get_validation_exclusions(self) -> set[str]:
-        """The row's constraints are checked with what was filled in out of our own fields."""
-        filled = {
-            f"{kind}_{part}" for kind in ("cpo", "emsp") for part in ("country_code", "party_id")
-        }
-        return set(super()._get_validation_exclusions()) - filled  # type: ignore[misc]
-
-
-@admin.register(FlexAgreement)
-class FlexAgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
-    """Editable; ended by switching it off, so that assignments keep their reason."""
-
-    form = FlexAgreementForm
-    fields = ("fsp_party", "cpo_party", "emsp_party", "token_uid", "location_id", "is_active")
-    list_display = ("fsp_", "cpo_", "emsp_", "narrowed", "state", "created")
-    list_filter = ("is_active",)
-    list_filter_sheet = False
-    search_fields = ("fsp_country_code", "fsp_party_id", "cpo_party_id", "emsp_party_id")
-    search_help_text = "Party id"
-    ordering = ("-is_active", "fsp_country_code", "fsp_party_id", "id")
-    actions: Any = None
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: an agreement is switched off instead."""
-        return False
-
-    @column("FSP", ordering="fsp_party_id")
-    def fsp_(self, agreement: FlexAgreement) -> str:
-        """The SCSP that may act."""
-        return str(agreement.fsp)
-
-    @column("CPO", ordering="cpo_party_id")
-    def cpo_(self, agreement: FlexAgreement) -> str:
-        """The CPO whose sessions it is about."""
-        return _named(agreement.cpo_country_code, agreement.cpo_party_id)
-
-    @column("eMSP", ordering="emsp_party_id")
-    def emsp_(self, agreement: FlexAgreement) -> str:
-        """The eMSP whose drivers it is about."""
-        return _named(agreement.emsp_country_code, agreement.emsp_party_id)
-
-    @column("only")
-    def narrowed(self, agreement: FlexAgreement) -> str:
-        """The token or location that it is narrowed to."""
-        found = ["one token"] if agreement.token_uid else []
-        if agreement.location_id:
-            found.append(f"location {agreement.location_id}")
-        return ", ".join(found)
-
-    @column("state", ordering="is_active")
-    def state(self, agreement: FlexAgreement) -> SafeString:
-        """Whether it is active or has ended."""
-        return badge("active", GREEN) if agreement.is_active else badge("ended", GREY)
-
-    @column("since", ordering="created_at")
-    def created(self, agreement: FlexAgreement) -> SafeString | None:
-        """How long ago it was made."""
-        return ago(agreement.created_at)
-
-
-def _named(country_code: str, party_id: str) -> SafeString | str:
-    return f"{country_code}-{party_id}" if party_id else badge("any")

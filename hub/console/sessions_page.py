@@ -1,13 +1,19 @@
 """Charging sessions as the hub keeps them, with everything that hangs on them (mod_sessions)."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from flex.choice import PARTY_KINDS, FspKind
 from flex.models import FspAssignment, PreferenceCopy
+from hub.console.dialogs import back
 from hub.console.documents import pretty
+from hub.console.flexibility import SET_FSP, FspRows, JournalRows, set_by_operator, why
 from hub.console.hub_commands import HubCommandRows, age_of_active
 from hub.console.objects import amount
 from hub.console.preferences import cpo_said
@@ -20,13 +26,14 @@ from hub.console.tables import (
     RED,
     ReadOnlyRows,
     ReadOnlyTable,
+    action,
     ago,
     badge,
     column,
     local,
 )
 from sessions.models import Session
-from sessions.objects import SessionStatus
+from sessions.objects import OVER, SessionStatus
 
 STATUS_COLOURS: dict[str, str] = {
     SessionStatus.ACTIVE: GREEN,
@@ -50,21 +57,6 @@ class PreferenceRows(ReadOnlyRows):
         return cpo_said(preferences)
 
 
-class FspRows(ReadOnlyRows):
-    """The FSPs of a session, one after the other."""
-
-    model = FspAssignment
-    verbose_name_plural = "FSP history"
-    fields = ("epoch", "fsp_", "reason", "started_at", "ended_at", "end_reason")
-    readonly_fields = ("fsp_",)
-    ordering = ("-epoch",)
-
-    @column("FSP")
-    def fsp_(self, assignment: FspAssignment) -> str:
-        """The party, or what acts in its place."""
-        return assignment.label
-
-
 @admin.register(Session)
 class SessionAdmin(ReadOnlyTable):
     """One row a session."""
@@ -84,7 +76,8 @@ class SessionAdmin(ReadOnlyTable):
     search_fields = ("session_id", "party_id", "emsp_party_id", "location_id", "evse_uid")
     search_help_text = "Session id, party id, location id or EVSE uid"
     ordering = ("-last_updated", "-id")
-    inlines = (PreferenceRows, FspRows, CommandRows, HubCommandRows)
+    inlines = (PreferenceRows, FspRows, CommandRows, HubCommandRows, JournalRows)
+    actions_detail = ("set_fsp",)
     fieldsets = (
         (None, {"fields": ("session_id", "status_", "cpo", "emsp_", "kwh", "departure_", "fsp_")}),
         ("Where", {"fields": ("location_id", "evse_uid")}),
@@ -98,10 +91,11 @@ class SessionAdmin(ReadOnlyTable):
                 )
             },
         ),
+        ("Who is FSP, and why", {"fields": ("why_",)}),
         ("Document", {"fields": ("document_",)}),
     )
     readonly_fields = (
-        *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "known_", "document_"),
+        *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "why_", "known_", "document_"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
@@ -165,3 +159,25 @@ class SessionAdmin(ReadOnlyTable):
     def document_(self, session: Session) -> SafeString | None:
         """Whole; what identifies the driver is masked."""
         return pretty(session.document)
+
+    @column("words")
+    def why_(self, session: Session) -> SafeString:
+        return why(session)
+
+    # --- Setting the FSP ------------------------------------------------------------------------
+
+    def has_set_fsp_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Who may write agreements; of a session that is not over."""
+        return request.user.has_perm("flex.add_flexagreement") and (
+            object_id is None
+            or Session.objects.filter(pk=object_id).exclude(status__in=OVER).exists()
+        )
+
+    @action("Set FSP", permissions=["set_fsp"], icon="swap_horiz", dialog=SET_FSP)
+    def set_fsp(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """The operator's word on this session."""
+        session = get_object_or_404(Session, pk=object_id)
+        who = form.cleaned_data["who"]
+        if set_by_operator(request, session, who):
+            self.log_change(request, session, f"Set FSP: {who}.")
+        return back(request, reverse("admin:ocpi_sessions_session_change", args=[session.pk]))

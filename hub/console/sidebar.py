@@ -61,6 +61,7 @@ SIDEBAR = {
             "title": "Flexibility",
             "items": [
                 _table("Flexibility agreements", "contract", "flex_flexagreement"),
+                _table("Exclusions by CPOs", "block", "flex_flexexclusion"),
                 _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
                 _table("Commands of the hub", "settings_remote", "flex_life_hubcommand"),
                 _table("Spacings of CPOs", "timer", "flex_life_spacing"),

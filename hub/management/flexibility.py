@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
-from flex.models import FlexAgreement
+from flex.choice import Speaker
+from flex.models import Consent, FlexAgreement
 from hub.management.parties import named_party
 
 SCOPE = (
@@ -27,7 +29,10 @@ def add_scope(parser: CommandParser) -> None:
 
 
 def agreement_of(options: dict[str, Any]) -> FlexAgreement:
-    """An unsaved agreement for what was named; CommandError when that makes no sense."""
+    """An unsaved agreement for what was named; CommandError when that makes no sense.
+
+    Where an eMSP is named it is the eMSP's word, which is its consent too; else the CPO's.
+    """
     scsp, cpo, emsp = options["scsp"], options["cpo"], options["emsp"]
     location, token = options["location"], options["token"]
     if not (cpo or emsp):
@@ -38,7 +43,9 @@ def agreement_of(options: dict[str, Any]) -> FlexAgreement:
         raise CommandError("--token is one of an eMSP: name it with --emsp.")
     if max(len(location), len(token)) > 36:
         raise CommandError("An id has at most 36 characters.")
+    consent = {"consent_by": Consent.EMSP, "consented_at": timezone.now()} if token else {}
     return FlexAgreement(
+        said_by=Speaker.EMSP if emsp else Speaker.CPO,
         fsp_country_code=scsp.country_code,
         fsp_party_id=scsp.party_id,
         cpo_country_code=cpo.country_code if cpo else "",
@@ -47,11 +54,15 @@ def agreement_of(options: dict[str, Any]) -> FlexAgreement:
         emsp_party_id=emsp.party_id if emsp else "",
         token_uid=token,
         location_id=location,
+        **consent,
     )
 
 
 def active_like(agreement: FlexAgreement) -> FlexAgreement | None:
-    """The active agreement for the same CPO, eMSP, token and location, whoever its FSP is."""
+    """The same speaker's active agreement for the same, without end, whoever its FSP is."""
     # CiStrings compare without case; the empty string is a value here.
     same = {f"{field}__iexact": getattr(agreement, field) for field in SCOPE}
-    return FlexAgreement.objects.filter(is_active=True, **same).first()
+    open_ended = FlexAgreement.objects.filter(
+        is_active=True, session=None, valid_from=None, valid_until=None, said_by=agreement.said_by
+    )
+    return open_ended.filter(**same).first()

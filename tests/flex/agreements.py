@@ -1,7 +1,11 @@
 """FlexAgreements and assignments for tests: who may act for whom."""
 
-from flex.choice import Choice
-from flex.models import FlexAgreement, FspAssignment
+from typing import Any
+
+from django.utils import timezone
+
+from flex.choice import Choice, Speaker
+from flex.models import Consent, FlexAgreement, FspAssignment
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 from tests.scripted import Actor
@@ -14,9 +18,15 @@ def agree(
     emsp: Actor | None = None,
     token_uid: str = "",
     location_id: str = "",
-    is_active: bool = True,
+    **more: Any,
 ) -> FlexAgreement:
-    """The operator's word that `fsp` may act for all that fits the rest."""
+    """The eMSP's or CPO's word that `fsp` may act for all that fits the rest.
+
+    Sessions that are there are not looked at again by the clock: each test says when.
+    """
+    told: dict[str, Any] = {"said_by": Speaker.EMSP if emsp else Speaker.CPO, "due_at": None}
+    if token_uid:
+        told |= {"consent_by": Consent.EMSP, "consented_at": timezone.now()}
     return FlexAgreement.objects.create(
         fsp_country_code=fsp.party.country_code,
         fsp_party_id=fsp.party.party_id,
@@ -26,10 +36,10 @@ def agree(
         emsp_party_id=emsp.party.party_id if emsp else "",
         token_uid=token_uid,
         location_id=location_id,
-        is_active=is_active,
+        **told | more,
     )
 
 
-def acts(fsp: PartyId, session: Session) -> FspAssignment:
+def acts(fsp: PartyId, session: Session, reason: str = "a test") -> FspAssignment:
     """Make it FSP of a session that has none."""
-    return FspAssignment.open(session, Choice.of_party(fsp, session.emsp, "a test"))
+    return FspAssignment.open(session, Choice.of_party(fsp, session.emsp, reason))

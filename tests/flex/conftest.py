@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flex.models import FlexAgreement
+from flex.models import FlexAgreement, FlexExclusion
 from tests.running_hub import RunningHub
 from tests.scripted import Cast
 
@@ -21,3 +21,4 @@ def _no_agreement_outlives_its_test(request: pytest.FixtureRequest) -> Iterator[
     yield
     if "hub" in request.fixturenames:
         FlexAgreement.objects.all().delete()
+        FlexExclusion.objects.all().delete()

@@ -1,15 +1,18 @@
 """Who is flexibility provider of a session (SCALE D2.3, 8.4; mod_charging_profiles)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from charging_profiles.models import ProfileCommand
+from flex import tasks
 from flex.assignment import assign
 from flex.choice import Choice, FspKind
-from flex.models import FlexAgreement, FspAssignment
+from flex.models import FlexAgreement, FlexExclusion, FspAssignment
 from hub.ocpi.datatypes import Role
 from party.messages import Reply
 from sessions.models import Session
@@ -132,13 +135,69 @@ def test_without_to_the_fsp_finds_the_session_by_its_id(cast):
     assert asked(cast.cpo, "AGR-3") == [cast.scsp.party]
 
 
-def test_an_assignment_that_is_open_outlives_a_new_agreement(cast):
+def test_words_that_are_said_and_ended_reach_the_sessions_that_are_there(cast):
     agree(cast.scsp, cpo=cast.cpo)
     cast.cpo.put_session("AGR-4", cast.emsp)
     assert said(cast.scsp, "AGR-4", cast.cpo) == "ACCEPTED"
-    agree(cast.other_scsp, emsp=cast.emsp)
-    assert said(cast.other_scsp, "AGR-4", cast.cpo) == "REJECTED"
-    assert said(cast.scsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    now = timezone.now()
+    later = agree(cast.other_scsp, emsp=cast.emsp, due_at=now, valid_until=now + timedelta(days=1))
+    tasks.reconsider_changed()
+    assert fsp("AGR-4") == cast.other_scsp.party
+    assert said(cast.scsp, "AGR-4", cast.cpo) == "REJECTED"
+    assert said(cast.other_scsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    # It runs out.
+    FlexAgreement.objects.filter(pk=later.pk).update(valid_until=now, due_at=now)
+    tasks.reconsider_changed()
+    assert fsp("AGR-4") == cast.scsp.party
+    # The CPO excludes whom it has named itself; then the first accepted profile decides.
+    excluded = FlexExclusion.objects.create(
+        cpo_country_code=cast.cpo.party.country_code,
+        cpo_party_id=cast.cpo.party.party_id,
+        fsp_country_code=cast.scsp.party.country_code,
+        fsp_party_id=cast.scsp.party.party_id,
+    )
+    tasks.reconsider_changed()
+    assert fsp("AGR-4") is None
+    refused = cast.scsp.put_profile("AGR-4", to=cast.cpo).json()
+    assert refused["data"]["result"] == "REJECTED"
+    assert said(cast.emsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    excluded.is_active, excluded.due_at = False, timezone.now()
+    excluded.save()
+    tasks.reconsider_changed()
+    assert fsp("AGR-4") == cast.scsp.party
+    ends = FspAssignment.objects.filter(session__session_id="AGR-4").order_by("epoch")
+    assert [reason.partition(" ")[2] for reason in ends.values_list("end_reason", flat=True)] == [
+        f"{later.pk} counts now",
+        f"{later.pk} has run out",
+        f"excludes {cast.scsp}",
+        f"excludes {cast.scsp} not any more",
+        "",
+    ]
+
+
+def test_nobody_acts_where_the_cpo_excludes_all_third_parties(cast):
+    FlexExclusion.objects.create(
+        cpo_country_code=cast.cpo.party.country_code, cpo_party_id=cast.cpo.party.party_id
+    )
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("EXC-1", cast.emsp)
+    cast.cpo.put_session("EXC-1", cast.emsp, to=cast.scsp)
+    for session_id in ("EXC-1", "EXC-UNKNOWN"):
+        for actor in (cast.scsp, cast.emsp):
+            refused = actor.put_profile(session_id, to=cast.cpo).json()
+            assert refused["data"]["result"] == "REJECTED"
+            assert "lets no third party act at its sites" in refused["status_message"]
+        assert asked(cast.cpo, session_id) == []
+
+
+def test_who_is_refused_is_told_who_it_is_and_why_where_it_may_see_the_session(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("WHY-1", cast.emsp)
+    told = cast.emsp.put_profile("WHY-1", to=cast.cpo).json()["status_message"]
+    assert f"It is {cast.scsp} (agreement " in told
+    assert f"{cast.scsp} for {cast.cpo}, said by the CPO)" in told
+    told = cast.other_scsp.put_profile("WHY-1", to=cast.cpo).json()["status_message"]
+    assert told == f"{cast.other_scsp} is not the flexibility provider of this session."
 
 
 def test_the_commands_carry_the_epoch_of_the_assignment(cast):

@@ -127,7 +127,7 @@ def test_what_waits_is_sent_neither_after_a_newer_one_nor_after_its_pair_was_clo
         wish(cast, session_id)
     assert waiting.count() == 4
     session = Session.objects.named("REL-22").get()
-    relay._end_waiting(session, slow.party)
+    relay.end_waiting(session, slow.party, "a newer one has come")
     row = closed(cast.cpo, slow)
     until(lambda: not waiting.exists())
     row.delete()

@@ -8,7 +8,9 @@ from hub.management.flexibility import active_like, add_scope, agreement_of
 
 
 class Command(BaseCommand):
-    help = "End what grant_mandate has granted. Sessions that have this FSP already keep it."
+    help = (
+        "End what grant_mandate has granted. Sessions that have this FSP get the next in the order."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The same options as those of grant_mandate."""
@@ -20,6 +22,5 @@ class Command(BaseCommand):
         existing = active_like(wanted)
         if existing is None or existing.fsp != wanted.fsp:
             raise CommandError(f"There is no active agreement: {wanted}.")
-        existing.is_active = False
-        existing.save(update_fields=["is_active"])
-        self.stdout.write(f"Revoked: {existing}. Sessions that have this FSP already keep it.")
+        existing.ends()
+        self.stdout.write(f"Revoked: {existing}. Its sessions get the next FSP within seconds.")

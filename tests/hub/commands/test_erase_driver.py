@@ -73,6 +73,9 @@ def driver(scsp) -> Session:
         emsp_country_code="DE",
         emsp_party_id="MSP",
         token_uid=TOKEN_UID.lower(),
+        said_by="EMSP",
+        consent_by="EMSP",
+        consented_at=timezone.now(),
     )
     return ended
 

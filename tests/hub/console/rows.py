@@ -9,7 +9,7 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.life.models import HubCommand, NotTaken, Spacing, Step
-from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
+from flex.models import FlexAgreement, FlexExclusion, PreferenceCopy
 from hub.db import secret_box
 from hub.models import (
     Agreement,
@@ -28,6 +28,7 @@ from locations.models import Location
 from sessions.models import Push, Session
 from tariffs.models import Tariff
 from tests import minimal
+from tests.flex.agreements import acts
 from tokens.models import Token
 
 TOKEN_UID = "04A2B3C4D5E680"
@@ -328,12 +329,13 @@ def fill() -> None:
     FlexAgreement.objects.create(
         fsp_country_code="NL", fsp_party_id="SCS", cpo_country_code="NL", cpo_party_id="CPO"
     )
+    FlexExclusion.objects.create(cpo_country_code="FR", cpo_party_id="BDS")
     statuses = ("ACTIVE", "ACTIVE", "PENDING", "COMPLETED", "RESERVATION", "INVALID", "ACTIVE")
     for number, status in enumerate(statuses):
         kept = session(number, status)
         preferences(kept, 5)
         preferences(kept, 9, "" if number == 1 else "ACCEPTED", cpo_http_status=200 + 204 * number)
-        FspAssignment.of(kept)
+        acts(PartyId("NL", "SCS"), kept, "agreement 7")
     Erasure.objects.create(
         erased_by="operator",
         emsp="DE-MSP",

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from flex.models import FlexAgreement
+from flex.models import FlexAgreement, FlexExclusion
 from hub.models import Agreement, Party, PartyNews
 from hub.parties.party_status import client_info
 from hub.routing.directory import load
@@ -141,3 +141,46 @@ def test_ending(console):
     assert not FlexAgreement.objects.get().is_active
     delete = change.replace("change", "delete")
     assert console.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_kinds_whose_word_it_is_consent_and_for_how_long(console):
+    later = {"valid_until_0": "2027-01-01", "valid_until_1": "00:00:00"}
+    token = {"emsp_party": "DE-MSP", "token_uid": "T"}
+    for changes, reason in (
+        ({"kind": "NONE"}, "Name the party that acts; of other kinds name none."),
+        ({"kind": "WIND", "fsp_party": ""}, "Select a valid choice."),
+        ({"said_by": "EMSP"}, "Who has said it speaks for its own: name it."),
+        (token, "Its eMSP or driver has to consent to a token&#x27;s."),
+        (later | {"valid_from_0": "2027-01-02", "valid_from_1": "00:00:00"}, "end after it begins"),
+    ):
+        assert reason in grant(console, **changes).content.decode(), changes
+    assert not FlexAgreement.objects.exists()
+    assert (
+        grant(console, **token, **later, consent_by="DRIVER", said_by="OPERATOR").status_code == 302
+    )
+    assert grant(console, kind="NONE", fsp_party="").status_code == 302
+    first, second = FlexAgreement.objects.order_by("id")
+    assert (first.said_by, first.consent_by, first.consented_at is None) == (
+        "OPERATOR",
+        "DRIVER",
+        False,
+    )
+    assert first.valid_until is not None
+    assert (str(second), second.said_by) == ("nobody for NL-CPO", "CPO")
+    # What it says stays; it can end, and does not begin again.
+    change = reverse("admin:flex_flexagreement_change", args=[second.pk])
+    assert console.post(change, {"kind": "EV", "said_by": "OPERATOR"}).status_code == 302
+    assert console.post(change, {"is_active": "on"}).status_code == 302
+    second.refresh_from_db()
+    assert (second.kind, second.said_by, second.is_active) == ("NONE", "CPO", False)
+    assert second.due_at is not None
+
+
+def test_a_cpo_excludes_a_party_and_all(console):
+    add = reverse("admin:flex_flexexclusion_add")
+    for who, text in (("DE-MSP", "DE-MSP at NL-CPO"), ("", "all third parties at NL-CPO")):
+        chosen = {"cpo_party": "NL-CPO", "fsp_party": who, "is_active": "on"}
+        assert console.post(add, chosen).status_code == 302
+        assert str(FlexExclusion.objects.latest("pk")) == text
+    again = console.post(add, {"cpo_party": "NL-CPO", "fsp_party": "DE-MSP", "is_active": "on"})
+    assert "The CPO excludes it already." in again.content.decode()

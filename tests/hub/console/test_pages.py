@@ -11,12 +11,14 @@ from django.urls import reverse
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from flex.life.models import HubCommand, NotTaken, Spacing
-from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
+from flex.models import FlexAgreement, FlexExclusion, FspAssignment, PreferenceCopy
 from hub.models import Agreement, Delivery, Erasure, Party, Platform, StaleCopy
+from hub.ocpi.party import PartyId
 from locations.models import Location
 from sessions.models import Session
 from tariffs.models import Tariff
 from tests.cases import case
+from tests.flex.agreements import acts
 from tests.hub.console import rows
 from tokens.models import Token
 
@@ -38,7 +40,7 @@ READ_ONLY = (
     Token,
     Cdr,
 )
-EDITABLE = (Agreement, FlexAgreement)
+EDITABLE = (Agreement, FlexAgreement, FlexExclusion)
 pytestmark = pytest.mark.usefixtures("filled")
 
 
@@ -94,7 +96,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
     for number in range(20, 25):
         kept = rows.session(number)
         rows.preferences(kept, 3)
-        FspAssignment.of(kept)
+        acts(PartyId("NL", "SCS"), kept, "agreement 7")
         rows.commands(kept, scsp, cpo)
         rows.own_command(kept, learned_of=f"C{number}")
         rows.deliveries(kept, scsp)
@@ -144,7 +146,8 @@ AT_A_GLANCE = (
     (Delivery, ("PUT sessions", "Slimladen", "HTTP 200, OCPI 2003: Unknown Location")),
     (PreferenceCopy, ("CHEAP", "22.5000", "HTTP 404 OCPI 1000")),
     (Agreement, ("DE-MSP and FR-BDS", "contract ended on 1 March", "This is an open hub")),
-    (FlexAgreement, ("NL-SCS", "NL-CPO", "any")),
+    (FlexAgreement, ("NL-SCS", "NL-CPO", "any", "the CPO")),
+    (FlexExclusion, ("all third parties", "FR-BDS")),
     (FspAssignment, ("NL-SCS", "acts", "agreement")),
     (HubCommand, ("RELEASE", "VERIFYING", "departure time has come")),
     (Spacing, ("NL-CPO", "31.5", "one session")),
