@@ -63,7 +63,7 @@ _WILL_BE: Final = {
 }
 _EMSP: Final = (storing.will_be("emsp_country_code"), storing.will_be("emsp_party_id"))
 # Who gets it: by an open assignment to which the CPO itself has sent nothing as new; or, of one
-# that is not over, by the agreement that would make one (`FlexAgreement.for_session`).
+# that is not over, by the agreement that would make one, as `flex.choice` weighs them.
 FIND: Final = f"""
     SELECT kept.country_code, kept.party_id, kept.session_id,
            one.id::text, one.fsp_country_code, one.fsp_party_id, one.is_relayed::text,

@@ -39,14 +39,13 @@ def word(
     number: int, who: PartyId | str, said_by: str = "CPO", scope: Scope = Scope.DEFAULT
 ) -> Word:
     """The higher its number, the later it was said."""
-    is_party = isinstance(who, PartyId)
     return Word(
         id=number,
-        kind=FspKind.SCSP if is_party else FspKind(who),
+        kind=FspKind.SCSP if isinstance(who, PartyId) else FspKind(who),
         said_by=Speaker(said_by),
         scope=scope,
         said_at=DAY + timedelta(minutes=number),
-        named=who if is_party else None,
+        named=who if isinstance(who, PartyId) else None,
         reason=f"word {number}",
     )
 
@@ -114,6 +113,7 @@ def test_every_word_says_why_it_was_taken_or_passed_over():
 
 @st.composite
 def some_facts(draw: st.DrawFn) -> Facts:
+    whoever: st.SearchStrategy[PartyId | str]
     whoever = st.sampled_from([ONE, TWO, EMSP, CPO, "EMSP", "CPO", "EMS", "EV", "NONE"])
     said = st.lists(st.tuples(whoever, st.sampled_from(Speaker), st.sampled_from(Scope)))
     # Some are said in the same minute.
@@ -222,7 +222,7 @@ def at_once(session: Session, **told: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(given_at_once.FIND, values)
         [row] = cursor.fetchall()
-    return given_at_once.read([None if one is None else str(one).encode() for one in row])
+    return given_at_once.read(tuple(None if one is None else str(one).encode() for one in row))
 
 
 @pytest.mark.django_db
