@@ -18,6 +18,7 @@ from flex.knowledge.data_objects import DATA_OBJECTS, DataObject, Source, Status
 from flex.knowledge.facts import Facts
 from hub.ocpi import heads, lenient, masking
 from hub.ocpi.comparison import plain
+from hub.ocpi.v2_2_1 import VERSION
 from sessions.models import Session
 from tariffs.models import Tariff
 from tokens.models import Token
@@ -39,8 +40,8 @@ class Known(StrEnum):
     TOLD = "told"
     BOUNDED = "only bounded or guessed by what was told"
     NOT_TOLD = "not told"
-    NOT_CARRIED = "not carried by OCPI 2.2.1"
-    BY_APP = "told by the app, not carried by OCPI 2.2.1"
+    NOT_CARRIED = f"not carried by OCPI {VERSION}"
+    BY_APP = f"told by the app, not carried by OCPI {VERSION}"
 
 
 @dataclass(frozen=True, slots=True)

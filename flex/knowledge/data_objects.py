@@ -1,4 +1,4 @@
-"""The data objects of flexibility services, and where OCPI 2.2.1 carries each (SCALE D2.3).
+"""The data objects of flexibility services, and where OCPI carries each (SCALE D2.3).
 
 Those of sections 8.4.1.1 (data coverage) and 11.1 (data categories). A table: no code.
 """
@@ -17,7 +17,7 @@ class Strength(StrEnum):
 
 
 class Status(StrEnum):
-    """Whether OCPI 2.2.1 carries a data object."""
+    """Whether OCPI carries a data object, in the version of hub.ocpi."""
 
     CARRIED = "carried"
     PARTIAL = "partial"

@@ -1,7 +1,7 @@
 """Parties: their status, and what an operator can do with one, whatever its roles."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -12,14 +12,17 @@ from django.utils.safestring import SafeString
 from hub.conformance.check import CannotCheck
 from hub.console import conformance
 from hub.console.dialogs import back, dialog
+from hub.console.knowledge import known_share
 from hub.console.statuses import admission_badge, problem_of, status_badge
 from hub.console.tables import RED, ReadOnlyTable, action, badge, column
 from hub.models import Party, Replay
 from hub.models.parties import BEYOND_INVITATION
-from hub.ocpi.datatypes import ConnectionStatus
+from hub.ocpi.datatypes import ConnectionStatus, Role
 from hub.ocpi.party import PartyId
 from hub.parties import onboarding
 from hub.routing.directory import wait_until_confirmed
+
+_ABOUT: Final = ("identity_", "role", "name", "status_", "came", "last_updated")
 
 
 @admin.register(Party)
@@ -35,10 +38,10 @@ class PartyAdmin(ReadOnlyTable):
     actions_row = ("suspend", "resume", "agree")
     actions_detail = ("check_party", "replay", "suspend", "resume", "agree")
     fieldsets = (
-        (None, {"fields": ("identity_", "role", "name", "status_", "came", "last_updated")}),
+        (None, {"fields": (*_ABOUT, "known_effects")}),
         ("Where", {"fields": ("platform", "problem_", "last_check", "business_details")}),
     )
-    readonly_fields = ("identity_", "status_", "came", "problem_", "last_check")
+    readonly_fields = ("identity_", "status_", "came", "problem_", "last_check", "known_effects")
 
     @column("party", ordering="country_code")
     def identity_(self, party: Party) -> str:
@@ -65,6 +68,11 @@ class PartyAdmin(ReadOnlyTable):
     def last_check(self, party: Party) -> SafeString | None:
         """What it said, and when."""
         return conformance.latest(party.identity)
+
+    @column("effects of profiles known")
+    def known_effects(self, party: Party) -> str | None:
+        """Of a CPO: the share of accepted profiles of which the hub can say what they have done."""
+        return known_share(party.identity) if party.role == Role.CPO else None
 
     # --- Check, suspend, resume, agree: the whole party, whatever its roles ---------------------
 

@@ -15,6 +15,7 @@ from hub.console.dialogs import back
 from hub.console.documents import pretty
 from hub.console.flexibility import SET_FSP, FspRows, JournalRows, set_by_operator, why
 from hub.console.hub_commands import HubCommandRows, age_of_active
+from hub.console.knowledge import bounds_table, coverage_table, effect_table
 from hub.console.objects import amount
 from hub.console.preferences import cpo_said
 from hub.console.profile_commands import CommandRows
@@ -92,10 +93,14 @@ class SessionAdmin(ReadOnlyTable):
             },
         ),
         ("Who is FSP, and why", {"fields": ("why_",)}),
+        ("Bounds", {"fields": ("bounds_",)}),
+        ("Effect", {"fields": ("effect_",)}),
+        ("Data coverage", {"fields": ("coverage_",)}),
         ("Document", {"fields": ("document_",)}),
     )
     readonly_fields = (
         *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "why_", "known_", "document_"),
+        *("bounds_", "effect_", "coverage_"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
@@ -154,6 +159,21 @@ class SessionAdmin(ReadOnlyTable):
     def known_(self, session: Session) -> str | None:
         """How old that is, and by what message it came."""
         return age_of_active(session)
+
+    @column("bounds")
+    def bounds_(self, session: Session) -> SafeString:
+        """What limits EV, EVSE and site, as far as it was told."""
+        return bounds_table(session)
+
+    @column("effect")
+    def effect_(self, session: Session) -> SafeString:
+        """What each accepted profile has done."""
+        return effect_table(session)
+
+    @column("data coverage")
+    def coverage_(self, session: Session) -> SafeString:
+        """Each data object of SCALE D2.3, 8.4.1.1 and 11.1."""
+        return coverage_table(session)
 
     @column("document")
     def document_(self, session: Session) -> SafeString | None:

@@ -66,6 +66,7 @@ SIDEBAR = {
                 _table("Commands of the hub", "settings_remote", "flex_life_hubcommand"),
                 _table("Spacings of CPOs", "timer", "flex_life_spacing"),
                 _table("Methods not taken", "block", "flex_life_nottaken"),
+                _table("Effects of profiles", "query_stats", "flex_knowledge_profileeffect"),
             ],
         },
         {
