@@ -98,11 +98,12 @@ def usage(cdr: CDR, zone: tzinfo | None) -> Usage:
     if ends[-1] < periods[-1].start_date_time:
         raise Unclear("its last charging period begins after its end")
     has_expired = cdr.cdr_location.evse_uid == _NOT_AVAILABLE
-    listed = [_period(period, end) for period, end in zip(periods, ends, strict=True)]
+    listed = [used_in(period, end) for period, end in zip(periods, ends, strict=True)]
     return Usage(listed, zone, has_expired)
 
 
-def _period(period: ChargingPeriod, end: datetime) -> Period:
+def used_in(period: ChargingPeriod, end: datetime) -> Period:
+    """What a ChargingPeriod says was used until its end."""
     volumes: dict[CdrDimensionType, Decimal] = {}
     for dimension in period.dimensions:
         volume = volumes.get(dimension.type, Decimal(0))

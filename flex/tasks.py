@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from flex import changed, hub_commands
+from flex.api import preparing
 from flex.life import following, means, spacing, watching
 from flex.sites import watch
 
@@ -27,3 +28,15 @@ def watch_sites() -> None:
 def reconsider_changed() -> None:
     """Choose again for the sessions that a changed word is about. Safe to run twice."""
     changed.reconsider_changed()
+
+
+@shared_task(name="flex.look_for_prepared")
+def look_for_prepared() -> None:
+    """Preferences that were given before their session: find it, and have them sent."""
+    preparing.advance()
+
+
+@shared_task(name="preferences.send_prepared")
+def send_prepared(pk: int) -> None:
+    """Send one to its CPO. Safe to run twice: only one that was claimed is sent."""
+    preparing.send(pk)

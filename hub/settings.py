@@ -335,6 +335,7 @@ CELERY_TASK_ROUTES = {
     "keeping.*": {"queue": "upkeep"},
     "knowledge.*": {"queue": "upkeep"},
     "parties.*": {"queue": "upkeep"},
+    "preferences.*": {"queue": "upkeep"},
     "record.*": {"queue": "upkeep"},
     "sessions.*": {"queue": "upkeep"},
     "sync.*": {"queue": "upkeep"},
@@ -352,6 +353,7 @@ TURNS_BY_THE_CLOCK = {
         "flex.advance": 1.0,
         "flex.watch_sites": 5.0,
         "flex.reconsider_changed": 1.0,
+        "flex.look_for_prepared": 1.0,
     },
     "upkeep": {
         "pulls.queue_due": 5.0,

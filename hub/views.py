@@ -6,7 +6,6 @@ envelope or raises an OcpiError.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,9 +18,9 @@ from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.db.trouble import refusal_of
 from hub.ocpi import envelope
-from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.errors import InvalidParameters, MethodNotAllowed, OcpiError, ServerError
 from hub.ocpi.party import PartyId
+from hub.routing.own_messages import OwnMessage
 from hub.routing.request import OcpiRequest
 
 logger = logging.getLogger(__name__)
@@ -93,26 +92,12 @@ class MessageFirst(HttpResponse):
 
     def __init__(
         self,
-        message: "OwnMessage",
+        message: OwnMessage,
         answered: Callable[[int, bytes], HttpResponse],
     ) -> None:
         super().__init__()
         self.message = message
         self.answered = answered
-
-
-@dataclass(frozen=True, slots=True)
-class OwnMessage:
-    """A message that the hub sends in the name of a party; `rest` follows the endpoint, encoded."""
-
-    sender: PartyId
-    receiver: PartyId
-    method: str
-    module: str
-    role: InterfaceRole
-    rest: str
-    body: bytes
-    correlation_id: str
 
 
 class RelatedAnswer(HttpResponse):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from charging_profiles.objects import ChargingProfilePeriod, ChargingRateUnit
-from hub.ocpi.datatypes import Number, TokenType
+from hub.ocpi.datatypes import Number, ProfileType, TokenType
 
 Moment = Annotated[str, msgspec.Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 SoC = Annotated[Number, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": 100})]
@@ -272,3 +272,124 @@ class Changes(Answer, kw_only=True):
 
     changes: list[Change]
     cursor: str
+
+
+# --- An eMSP's drivers ----------------------------------------------------------------------------
+
+
+class WishedPreferences(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """ChargingPreferences (mod_sessions), and wishes beside them; energies in kWh."""
+
+    profile_type: ProfileType
+    departure_time: Moment | None = None
+    energy_need: Number | None = None
+    discharge_allowed: bool | None = None
+    wishes: Wishes | None = None
+
+
+class PreparedPreferences(WishedPreferences, omit_defaults=True, kw_only=True):
+    """For the next session of a token, or for the one that a START_SESSION will begin."""
+
+    token_uid: Id | None = None
+    token_type: TokenType = TokenType.RFID
+    authorization_reference: Id | None = None
+    # Until then they wait; 24 hours from now where it is left out.
+    expires_at: Moment | None = None
+
+
+class PreferencesTold(Answer, kw_only=True):
+    """What came of preferences that were sent to the CPO."""
+
+    country_code: str
+    party_id: str
+    session_id: str
+    correlation_id: str
+    cpo: CpoSaid
+
+
+class PreparedShown(Answer, kw_only=True):
+    """Preferences that wait for their session, and what came of them."""
+
+    id: int
+    token_uid: str | None = None
+    token_type: str | None = None
+    authorization_reference: str | None = None
+    state: str
+    in_words: str
+    preferences: dict[str, Any]
+    wishes: Wishes | None = None
+    created_at: datetime
+    expires_at: datetime
+    cpo: CpoSaid | None = None
+    session: "SessionName | None" = None
+
+
+class SessionName(Answer, kw_only=True):
+    """Which session it is."""
+
+    country_code: str
+    party_id: str
+    session_id: str
+
+
+class Progress(Answer, kw_only=True):
+    """How far it is: of the energy that was asked for, and until the departure."""
+
+    kwh: Decimal | None = None
+    energy_need: Decimal | None = None
+    percent: int | None = None
+    departure_time: datetime | None = None
+    status: str
+
+
+class Cost(Answer, kw_only=True):
+    """What it has cost until now, without VAT: as the CPO says, and by its Tariff."""
+
+    currency: str | None = None
+    told_by_cpo: Decimal | None = None
+    by_tariff: Decimal | None = None
+    unclear: str | None = None
+
+
+class Saving(Answer, kw_only=True):
+    """Against charging the same energy uncontrolled, at the full rate from the beginning.
+
+    Of energy alone, without VAT; `why` it is not known.
+    """
+
+    currency: str | None = None
+    amount: Decimal | None = None
+    uncontrolled: Decimal | None = None
+    controlled: Decimal | None = None
+    how: str | None = None
+    why: str | None = None
+
+
+class EmspSession(Answer, kw_only=True):
+    """A session as its driver's app shows it."""
+
+    country_code: str
+    party_id: str
+    session_id: str
+    status: str
+    location_id: str | None = None
+    evse_uid: str | None = None
+    connector_id: str | None = None
+    start_date_time: datetime | None = None
+    last_updated: datetime
+    assignment: Assignment | None = None
+    preferences: Preferences | None = None
+    wishes: Wishes | None = None
+    plan: PushedProfile | None = None
+    active: ActiveProfile | None = None
+    progress: Progress
+    prices: Prices | None = None
+    cost: Cost
+    saving: Saving
+
+
+class EmspSessions(Answer, kw_only=True):
+    """A page of sessions, the latest first; `before` is where the next one begins."""
+
+    sessions: list[EmspSession]
+    before: int | None = None

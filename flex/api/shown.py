@@ -25,6 +25,7 @@ from flex.api.objects import (
     PushedProfile,
     SiteOfSession,
 )
+from flex.api.wishes import wishes_of
 from flex.api.words import of_preferences
 from flex.knowledge import active
 from flex.knowledge.profiles import Profile
@@ -52,7 +53,7 @@ class Shower:
     """Shows sessions to one flexibility provider; remembers what many of them have in common."""
 
     def __init__(self, now: datetime | None = None) -> None:
-        self._now = now or timezone.now()
+        self.now = now or timezone.now()
         self._steps: dict[tuple[str, str, datetime], list[prices.Step]] = {}
 
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
@@ -73,6 +74,7 @@ class Shower:
             last_updated=session.last_updated,
             assignment=shown_assignment(assignment),
             preferences=None if latest is None else shown_preferences(latest, session),
+            wishes=wishes_of(session),
             prices=self.prices(session, latest),
             pushed=pushed(session),
             active=active_profile(session),
@@ -83,22 +85,22 @@ class Shower:
         """From now until the departure, or for a day."""
         place = tariff_of.place_of(session)
         profile_type = latest.profile_type if latest else ""
-        applying = tariff_of.applying(session, place, profile_type, self._now)
+        applying = tariff_of.applying(session, place, profile_type, self.now)
         tariff = applying.tariff
         if tariff is None:
             return Prices(unclear=[f"No price is known: {applying.why}."])
         departure = latest.departure_time if latest else None
-        until = departure if departure and departure > self._now else self._now + _USUAL
-        until = min(until, self._now + _LONGEST)
+        until = departure if departure and departure > self.now else self.now + _USUAL
+        until = min(until, self.now + _LONGEST)
         head = _read(bytes(session.document))
         driven = prices.Driven(
-            lenient.moment(head.start_date_time) or self._now,
+            lenient.moment(head.start_date_time) or self.now,
             lenient.number(head.kwh) or Decimal(0),
         )
         key = (str(session.owner), tariff.id, until)
         steps = self._steps.get(key)
         if steps is None:
-            steps = prices.steps(tariff, driven, place.zone, self._now, until)
+            steps = prices.steps(tariff, driven, place.zone, self.now, until)
             if prices.is_of_the_clock_alone(tariff):
                 self._steps[key] = steps
         return Prices(

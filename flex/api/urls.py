@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from flex.api import fsp_views, key_views, site_views
+from flex.api import emsp_views, fsp_views, key_views, site_views
 from flex.api.problems import not_found
 
 _SESSION = "<str:country_code>/<str:party_id>/<str:session_id>"
@@ -24,6 +24,11 @@ urlpatterns: list[URLPattern] = [
     path("cpo/sites", site_views.Sites.as_view()),
     path("cpo/sites/<str:name>", site_views.SiteOne.as_view()),
     path("cpo/sites/<str:name>/limits", site_views.LimitOfSite.as_view()),
+    path("emsp/sessions", emsp_views.EmspSessionList.as_view()),
+    path(f"emsp/sessions/{_SESSION}", emsp_views.EmspSessionOne.as_view()),
+    path(f"emsp/sessions/{_SESSION}/preferences", emsp_views.SessionPreferences.as_view()),
+    path("emsp/preferences", emsp_views.PreparedList.as_view()),
+    path("emsp/preferences/<int:pk>", emsp_views.PreparedOne.as_view()),
     path("emsp/driver-keys", key_views.DriverKeys.as_view()),
     path("emsp/driver-keys/<str:prefix>", key_views.DriverKeyOne.as_view()),
 ]

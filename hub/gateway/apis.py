@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import unquote
 
 from django.http.response import HttpResponse
 
@@ -27,15 +26,15 @@ from hub.gateway.answer import Outgoing, of_django, of_failure, refusal, send_wh
 from hub.gateway.bodies import SenderGone, read_body
 from hub.gateway.outcome import Outcome
 from hub.gateway.process import Receive, Send, WebProcess
-from hub.ocpi import headers, own_paths
 from hub.ocpi.errors import ConnectionProblem, HubError, OcpiError, TooManyRequests
 from hub.outbound import loops
 from hub.record.note import Kind
 from hub.routing import decisions
 from hub.routing.directory import KnownToken
+from hub.routing.own_messages import OwnMessage
 from hub.routing.request import OcpiRequest, Scope
 from hub.startup.quick_settings import setting
-from hub.views import MessageFirst, NothingYet, OwnMessage, problem
+from hub.views import MessageFirst, NothingYet, problem
 
 logger = logging.getLogger(__name__)
 Decide = Callable[[OcpiRequest, Outcome], Awaitable[decisions.Decision]]
@@ -148,30 +147,11 @@ class Apis:
         entry = directory.parties.get(message.sender)
         if entry is None:
             raise ConnectionProblem(f"{message.sender} is not connected.")
-        request = own_request(message, KnownToken(entry.platform, is_token_a=False))
-        request = request.placed(request.usual_path(directory)).with_body(message.body)
+        request = message.request(directory, KnownToken(entry.platform, is_token_a=False))
         decision = await self._decide(request, outcome)
         if not isinstance(decision, decisions.Forward):
             raise HubError("This message has no receiver.")
         return await hop.forward(self._worker, request, outcome, decision)
-
-
-def own_request(message: OwnMessage, token: KnownToken) -> OcpiRequest:
-    """A message of the hub's own as if its sender had sent it."""
-    path = f"{own_paths.interface(message.role, message.module)}/{message.rest}"
-    routing = headers.routing(message.sender, message.receiver)
-    found = {name.lower().encode(): value.encode() for name, value in routing.items()}
-    scope = {"raw_path": path.encode(), "path": unquote(path), "headers": list(found.items())}
-    return OcpiRequest(
-        method=message.method,
-        path=unquote(path),
-        headers=found,
-        request_id=headers.new_id(),
-        correlation_id=message.correlation_id,
-        began=time.monotonic(),
-        scope=scope,
-        token=token,
-    )
 
 
 def _problem(error: OcpiError) -> HttpResponse:

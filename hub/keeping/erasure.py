@@ -16,6 +16,7 @@ from django.db.models.expressions import RawSQL
 from cdrs.models import Cdr
 from cdrs.without_driver import Fields, answer_without_driver, bearer_of, without_driver
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
+from flex.api.models import ApiKey, Prepared
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.db import secret_box
 from hub.models import Delivery, DeliveryState, Erasure, StaleCopy, locking
@@ -84,6 +85,7 @@ class Eraser:
             self._sessions,
             self._cdrs,
             self._agreements,
+            self._flex_api,
             self._tokens,
         ):
             with transaction.atomic():
@@ -213,6 +215,17 @@ class Eraser:
             emsp_party_id__iexact=emsp.party_id,
         )
         self._delete(outcome, "flexibility agreements", rows)
+
+    def _flex_api(self, outcome: Erased) -> None:
+        """Preferences that wait for a session of this token, and keys that open its sessions."""
+        emsp = self.driver.emsp
+        of_token = {
+            "country_code": emsp.country_code,
+            "party_id": emsp.party_id,
+            "token_uid__iexact": self.driver.token_uid,
+        }
+        self._delete(outcome, "prepared preferences", Prepared.objects.filter(**of_token))
+        self._delete(outcome, "keys of the driver", ApiKey.objects.filter(**of_token))
 
     def _cdrs(self, outcome: Erased) -> None:
         """Put CDRs, which are bills, under a pseudonym, unless they are to be deleted too."""

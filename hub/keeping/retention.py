@@ -15,6 +15,7 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand, ProfileUpdate
 from commands.models import Reservation
+from flex.api.models import ApiKey, KeyKind, Prepared
 from flex.life.models import HubCommand
 from flex.models import PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
@@ -119,6 +120,15 @@ def _preferences(limit: datetime) -> Rows:
     return PreferenceCopy.objects.filter(received_at__lt=limit)
 
 
+def _prepared(limit: datetime) -> Rows:
+    return Prepared.objects.filter(created_at__lt=limit, ended_at__isnull=False)
+
+
+def _driver_keys(limit: datetime) -> Rows:
+    """They name a token, and open nothing any more."""
+    return ApiKey.objects.filter(kind=KeyKind.DRIVER, expires_at__lt=limit)
+
+
 def _deliveries(limit: datetime) -> Rows:
     return Delivery.objects.filter(created_at__lt=limit).exclude(state=DeliveryState.WAITING)
 
@@ -143,6 +153,8 @@ def _deletions(limit: datetime) -> Rows:
 
 RULES: Final = (
     RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
+    RetentionRule("prepared preferences", "PREFERENCES_KEPT_DAYS", _prepared),
+    RetentionRule("keys of drivers", "PREFERENCES_KEPT_DAYS", _driver_keys),
     RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
     RetentionRule("commands of the hub's own", "PROFILE_COMMANDS_KEPT_DAYS", _hub_commands),
     RetentionRule("updates of active profiles", "PROFILE_COMMANDS_KEPT_DAYS", _profile_updates),

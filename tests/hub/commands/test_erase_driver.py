@@ -16,6 +16,8 @@ from cdrs.models import Cdr
 from cdrs.objects import CDR
 from cdrs.without_driver import is_of_nobody
 from charging_profiles.models import ProfileCommand
+from flex.api import keys
+from flex.api.models import ApiKey, Prepared, Use, Wish
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.models import Delivery, Erasure, StaleCopy
 from hub.ocpi.datatypes import decode
@@ -77,6 +79,14 @@ def driver(scsp) -> Session:
         consent_by="EMSP",
         consented_at=timezone.now(),
     )
+    of_token = {"country_code": "DE", "party_id": "MSP", "token_uid": TOKEN_UID}
+    later = timezone.now() + timedelta(hours=1)
+    Prepared.objects.create(**of_token, document=b"{}", expires_at=later)
+    Wish.objects.create(session=ended, wishes={"target_soc": 80})
+    back_end = keys.of_party(PartyId("DE", "MSP"), [Use.EMSP], name="", made_by="a test").key
+    ApiKey.objects.create(
+        **of_token, kind="DRIVER", minted_by=back_end, expires_at=later, digest=b"1", prefix="1"
+    )
     return ended
 
 
@@ -111,6 +121,8 @@ def test_nothing_that_names_the_driver_is_left(driver, caplog):
             "sessions": 1,
             "CDRs": 1,
             "flexibility agreements": 1,
+            "prepared preferences": 1,
+            "keys of the driver": 1,
             "marks": 0,
             "tokens": 2,
         },

@@ -11,6 +11,7 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from commands.models import Reservation
+from flex.api.models import Prepared
 from flex.models import FspAssignment, PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.keeping import retention, tasks
@@ -86,7 +87,17 @@ def test_commands_preferences_reservations_and_deliveries_that_ended():
         )
     rows.deliveries(session, cpo)
     Delivery.objects.update(created_at=timezone.now() - timedelta(days=15))
+    long_ago = timezone.now() - timedelta(days=181)
+    for ended_at in (long_ago, None):
+        Prepared.objects.create(
+            token_uid="T",
+            document=b"{}",
+            created_at=long_ago,
+            expires_at=long_ago,
+            ended_at=ended_at,
+        )
     tasks.clean_up()
+    assert Prepared.objects.get().ended_at is None
     assert left(ProfileCommand) == {waiting.pk}
     assert ended.pk not in left(ProfileCommand)
     assert not PreferenceCopy.objects.exists()

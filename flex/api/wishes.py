@@ -1,0 +1,57 @@
+"""Wishes of drivers for which OCPI has no field: kept, and given to the FSP (SCALE D2.3, 11.1)."""
+
+from typing import Any, Final
+
+import msgspec
+from django.db import transaction
+
+from flex.api.models import Wish
+from flex.api.objects import Wishes
+from flex.api.problems import invalid
+from flex.journal import Topic, note
+from hub.db import leases
+from sessions.models import Session
+
+_PERCENT: Final = ("min_soc", "target_soc", "max_soc", "green_level")
+
+
+def checked(wishes: Wishes | None) -> dict[str, Any]:
+    """As they are kept: names and numbers, without what is not wished; Problem (400)."""
+    if wishes is None:
+        return {}
+    for name in _PERCENT:
+        value = getattr(wishes, name)
+        if value is not None and not 0 <= value <= 100:
+            raise invalid(f"{name} is a percentage, from 0 to 100.")
+    socs = [one for name in _PERCENT[:3] if (one := getattr(wishes, name)) is not None]
+    if socs != sorted(socs):
+        raise invalid("min_soc, target_soc and max_soc must not fall in this order.")
+    found: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(wishes).items():
+        if value is not None and name != "told_at":
+            found[name] = value if isinstance(value, bool) else float(value)
+    return found
+
+
+@transaction.atomic
+def keep(session: Session, wishes: dict[str, Any]) -> None:
+    """Keep what the app has told, in place of what it told before; the journal says so."""
+    former = Wish.objects.select_for_update().filter(session=session).first()
+    if wishes == (former.wishes if former else {}):
+        return
+    Wish.objects.update_or_create(
+        session=session, defaults={"wishes": wishes, "told_at": leases.now()}
+    )
+    said = ", ".join(f"{name} {value}" for name, value in wishes.items()) or "nothing any more"
+    note(
+        session.pk,
+        Topic.PREFERENCES,
+        f"The driver's app wishes, beside what OCPI carries: {said}.",
+        wishes=wishes,
+    )
+
+
+def wishes_of(session: Session) -> Wishes | None:
+    """As the app told them last."""
+    wish = Wish.objects.filter(session=session).first()
+    return Wishes(**wish.wishes, told_at=wish.told_at) if wish is not None else None
