@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import pytest
 from django.db import connection, transaction
 
 from flex import journal
@@ -22,7 +21,6 @@ from tests.flex.api.calling import Api, refused
 from tests.hub.strangers import until
 from tests.scripted import PROFILE
 
-pytestmark = pytest.mark.unmeasured
 DEPARTURE = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
 WISHES = {
     "profile_type": "CHEAP",

@@ -20,8 +20,6 @@ from tests.hub.strangers import until
 from tests.running_hub import changed_setting
 from tests.scripted import Actor
 
-pytestmark = pytest.mark.unmeasured
-
 
 def told(*arguments: str) -> str:
     out = StringIO()

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
-import pytest
 
 from flex import hub_commands
 from flex.api.models import Use
@@ -19,7 +18,6 @@ from tests.flex.agreements import agree
 from tests.flex.api.calling import Api, refused
 from tests.hub.strangers import until
 
-pytestmark = pytest.mark.unmeasured
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 LIMIT = {"unit": "W", "periods": [{"start": "2026-03-01T10:00:00+01:00", "limit": 50_000}]}
 SITE = {"members": [{"location_id": "LOC1", "evse_uid": "EVSE1"}], "limits": [LIMIT]}
