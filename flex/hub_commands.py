@@ -8,12 +8,11 @@ transaction. Nobody is told a result: the rows of the ProfileCommands have them.
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import transaction
-
-from charging_profiles.models import ProfileCommand
+from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.life import asking, releasing
-from flex.life.models import HubCommand, Wish
-from hub.db import sql
+from flex.life.locking import each, lock
+from flex.life.models import HubCommand, Step, Wish
+from hub.db import leases, sql
 from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
 from sessions.models import Session
@@ -44,10 +43,12 @@ def release(session: Session, why: str, *, former: PartyId | None = None) -> Hub
     return releasing.release(session, why, former=former)
 
 
+# A request of which there is more to come.
+ON_ITS_WAY: Final = (*UNSENT, CommandState.ACCEPTED)
 _COMMANDS: Final = ProfileCommand._meta.db_table
 # What can go on: the request that it waits for has ended, or its time has come.
 _DUE: Final = f"""
-    SELECT one.id FROM flex_life_hubcommand AS one
+    SELECT one.id, one.session_id FROM flex_life_hubcommand AS one
     LEFT JOIN {_COMMANDS} AS command ON command.id = one.command_id
     LEFT JOIN flex_life_hubcommand AS ask ON ask.id = one.verified_by_id
     WHERE one.step IN ('DUE', 'AT_CPO', 'VERIFYING') AND CASE one.step
@@ -61,16 +62,23 @@ _DUE: Final = f"""
 
 def advance() -> int:
     """Take each that can go on one step further; how many. Safe to run twice at once."""
-    found = sql.run(_DUE)
-    for (pk,) in found:
-        _go_on(pk)
+    found = dict(sql.run(_DUE))
+
+    def go_on(pk: int) -> None:
+        lock(found[pk])
+        rows: Any = HubCommand.objects.select_related("session", "command", "verified_by__command")
+        row = rows.select_for_update(of=("self",)).filter(pk=pk).first()
+        if row is not None and row.is_open and not _is_too_early(row):
+            (asking if row.wish == Wish.ASK else releasing).go_on(row)
+
+    each(found, go_on)
     return len(found)
 
 
-def _go_on(pk: int) -> None:
-    with transaction.atomic():
-        rows: Any = HubCommand.objects.select_related("session", "command", "verified_by__command")
-        row = rows.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk).first()
-        if row is None or not row.is_open:
-            return
-        (asking if row.wish == Wish.ASK else releasing).go_on(row)
+def _is_too_early(row: HubCommand) -> bool:
+    """Whether another process has taken this step meanwhile."""
+    if row.step == Step.DUE:
+        return row.due_at > leases.now()
+    if row.step == Step.VERIFYING:
+        return row.verified_by is not None and row.verified_by.is_open
+    return row.command is not None and row.command.state in ON_ITS_WAY

@@ -12,6 +12,7 @@ from charging_profiles import verification
 from charging_profiles.models import ProfileCommand, Purpose
 from flex.journal import Topic, note
 from flex.life import means, spacing, unknown
+from flex.life.locking import lock
 from flex.life.models import OPEN, HubCommand, Step, Wish
 from flex.life.sending import CannotSend, in_whose_name, newest_epoch, send
 from flex.life.table import follows, how_it_ended
@@ -33,7 +34,7 @@ def ask_active(
     """As flex.hub_commands says."""
     since = since or leases.now() - JUST_NOW
     with transaction.atomic():
-        leases.lock_name(f"hub command {session.pk}")
+        lock(session.pk)
         row = _that_serves(session, since)
         if row is None:
             row = new(session, Wish.ASK, why, since, former)

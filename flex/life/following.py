@@ -6,12 +6,12 @@ transaction: what follows is written with the mark that it was.
 
 from typing import Any, Final
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from charging_profiles.models import BAD_ENDS, ProfileCommand, Purpose
 from flex.journal import Topic, note
 from flex.life import asking, means, spacing, unknown
+from flex.life.locking import each, lock
 from flex.life.models import WhyNot
 from flex.life.table import Follows, Then, follows, how_it_ended
 from hub.db import leases, sql
@@ -20,7 +20,7 @@ from hub.workers.wake import wake
 from sessions.models import Session
 
 _TO_FOLLOW: Final = f"""
-    SELECT id FROM {ProfileCommand._meta.db_table}
+    SELECT id, session_id FROM {ProfileCommand._meta.db_table}
     WHERE NOT is_followed AND state IN ({", ".join(f"'{state.value}'" for state in BAD_ENDS)})
     ORDER BY id LIMIT 200
 """  # noqa: S608 - names of ours
@@ -28,11 +28,15 @@ _TO_FOLLOW: Final = f"""
 
 def follow_all() -> int:
     """Set going what follows; how many commands. Safe to run twice at once."""
-    found = sql.run(_TO_FOLLOW)
-    for (pk,) in found:
-        with transaction.atomic():
-            if ProfileCommand.objects.filter(pk=pk, is_followed=False).update(is_followed=True):
-                _follow(ProfileCommand.objects.select_related("session").get(pk=pk))
+    found = dict(sql.run(_TO_FOLLOW))
+
+    def follow(pk: int) -> None:
+        if found[pk] is not None:
+            lock(found[pk])
+        if ProfileCommand.objects.filter(pk=pk, is_followed=False).update(is_followed=True):
+            _follow(ProfileCommand.objects.select_related("session").get(pk=pk))
+
+    each(found, follow)
     return len(found)
 
 

@@ -16,6 +16,7 @@ from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import asking, means, unknown
 from flex.life.judging import Released, released
+from flex.life.locking import lock
 from flex.life.models import OPEN, HubCommand, Step, WhyNot, Wish
 from flex.life.sending import CannotSend, newest_epoch, send
 from flex.life.table import RELEASE, Next, how_it_ended
@@ -32,7 +33,7 @@ LONGEST: Final = 60.0
 def release(session: Session, why: str, *, former: PartyId | None = None) -> HubCommand:
     """As flex.hub_commands says."""
     with transaction.atomic():
-        leases.lock_name(f"hub command {session.pk}")
+        lock(session.pk)
         row = HubCommand.objects.filter(session=session, wish=Wish.RELEASE, step__in=OPEN).first()
         if row is not None and row.epoch == newest_epoch(session):
             return row

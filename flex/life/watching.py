@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.db import transaction
 
 from charging_profiles.models import ProfileCommand
 from flex.full_rate import FullRate, full_rate
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import releasing, silence
+from flex.life.locking import each, lock
 from flex.life.models import SteeredSession
-from flex.life.silence import Facts, Silence
+from flex.life.silence import Facts, Release, Silence
 from flex.models import FspAssignment
 from flex.sites.keeping import AT
 from hub.db import leases, sql
@@ -121,39 +121,61 @@ def see_changes() -> None:
 # --- The turn -------------------------------------------------------------------------------------
 
 _DUE: Final = f"""
-    SELECT session_id FROM flex_life_steeredsession WHERE due_at <= {NOW}
-    ORDER BY due_at LIMIT 200 FOR UPDATE SKIP LOCKED
+    SELECT session_id, due_at, released_for, silent_since FROM flex_life_steeredsession
+    WHERE due_at <= {NOW} ORDER BY due_at LIMIT 500
 """  # noqa: S608 - names of ours
+# What somebody has asked for meanwhile stays.
+_LATER: Final = """
+    UPDATE flex_life_steeredsession AS known SET due_at = looked.later
+    FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS looked (session, seen, later)
+    WHERE known.session_id = looked.session AND known.due_at = looked.seen
+"""
 
 
 def take() -> int:
-    """Look at what is due; how many sessions. Safe to run twice at once."""
+    """Look at what is due; how many sessions. Safe to run twice at once.
+
+    Of most there is nothing to do but to look again later: that is one statement for all.
+    """
     see_changes()
-    with transaction.atomic():
-        due = [pk for (pk,) in sql.run(_DUE)]
-        if due:
-            now = leases.now()
-            rows = SteeredSession.objects.select_related("session").in_bulk(due)
-            facts = facts_of(due, now)
-            for pk, row in rows.items():
-                _look(row, facts.get(pk))
-    return len(due)
+    found = sql.run(_DUE)
+    if not found:
+        return 0
+    facts = facts_of([pk for pk, *_ in found], leases.now())
+    quiet, acting = [], []
+    for pk, due_at, released_for, silent_since in found:
+        if pk not in facts:
+            continue  # It has been deleted just now.
+        one = replace(facts[pk], released_for=released_for)
+        silence_now = silence.silent(one, patience())
+        if _due_releases(one) or (silence_now and silence_now.since) != silent_since:
+            acting.append(pk)
+        else:
+            quiet.append((pk, due_at, silence.next_look(one, patience())))
+    if quiet:
+        sql.run(_LATER, [list(column) for column in zip(*quiet, strict=True)])
+    each(acting, _act)
+    return len(found)
 
 
-def _look(row: SteeredSession, facts: Facts | None) -> None:
-    if facts is None:
-        row.due_at = None
-    else:
-        facts = replace(facts, released_for=row.released_for)
-        _release(row, facts)
-        _silence(row, silence.silent(facts, patience()))
-        row.due_at = silence.next_look(facts, patience())
-    row.save()
+def _act(session: int) -> None:
+    """Look again, with nobody else at it, and do what there is to do."""
+    lock(session)
+    rows: Any = SteeredSession.objects.select_related("session").select_for_update(of=("self",))
+    row = rows.get(pk=session)
+    facts = replace(facts_of([session], leases.now())[session], released_for=row.released_for)
+    _release(row, facts)
+    _silence(row, silence.silent(facts, patience()))
+    row.due_at = silence.next_look(facts, patience())
+    row.save(update_fields=["due_at", "released_for", "silent_since", "silent_why"])
+
+
+def _due_releases(facts: Facts) -> list[Release]:
+    return [one for one in silence.releases(facts) if one.at <= facts.now]
 
 
 def _release(row: SteeredSession, facts: Facts) -> None:
-    due = [one for one in silence.releases(facts) if one.at <= facts.now]
-    if due:
+    if due := _due_releases(facts):
         row.released_for = due[-1].key
         releasing.release(row.session, due[-1].why)
 
