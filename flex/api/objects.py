@@ -124,6 +124,19 @@ class SiteOfSession(Answer, kw_only=True):
     name: str
 
 
+class CommandSpacing(Answer, kw_only=True):
+    """Seconds that the CPO wants between two commands, learned from TOO_OFTEN.
+
+    `of` is GET or CHANGE (PUT and DELETE), `within` SESSION or CPO (over all of its sessions). It
+    holds no command of yours back.
+    """
+
+    of: str
+    within: str
+    seconds: float
+    refused_at: datetime
+
+
 class FspSession(Answer, kw_only=True):
     """A session as its flexibility provider sees it; who the driver is, is not in it."""
 
@@ -145,6 +158,7 @@ class FspSession(Answer, kw_only=True):
     pushed: PushedProfile | None = None
     active: ActiveProfile | None = None
     sites: list[SiteOfSession] = []
+    spacings: list[CommandSpacing] = []
 
 
 class FspSessions(Answer, kw_only=True):

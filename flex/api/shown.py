@@ -16,6 +16,7 @@ from flex.api import prices, tariff_of
 from flex.api.objects import (
     ActiveProfile,
     Assignment,
+    CommandSpacing,
     CpoSaid,
     FspSession,
     Preferences,
@@ -29,9 +30,11 @@ from flex.api.wishes import wishes_of
 from flex.api.words import of_preferences
 from flex.knowledge import active
 from flex.knowledge.profiles import Profile
+from flex.life import spacing
 from flex.models import FspAssignment, PreferenceCopy
 from flex.sites.models import Site
 from hub.ocpi import heads, lenient
+from hub.ocpi.party import PartyId
 from sessions.models import Session
 
 # Prices are shown until the departure, or for so long; and for no longer than this.
@@ -55,6 +58,7 @@ class Shower:
     def __init__(self, now: datetime | None = None) -> None:
         self.now = now or timezone.now()
         self._steps: dict[tuple[str, str, datetime], list[prices.Step]] = {}
+        self._spacings: dict[PartyId, list[CommandSpacing]] = {}
 
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
         """One session, as its flexibility provider sees it."""
@@ -79,7 +83,22 @@ class Shower:
             pushed=pushed(session),
             active=active_profile(session),
             sites=[SiteOfSession(cpo=str(s.owner), name=s.name) for s in Site.around(session)],
+            spacings=self._spacings_of(session.owner),
         )
+
+    def _spacings_of(self, cpo: PartyId) -> list[CommandSpacing]:
+        """What a CPO's TOO_OFTEN has taught."""
+        if cpo not in self._spacings:
+            self._spacings[cpo] = [
+                CommandSpacing(
+                    of=known.of,
+                    within=known.within,
+                    seconds=round(known.seconds, 1),
+                    refused_at=known.refused_at,
+                )
+                for known in spacing.of_cpo(cpo)
+            ]
+        return self._spacings[cpo]
 
     def prices(self, session: Session, latest: PreferenceCopy | None) -> Prices:
         """From now until the departure, or for a day."""

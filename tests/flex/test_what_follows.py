@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from charging_profiles.models import ProfileCommand
 from flex import hub_commands
+from flex.api.shown import Shower
 from flex.life import means, spacing, unknown, watching
 from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
-from flex.models import JournalEntry, PreferenceCopy
+from flex.models import FspAssignment, JournalEntry, PreferenceCopy
 from flex.sites import keeping
 from flex.sites.models import SiteLimit
 from flex.tasks import advance
@@ -113,6 +114,10 @@ def test_too_often_is_passed_on_and_the_hubs_own_gets_keep_the_spacing(cast):
     assert (known.of, known.within, known.refusals) == ("GET", "SESSION", 1)
     known.seconds = spacing.MOST
     known.save()
+    assignment = FspAssignment.current(session)
+    assert assignment is not None
+    [shown] = Shower().fsp_session(session, assignment).spacings
+    assert (shown.of, shown.within, shown.seconds) == ("GET", "SESSION", spacing.MOST)
     asked = hub_commands.ask_active(session, "a test", since=leases.now())
     assert wait(lambda: advance() or HubCommand.objects.get(pk=asked.pk).due_at > leases.now())
     # The newest waits alone; a party's own does not wait, and serves it.
