@@ -12,7 +12,7 @@ from django.db.models import Exists, Max, OuterRef
 
 from cdrs.models import Cdr, CdrCheck, CheckResult
 from cdrs.objects import CDR
-from cdrs.recomputed import differences
+from cdrs.recomputed import Difference, billed_pauses, differences
 from hub.ocpi import heads
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
@@ -32,6 +32,14 @@ class _Place(msgspec.Struct):
 
 
 _place = heads.reader(_Place)
+# Who knows which of a CDR's charging periods were pauses that a profile made; by their indices.
+PausesOf = Callable[[Cdr, CDR], frozenset[int]]
+_pauses: list[PausesOf] = []
+
+
+def pauses_from(read: PausesOf) -> None:
+    """Called when the apps are ready; a later call replaces an earlier one."""
+    _pauses[:] = [read]
 
 
 def check_new() -> int:
@@ -47,20 +55,25 @@ def check_new() -> int:
 
 def _checked(stored: Cdr, zone: Callable[[str, str, str], ZoneInfo | None]) -> CdrCheck:
     check = CdrCheck(cdr=stored)
+    found: list[Difference] = []
     try:
         cdr = decode(bytes(stored.document), CDR)
         place = zone(stored.owner, stored.audience, cdr.cdr_location.id.upper())
-        found = differences(cdr, _tariffs(stored, cdr), place)
+        tariffs = _tariffs(stored, cdr)
+        for read in _pauses:
+            found += billed_pauses(cdr, read(stored, cdr), tariffs, place)
+        found += differences(cdr, tariffs, place)
     except (OcpiError, Unclear) as error:
         # An OcpiError says what of it cannot be read.
         check.result, check.reason = CheckResult.UNCLEAR, heads.text(str(error), 255)
-        return check
     except (ArithmeticError, ValueError) as error:
         # 1e300 kWh, or the 31st of February: one such CDR must not keep all others from their turn.
         reason = f"it has a value that cannot be computed with: {error}"
         check.result, check.reason = CheckResult.UNCLEAR, heads.text(reason, 255)
-        return check
-    check.result = CheckResult.DIFFERENT if found else CheckResult.AS_PRICED
+    else:
+        check.result = CheckResult.DIFFERENT if found else CheckResult.AS_PRICED
+    if found:
+        check.result = CheckResult.DIFFERENT
     check.differences = [
         {
             "field": each.field,

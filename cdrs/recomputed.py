@@ -1,9 +1,11 @@
 """What a CDR bills beside what its Tariffs say (mod_cdrs: CDR object; mod_tariffs)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+import msgspec
 
 from cdrs.objects import CDR, CdrDimensionType, ChargingPeriod
 from hub.ocpi.datatypes import Price
@@ -87,6 +89,51 @@ def differences(cdr: CDR, tariffs: Sequence[Tariff], zone: tzinfo | None) -> lis
     amount = _reserved(bill)
     found += _compared("total_reservation_cost", cdr.total_reservation_cost, amount, reserved, cdr)
     return found
+
+
+def billed_pauses(
+    cdr: CDR, held: Collection[int], tariffs: Sequence[Tariff], zone: tzinfo | None
+) -> list[Difference]:
+    """What a CDR bills as PARKING_TIME of the periods in which a profile held the car back.
+
+    `held` are their indices. The time, in hours, with the elements that price it; and its price,
+    where it has one. Where the Tariffs leave the price open, the time alone.
+    """
+    told = [_parking_time(period) for period in cdr.charging_periods]
+    paused = sum((hours for index, hours in enumerate(told) if index in held), Decimal(0))
+    if not paused:
+        return []
+    all_hours = sum(told, Decimal(0))
+    known = cdr.tariffs or tariffs
+    try:
+        bill = price(known, usage(cdr, zone))
+        without = price(known, usage(_without_parking(cdr, held), zone))
+    except Unclear:
+        return [Difference("total_parking_time", all_hours, all_hours - paused, [])]
+    lines = [each for each in bill.lines if each.component.type is TariffDimensionType.PARKING_TIME]
+    elements = [f"elements[{line.element}] of Tariff {line.tariff_id}" for line in lines]
+    found = [Difference("total_parking_time", all_hours, all_hours - paused, elements)]
+    was, is_now = (each.cost(TariffDimensionType.PARKING_TIME).excl_vat for each in (bill, without))
+    if was != is_now:
+        found.append(Difference("total_parking_cost", was, is_now, elements))
+    return found
+
+
+def _parking_time(period: ChargingPeriod) -> Decimal:
+    return sum(
+        (one.volume for one in period.dimensions if one.type is CdrDimensionType.PARKING_TIME),
+        Decimal(0),
+    )
+
+
+def _without_parking(cdr: CDR, held: Collection[int]) -> CDR:
+    periods = []
+    for index, period in enumerate(cdr.charging_periods):
+        if index in held:
+            left = [d for d in period.dimensions if d.type is not CdrDimensionType.PARKING_TIME]
+            period = msgspec.structs.replace(period, dimensions=left)
+        periods.append(period)
+    return msgspec.structs.replace(cdr, charging_periods=periods)
 
 
 def usage(cdr: CDR, zone: tzinfo | None) -> Usage:
