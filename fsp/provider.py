@@ -1,29 +1,31 @@
 """The reference FSP as an OCPI party: an SCSP that plans and pushes (SCALE D2.3, section 11.4).
 
 Receiver of Sessions, Sender of ChargingProfiles, and Sender of Sessions for the preferences that a
-hub hands on. It knows no more than OCPI tells: the bounds come from the active profile.
+hub hands on. What EV, EVSE and site allow comes from the active profile. With a key of the hub's
+flex API it knows the limits of sites too, and plans the sessions of one together.
 """
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from charging_profiles.objects import (
-    ActiveChargingProfile,
-    ChargingProfileResultType,
-    ChargingRateUnit,
-)
+from charging_profiles.objects import ActiveChargingProfile, ChargingProfileResultType
+from fsp import memory
+from fsp.flex_api import FlexApi, Told
+from fsp.group import Group, Member
+from fsp.group_plan import GroupPlan, plan_group
 from fsp.needs import Bounds, Need
 from fsp.planner import Grid, plan
-from fsp.pushes import judge
-from fsp.rates import VOLTS, Scale
+from fsp.pushes import FELL, GroupPushes, judge, judge_group
 from fsp.schedule import Schedule
 from fsp.statements import Statements
+from fsp.steered import Steered, SteeredSite, Work, bounds_of, seconds_of, site_of
 from hub.ocpi.datatypes import InterfaceRole, Role, utc
 from hub.ocpi.errors import InvalidParameters, OcpiError
 from hub.ocpi.party import PartyId
@@ -39,50 +41,37 @@ logger = logging.getLogger(__name__)
 
 PARTY: Final = PartyId("NL", "FSP")
 HORIZON: Final = 86_400
-# IEC 61851: below it a car does not charge from AC.
-LEAST_AMPERES: Final = 6.0
 CLEARLY_LESS: Final = 0.9
-# Nobody tells when a local limit ends: after so many seconds more is tried again.
-TRIED_AGAIN: Final = 3600
-
-
-@dataclass
-class Steered:
-    """One session: what is known of it, and what was pushed."""
-
-    session_id: str
-    session: dict[str, Any] | None = None
-    asked: Need | None = None
-    asked_at: int = 0
-    kwh_when_asked: float = 0.0
-    bounds: Bounds | None = None
-    in_force: Schedule | None = None
-    pushed_at: int | None = None
-    is_dirty: bool = False
-    is_running: bool = False
-    waits: bool = False
-    was_changed: bool = False
-
-    @property
-    def kwh(self) -> float:
-        """The meter, as the CPO told it last."""
-        return float((self.session or {}).get("kwh", 0))
-
-    @property
-    def driver(self) -> str:
-        """Whose statements are remembered together."""
-        token = (self.session or {}).get("cdr_token") or {}
-        return str(token.get("contract_id") or token.get("uid") or "")
+# Seconds: a site of which not all has come into force is pushed again after so long.
+SITE_AGAIN: Final = 10
+# A CPO that keeps no profile is not pushed the same ones more often than this.
+SITE_IGNORED: Final = 60
+FAILURES: Final = (CommandRefused, OcpiError, aiohttp.ClientError, TimeoutError)
 
 
 class ReferenceFsp(Platform):
-    """`grid` says what is known of prices (and intensity) when it is asked."""
+    """`grid` says what is known of prices (and intensity) when it is asked.
 
-    def __init__(self, grid: Callable[[], Grid], party: PartyId = PARTY, **listen: Any) -> None:
+    `api` is the hub's flex API, where it is to be used; `file` keeps what became of statements.
+    """
+
+    def __init__(
+        self,
+        grid: Callable[[], Grid],
+        party: PartyId = PARTY,
+        *,
+        api: FlexApi | None = None,
+        file: Path | None = None,
+        **listen: Any,
+    ) -> None:
         super().__init__([(party, Role.SCSP)], name="Reference FSP", **listen)
         self.grid = grid
-        self.statements = Statements()
+        self.api, self.file = api, file
+        self.statements = memory.read(file) if file else Statements()
         self.steered: Recent[str, Steered] = Recent()
+        # By name; and which of them a session is at.
+        self.sites: dict[tuple[str, str], SteeredSite] = {}
+        self.site_of_session: dict[str, SteeredSite] = {}
         self.profiles = ChargingProfilesSender(self)
         self.profiles.on_update = self._on_update
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
@@ -90,11 +79,16 @@ class ReferenceFsp(Platform):
         self.serve("sessions", sender, {"PUT": self._put_preferences})
         self.serve("chargingprofiles", sender, self.profiles.handlers())
 
+    async def joined(self) -> None:
+        """Follow the flex API from now on."""
+        if self.api is not None:
+            self.later(self.api.follow(self._on_told))
+
     def of(self, session_id: str) -> Steered:
         """What is known of a session; new when that is nothing yet."""
         key = session_id.upper()
         if key not in self.steered:
-            self.steered[key] = Steered(session_id)
+            self.steered[key] = Steered(session_id=session_id)
         return self.steered[key]
 
     # What comes in ------------------------------------------------------------------------------
@@ -103,20 +97,21 @@ class ReferenceFsp(Platform):
         one = self.of(session["id"])
         was_active = one.session is None or is_active(one.session)
         one.session = dict(session)
-        if is_active(session):
+        if not one.is_active and was_active and one.asked is not None:
+            self._learn_of(one, one.asked, seconds_of(session.get("end_date_time")) or _now())
+        if one.is_active or was_active:
             self._wake(one)
-        elif was_active and one.asked is not None:
-            self._learn_of(one, one.asked, _seconds(session.get("end_date_time")) or _now())
 
     def _learn_of(self, one: Steered, asked: Need, end: int) -> None:
         """A session is over. A car that took clearly less than it might have had was full."""
-        taken = one.kwh - one.kwh_when_asked
         if one.bounds is None or end <= one.asked_at:
             return
         held = one.in_force or Schedule(((one.asked_at, one.bounds.maximum),))
         offered = held.course(one.bounds.scale, self.grid().prices, one.asked_at, end).kwh[-1]
-        is_full = taken < CLEARLY_LESS * float(offered)
-        self.statements.learn(one.driver, asked, one.asked_at, taken, end, is_full=is_full)
+        is_full = one.taken < CLEARLY_LESS * float(offered)
+        self.statements.learn(_user(one), asked, one.asked_at, one.taken, end, is_full=is_full)
+        if self.file:
+            memory.write(self.file, self.statements)
 
     async def _put_preferences(self, message: Received) -> Reply:
         if len(message.parts) != 2 or message.parts[1] != "charging_preferences":
@@ -140,57 +135,166 @@ class ReferenceFsp(Platform):
         one.was_changed = one.in_force is not None
         self._wake(one)
 
+    def _on_told(self, told: Told) -> None:
+        """What the flex API knows: sites of which limit or sessions have changed are looked at."""
+        for key, one in self.steered.items():
+            if one.wishes != told.wishes.get(key):
+                one.wishes = told.wishes.get(key)
+                self._wake(one)
+        former, self.sites, self.site_of_session = self.sites, {}, {}
+        for each in told.sites:
+            limit, name = site_of(each), (each.cpo, each.name)
+            if limit is None:
+                continue
+            site = self.sites[name] = former.pop(name, SteeredSite(name=" ".join(name)))
+            sessions = tuple(sorted(session.upper() for session in each.sessions))
+            is_news = (site.site, site.sessions) != (limit, sessions)
+            site.site, site.sessions = limit, sessions
+            self.site_of_session |= dict.fromkeys(sessions, site)
+            if is_news:
+                self._wake(site)
+        for gone in former.values():
+            for session in gone.sessions:
+                self._wake(self.of(session))
+
     # Learn, plan, push --------------------------------------------------------------------------
 
-    def _wake(self, one: Steered) -> None:
-        one.is_dirty = True
-        if not one.is_running:
-            one.is_running = True
-            self.later(self._work(one))
+    def _wake(self, work: Work) -> None:
+        """A session of a site is looked at with its site."""
+        if isinstance(work, Steered):
+            work = self.site_of_session.get(work.session_id.upper(), work)
+        work.is_dirty = True
+        if not work.is_running:
+            work.is_running = True
+            self.later(self._work(work))
 
-    async def _work(self, one: Steered) -> None:
-        """A step that fails is done again when the next message about the session comes."""
+    async def _work(self, work: Work) -> None:
+        """A step that fails is done again when the next message about it comes."""
         try:
-            while one.is_dirty:
-                one.is_dirty = False
-                try:
-                    await self._step(one)
-                except (CommandRefused, OcpiError, aiohttp.ClientError, TimeoutError) as error:
-                    logger.warning("%s: %s", one.session_id, error or type(error).__name__)
+            while work.is_dirty:
+                work.is_dirty = False
+                if isinstance(work, SteeredSite):
+                    await self._step_site(work)
+                elif isinstance(work, Steered):
+                    try:
+                        await self._step(work)
+                    except FAILURES as error:
+                        _failed(work, error)
         finally:
-            one.is_running = False
+            work.is_running = False
 
     async def _step(self, one: Steered) -> None:
-        if one.session is None or not is_active(one.session):
+        if not one.is_active:
             return
-        if one.bounds is None:
-            one.bounds = _bounds(await self._active(one))
-        elif one.was_changed:
-            one.was_changed = False
-            _compare(one, one.bounds, await self._active(one), _now())
-        now, taken = _now(), max(0.0, one.kwh - one.kwh_when_asked)
-        one.bounds = _present(one.bounds, one.session, now)
-        if one.asked is None:
+        await self._learn(one)
+        bounds, now = one.refresh(_now()), _now()
+        if one.asked is None or bounds is None:
             return  # It charges at once, which needs no profile.
-        energy = one.asked.energy_kwh
-        left = replace(one.asked, energy_kwh=None if energy is None else max(0.0, energy - taken))
         grid = self.grid()
-        need = self.statements.reliable_part(
-            one.driver, left, one.bounds, grid, now, one.asked_at, taken
-        )
-        made = plan(need, one.bounds, grid, now)
-        verdict = judge(made, one.in_force, need, one.bounds, grid, now, one.pushed_at)
+        need = self._need(one, bounds, grid, now)
+        made = plan(need, bounds, grid, now)
+        verdict = judge(made, one.in_force, need, bounds, grid, now, one.pushed_at)
         logger.info("%s: %s; %s", one.session_id, verdict.reason, made.unmet or "need met")
         if verdict.push:
             await self._push(one, made.schedule, now)
-        elif verdict.again_at is not None and not one.waits:
-            one.waits = True
-            self.later(self._again(one, verdict.again_at - now))
+            one.is_dirty = True
+        elif verdict.again_at is not None:
+            self._wake_at(one, verdict.again_at)
 
-    async def _again(self, one: Steered, seconds: int) -> None:
-        await asyncio.sleep(seconds)
-        one.waits = False
-        self._wake(one)
+    async def _learn(self, one: Steered) -> None:
+        """Ask for the active profile where it is not known, or something has changed it."""
+        if one.bounds is None:
+            one.bounds = bounds_of(await self._active(one))
+        elif one.was_changed:
+            one.was_changed = False
+            one.compare(await self._active(one), _now())
+
+    def _need(self, one: Steered, bounds: Bounds, grid: Grid, now: int) -> Need:
+        """The part of the driver's statement that is worth planning for."""
+        return self.statements.reliable_part(
+            _user(one), one.left, bounds, grid, now, one.asked_at, one.taken
+        )
+
+    def _wake_at(self, work: Work, when: int) -> None:
+        if not work.waits:
+            work.waits = True
+            self.later(self._again(work, when - _now()))
+
+    async def _again(self, work: Work, seconds: int) -> None:
+        await asyncio.sleep(max(0, seconds))
+        work.waits = False
+        self._wake(work)
+
+    # Sites --------------------------------------------------------------------------------------
+
+    async def _step_site(self, site: SteeredSite) -> None:
+        """Plan all sessions of a site that are known, and push what changes."""
+        members = [one for key in site.sessions if (one := self._member(key)) is not None]
+        learnt = await asyncio.gather(*(self._tried(self._learn(one), one) for one in members))
+        if not all(learnt):
+            self._wake_at(site, _now() + SITE_AGAIN)
+        now, grid = _now(), self.grid()
+        known = [(one, bounds) for one in members if (bounds := one.refresh(now)) is not None]
+        if not known:
+            return
+        group = Group(
+            [
+                Member(self._need(one, bounds, grid, now), bounds, one.taken)
+                for one, bounds in known
+            ],
+            site.site,
+            grid,
+            now,
+        )
+        made = await asyncio.to_thread(plan_group, group)
+        sessions = [one for one, _ in known]
+        pushes = judge_group(
+            made, [one.in_force for one in sessions], group, [one.pushed_at for one in sessions]
+        )
+        logger.info("%s: %s; %.1f kWh unmet", site.name, pushes.verdict.reason, made.unmet_kwh)
+        if pushes.verdict.push:
+            await self._push_site(site, sessions, made, pushes)
+        elif pushes.verdict.again_at is not None:
+            self._wake_at(site, pushes.verdict.again_at)
+
+    def _member(self, key: str) -> Steered | None:
+        one = self.steered.get(key)
+        return one if one is not None and one.is_active else None
+
+    async def _push_site(
+        self, site: SteeredSite, sessions: list[Steered], made: GroupPlan, pushes: GroupPushes
+    ) -> None:
+        """First what falls; the rest once all of that is in force, for only then is there room."""
+        now = _now()
+        if pushes.verdict.reason == FELL and site.pushed_under == site.site:
+            # The same again, since the CPO has taken it and keeps something else: not at once.
+            again = (site.pushed_at or 0) + SITE_IGNORED
+            if now < again:
+                self._wake_at(site, again)
+                return
+        site.pushed_under, site.pushed_at = site.site, now
+        for part in (pushes.falling, pushes.rising):
+            pushed = await asyncio.gather(
+                *(
+                    self._tried(self._push(sessions[i], made.plans[i].schedule, now), sessions[i])
+                    for i in part
+                )
+            )
+            if not all(pushed):
+                self._wake_at(site, _now() + SITE_AGAIN)
+                return
+        site.is_dirty = True
+
+    async def _tried(self, work: Coroutine[Any, Any, None], one: Steered) -> bool:
+        """Whether it went well; others of the site go on."""
+        try:
+            await work
+        except FAILURES as error:
+            _failed(one, error)
+            return False
+        return True
+
+    # Charging profiles --------------------------------------------------------------------------
 
     async def _push(self, one: Steered, schedule: Schedule, now: int) -> None:
         if one.session is None or one.bounds is None:
@@ -204,7 +308,7 @@ class ReferenceFsp(Platform):
         before = [step for step in (one.in_force.steps if one.in_force else ()) if step[0] < now]
         one.in_force = Schedule.of([*before, *schedule.steps])
         # What is active now is looked at: another limit may bind.
-        one.was_changed = one.is_dirty = True
+        one.was_changed = True
 
     async def _active(self, one: Steered) -> ActiveChargingProfile:
         cpo = owner(one.session) if one.session else None
@@ -214,54 +318,14 @@ class ReferenceFsp(Platform):
         return result.profile
 
 
-def _bounds(active: ActiveChargingProfile) -> Bounds:
-    """The active profile before any set one shows what EVSE, site and EV allow."""
-    profile = active.charging_profile
-    is_amperes = profile.charging_rate_unit is ChargingRateUnit.A
-    minimum = profile.min_charging_rate
-    least = LEAST_AMPERES if is_amperes else 0.0
-    return Bounds(
-        Scale.amperes() if is_amperes else Scale.watts(),
-        max((float(p.limit) for p in profile.charging_profile_period), default=0.0),
-        least if minimum is None else float(minimum),
-    )
+def _user(one: Steered) -> str:
+    """Who the driver is, is not remembered."""
+    return hashlib.sha256(one.driver.encode()).hexdigest()[:24] if one.driver else ""
 
 
-def _compare(one: Steered, bounds: Bounds, active: ActiveChargingProfile, now: int) -> None:
-    """A limit below what was pushed is learnt; where more is active, it is not in force."""
-    if one.in_force is None:
-        return
-    real = Schedule.of_profile(active.charging_profile, utc(active.start_date_time)).since(now)
-    seconds = sorted({s for s, _ in (*real.steps, *one.in_force.since(now).steps)})
-    pairs = [(real.since(s).steps[0][1], one.in_force.since(s).steps[0][1]) for s in seconds]
-    lower = [rate for rate, pushed in pairs if rate < pushed]
-    if lower:
-        one.bounds = replace(bounds, ceilings=((now, min(lower)),))
-    elif any(rate > pushed for rate, pushed in pairs):
-        one.in_force = None
-
-
-def _present(bounds: Bounds, session: dict[str, Any], now: int) -> Bounds:
-    """With the phases that are known by now, and without a local limit that is old."""
-    ceilings = tuple(one for one in bounds.ceilings if now < one[0] + TRIED_AGAIN)
-    return replace(bounds, scale=_scale(bounds.scale, session), ceilings=ceilings)
-
-
-def _scale(scale: Scale, session: dict[str, Any]) -> Scale:
-    """POWER and CURRENT of one ChargingPeriod tell how many phases the car uses."""
-    if scale.unit is ChargingRateUnit.W:
-        return scale
-    for period in reversed(session.get("charging_periods") or []):
-        volumes = {d["type"]: float(d["volume"]) for d in period["dimensions"]}
-        amperes, kw = volumes.get("CURRENT", 0.0), volumes.get("POWER", 0.0)
-        if amperes >= 1 and kw > 0:
-            return Scale.amperes(min(3, max(1, round(kw * 1000 / (VOLTS * amperes)))))
-    return scale
+def _failed(one: Steered, error: Exception) -> None:
+    logger.warning("%s: %s", one.session_id, error or type(error).__name__)
 
 
 def _now() -> int:
     return int(datetime.now(UTC).timestamp())
-
-
-def _seconds(text: object) -> int | None:
-    return int(utc(datetime.fromisoformat(text)).timestamp()) if isinstance(text, str) else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,7 @@ REAL_PART = 0.01
 # Energy that counts (kWh), and for FAST the time (seconds).
 REAL_KWH = 0.1
 REAL_TIME = 60
+FELL = "a limit fell below what is in force"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,14 @@ class Verdict:
     push: bool
     reason: str
     again_at: int | None = None
+
+
+class GroupPushes(NamedTuple):
+    """What to push of a group: indexes of its members."""
+
+    verdict: Verdict
+    falling: Sequence[int] = ()
+    rising: Sequence[int] = ()
 
 
 def judge(
@@ -47,7 +57,7 @@ def judge(
     """
     held = _held(in_force, bounds, now)
     if _breaches(held, bounds, now):
-        return Verdict(push=True, reason="a limit fell below what is in force")
+        return Verdict(push=True, reason=FELL)
     if held == plan.schedule.since(now):
         return Verdict(push=False, reason="unchanged")
     reason = _reason(plan, held, need, bounds, grid, now)
@@ -61,32 +71,33 @@ def judge_group(
     in_force: Sequence[Schedule | None],
     group: Group,
     pushed_at: Sequence[int | None],
-) -> tuple[Verdict, list[int]]:
+) -> "GroupPushes":
     """For a group the plan is pushed whole or not at all: only whole is it within the limit.
 
-    The list has the members whose profile changes, those first whose rates only fall: what they
-    leave must be free before others take it.
+    The members whose profile changes: `falling` are those that take no more than now, which go
+    first; what they leave must be free before the `rising` take it.
     """
     now = group.now
     held = [_held(f, m.bounds, now) for f, m in zip(in_force, group.members, strict=True)]
     planned = [p.schedule.since(now) for p in plan.plans]
     changed = [i for i, (a, b) in enumerate(zip(held, planned, strict=True)) if a != b]
-    order = sorted(changed, key=lambda i: _rises(held[i], planned[i], now))
+    rising = {i for i in changed if planned[i].steps[0][1] > held[i].steps[0][1] + NOTHING}
+    falling = [i for i in changed if i not in rising]
     if not is_within(group, held):
-        return Verdict(push=True, reason="a limit fell below what is in force"), order
-    if not order:
-        return Verdict(push=False, reason="unchanged"), []
+        return GroupPushes(Verdict(push=True, reason=FELL), falling, sorted(rising))
+    if not changed:
+        return GroupPushes(Verdict(push=False, reason="unchanged"))
     gains = [
         _reason(
             plan.plans[i], held[i], group.members[i].need, group.members[i].bounds, group.grid, now
         )
-        for i in order
+        for i in changed
     ]
     reason = next((gain for gain in gains if gain), None)
     if reason is None:
-        return Verdict(push=False, reason="no real gain"), []
-    verdict = _in_time(reason, now, max((p for i in order if (p := pushed_at[i])), default=None))
-    return verdict, order if verdict.push else []
+        return GroupPushes(Verdict(push=False, reason="no real gain"))
+    verdict = _in_time(reason, now, max((p for i in changed if (p := pushed_at[i])), default=None))
+    return GroupPushes(verdict, falling, sorted(rising)) if verdict.push else GroupPushes(verdict)
 
 
 def _held(in_force: Schedule | None, bounds: Bounds, now: int) -> Schedule:
@@ -103,11 +114,6 @@ def _breaches(held: Schedule, bounds: Bounds, now: int) -> bool:
         rate > most + NOTHING
         for rate, most in zip(held.rates(np.array(seconds)), bounds.rates(seconds), strict=True)
     )
-
-
-def _rises(held: Schedule, planned: Schedule, now: int) -> bool:
-    seconds = np.array(sorted({now, *(s for s, _ in (*held.steps, *planned.steps))}))
-    return bool((planned.rates(seconds) > held.rates(seconds) + NOTHING).any())
 
 
 def _reason(

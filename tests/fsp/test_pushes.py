@@ -75,21 +75,27 @@ def test_more_energy_wanted_or_an_earlier_departure_is_pushed():
         assert judge(plan(need, BOUNDS, GRID, 0), made.schedule, need, BOUNDS, GRID, 0).push
 
 
+def now_of(schedules) -> float:
+    return sum(one.since(0).steps[0][1] for one in schedules)
+
+
 def test_a_group_changes_as_a_whole_and_what_falls_goes_first():
     members = [Member(replace(NEED, energy_kwh=kwh), BOUNDS) for kwh in (3.0, 5.0, 3.6)]
     group = Group(members, Site(Scale.amperes(), ((0, 32.0),)), GRID, 0)
     first = plan_group(group)
-    verdict, order = judge_group(first, [None] * 3, group, [None] * 3)
-    assert verdict.push
-    assert sorted(order) == [0, 1, 2]
+    pushes = judge_group(first, [None] * 3, group, [None] * 3)
+    assert pushes.verdict.push
+    assert sorted(pushes.falling) == [0, 1, 2]
     in_force = [p.schedule for p in first.plans]
-    assert not judge_group(first, in_force, group, [0] * 3)[0].push
+    assert not judge_group(first, in_force, group, [0] * 3).verdict.push
     fallen = Group(members, Site(Scale.amperes(), ((0, 18.0),)), GRID, 0)
     second = plan_group(fallen)
-    verdict, order = judge_group(second, in_force, fallen, [0] * 3)
-    assert verdict.push
-    for i in order:
+    pushes = judge_group(second, in_force, fallen, [0] * 3)
+    assert pushes.verdict.push
+    most = max(now_of(in_force), now_of([one.schedule for one in second.plans]))
+    for i in (*pushes.falling, *pushes.rising):
         in_force[i] = second.plans[i].schedule
+        assert now_of(in_force) <= most
     assert is_within(fallen, in_force)
 
 
@@ -98,6 +104,6 @@ def test_a_newcomer_that_makes_a_site_too_full_is_no_small_gain():
     site = Site(Scale.amperes(), ((0, 20.0),))
     alone = plan_group(Group(members, site, GRID, HOUR)).plans[0].schedule
     both = Group([*members, Member(NEED, BOUNDS)], site, GRID, HOUR)
-    verdict, order = judge_group(plan_group(both), [alone, None], both, [HOUR, None])
-    assert verdict.push
-    assert order
+    pushes = judge_group(plan_group(both), [alone, None], both, [HOUR, None])
+    assert pushes.verdict.push
+    assert [*pushes.falling, *pushes.rising]
