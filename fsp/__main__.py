@@ -1,9 +1,11 @@
 """`python -m fsp`: the reference FSP as a party; docs/party.md says what its environment tells.
 
 PRICES_FILE: a CSV of start_utc,eur_per_mwh, read anew for each plan. Without it all hours cost the
-same, and every car charges as soon as it may. FLEX_API_URL and FLEX_API_KEY: the hub's flex API
-(https://hub.example/flex/v1) and a key of this FSP's back-end, for limits of sites and the wishes of
-drivers. FSP_MEMORY: a file that keeps what became of drivers' statements.
+same, and every car charges as soon as it may.
+
+FLEX_API_URL and FLEX_API_KEY: the hub's flex API (https://hub.example/flex/v1) and a key of this
+FSP's back-end, for limits of sites and the wishes of drivers. FSP_MEMORY: a file that keeps what
+became of drivers' statements.
 """
 
 import os
