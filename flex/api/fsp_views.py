@@ -13,13 +13,15 @@ from flex.api.keys import Caller
 from flex.api.models import Use
 from flex.api.objects import FspSessions
 from flex.api.problems import not_found
-from flex.api.shown import Shower
+from flex.api.shown import Shower, coverage_of
 from flex.models import FspAssignment
+from hub.db import leases
 from hub.ocpi.party import PartyId
 from hub.views import NothingYet
 from sessions.models import Session
 
 LONGEST_WAIT: Final = 25  # seconds
+USUAL_PAGE: Final = 50
 _MOST: Final = 2**62
 
 
@@ -38,9 +40,9 @@ class FspSessionList(FlexView):
     use = Use.FSP
 
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
-        """`?after=` where the last page has ended, `?limit=` at most 100."""
+        """`?after=` where the last page has ended, `?limit=` (50) at most 100."""
         after = number_in_query(request, "after", 0, _MOST)
-        limit = number_in_query(request, "limit", MOST_ON_A_PAGE, MOST_ON_A_PAGE) or 1
+        limit = number_in_query(request, "limit", USUAL_PAGE, MOST_ON_A_PAGE) or 1
         cursor = changes.now()
         rows = own(caller.party).filter(session_id__gt=after, session__is_accepted=True)
         page = list(rows.select_related("session").order_by("session_id")[:limit])
@@ -73,6 +75,26 @@ class FspSessionOne(FlexView):
         if session is None or assignment is None:
             raise not_found(f"{caller.party} is flexibility provider of no such session.")
         return answer(Shower().fsp_session(session, assignment))
+
+
+class FspCoverage(FlexView):
+    """GET: which data objects of a session are known, since when, by which message."""
+
+    use = Use.FSP
+
+    def get(
+        self,
+        caller: Caller,
+        request: HttpRequest,
+        country_code: str,
+        party_id: str,
+        session_id: str,
+    ) -> HttpResponse:
+        """Each of SCALE D2.3, 8.4.1.1 and 11.1; 404 as for the session itself."""
+        session = found_session(country_code, party_id, session_id)
+        if session is None or not own(caller.party).filter(session=session).exists():
+            raise not_found(f"{caller.party} is flexibility provider of no such session.")
+        return answer(coverage_of(session, leases.now()))
 
 
 class FspChanges(FlexView):

@@ -107,14 +107,77 @@ class ActiveProfile(Answer, kw_only=True):
     profile: ProfileShown
 
 
+class Word(Answer, kw_only=True):
+    """One word on who is flexibility provider, and why it was taken or passed over."""
+
+    fsp: str
+    reason: str
+    why: str
+    is_taken: bool
+
+
 class Assignment(Answer, kw_only=True):
-    """Who is flexibility provider, and why; each change raises `epoch`."""
+    """Who is flexibility provider, and why; each change raises `epoch`.
+
+    `words` are all there are, in the order of their weight; `delegates` act through the eMSP.
+    """
 
     kind: str
     fsp: str | None = None
     epoch: int
     why: str
     since: datetime
+    words: list[Word] = []
+    delegates: list[str] = []
+
+
+class Bound(Answer, kw_only=True):
+    """What limits EV, EVSE or site; A are of each phase, A_SUM of all phases together."""
+
+    quantity: str
+    kind: str
+    value: Decimal
+    unit: str
+    phases: int | None = None
+    source: str
+    message: str
+    observed_at: datetime
+    valid_until: datetime | None = None
+
+
+class Anomaly(Answer, kw_only=True):
+    """Two things that were told contradict each other."""
+
+    sentence: str
+    observed_at: datetime
+
+
+class Effect(Answer, kw_only=True):
+    """What the profile that was accepted last has done, and how the hub knows."""
+
+    effect: str
+    in_words: str
+    because: str
+    limited_by: str | None = None
+    held_back_by: str | None = None
+    fsp: str
+    accepted_at: datetime
+    correlation_id: str
+
+
+class Covered(Answer, kw_only=True):
+    """A data object of SCALE D2.3: its value and where it was told, or why it is not known."""
+
+    id: str
+    name: str
+    group: str
+    known: str
+    value: str | None = None
+    unit: str | None = None
+    path: str | None = None
+    message: str | None = None
+    told_at: datetime | None = None
+    age_seconds: float | None = None
 
 
 class SiteOfSession(Answer, kw_only=True):
@@ -157,6 +220,9 @@ class FspSession(Answer, kw_only=True):
     prices: Prices | None = None
     pushed: PushedProfile | None = None
     active: ActiveProfile | None = None
+    effect: Effect | None = None
+    bounds: list[Bound] = []
+    anomalies: list[Anomaly] = []
     sites: list[SiteOfSession] = []
     spacings: list[CommandSpacing] = []
 
@@ -396,6 +462,7 @@ class EmspSession(Answer, kw_only=True):
     wishes: Wishes | None = None
     plan: PushedProfile | None = None
     active: ActiveProfile | None = None
+    effect: Effect | None = None
     progress: Progress
     prices: Prices | None = None
     cost: Cost

@@ -15,9 +15,13 @@ from charging_profiles.objects import ChargingProfilePeriod, ChargingRateUnit
 from flex.api import prices, tariff_of
 from flex.api.objects import (
     ActiveProfile,
+    Anomaly,
     Assignment,
+    Bound,
     CommandSpacing,
+    Covered,
     CpoSaid,
+    Effect,
     FspSession,
     Preferences,
     Prices,
@@ -25,10 +29,13 @@ from flex.api.objects import (
     ProfileShown,
     PushedProfile,
     SiteOfSession,
+    Word,
 )
 from flex.api.wishes import wishes_of
 from flex.api.words import of_preferences
-from flex.knowledge import active
+from flex.facts import explain
+from flex.knowledge import active, bounds, coverage, effect
+from flex.knowledge.bounds import LimitBound
 from flex.knowledge.profiles import Profile
 from flex.life import spacing
 from flex.models import FspAssignment, PreferenceCopy
@@ -63,7 +70,7 @@ class Shower:
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
         """One session, as its flexibility provider sees it."""
         head = _read(bytes(session.document))
-        latest = latest_preferences(session)
+        latest, known = latest_preferences(session), bounds.of(session)
         return FspSession(
             country_code=session.owner.country_code,
             party_id=session.owner.party_id,
@@ -76,12 +83,18 @@ class Shower:
             start_date_time=lenient.moment(head.start_date_time),
             kwh=lenient.number(head.kwh),
             last_updated=session.last_updated,
-            assignment=shown_assignment(assignment),
+            assignment=shown_assignment(session, assignment),
             preferences=None if latest is None else shown_preferences(latest, session),
             wishes=wishes_of(session),
             prices=self.prices(session, latest),
             pushed=pushed(session),
             active=active_profile(session),
+            effect=effect_of(session),
+            bounds=[_bound(one) for one in known.bounds],
+            anomalies=[
+                Anomaly(sentence=one.sentence, observed_at=one.observed_at)
+                for one in known.anomalies
+            ],
             sites=[SiteOfSession(cpo=str(s.owner), name=s.name) for s in Site.around(session)],
             spacings=self._spacings_of(session.owner),
         )
@@ -145,15 +158,74 @@ def latest_preferences(session: Session) -> PreferenceCopy | None:
     return PreferenceCopy.objects.filter(session=session).order_by("-received_at", "-pk").first()
 
 
-def shown_assignment(assignment: FspAssignment) -> Assignment:
+def shown_assignment(session: Session, assignment: FspAssignment) -> Assignment:
     """Who it is, and why."""
+    explained = explain(session)
     return Assignment(
         kind=assignment.kind,
         fsp=str(assignment.fsp) if assignment.fsp else None,
         epoch=assignment.epoch,
         why=assignment.reason,
         since=assignment.started_at,
+        words=[
+            Word(fsp=one.fsp, reason=one.reason, why=one.why, is_taken=one.is_taken)
+            for one in explained.considered
+        ],
+        delegates=[str(one) for one in explained.delegates],
     )
+
+
+# --- What is known --------------------------------------------------------------------------------
+
+
+def effect_of(session: Session) -> Effect | None:
+    """Of the profile that was accepted last and has not been replaced."""
+    found = effect.current(session)
+    if found is None:
+        return None
+    return Effect(
+        effect=found.verdict.effect,
+        in_words=found.label,
+        because=found.verdict.because,
+        limited_by=found.verdict.limited_by or None,
+        held_back_by=found.verdict.pause or None,
+        fsp=found.fsp,
+        accepted_at=found.accepted_at,
+        correlation_id=found.correlation_id,
+    )
+
+
+def _bound(one: LimitBound) -> Bound:
+    return Bound(
+        quantity=one.quantity,
+        kind=one.kind,
+        value=one.value,
+        unit=one.unit,
+        phases=one.phases,
+        source=one.source,
+        message=one.message,
+        observed_at=one.observed_at,
+        valid_until=one.valid_until,
+    )
+
+
+def coverage_of(session: Session, now: datetime) -> list[Covered]:
+    """Each data object of the deliverable."""
+    return [
+        Covered(
+            id=one.object.id,
+            name=one.object.name,
+            group=one.object.group,
+            known=one.known,
+            value=one.value or None,
+            unit=one.unit or None,
+            path=one.path or None,
+            message=one.message or None,
+            told_at=one.told_at,
+            age_seconds=one.age(now),
+        )
+        for one in coverage.of(session)
+    ]
 
 
 def shown_preferences(copy: PreferenceCopy, session: Session) -> Preferences:

@@ -19,6 +19,7 @@ def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
 urlpatterns: list[URLPattern] = [
     path("fsp/sessions", fsp_views.FspSessionList.as_view()),
     path(f"fsp/sessions/{_SESSION}", fsp_views.FspSessionOne.as_view()),
+    path(f"fsp/sessions/{_SESSION}/coverage", fsp_views.FspCoverage.as_view()),
     path("fsp/changes", fsp_views.FspChanges.as_view()),
     path("fsp/sites", fsp_views.FspSites.as_view()),
     path("cpo/sites", site_views.Sites.as_view()),

@@ -9,6 +9,7 @@ from flex.api.models import Wish
 from flex.api.objects import Wishes
 from flex.api.problems import invalid
 from flex.journal import Topic, note
+from flex.knowledge import coverage
 from hub.db import leases
 from sessions.models import Session
 
@@ -55,3 +56,21 @@ def wishes_of(session: Session) -> Wishes | None:
     """As the app told them last."""
     wish = Wish.objects.filter(session=session).first()
     return Wishes(**wish.wishes, told_at=wish.told_at) if wish is not None else None
+
+
+_UNITS: Final = dict.fromkeys(_PERCENT, "percent") | {"tariff_override": "currency/kWh"}
+
+
+def for_coverage(session: Session) -> dict[str, coverage.Wish]:
+    """As the data coverage shows them (flex/knowledge/coverage.py)."""
+    wish = Wish.objects.filter(session=session).first()
+    if wish is None:
+        return {}
+    return {
+        name: coverage.Wish(_text(value), wish.told_at, _UNITS.get(name, ""))
+        for name, value in wish.wishes.items()
+    }
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.10g}"

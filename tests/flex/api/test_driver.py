@@ -62,6 +62,11 @@ def test_preferences_become_the_emsps_own_call_and_the_cpos_answer_comes_back_in
         shown = Api.of(cast.scsp).get(path_of(cast, "DRIVE-1"))["wishes"]
         assert shown.pop("told_at")
         assert shown == WANTED["wishes"]
+        found = Api.of(cast.scsp).get(f"{path_of(cast, 'DRIVE-1')}/coverage")
+        told_by_app = {
+            one["id"]: one["value"] for one in found if "told by the app" in one["known"]
+        }
+        assert {"20", "80", "90", "0.21"} <= set(told_by_app.values())
     for answer, words in (
         (Reply("DEPARTURE_REQUIRED"), "needs the time of departure"),
         (Reply(status_code=2001, http_status=404), "takes no preferences"),

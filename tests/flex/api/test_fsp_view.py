@@ -98,6 +98,15 @@ def test_it_sees_its_sessions_with_all_that_is_known(cast):
         assert (pushed["fsp"], pushed["state"]) == (str(cast.scsp), "ACCEPTED")
         assert pushed["profile"]["unit"] == PROFILE["charging_rate_unit"]
         assert [one["limit"] for one in pushed["profile"]["periods"]] == [8]
+    with case("what is known of the EV, the connector and the profile"):
+        powers = [one for one in shown["bounds"] if one["unit"] == "W"]
+        assert {one["value"] for one in powers} == {11_000}
+        assert shown["effect"]["effect"] == "UNKNOWN"
+        assert shown["effect"]["because"]
+        assert [word["is_taken"] for word in shown["assignment"]["words"]] == [True]
+        covered = {one["id"]: one for one in api.get(f"{path_of(cast, 'VIEW-1')}/coverage")}
+        assert covered["charged_energy"]["value"] == "3.5"
+        assert "TOKEN-1" not in str(covered)
     with case("in the list too"):
         page = api.get("fsp/sessions?limit=100")
         assert [one for one in page["sessions"] if one["session_id"] == "VIEW-1"]
