@@ -98,7 +98,7 @@ class Carrier:
         self._outbound = AsyncCaller()
         try:
             async with await _connection() as self._database:
-                await self._database.execute(sql.BY_INDEX)
+                await self._database.execute(f"{sql.BY_INDEX}; SET synchronous_commit = off")
                 await self._django.run(holder.current)
                 async with asyncio.TaskGroup() as group:
                     renewing = group.create_task(self._renew_leases())
@@ -121,7 +121,7 @@ class Carrier:
             return
         asked = leases.clock()
         fences = [lease.fence for lease in held.values()]
-        renewed = {pk for (pk,) in await self._run(_RENEW, (list(held), fences))}
+        renewed = {pk for (pk,) in await self._run(_RENEW, {"held": list(held), "fences": fences})}
         for pk, lease in held.items():
             if pk in renewed:
                 lease.asked = asked
@@ -146,7 +146,7 @@ class Carrier:
         if found[0][-1] > directory.version:
             # `holder.current` may be too old: perhaps a party has just come.
             directory = await self._django.run(holder.refresh)
-        for *row, left, is_current, _ in sorted(found):
+        for *row, left, is_current, _, _ in sorted(found):
             command = ProfileCommand.from_db(None, _FIELDS, row)
             lease = Lease(command.fence, asked)
             if command.pk in self._claimed:
@@ -182,13 +182,13 @@ class Carrier:
             logger.info("profile command %s was replaced before it left", command.pk)
         except LeaseEnded as error:
             logger.warning("profile command %s is left to another carrier: %s", command.pk, error)
-            await self._run(_GIVE_BACK, (command.pk, fence))
+            await self._run(_GIVE_BACK, _mine(command, fence))
         except psycopg.Error:
             raise  # Without its database this carrier can do nothing.
         except Exception:
             # This concerns one command: whoever looks next tries again.
             logger.exception("profile command %s could not be carried", command.pk)
-            await self._run(_RELEASE, (command.pk, fence))
+            await self._run(_RELEASE, _mine(command, fence))
         finally:
             self._give_up_place(command)
 
@@ -272,9 +272,9 @@ class Carrier:
         """It certainly did not arrive: a newer one goes before it, and ends it (_Replaced)."""
         if command.method == "GET":
             return
-        found = await self._run(_NOT_LEFT, (command.pk, lease.fence))
+        found = await self._run(_NOT_LEFT, _mine(command, lease.fence))
         if found and found[0][0]:
-            order.tell(await self._run(order.replaced(order.OF_LANE), (command.lane,)))
+            order.tell(await self._run(order.replaced(order.OF_LANE), {"lane": command.lane}))
             self._to_look.set()
             raise _Replaced
         if not found:
@@ -285,18 +285,20 @@ class Carrier:
         if command.method == "GET":
             return
         try:
-            found = await self._run(_LEAVES, (command.pk, lease.fence))
+            found = await self._run(_LEAVES, _mine(command, lease.fence))
         except psycopg.errors.UniqueViolation:
             found = []
-            order.tell(await self._run(order.replaced(order.OF_LANE), (command.lane,)))
+            order.tell(await self._run(order.replaced(order.OF_LANE), {"lane": command.lane}))
         if not found:
             raise _Replaced
         if not found[0][0]:
             raise _Outdated
 
-    async def _run(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
-        async with self._database.cursor(binary=True) as cursor:
-            await cursor.execute(query, parameters, prepare=True)
+    async def _run(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        text, names = sql.numbered(query)
+        async with psycopg.AsyncRawCursor(self._database) as cursor:
+            values = [parameters[name] for name in names]
+            await cursor.execute(text, values, prepare=True, binary=True)
             # `description` would say the same, and make an object of each column for it.
             return await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
@@ -335,36 +337,38 @@ CLAIM = f"""
     RETURNING {sql.columns(ProfileCommand, "command")},
               extract(epoch FROM answer_by - {leases.NOW})::float8,
               before.is_current,
+              CASE WHEN command.method <> 'GET' THEN {sql.DURABLE} END,
               (SELECT max(version) FROM hub_directoryversion)
 """  # noqa: S608 - names of ours
 _RENEW = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET {leases.RENEWED}
-    FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, fence)
+    FROM unnest(%(held)s::bigint[], %(fences)s::bigint[]) AS held (id, fence)
     WHERE command.id = held.id AND command.fence = held.fence
     RETURNING command.id
 """  # noqa: S608 - names of ours
 _NOT_LEFT = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET sent_at = NULL
-    WHERE id = %s AND fence = %s AND state = 'SENDING'
+    WHERE id = %(id)s AND fence = %(fence)s AND state = 'SENDING'
     RETURNING EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS newer
         WHERE newer.lane = command.lane AND newer.method <> 'GET' AND newer.id <> command.id
-          AND {order.replaces("newer", "command")})
+          AND {order.replaces("newer", "command")}), {sql.DURABLE}
 """  # noqa: S608 - names of ours
 _LEAVES = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command
     SET sent_at = CASE WHEN {order.is_current("command")} THEN {leases.NOW} END
-    WHERE id = %s AND fence = %s AND state = 'SENDING' RETURNING sent_at IS NOT NULL
+    WHERE id = %(id)s AND fence = %(fence)s AND state = 'SENDING'
+    RETURNING sent_at IS NOT NULL, {sql.DURABLE}
 """  # noqa: S608 - names of ours
 # For a lease that has ended before a byte has left.
 _GIVE_BACK = f"""
     UPDATE ocpi_charging_profiles_profilecommand
     SET state = 'WAITING', sent_at = NULL, {leases.RELEASED}
-    WHERE id = %s AND fence = %s AND state = 'SENDING'
+    WHERE id = %(id)s AND fence = %(fence)s AND state = 'SENDING' RETURNING {sql.DURABLE}
 """  # noqa: S608 - names of ours
 _RELEASE = f"""
     UPDATE ocpi_charging_profiles_profilecommand SET {leases.RELEASED}
-    WHERE id = %s AND fence = %s
+    WHERE id = %(id)s AND fence = %(fence)s
 """  # noqa: S608 - names of ours
 
 
@@ -428,6 +432,10 @@ def _put_accepted(session_id: int, fsp: PartyId) -> None:
     if session is not None and chosen is not None:
         why = f"{chosen} has become the flexibility provider of this session meanwhile."
         order.end_outdated(session.pk, why)
+
+
+def _mine(command: ProfileCommand, fence: int) -> dict[str, int]:
+    return {"id": command.pk, "fence": fence}
 
 
 def _said_by(command: ProfileCommand, response: Response) -> Said:

@@ -83,7 +83,7 @@ BAD_ENDS = (
     *(CommandState.RESULT_OTHER, CommandState.EXPIRED),
 )
 # Lets those look that carry commands.
-_TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}', 'profiles')"
+_TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}profiles', 'profiles')"
 
 
 def _new_key() -> str:
@@ -387,6 +387,7 @@ _ANSWERED = f"""
         RETURNING {order.NEWS.format("command")}, command.lane
     )
     SELECT {order.NEWS.format("answered")}, pg_notify('{notify.CHANNEL}', %(payload)s),
+    CASE WHEN method <> 'GET' THEN {sql.DURABLE} END,
     method <> 'GET' AND EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS other
         WHERE other.lane = answered.lane AND other.method <> 'GET' AND other.state = 'WAITING')

@@ -53,9 +53,9 @@ _END: Final = f"""
     ) AS said
     WHERE command.id = said.id AND {_UNSENT.format("command")}
     RETURNING {NEWS.format("command")}, pg_notify('{notify.CHANNEL}',
-              'command:' || command.id || E'\\n200\\n' || said.body)
+              'command:' || command.id || E'\\n200\\n' || said.body), {sql.DURABLE}
 """  # noqa: S608 - names of ours
-OF_LANE: Final = "old.lane = %s"
+OF_LANE: Final = "old.lane = %(lane)s"
 OF_ALL: Final = "old.lane <> ''"
 
 
@@ -132,7 +132,7 @@ def lane_of(cpo: PartyId, session_id: str) -> str:
 
 def end_older(lane: str) -> None:
     """End what has not left and was followed by another."""
-    tell(sql.run(replaced(OF_LANE), [lane]))
+    tell(sql.run(replaced(OF_LANE), {"lane": lane}))
 
 
 def end_outdated(session: int, why: str) -> None:

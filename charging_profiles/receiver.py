@@ -330,9 +330,13 @@ _FIND: Final = Statement(
     FROM ocpi_sessions_session AS kept WHERE upper(kept.session_id) = upper(%(session_id)s::text)
     """,  # noqa: S608 - names of ours
 )
-# Written once, by its key, however often that is repeated. Foreign keys may wait for a platform.
+# Written once, by its key, however often that is repeated. Foreign keys may wait for a platform. It
+# is on the disk before it leaves: the claim's commit comes later.
 _ADD: Final = Statement(
-    "command_add", ADD, binary={"body", "answer_body", "result_body"}, may_wait=True
+    "command_add",
+    f"{ADD}, {sql.SOON}",
+    binary={"body", "answer_body", "result_body"},
+    may_wait=True,
 )
 _PASSED_ON: Final = Statement(
     "command_passed_on",
@@ -347,8 +351,10 @@ _PASSED_ON: Final = Statement(
     ), queued AS (
         {outbox.enqueued("kept WHERE is_result_handed_over AND response_url <> ''", **DELIVERED)}
     )
-    SELECT is_result_handed_over::text FROM kept
+    SELECT is_result_handed_over::text, {sql.SOON} FROM kept
     """,  # noqa: S608 - names of ours
+    # Should it be lost, the sweep finds it again. Who shares this commit does not wait either.
+    shared_by="commits that do not wait",
 )
 STATEMENTS: Final = (_FIND, _ADD, _PASSED_ON)
 
@@ -406,7 +412,7 @@ async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) ->
     if not found:
         await django.run(command.add)
         return
-    [(pk, _, replaces)] = found
+    [(pk, _, replaces, _)] = found
     command.pk = int(pk or b"")
     if replaces == b"true" and command.method != "GET":
         await django.run(order.end_older, command.lane)

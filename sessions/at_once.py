@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
+from hub.db import sql
 from hub.db.batch_writer import Statement, Writer
 from hub.models import quotas
 from hub.ocpi.reading import deviations_of
@@ -27,7 +28,10 @@ _CHANGE: Final = storing.change_known(_FLEX.IS_GIVEN)
 _PUT: Final = Statement("session_put", _KEEP, binary={"document"})
 _FIND: Final = Statement("session_find", storing.FIND)
 _PATCH: Final = Statement("session_patch", _CHANGE, binary={"document"})
-_LEAVES: Final = Statement("session_leaves", storing.LEAVES, binary={"document"}, may_wait=True)
+# Nothing is promised by it yet.
+_LEAVES: Final = Statement(
+    "session_leaves", f"{storing.LEAVES}, {sql.SOON}", binary={"document"}, may_wait=True
+)
 STATEMENTS: Final = (_LEAVES, _PUT, _FIND, _PATCH, *_FLEX.statements)
 
 

@@ -20,6 +20,7 @@ import psycopg
 from psycopg import pq
 
 from hub.db.notify import connection_parameters, own_number
+from hub.db.sql import numbered
 from hub.fairness.lanes import behalf
 
 logger = logging.getLogger(__name__)
@@ -70,29 +71,15 @@ class Statement:
         self.name = name.encode()
         self.shared_by = shared_by
         self.may_wait = may_wait
-        self.parameters: list[str] = []
-        numbered = sql % _Numbers(self.parameters)
+        text, self.parameters = numbered(sql)
         told = ", ".join(types.get(one, "unknown") for one in self.parameters)
-        self.prepare = f"PREPARE {name} ({told}) AS {numbered}".encode()
+        self.prepare = f"PREPARE {name} ({told}) AS {text}".encode()
         self.formats = [_BINARY if one in binary else 0 for one in self.parameters]
 
     def encoded(self, values: Mapping[str, Any]) -> list[bytes | None]:
         """The parameters as PostgreSQL reads them."""
         found = [values[name] for name in self.parameters]
         return [_ENCODERS[type(value)](value) for value in found]
-
-
-class _Numbers(dict[str, str]):
-    """`%(name)s` becomes `$1`, the same one wherever it stands."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__()
-        self._names = names
-
-    def __missing__(self, name: str) -> str:
-        self._names.append(name)
-        self[name] = f"${len(self._names)}"
-        return self[name]
 
 
 def _array(values: Sequence[str]) -> bytes:

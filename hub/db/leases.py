@@ -141,7 +141,7 @@ def _release(model: type[Leased], pk: int, lease: Lease) -> None:
     try:
         sql.run(
             f"UPDATE {model._meta.db_table} SET fence = {NEXT_FENCE}, {RELEASED} "  # noqa: S608 - our own table
-            "WHERE id = %s AND fence = %s",
+            f"WHERE id = %s AND fence = %s RETURNING {sql.SOON}",
             [pk, lease.fence],
         )
     except DatabaseError as error:

@@ -18,7 +18,32 @@ BY_INDEX: Final = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; "
     "SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan"
 )
+# Selected by a statement that is a transaction of its own: its commit does not wait for the disk.
+# To wait costs a commit five times its CPU. Should the database's machine fail, the last half
+# second of such commits is lost: they are of what is then done again, or was promised to nobody
+# (docs/decisions/0040-commits-that-do-not-wait.md).
+SOON: Final = "set_config('synchronous_commit', 'off', true)"
+# The opposite, on a connection whose commits do not wait otherwise.
+DURABLE: Final = "set_config('synchronous_commit', 'on', true)"
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class _Numbers(dict[str, str]):
+    """`%(name)s` becomes `$1`, the same one wherever it stands."""
+
+    def __missing__(self, name: str) -> str:
+        self[name] = f"${len(self) + 1}"
+        return self[name]
+
+
+@cache
+def numbered(query: str) -> tuple[str, list[str]]:
+    """The statement as PostgreSQL reads it, and the names of its parameters in their order.
+
+    For a raw cursor: psycopg itself reads a long statement anew each time, for longer than it runs.
+    """
+    numbers = _Numbers()
+    return query % numbers, list(numbers)
 
 
 def run(query: str, parameters: Parameters = (), *, prepare: bool = True) -> list[tuple[Any, ...]]:

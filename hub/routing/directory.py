@@ -29,11 +29,12 @@ logger = logging.getLogger(__name__)
 READER_IS_ALIVE = timedelta(seconds=15)
 # A web process confirms at least this often that it lives.
 TELL_AGAIN = 2.0  # seconds
-_TELL = """
+_TELL = f"""
     INSERT INTO hub_directoryreader (worker, version, seen_at)
     VALUES (%(worker)s, %(version)s, statement_timestamp())
     ON CONFLICT (worker) DO UPDATE SET version = excluded.version, seen_at = excluded.seen_at
-"""
+    RETURNING {sql.SOON}
+"""  # noqa: S608 - names of ours
 _BEHIND = """
     SELECT EXISTS (
         SELECT FROM hub_directoryreader

@@ -30,7 +30,7 @@ from hub.workers.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
 # A worker that hears nothing looks this often, in seconds.
-LOOK_EVERY: Final = 0.5  # seconds
+LOOK_EVERY: Final = 1.0  # seconds
 # A process confirms this often that it is there.
 PRESENT_EVERY: Final = 2.0  # seconds
 # Work that is under way when a process is told to stop may take so long.
@@ -41,6 +41,7 @@ _PRESENT: Final = f"""
     INSERT INTO hub_workerprocess (name, queue, lease_until)
     SELECT %s, queue, {leases.UNTIL} FROM unnest(%s::text[]) AS queue
     ON CONFLICT (name, queue) DO UPDATE SET lease_until = excluded.lease_until
+    RETURNING {sql.SOON}
 """  # noqa: S608 - names of ours
 _GONE: Final = (
     f"DELETE FROM hub_workerprocess WHERE name = %s OR lease_until < {leases.NOW} - interval '1 h'"  # noqa: S608
@@ -114,7 +115,8 @@ class Worker:
         while not self._is_stopping.is_set():
             try:
                 with psycopg.connect(autocommit=True, **connection_parameters()) as database:
-                    database.execute(f"LISTEN {CHANNEL}")
+                    for queue in self._queues:
+                        database.execute(f"LISTEN {CHANNEL}{queue}")
                     self._look_all()
                     waiting = select.poll()
                     waiting.register(database.pgconn.socket, select.POLLIN)

@@ -25,7 +25,7 @@ _CLAIM: Final = f"""
     FROM unnest(%s::text[], %s::float8[]) AS mine (task, seconds)
     WHERE timer.task = mine.task AND {leases.free("timer")}
       AND (due_at <= {NOW} OR timer.task = ANY(%s::text[]))
-    RETURNING {sql.columns(Timer, "timer")}
+    RETURNING timer.id, timer.task, timer.fence, {sql.SOON}
 """  # noqa: S608 - names of ours
 
 
@@ -44,8 +44,9 @@ def begin(timers: Mapping[str, float], threads: Threads) -> None:
     asked = leases.clock()
     seconds = [float(each) for each in timers.values()]
     parameters = (list(timers), seconds, sooner.asked_for(timers))
-    for timer in sql.rows(Timer, _CLAIM, parameters):
-        threads.begin(partial(run, timer, Lease(timer.fence, asked)))
+    for pk, task, fence, _ in sql.run(_CLAIM, parameters):
+        timer = Timer(pk=pk, task=task, fence=fence)
+        threads.begin(partial(run, timer, Lease(fence, asked)))
 
 
 def run(timer: Timer, lease: Lease) -> None:

@@ -16,7 +16,8 @@ from hub.db import sql
 from hub.db.batch_writer import Statement, Writer
 from hub.db.leases import NOW
 
-CHANNEL: Final = "flexhub_work"
+# Of each queue one, with the queue's name behind: who works for another does not wake up.
+CHANNEL: Final = "flexhub_work_"
 # One process notifies a queue so often at most: whoever works there looks on for longer than that.
 NUDGE_EVERY: Final = 1.0  # seconds
 _WAKE: Final = f"""
@@ -24,10 +25,12 @@ _WAKE: Final = f"""
     VALUES (%s, %s, %s::jsonb, {NOW}, 1, 0, 0)
     ON CONFLICT (task, arguments) DO UPDATE
     SET wakes = job.wakes + 1, due_at = least(job.due_at, {NOW})
-    RETURNING pg_notify('{CHANNEL}', queue)
+    RETURNING pg_notify('{CHANNEL}' || queue, queue)
 """  # noqa: S608 - names of ours
 
-NUDGE: Final = Statement("nudge", f"SELECT pg_notify('{CHANNEL}', %(queue)s::text)::text")
+NUDGE: Final = Statement(
+    "nudge", f"SELECT pg_notify('{CHANNEL}' || %(queue)s::text, %(queue)s::text)::text"
+)
 
 _lock = threading.Lock()
 _nudged: dict[str, float] = {}
@@ -44,7 +47,7 @@ def wake(task: str, *arguments: object) -> None:
 def nudge(queue: str) -> None:
     """Tell those who work for a queue to look: what waits for them is in rows of its own."""
     if _is_due(queue):
-        sql.run(f"SELECT pg_notify('{CHANNEL}', %s)", [queue])
+        sql.run("SELECT pg_notify(%s, %s)", [f"{CHANNEL}{queue}", queue])
 
 
 def nudge_at_once(writer: Writer, queue: str) -> None:
