@@ -10,7 +10,7 @@ from charging_profiles import order
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.full_rate import FullRate, full_rate
 from flex.knowledge.profiles import Profile
-from flex.life.models import HubCommand, NotTaken, WhyNot
+from flex.life.models import HubCommand, LookedUntil, NotTaken, WhyNot
 from hub.db import leases, sql
 from hub.db.leases import NOW
 from sessions.models import Session
@@ -107,12 +107,15 @@ def is_not_taken(session: Session, method: str) -> bool:
     return known.exists()
 
 
+# How often it is looked whether something was accepted, and how long that may take to be told.
+_LOOK_EVERY: Final = timedelta(seconds=30)
+_TOLD_WITHIN: Final = "interval '2 minutes'"
 _UNLEARN: Final = f"""
     DELETE FROM flex_life_nottaken AS known
     WHERE why = 'NOT_SUPPORTED' AND EXISTS (
         SELECT FROM {ProfileCommand._meta.db_table} AS command
         JOIN ocpi_sessions_session AS session ON session.id = command.session_id
-        WHERE command.created_at > known.last_at
+        WHERE command.created_at > greatest(known.last_at, %s - {_TOLD_WITHIN})
           AND upper(command.cpo_country_code) = known.country_code
           AND upper(command.cpo_party_id) = known.party_id
           AND command.method = known.method AND session.evse_uid = known.evse_uid
@@ -121,6 +124,11 @@ _UNLEARN: Final = f"""
 
 
 def unlearn() -> None:
-    """Forget what a CPO was seen not to support, and has accepted since."""
-    if NotTaken.objects.filter(why=WhyNot.NOT_SUPPORTED).exists():
-        sql.run(_UNLEARN)
+    """Forget what an EVSE was seen not to support, and has accepted since."""
+    if not NotTaken.objects.filter(why=WhyNot.NOT_SUPPORTED).exists():
+        return
+    now = leases.now()
+    looked, _ = LookedUntil.objects.get_or_create(what="accepted", defaults={"until": now})
+    if now - looked.until >= _LOOK_EVERY:
+        sql.run(_UNLEARN, (looked.until,))
+        LookedUntil.objects.filter(what="accepted").update(until=now)

@@ -145,13 +145,14 @@ _ACCEPTED: Final = f"""
 
 
 def forget_what_was_not_needed() -> None:
-    """Count in what CPOs have accepted since; each row at most every ten seconds."""
+    """Count in what CPOs have accepted since; the longer the spacing, the more seldom."""
     now = leases.now()
     for known in Spacing.objects.filter(looked_at__lt=now - _LOOK_EVERY):
-        gap = _shortest_accepted(known, now)
-        if gap is None:
+        if now - known.looked_at < timedelta(seconds=known.seconds / 2):
             continue
-        known.looked_at, known.seconds = now, after_acceptance(known.seconds, gap)
+        gap, known.looked_at = _shortest_accepted(known, now), now
+        if gap is not None:
+            known.seconds = after_acceptance(known.seconds, gap)
         if known.seconds:
             known.save(update_fields=["looked_at", "seconds"])
         else:
@@ -164,7 +165,7 @@ def _shortest_accepted(known: Spacing, now: datetime) -> float | None:
     [(gap,)] = sql.run(
         _ACCEPTED.format(partition="command.lane" if within_session else "true"),
         {
-            "since": max(known.looked_at, now - _LOOK_EVERY * 6) - back,
+            "since": max(known.looked_at, now - back) - back,
             "looked_at": known.looked_at,
             "is_get": known.of == Spacing.Of.GET,
             "country_code": known.country_code,

@@ -14,7 +14,7 @@ from flex import hub_commands
 from flex.assignment import assign
 from flex.choice import Choice, FspKind
 from flex.life.models import HubCommand, NotTaken, Step
-from flex.models import FspAssignment
+from flex.models import FspAssignment, JournalEntry
 from hub.db import leases
 from sessions.models import Session
 from tests.charging_profiles.test_order import held, methods, wait, written
@@ -87,6 +87,19 @@ def test_a_cpo_that_ignores_delete_is_sent_a_full_rate_profile_and_that_is_learn
     )
     told(cast.cpo, "OWN-3", 2)
     assert ended(row).outcome == "The session has ended."
+
+
+def test_where_no_means_is_taken_the_operator_is_told_and_it_goes_on(cast):
+    session = steered(cast, "OWN-7")
+    says(cast.cpo, "OWN-7", "REJECTED")
+    row = hub_commands.release(session, "its provider is lost")
+    assert has_sent(cast, "OWN-7", "PUT", "DELETE", "DELETE")
+    told_of = JournalEntry.objects.get(session=session, detail__attention=True)
+    assert "takes no DELETE, and the full rate of the session is not known" in told_of.reason
+    told(cast.cpo, "OWN-7", 3, NONE)
+    assert has_sent(cast, "OWN-7", "PUT", "DELETE", "DELETE", "GET")
+    told(cast.cpo, "OWN-7", 4, NONE)
+    assert (ended(row).step, row.is_told) == (Step.DONE, True)
 
 
 def test_one_get_on_its_way_serves_all_who_ask_also_a_partys(cast):

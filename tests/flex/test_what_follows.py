@@ -100,6 +100,7 @@ def test_what_an_evse_does_not_support_is_learned_until_it_is_accepted(cast):
     attention = JournalEntry.objects.filter(session=session, detail__attention=True)
     assert "cannot be verified" in attention.get().reason
     assert cast.emsp.get_profile("END-3").json()["data"] == ACCEPTED
+    LookedUntil.objects.filter(what="accepted").update(until=Now() - timedelta(minutes=1))
     assert goes_on(lambda: not means.is_not_taken(session, "GET"))
 
 
@@ -127,7 +128,7 @@ def test_too_often_is_passed_on_and_the_hubs_own_gets_keep_the_spacing(cast):
     assert ended(asked).step == Step.DONE
     assert methods(cast, "END-4") == ["PUT", "GET", "GET", "GET"]
     # What was accepted sooner shows that so much is not needed.
-    type(known).objects.update(looked_at=Now() - timedelta(seconds=11))
+    type(known).objects.update(looked_at=Now() - timedelta(seconds=spacing.MOST / 2 + 1))
     spacing.forget_what_was_not_needed()
     assert spacing.of_cpo(cast.cpo.party)[0].seconds == spacing.MOST / 2
 
@@ -174,7 +175,7 @@ def test_the_turn_sees_each_change_that_has_left_and_each_new_limit_of_a_site(ca
     session = steered(cast, "END-7")
     rows = ProfileCommand.objects.filter(session=session)
     moment = leases.now() - timedelta(seconds=6)
-    LookedUntil.objects.update(until=moment - timedelta(seconds=1))
+    LookedUntil.objects.filter(what="changes").update(until=moment - timedelta(seconds=1))
     rows.update(created_at=moment)
     watching.see_changes()
     assert SteeredSession.objects.get(session=session).seen_command == rows.get().pk
@@ -183,7 +184,7 @@ def test_the_turn_sees_each_change_that_has_left_and_each_new_limit_of_a_site(ca
     periods = [{"start": MOMENT, "limit": 20}]
     keeping.set_limits(site, "A", periods, told_by=str(cast.cpo.party))
     SiteLimit.objects.update(told_at=moment)
-    LookedUntil.objects.update(until=moment - timedelta(seconds=1))
+    LookedUntil.objects.filter(what="changes").update(until=moment - timedelta(seconds=1))
     watching.see_changes()
     assert SteeredSession.objects.get(session=session).due_at is not None
     assert watching.facts_of([session.pk], moment)[session.pk].limit_changed_at == moment
