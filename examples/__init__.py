@@ -1,1 +1,1 @@
-"""Parties of 40 lines that work: `HUB_VERSIONS_URL=... TOKEN_A=... python -m examples.emsp`."""
+"""Short parties that work: `HUB_VERSIONS_URL=... TOKEN_A=... python -m examples.emsp`."""
