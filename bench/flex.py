@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from bench import flex_histories
 from bench.flex_sessions import replay
 from fsp.group import Group, Member, Site
 from fsp.group_plan import GroupPlan, is_within, plan_group
@@ -39,6 +40,10 @@ SIZES = (Size(1_000, 2.0, 2.0), Size(1_000, 1.2, 2.0), Size(10_000, 2.0, 3.0))
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
+    parser.add_argument(
+        "--histories", type=int, help="so many random histories of FSPs instead, on real tables"
+    )
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first history")
     parser.add_argument("--quick", action="store_true", help="without the group of 10,000")
     parser.add_argument(
         "--sessions", type=Path, help="charging sessions (CSV), replayed one by one"
@@ -49,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print; 1 where something promised was missed."""
+    if options.histories:
+        return flex_histories.run(options.histories, options.first)
     if bool(options.sessions) != bool(options.prices):
         sys.stderr.write("script/bench flex: --sessions and --prices belong together\n")
         return 2

@@ -60,6 +60,7 @@ class Purpose(models.TextChoices):
     ASK = "ASK", "what is in force is asked"
     AGAIN = "AGAIN", "what was overtaken is sent again"
     RELEASE = "RELEASE", "the session is released"
+    CLEAR = "CLEAR", "what a former FSP has left is cleared"
 
 
 class Said(NamedTuple):

@@ -26,7 +26,7 @@ DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE, CommandStat
 _WITHOUT_EFFECT: Final = (*DOUBTFUL, CommandState.REFUSED, CommandState.SUPERSEDED)
 _decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
 _NOTHING: Final = """
-    SELECT WHERE NOT EXISTS (
+    SELECT true WHERE NOT EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand WHERE in_force IN ('DUE', 'ASKED'))
 """
 Profile = tuple[str, tuple[tuple[Decimal, Decimal], ...]]

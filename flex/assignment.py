@@ -15,6 +15,8 @@ from flex.choice import Choice
 from flex.facts import chosen
 from flex.journal import Topic
 from flex.models import FspAssignment
+from flex.switching import giving
+from flex.switching.models import FspSwitch
 from hub.db import sql
 from hub.models import locking
 from sessions.models import Session
@@ -83,10 +85,11 @@ def _change(
         told = f"Nobody is FSP now, {former.label} was: {because}"
         journal.note(session.pk, Topic.ASSIGNMENT, told, epoch=None, kind=None, fsp=None)
     if former is not None:
-        _after(session, former, current)
+        _after(session, former, current, because)
     if current is not None:
         relay.give_whole(session, current)
         preferences.give_latest(session)
+        giving.give_active(session, current)
     return current
 
 
@@ -95,9 +98,12 @@ def _told(former: FspAssignment | None, choice: Choice, because: str) -> str:
     return f"{choice} is FSP now ({choice.reason}){before}{because}"
 
 
-def _after(session: Session, former: FspAssignment, current: FspAssignment | None) -> None:
+def _after(
+    session: Session, former: FspAssignment, current: FspAssignment | None, because: str
+) -> None:
     """What the one of before has given and was to get."""
     who = current.label if current else "nobody"
     order.end_outdated(session.pk, f"{who} is flexibility provider of this session now.")
+    FspSwitch.begin(session, former, current, because)
     if former.fsp is not None:
         relay.end_waiting(session, former.fsp, "is not this session's FSP any more")

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from flex.choice import Choice, Considered, Facts, choose, consider, refusal
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment
+from flex.switching.models import FspFailure
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory, holder
@@ -56,7 +57,8 @@ def unable(session: Session, parties: Iterable[PartyId]) -> dict[PartyId, str]:
     """Those that cannot act for the session now, and why."""
     directory = holder.current()
     found = {party: cannot_act(directory, party, session.owner) for party in parties}
-    return {party: why for party, why in found.items() if why is not None}
+    failed = FspFailure.of(session)
+    return {party: why for party, why in found.items() if why is not None} | failed
 
 
 def cannot_act(directory: Directory, party: PartyId, cpo: PartyId) -> str | None:

@@ -82,6 +82,9 @@ FIND: Final = f"""
     WHERE upper(kept.country_code) = upper(%(country_code)s::text)
       AND upper(kept.party_id) = upper(%(party_id)s::text)
       AND upper(kept.session_id) = upper(%(session_id)s::text) AND NOT kept.has_waiting
+      AND (one.id IS NOT NULL OR NOT EXISTS (
+          SELECT FROM flex_switching_fspfailure AS failed
+          WHERE failed.session_id = kept.id AND failed.until > {NOW}))
       AND (one.id IS NULL OR one.fsp_party_id <> '' AND (one.sent_last_updated IS NULL
            OR one.sent_last_updated < %(last_updated)s::timestamptz))
 """  # noqa: S608 - names of ours

@@ -74,7 +74,7 @@ def end_waiting(
     waiting = Delivery.objects.filter(
         module=MODULE,
         state=DeliveryState.WAITING,
-        ordering_key=_ordering_key(session),
+        ordering_key=ordering_key(session),
         to_country_code__iexact=fsp.country_code,
         to_party_id__iexact=fsp.party_id,
     )
@@ -107,7 +107,7 @@ def give(fsp: PartyId, session: Session, sender: PartyId, owed: Owed) -> bool:
             Delivery(
                 receiver_id=entry.platform.id,
                 # Both interfaces: preferences of a Session that it does not know are of no use.
-                ordering_key=_ordering_key(session),
+                ordering_key=ordering_key(session),
                 module=MODULE,
                 method="PUT",
                 interface_role=owed.role,
@@ -125,21 +125,25 @@ def give(fsp: PartyId, session: Session, sender: PartyId, owed: Owed) -> bool:
     return True
 
 
-def _ordering_key(session: Session) -> str:
+def ordering_key(session: Session) -> str:
     """With the Session's owner, whose agreement with the FSP counts (hub/deliveries/calls.py)."""
     return f"session:{session.pk} {session.owner}"
 
 
 def open_entry(
-    directory: Directory, fsp: PartyId, role: InterfaceRole, parties: Collection[PartyId]
+    directory: Directory,
+    fsp: PartyId,
+    role: InterfaceRole,
+    parties: Collection[PartyId],
+    module: str = MODULE,
 ) -> PartyEntry | None:
     """The FSP, where it offers the interface and may get what these say of a Session."""
     entry = directory.parties.get(fsp)
     if (
         entry is None
         or not entry.is_agreed
-        or entry.platform.endpoint(MODULE, role) is None
-        or any(directory.closed_because(party, fsp, MODULE) is not None for party in parties)
+        or entry.platform.endpoint(module, role) is None
+        or any(directory.closed_because(party, fsp, module) is not None for party in parties)
     ):
         return None
     return entry

@@ -6,6 +6,8 @@ from flex import changed, hub_commands
 from flex.api import preparing
 from flex.life import following, means, spacing, watching
 from flex.sites import watch
+from flex.switching import turn
+from flex.switching import watch as failures
 
 
 @shared_task(name="flex.advance")
@@ -13,6 +15,8 @@ def advance() -> None:
     """One turn of each part of the layer that has something due. Safe to run twice."""
     following.follow_all()
     watching.take()
+    failures.take()
+    turn.take()
     hub_commands.advance()
     spacing.forget_what_was_not_needed()
     means.unlearn()

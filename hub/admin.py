@@ -18,6 +18,7 @@ from hub.console import (
     profile_commands,
     quotas,
     sessions_page,
+    switches,
 )
 
 __all__ = (
@@ -38,4 +39,5 @@ __all__ = (
     "profile_commands",
     "quotas",
     "sessions_page",
+    "switches",
 )

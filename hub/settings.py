@@ -60,6 +60,10 @@ MAX_UNINVITED_PARTIES = env.integer("MAX_UNINVITED_PARTIES", 50)
 FSP_AGREEMENT_REQUIRED = env.flag("FSP_AGREEMENT_REQUIRED", False)
 # An FSP that has to react, and sends no profile for so long, is silent (flex/life/silence.py).
 FSP_SILENCE = env.number("FSP_SILENCE", 300)
+# Seconds: how long an FSP may be OFFLINE; for how long one that has failed a session is left out of
+# the choice of its FSP.
+FSP_OFFLINE_GRACE = env.number("FSP_OFFLINE_GRACE", 120)
+FSP_LEFT_OUT = env.number("FSP_LEFT_OUT", 900)
 
 # --- The flex API ------------------------------------------------------------------------------
 # Requests a second that a web process takes of one key.
@@ -198,6 +202,7 @@ INSTALLED_APPS = [
     "charging_profiles.apps.ChargingProfilesConfig",
     "flex.apps.FlexConfig",
     "flex.life.apps.LifeConfig",
+    "flex.switching.apps.SwitchingConfig",
     "flex.knowledge.apps.KnowledgeConfig",
     "flex.api.apps.FlexApiConfig",
 ]

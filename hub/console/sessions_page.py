@@ -19,6 +19,7 @@ from hub.console.knowledge import bounds_table, coverage_table, effect_table
 from hub.console.objects import amount
 from hub.console.preferences import cpo_said
 from hub.console.profile_commands import CommandRows
+from hub.console.switches import FailureRows, SwitchRows
 from hub.console.tables import (
     AMBER,
     BLUE,
@@ -77,7 +78,10 @@ class SessionAdmin(ReadOnlyTable):
     search_fields = ("session_id", "party_id", "emsp_party_id", "location_id", "evse_uid")
     search_help_text = "Session id, party id, location id or EVSE uid"
     ordering = ("-last_updated", "-id")
-    inlines = (PreferenceRows, FspRows, CommandRows, HubCommandRows, JournalRows)
+    inlines = (
+        *(PreferenceRows, FspRows, SwitchRows, FailureRows, CommandRows, HubCommandRows),
+        JournalRows,
+    )
     actions_detail = ("set_fsp",)
     fieldsets = (
         (None, {"fields": ("session_id", "status_", "cpo", "emsp_", "kwh", "departure_", "fsp_")}),

@@ -63,6 +63,8 @@ SIDEBAR = {
                 _table("Flexibility agreements", "contract", "flex_flexagreement"),
                 _table("Exclusions by CPOs", "block", "flex_flexexclusion"),
                 _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
+                _table("Switches of FSP", "published_with_changes", "flex_switching_fspswitch"),
+                _table("Profiles that CPOs keep", "layers", "flex_switching_cposlots"),
                 _table("Commands of the hub", "settings_remote", "flex_life_hubcommand"),
                 _table("Spacings of CPOs", "timer", "flex_life_spacing"),
                 _table("Methods not taken", "block", "flex_life_nottaken"),

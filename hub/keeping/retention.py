@@ -18,6 +18,7 @@ from commands.models import Reservation
 from flex.api.models import ApiKey, KeyKind, Prepared
 from flex.life.models import HubCommand
 from flex.models import PreferenceCopy
+from flex.switching.models import FspSwitch
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import (
     Deletion,
@@ -151,11 +152,16 @@ def _deletions(limit: datetime) -> Rows:
     return Deletion.objects.filter(deleted_at__lt=limit)
 
 
+def _switches(limit: datetime) -> Rows:
+    return FspSwitch.objects.filter(since__lt=limit, ended_at__isnull=False)
+
+
 RULES: Final = (
     RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     RetentionRule("prepared preferences", "PREFERENCES_KEPT_DAYS", _prepared),
     RetentionRule("keys of drivers", "PREFERENCES_KEPT_DAYS", _driver_keys),
     RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
+    RetentionRule("switches of FSP", "PROFILE_COMMANDS_KEPT_DAYS", _switches),
     RetentionRule("commands of the hub's own", "PROFILE_COMMANDS_KEPT_DAYS", _hub_commands),
     RetentionRule("updates of active profiles", "PROFILE_COMMANDS_KEPT_DAYS", _profile_updates),
     RetentionRule("sessions", "SESSIONS_KEPT_DAYS", _sessions),

@@ -10,6 +10,7 @@ from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.life.models import HubCommand, NotTaken, Spacing, Step
 from flex.models import FlexAgreement, FlexExclusion, PreferenceCopy
+from flex.switching.models import CpoSlots, FspSwitch, SwitchStep
 from hub.db import secret_box
 from hub.models import (
     Agreement,
@@ -349,6 +350,7 @@ def fill() -> None:
     deliveries(first, scsp)
     marks(scsp)
     own_command(first, learned_of="CPO")
+    switch(first, kept_by="CPO")
 
 
 def own_command(session: Session, *, learned_of: str) -> None:
@@ -372,3 +374,25 @@ def own_command(session: Session, *, learned_of: str) -> None:
         **cpo, of="GET", within="SESSION", seconds=31.52, refused_at=now, looked_at=now
     )
     NotTaken.objects.create(**cpo, method="DELETE", why="IGNORED", first_at=now, last_at=now)
+
+
+def switch(session: Session, *, kept_by: str) -> None:
+    """A change of FSP that needs an operator, and what its CPO keeps."""
+    now = timezone.now()
+    changed = FspSwitch.objects.create(
+        session=session,
+        former="NL-OLD",
+        new="NL-SCS",
+        epoch=2,
+        because="NL-OLD is suspended.",
+        step="ATTENTION",
+        why="The former limit still binds.",
+        needs_attention=True,
+        since=now,
+        due_at=now,
+        ended_at=now,
+    )
+    SwitchStep.objects.create(switch=changed, step="ATTENTION", why="It still binds.", at=now)
+    CpoSlots.objects.create(
+        country_code="NL", party_id=kept_by, told="PER_SENDER", one_seen=1, changed_at=now
+    )

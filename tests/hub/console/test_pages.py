@@ -12,6 +12,7 @@ from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from flex.life.models import HubCommand, NotTaken, Spacing
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment, PreferenceCopy
+from flex.switching.models import CpoSlots, FspSwitch
 from hub.models import Agreement, Delivery, Erasure, Party, Platform, StaleCopy
 from hub.ocpi.party import PartyId
 from locations.models import Location
@@ -34,6 +35,7 @@ READ_ONLY = (
     HubCommand,
     Spacing,
     NotTaken,
+    FspSwitch,
     Erasure,
     Location,
     Tariff,
@@ -99,6 +101,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
         acts(PartyId("NL", "SCS"), kept, "agreement 7")
         rows.commands(kept, scsp, cpo)
         rows.own_command(kept, learned_of=f"C{number}")
+        rows.switch(kept, kept_by=f"C{number}")
         rows.deliveries(kept, scsp)
         rows.stored(number)
         Agreement.objects.create(
@@ -152,6 +155,8 @@ AT_A_GLANCE = (
     (HubCommand, ("RELEASE", "VERIFYING", "departure time has come")),
     (Spacing, ("NL-CPO", "31.5", "one session")),
     (NotTaken, ("NL-CPO", "DELETE", "the profile stays in force")),
+    (FspSwitch, ("NL-OLD", "NL-SCS", "ATTENTION")),
+    (CpoSlots, ("NL-CPO", "per sender")),
     (Location, ("LOC0", "NL-CPO", "Gent", "everybody")),
     (Tariff, ("TARIFF0", "NL-CPO", "EUR", "DE-MSP alone")),
     (Token, ("•••680", "APP_USER", "DE-MSP", "TheNewMotion", "NEVER")),

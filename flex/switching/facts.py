@@ -1,0 +1,185 @@
+"""What is known of a switch, out of the rows of commands, asks and assignments."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from charging_profiles.models import CommandState, ProfileCommand, Purpose
+from charging_profiles.verification import DOUBTFUL
+from flex.knowledge.profiles import Profile
+from flex.life.models import HubCommand
+from flex.life.models import Step as Life
+from flex.models import FspAssignment
+from flex.switching.models import CpoSlots, FspSwitch
+from flex.switching.steps import Asked, Facts, Former, Put, Slots, Step
+from hub.ocpi.party import PartyId
+
+# A CPO may carry out what it did not answer for so long after the hub gave it up.
+DOUBT: Final = timedelta(seconds=120)
+_MOST: Final = 300
+_ON_ITS_WAY: Final = (CommandState.WAITING, CommandState.SENDING, CommandState.ACCEPTED)
+_WITHOUT_EFFECT: Final = (
+    *(CommandState.REFUSED, CommandState.SUPERSEDED, CommandState.RESULT_REJECTED),
+)
+_DONE: Final = (CommandState.RESULT_ACCEPTED, CommandState.RESULT_UNKNOWN)
+
+
+class Known:
+    """The facts of one switch, and the commands that they came from."""
+
+    def __init__(self, switch: FspSwitch, now: datetime) -> None:
+        session = switch.session
+        self.current = FspAssignment.current(session)
+        fsp = None if self.current is None else self.current.fsp
+        slots = CpoSlots.of(session.owner)
+        sent = list(reversed(_changes(session.pk)))
+        self.put = None if self.current is None else _last_of(sent, self.current.epoch)
+        if self.put is not None and self.put.pk != switch.looked_at:
+            self._begins_anew(switch)
+        doubt_until = _doubt_until(sent, self.put)
+        asked, active, is_none = _asked(switch)
+        if asked is Asked.ANSWERED and _is_too_old(switch, doubt_until, now):
+            asked = Asked.NOT_YET
+        self.facts = Facts(
+            step=Step(switch.step),
+            since=switch.since,
+            is_over=session.is_over,
+            is_party=fsp is not None,
+            former=_former(sent, fsp, slots),
+            put=_put(self.put),
+            new=_profile(self.put),
+            asked=asked,
+            active=active,
+            is_none_active=is_none,
+            doubt_until=doubt_until,
+            tries=switch.tries,
+            sent_again=switch.sent_again,
+            cleared=frozenset(PartyId.parse(one) for one in switch.cleared),
+            slots=slots,
+            is_released=_is_released(switch),
+        )
+        self.is_cleared = switch.step == Step.CLEARING and asked is Asked.ANSWERED
+
+    def _begins_anew(self, switch: FspSwitch) -> None:
+        """The new FSP has sent another command: what was asked of the one before says nothing."""
+        assert self.put is not None  # noqa: S101 - narrows for mypy
+        switch.looked_at, switch.ask, switch.clear = self.put.pk, None, None
+        switch.tries = 0
+        if self.put.purpose != Purpose.AGAIN:
+            switch.sent_again = 0
+        if switch.step in {Step.ASKED, Step.CLEARING}:
+            switch.step = Step.GIVEN.value
+
+
+def _changes(session: int) -> list[ProfileCommand]:
+    """PUTs and DELETEs of a session, the last first."""
+    found = ProfileCommand.objects.filter(session=session).exclude(method="GET")
+    return list(found.order_by("-created_at", "-pk")[:_MOST])
+
+
+def _last_of(sent: Sequence[ProfileCommand], epoch: int) -> ProfileCommand | None:
+    """The last command of the FSP; one that had an effect before one that was refused."""
+    own = [one for one in sent if one.epoch == epoch and one.purpose in {"", Purpose.AGAIN}]
+    for command in reversed(own):
+        if command.state in _ON_ITS_WAY or _put(command) is not Put.REFUSED:
+            return command
+    return own[-1] if own else None
+
+
+def _put(command: ProfileCommand | None) -> Put:
+    if command is None:
+        return Put.NONE
+    if command.state in _ON_ITS_WAY:
+        return Put.ON_ITS_WAY
+    said = command.result  # Also one that came late.
+    if command.state in _WITHOUT_EFFECT or said == "REJECTED":
+        return Put.REFUSED
+    if command.state == CommandState.UNREACHABLE and command.sent_at is None:
+        return Put.REFUSED
+    if command.method == "DELETE":
+        return Put.DELETED if said in {"ACCEPTED", "UNKNOWN"} else Put.UNSURE
+    return Put.TAKEN if said == "ACCEPTED" else Put.UNSURE
+
+
+def _profile(command: ProfileCommand | None) -> Profile | None:
+    if command is None or command.method != "PUT":
+        return None
+    return Profile.read(bytes(command.body), command.created_at)
+
+
+def _former(sent: Sequence[ProfileCommand], fsp: PartyId | None, slots: Slots) -> list[Former]:
+    """Who else has set a profile that may be in force; on one slot only the last."""
+    found: dict[PartyId, Former] = {}
+    for command in sent:
+        outcome = _put(command)
+        if outcome is Put.REFUSED or command.state == CommandState.WAITING:
+            continue
+        is_done = outcome in {Put.TAKEN, Put.DELETED}
+        if command.method == "DELETE" or command.purpose == Purpose.RELEASE:
+            if is_done and slots == Slots.ONE:
+                found.clear()
+            elif is_done:
+                found.pop(command.fsp, None)
+            continue
+        if is_done and slots == Slots.ONE and command.fsp != fsp:
+            found.clear()
+        profile, is_sure = _profile(command), outcome is Put.TAKEN
+        found[command.fsp] = Former(command.fsp, command.pk, profile, is_sure)
+    return [one for party, one in found.items() if party != fsp]
+
+
+def _doubt_until(sent: Sequence[ProfileCommand], put: ProfileCommand | None) -> datetime | None:
+    """Until when something may come into force that was sent before the new FSP's PUT."""
+    ends = [
+        one.answered_at + DOUBT
+        for one in sent
+        if put is not None
+        and one.pk < put.pk
+        and one.state in DOUBTFUL
+        and one.answered_at is not None
+        and not one.result
+    ]
+    return max(ends, default=None)
+
+
+def _asked(switch: FspSwitch) -> tuple[Asked, Profile | None, bool]:
+    """What became of the DELETE or GET; the active profile; or that the CPO says there is none."""
+    if switch.step == Step.CLEARING:
+        return _cleared(switch.clear), None, False
+    ask = switch.ask
+    if ask is None:
+        return Asked.NOT_YET, None, False
+    if ask.is_open:
+        return Asked.ON_ITS_WAY, None, False
+    command = ask.command
+    if ask.step == Life.FAILED or command is None:
+        return Asked.FAILED, None, False
+    active = Profile.read(bytes(command.result_body), command.result_at or command.created_at)
+    return Asked.ANSWERED, active, command.result == "UNKNOWN"
+
+
+def _is_too_old(switch: FspSwitch, doubt_until: datetime | None, now: datetime) -> bool:
+    """What was asked while something might still come into force counts until that is over."""
+    ask = switch.ask
+    return (
+        ask is not None
+        and doubt_until is not None
+        and ask.since < doubt_until <= now
+        and switch.step != Step.CLEARING
+    )
+
+
+def _cleared(command: ProfileCommand | None) -> Asked:
+    if command is None:
+        return Asked.NOT_YET
+    if command.state in _ON_ITS_WAY:
+        return Asked.ON_ITS_WAY
+    return Asked.ANSWERED if _put(command) is Put.DELETED else Asked.FAILED
+
+
+def _is_released(switch: FspSwitch) -> bool | None:
+    """None while the release goes on, or there is none."""
+    row: HubCommand | None = switch.release
+    if row is None or row.is_open:
+        return None
+    return row.step == Life.DONE and not row.is_told
