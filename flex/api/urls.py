@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from flex.api import emsp_views, fsp_views, key_views, site_views
+from flex.api import document, emsp_views, fsp_views, key_views, site_views
 from flex.api.problems import not_found
 
 _SESSION = "<str:country_code>/<str:party_id>/<str:session_id>"
@@ -17,6 +17,7 @@ def nothing_here(request: HttpRequest, rest: str = "") -> HttpResponse:
 
 
 urlpatterns: list[URLPattern] = [
+    path("openapi.json", document.openapi),
     path("fsp/sessions", fsp_views.FspSessionList.as_view()),
     path(f"fsp/sessions/{_SESSION}", fsp_views.FspSessionOne.as_view()),
     path(f"fsp/sessions/{_SESSION}/coverage", fsp_views.FspCoverage.as_view()),

@@ -1,10 +1,14 @@
 """Calls of the flex API, with a key of a party."""
 
-from typing import Any
+import json
+import re
+from typing import Any, Final
 
+import jsonschema_rs
 import requests
 
 from flex.api import keys
+from flex.api.document import document
 from flex.api.models import Use
 from simulators.testing import PATIENCE
 from tests.scripted import Actor
@@ -28,13 +32,15 @@ class Api:
     ) -> requests.Response:
         """`path` is below /flex/v1/."""
         sent = f"Bearer {self.secret}" if authorization is None else authorization
-        return requests.request(
+        answer = requests.request(
             method,
             f"{self._url}/flex/v1/{path}",
             json=body,
             headers={"Authorization": sent} if sent else {},
             timeout=PATIENCE,
         )
+        check(method, path, answer)
+        return answer
 
     def get(self, path: str) -> Any:
         """What is answered with 200."""
@@ -52,6 +58,30 @@ class Api:
     def _data(response: requests.Response, status: int) -> Any:
         assert response.status_code == status, response.text
         return response.json()
+
+
+_TOLD: Final = json.loads(document("http://127.0.0.1"))
+_SHAPES: Final = [
+    (re.compile(re.sub(r"{\w+}", "[^/]+", template)), operations)
+    for template, operations in _TOLD["paths"].items()
+]
+
+
+def check(method: str, path: str, answer: requests.Response) -> None:
+    """Hold a real answer against the OpenAPI document."""
+    asked = f"/flex/v1/{path.partition('?')[0]}"
+    found = [operations for shape, operations in _SHAPES if shape.fullmatch(asked)]
+    if not found or method.lower() not in found[0]:
+        assert answer.status_code in {401, 403, 404, 405, 429}, answer.text
+        return
+    told = found[0][method.lower()]["responses"][str(answer.status_code)]
+    if answer.status_code == 204:
+        assert answer.content == b""
+        return
+    [(kind, content)] = told["content"].items()
+    assert answer.headers["content-type"] == kind
+    schema = {**content["schema"], "components": _TOLD["components"]}
+    jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(answer.json())
 
 
 def refused(response: requests.Response) -> tuple[int, str]:
