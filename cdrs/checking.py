@@ -3,10 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
 from django.db import models
 from django.db.models import Exists, Max, OuterRef
 
@@ -16,7 +15,7 @@ from cdrs.recomputed import Difference, billed_pauses, differences
 from hub.ocpi import heads
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
-from locations.models import Location
+from locations.told import location_told
 from tariffs.models import Tariff as StoredTariff
 from tariffs.objects import Tariff
 from tariffs.pricing import Unclear
@@ -27,11 +26,6 @@ BATCH: Final = 200
 _BEHIND: Final = 10_000
 
 
-class _Place(msgspec.Struct):
-    time_zone: Any = None
-
-
-_place = heads.reader(_Place)
 # Who knows which of a CDR's charging periods were pauses that a profile made; by their indices.
 PausesOf = Callable[[Cdr, CDR], frozenset[int]]
 _pauses: list[PausesOf] = []
@@ -112,11 +106,8 @@ def _for_one(rows: "models.QuerySet[StoredTariff]", emsp: str) -> Iterable[Store
 
 
 def _zone(owner: str, audience: str, location_id: str) -> ZoneInfo | None:
-    named = Location.objects.filter(
-        owner=owner, object_id=location_id, audience__in=("", audience)
-    ).order_by("-audience")
-    document = named.values_list("document", flat=True).first()
-    name = heads.text(_place(bytes(document)).time_zone) if document else ""
+    told = location_told(owner, location_id, audience)
+    name = "" if told is None else heads.text(told.head.get("time_zone"))
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -12,7 +12,7 @@ import msgspec
 
 from flex.sites import sharing
 from hub.ocpi import heads, lenient
-from locations.models import Location
+from locations.told import connector_in, location_told
 from sessions.models import Session
 
 
@@ -43,12 +43,7 @@ class _At(msgspec.Struct):
     connector_id: Any = None
 
 
-class _Location(msgspec.Struct):
-    evses: Any = None
-
-
 _read_session: Final = heads.reader(_At)
-_read_location: Final = heads.reader(_Location)
 
 
 def full_rate(session: Session, now: datetime) -> FullRate:
@@ -88,30 +83,8 @@ def _positive(value: Any) -> Decimal | None:
 
 def _connector(session: Session) -> dict[str, Any] | None:
     """The connector that the Session names; the EVSE's only one where it names none of them."""
-    if not session.location_id:
-        return None
-    of_emsp = ("", str(session.emsp))
-    rows = Location.objects.filter(
-        owner=str(session.owner),
-        object_id=session.location_id.upper(),
-        audience__in=of_emsp,
-    ).order_by("-audience")
-    location = rows.first()
+    location = location_told(str(session.owner), session.location_id, str(session.emsp))
     if location is None:
         return None
-    evses = _objects(_read_location(bytes(location.document)).evses)
-    evse = next((one for one in evses if _is(one.get("uid"), session.evse_uid)), None)
-    connectors = [] if evse is None else _objects(evse.get("connectors"))
-    name = _read_session(bytes(session.document)).connector_id
-    named = [one for one in connectors if _is(one.get("id"), name)]
-    if not named and len(connectors) == 1:
-        named = connectors
-    return named[0] if named else None
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _is(value: Any, name: Any) -> bool:
-    return bool(name) and str(value).upper() == str(name).upper()
+    name = heads.text(_read_session(bytes(session.document)).connector_id)
+    return connector_in(location.evse(session.evse_uid), name)

@@ -12,15 +12,10 @@ from hub.ocpi import heads
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.party import PartyId
-from locations.models import Location
+from locations.told import connector_in, location_told
 from sessions.models import Session
 from tariffs.models import Tariff as StoredTariff
 from tariffs.objects import Tariff, TariffType
-
-
-class _Place(msgspec.Struct):
-    time_zone: Any = None
-    evses: Any = None
 
 
 class _Periods(msgspec.Struct):
@@ -28,7 +23,6 @@ class _Periods(msgspec.Struct):
     connector_id: Any = None
 
 
-_read_place: Final = heads.reader(_Place)
 _read_periods: Final = heads.reader(_Periods)
 # The type of a Tariff that a driver's profile type asks for (mod_tariffs: TariffType).
 _TYPES: Final = {name.removeprefix("PROFILE_"): name for name in TariffType}
@@ -52,17 +46,12 @@ class Applying:
 
 def place_of(session: Session) -> Place:
     """Of the Location as it was told the session's eMSP, or everybody."""
-    rows = Location.objects.filter(
-        owner=str(session.owner),
-        object_id=session.location_id.upper(),
-        audience__in=("", str(session.emsp)),
-    ).order_by("-audience")
-    document = rows.values_list("document", flat=True).first()
-    if not document:
+    told = location_told(str(session.owner), session.location_id, str(session.emsp))
+    if told is None:
         return Place(None, {})
-    found = _read_place(bytes(document))
     connector_id = heads.text(_read_periods(bytes(session.document)).connector_id)
-    return Place(_zone(heads.text(found.time_zone)), _connector(found, session, connector_id))
+    connector = connector_in(told.evse(session.evse_uid), connector_id)
+    return Place(_zone(heads.text(told.head.get("time_zone"))), connector or {})
 
 
 def _zone(name: str) -> tzinfo | None:
@@ -70,15 +59,6 @@ def _zone(name: str) -> tzinfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None  # "Europe" is a folder of them.
-
-
-def _connector(place: _Place, session: Session, connector_id: str) -> dict[str, Any]:
-    for evse in _dicts(place.evses):
-        if heads.text(evse.get("uid")).upper() == session.evse_uid.upper():
-            for connector in _dicts(evse.get("connectors")):
-                if heads.text(connector.get("id")).upper() == connector_id.upper():
-                    return connector
-    return {}
 
 
 def _dicts(value: Any) -> Iterable[dict[str, Any]]:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import models
 from django.utils import timezone
 
 from charging_profiles.models import CommandState, ProfileCommand
@@ -20,7 +19,7 @@ from flex.knowledge.profiles import Profile
 from flex.models import PreferenceCopy
 from hub.ocpi import heads, lenient
 from hub.ocpi.comparison import plain
-from locations.models import Location
+from locations.told import connector_in, location_told
 from sessions.models import Session
 
 # Of these the CPO has said that it takes the profile.
@@ -204,28 +203,9 @@ def _may_have_effect(command: ProfileCommand) -> bool:
 
 def connector_of(session: Session, document: dict[str, Any]) -> Connector | None:
     """The Connector that the Session names, as its eMSP sees the Location."""
-    told: models.QuerySet[Location] = Location.objects.filter(
-        owner=str(session.owner),
-        object_id=session.location_id.upper(),
-        audience__in=("", str(session.emsp)),
-    )
-    row = told.exclude(document=b"").order_by("-audience").first()
-    location = plain(bytes(row.document)) if row is not None else None
-    if row is None or not isinstance(location, dict):
+    location = location_told(str(session.owner), session.location_id, str(session.emsp))
+    evse = None if location is None else location.evse(session.evse_uid)
+    if location is None or evse is None:
         return None
-    evse = _named(location.get("evses"), "uid", session.evse_uid)
-    if evse is None:
-        return None
-    connectors = evse.get("connectors")
-    named = heads.text(document.get("connector_id"))
-    connector = _named(connectors, "id", named)
-    if connector is None and isinstance(connectors, list) and len(connectors) == 1:
-        connector = connectors[0] if isinstance(connectors[0], dict) else None
-    return Connector(connector or {}, evse, location, row.received_at)
-
-
-def _named(found: Any, key: str, name: str) -> dict[str, Any] | None:
-    for one in found if isinstance(found, list) else ():
-        if isinstance(one, dict) and heads.text(one.get(key)).upper() == name.upper():
-            return one
-    return None
+    connector = connector_in(evse, heads.text(document.get("connector_id")))
+    return Connector(connector or {}, evse, location.head, location.received_at)
