@@ -8,6 +8,7 @@ from hub.console import (
     deliveries,
     erasures,
     flex_agreements,
+    flex_keys,
     hub_commands,
     knowledge,
     objects,
@@ -18,6 +19,7 @@ from hub.console import (
     profile_commands,
     quotas,
     sessions_page,
+    sites,
     switches,
 )
 
@@ -29,6 +31,7 @@ __all__ = (
     "deliveries",
     "erasures",
     "flex_agreements",
+    "flex_keys",
     "hub_commands",
     "knowledge",
     "objects",
@@ -39,5 +42,6 @@ __all__ = (
     "profile_commands",
     "quotas",
     "sessions_page",
+    "sites",
     "switches",
 )

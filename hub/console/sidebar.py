@@ -62,6 +62,8 @@ SIDEBAR = {
             "items": [
                 _table("Flexibility agreements", "contract", "flex_flexagreement"),
                 _table("Exclusions by CPOs", "block", "flex_flexexclusion"),
+                _table("Sites", "electrical_services", "flex_api_site"),
+                _table("Prepared preferences", "pending_actions", "flex_api_prepared"),
                 _table("FSP assignments", "swap_horiz", "flex_fspassignment"),
                 _table("Switches of FSP", "published_with_changes", "flex_switching_fspswitch"),
                 _table("Profiles that CPOs keep", "layers", "flex_switching_cposlots"),
@@ -74,6 +76,7 @@ SIDEBAR = {
         {
             "title": "Access",
             "items": [
+                _table("Keys of the flex API", "key", "flex_api_apikey"),
                 _table("Operators", "badge", "auth_user"),
                 _table("Erasures", "person_off", "hub_erasure"),
             ],

@@ -8,8 +8,11 @@ from django.utils import timezone
 
 from cdrs.models import Cdr
 from charging_profiles.models import CommandState, ProfileCommand
+from flex.api import keys
+from flex.api.models import Prepared, Use
 from flex.life.models import HubCommand, NotTaken, Spacing, Step
 from flex.models import FlexAgreement, FlexExclusion, PreferenceCopy
+from flex.sites import keeping
 from flex.switching.models import CpoSlots, FspSwitch, SwitchStep
 from hub.db import secret_box
 from hub.models import (
@@ -351,6 +354,7 @@ def fill() -> None:
     marks(scsp)
     own_command(first, learned_of="CPO")
     switch(first, kept_by="CPO")
+    flex_api(first, "Garage")
 
 
 def own_command(session: Session, *, learned_of: str) -> None:
@@ -396,3 +400,23 @@ def switch(session: Session, *, kept_by: str) -> None:
     CpoSlots.objects.create(
         country_code="NL", party_id=kept_by, told="PER_SENDER", one_seen=1, changed_at=now
     )
+
+
+def flex_api(of: Session, name: str) -> None:
+    """A key, a site with a limit that is broken, and preferences that wait for their session."""
+    made = keys.of_party(of.emsp, [Use.EMSP], name=name, made_by="operator")
+    Prepared.objects.create(
+        country_code="DE",
+        party_id="MSP",
+        token_uid=TOKEN_UID,
+        token_type="RFID",
+        document=b'{"profile_type":"CHEAP"}',
+        expires_at=timezone.now() + timedelta(hours=1),
+        made_by=made.key.prefix,
+        session=of,
+    )
+    site, _ = keeping.put(of.owner, name, [("LOC1", ""), ("LOC2", "3256")], rejects_breaches=True)
+    period = {"start": "2026-03-01T00:00:00Z", "limit": 50_000.0}
+    keeping.set_limits(site, "W", [period], told_by=str(of.owner))
+    site.breach = {"in_words": "The profiles in force ask for 60000 W of 50000 W."}
+    site.save()

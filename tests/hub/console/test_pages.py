@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
+from flex.api.models import ApiKey, Prepared, Site
 from flex.life.models import HubCommand, NotTaken, Spacing
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment, PreferenceCopy
 from flex.switching.models import CpoSlots, FspSwitch
@@ -31,6 +32,7 @@ READ_ONLY = (
     Session,
     ProfileCommand,
     PreferenceCopy,
+    Prepared,
     FspAssignment,
     HubCommand,
     Spacing,
@@ -42,7 +44,7 @@ READ_ONLY = (
     Token,
     Cdr,
 )
-EDITABLE = (Agreement, FlexAgreement, FlexExclusion)
+EDITABLE = (Agreement, FlexAgreement, FlexExclusion, ApiKey, Site)
 pytestmark = pytest.mark.usefixtures("filled")
 
 
@@ -102,6 +104,7 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(console):
         rows.commands(kept, scsp, cpo)
         rows.own_command(kept, learned_of=f"C{number}")
         rows.switch(kept, kept_by=f"C{number}")
+        rows.flex_api(kept, f"Site {number}")
         rows.deliveries(kept, scsp)
         rows.stored(number)
         Agreement.objects.create(
