@@ -27,22 +27,37 @@ def kind_of(mutation: Mutation) -> tuple[str, ...]:
     return (what.partition(" ")[2], *(step for step in path if isinstance(step, str)))
 
 
-def together(document: dict[str, Any], found: list[Mutation], most: int = 3) -> Iterator[Mutation]:
-    """The same changes in fewer documents: up to `most` at once, below different fields of it."""
-    by_field: dict[Any, list[Mutation]] = {}
+def together(document: dict[str, Any], found: list[Mutation], most: int = 4) -> Iterator[Mutation]:
+    """The same changes in fewer documents: up to `most` at once, where none touches another."""
+    waiting: dict[Path, list[Mutation]] = {}
     for one in found:
-        by_field.setdefault(one[1][0], []).append(one)
-    while by_field:
+        waiting.setdefault(one[1], []).append(one)
+    while waiting:
+        group: list[Mutation] = []
         # Of those that have most to be done, so that few are left alone in the end.
-        fields = sorted(by_field, key=lambda name: -len(by_field[name]))[:most]
-        group = [by_field[name].pop() for name in fields]
+        for path in sorted(waiting, key=lambda path: -len(waiting[path])):
+            if len(group) < most and all(_are_apart(path, other) for _, other, _ in group):
+                group.append(waiting[path].pop())
+                if not waiting[path]:
+                    del waiting[path]
         changed = document
-        for (_, _, mutated), name in zip(group, fields, strict=True):
-            changed = {key: value for key, value in changed.items() if key != name}
-            changed |= {name: mutated[name]} if name in mutated else {}
-            if not by_field[name]:
-                del by_field[name]
+        for _, path, mutated in group:
+            changed = _with(changed, path, _value_at(path, mutated, document))
         yield " + ".join(what for what, _, _ in group), group[0][1], changed
+
+
+def _are_apart(one: Path, other: Path) -> bool:
+    """Whether they part at a name: what an element of a list becomes may move those after it."""
+    ways = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)
+    return ways is not None and all(isinstance(step, str) for step in ways)
+
+
+def _value_at(path: Path, mutated: Any, before: Any) -> Any:
+    for step in path[:-1]:
+        mutated, before = mutated[step], before[step]
+    if isinstance(mutated, dict):
+        return mutated.get(path[-1], _ABSENT)
+    return mutated[path[-1]] if len(mutated) == len(before) else _ABSENT
 
 
 def several(

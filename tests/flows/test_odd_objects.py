@@ -6,7 +6,8 @@ what one party has accepted is kept whatever it is.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -56,15 +57,22 @@ def examples(name: str) -> list[dict[str, Any]]:
     return [one for one in found if "last_updated" in one and "country_code" in one]
 
 
-def changed(name: str) -> Iterator[tuple[str, mutations.Path, dict[str, Any], dict[str, Any]]]:
-    """What was changed and where, the example, and it with the change; each kind of change once."""
+def changed(
+    name: str, stands_alone: Callable[[mutations.Path], bool]
+) -> Iterator[tuple[str, mutations.Path, dict[str, Any], dict[str, Any]]]:
+    """What was changed and where, the example, and it with the change; each kind of change once.
+
+    Those that do not stand alone come with some elsewhere.
+    """
     seen = set()
     for document in examples(name):
-        for what, path, one in mutations.mutations(document):
-            kind = (what.partition(" ")[2], *(step for step in path if isinstance(step, str)))
-            if kind not in seen:
+        alone, others = [], []
+        for one in mutations.mutations(document):
+            if (kind := mutations.kind_of(one)) not in seen:
                 seen.add(kind)
-                yield what, path, document, one
+                (alone if stands_alone(one[1]) else others).append(one)
+        for what, path, spelled in (*alone, *mutations.together(document, others)):
+            yield what, path, document, spelled
         several = mutations.several(document, 10, seed=len(str(document)), spare=lambda path: False)
         yield from ((f"several {number}", (), document, one) for number, one in enumerate(several))
 
@@ -91,7 +99,7 @@ def pushed_for(name: str, document: dict[str, Any], body: bytes, audience: str =
 @pytest.mark.parametrize("name", MODELS)
 def test_for_all_each_is_kept_and_told_as_sent_and_noted_or_refused_for_cause(name):
     model, refused, odd = MODELS[name], 0, 0
-    for what, path, document, one in changed(name):
+    for what, path, document, one in changed(name, partial(may_be_refused, name)):
         body = f"\n{json.dumps(one)} ".encode()
         model.objects.all().delete()
         pushed = pushed_for(name, document, body)
@@ -127,7 +135,7 @@ def test_for_all_each_is_kept_and_told_as_sent_and_noted_or_refused_for_cause(na
 @pytest.mark.parametrize("name", MODELS)
 def test_what_one_party_has_accepted_is_kept_whatever_it_is(name):
     model = MODELS[name]
-    for what, _, document, one in changed(name):
+    for what, _, document, one in changed(name, lambda path: False):
         body = f"\n{json.dumps(one)} ".encode()
         model.objects.all().delete()
         told = model.push(pushed_for(name, document, body, "DE-MSP"))
@@ -164,12 +172,16 @@ def receiver(hub):
 
 
 def tolerated(name: str, document: dict[str, Any], party: PartyId) -> list[dict[str, Any]]:
-    """Objects of a party, each with one oddity that is nothing to refuse."""
+    """Objects of a party, each with some oddities that are nothing to refuse."""
     document = document | party._asdict() | {"last_updated": T1}
+    odd = [
+        one
+        for one in mutations.mutations(document)
+        if not may_be_refused(name, one[1]) and one[1][0] not in {"id", "uid"}
+    ]
     return [
         one | {KEYS[name]: f"{name[:2]}-{number}"}
-        for number, (_, path, one) in enumerate(mutations.mutations(document))
-        if not may_be_refused(name, path) and path[0] not in {"id", "uid"}
+        for number, (_, _, one) in enumerate(mutations.together(document, odd))
     ]
 
 

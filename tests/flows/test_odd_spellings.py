@@ -59,8 +59,8 @@ def spelled(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Each change with its name; of what names the object only what contradicts nothing.
 
-    Changes of the object's own fields stand alone; those within them come with others elsewhere.
-    Those of a kind that is `known` are left out.
+    Changes of what names it stand alone; the others come with some elsewhere. Those of a kind that
+    is `known` are left out.
     """
     harmless = {"null", "absent", "empty", "an object", "a list", "lower case", "blanks"}
     kinds = {
@@ -69,8 +69,8 @@ def spelled(
         if one[1][0] not in identity or one[0].partition(" ")[2] in harmless
     }
     found = [one for kind, one in kinds.items() if kind not in known]
-    alone = [one for one in found if len(one[1]) == 1]
-    within = mutations.together(document, [one for one in found if len(one[1]) > 1])
+    alone = [one for one in found if one[1][0] in identity]
+    within = mutations.together(document, [one for one in found if one[1][0] not in identity])
     several = mutations.several(document, MORE, seed=seed, spare=lambda path: path[0] in identity)
     return [(name, changed) for name, _, changed in [*alone, *within]] + [
         (f"several {number}", one) for number, one in enumerate(several)
@@ -225,8 +225,9 @@ def test_results_reach_who_asked_and_end_their_command(cast):
     cast.cpo.put_session("RESULTS", cast.emsp)
     sent = []
     several = mutations.several(whole, 30, seed=3, spare=lambda path: path[0] == "result")
-    changed = [(what, one) for what, path, one in mutations.mutations(whole) if path[0] != "result"]
-    for number, (what, document) in enumerate([*changed, *(("several", one) for one in several)]):
+    changed = [one for one in mutations.mutations(whole) if one[1][0] != "result"]
+    odd = [(what, one) for what, _, one in mutations.together(whole, changed)]
+    for number, (what, document) in enumerate([*odd, *(("several", one) for one in several)]):
         name = f"RES-{number}"
         url = cast.emsp.response_url(name)
         assert cast.emsp.put_profile("RESULTS", response_url=url).json()["data"]["result"] == (

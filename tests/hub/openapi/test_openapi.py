@@ -41,7 +41,7 @@ OPERATIONS = {
     f"{operation.method.upper()} {operation.path}": operation
     for operation in (found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok))
 }
-EXAMPLES = 3
+EXAMPLES = 2
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,9 @@ def _make_own(case: Any, party: PartyId) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_answer_is_another_than_the_document_says(hub, cpo, emsp, http, invited, name, mode):
     strangers = ((cpo, emsp), (emsp, cpo))
-    for number, case in enumerate(cases(OPERATIONS[name], mode)):
+    # The next operation goes on where this one ends: each kind of receiver has its third.
+    first = EXAMPLES * list(OPERATIONS).index(name)
+    for number, case in enumerate(cases(OPERATIONS[name], mode), first):
         sender, other = strangers[number % 2]
         party, to = sender.simulator.party, (HUB, None, other.simulator.party)[number % 3]
         is_routed = "/sender/" in case.path or "/receiver/" in case.path
