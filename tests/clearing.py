@@ -3,6 +3,7 @@
 from typing import Final
 
 from django.db import connection, transaction
+from django.test import TransactionTestCase
 
 KEPT: Final = {"auth_permission", "django_content_type"}
 # Bytes of a table from which on TRUNCATE costs less: it makes a file anew for each index, which
@@ -17,8 +18,11 @@ _NUMBERS: Final = """
 """
 
 
-def clear_tables() -> None:
-    """Numbers begin at 1 again. Django's own `flush` clears everything and fills `KEPT` anew."""
+def clear_tables(*, is_restarted: bool = True) -> None:
+    """`is_restarted`: numbers begin at 1 again.
+
+    Django's own `flush` truncates every table, and then fills `KEPT` anew.
+    """
     quoted = connection.ops.quote_name
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
     looks = [
@@ -35,4 +39,13 @@ def clear_tables() -> None:
         for name, is_large in filled.items():
             if not is_large:
                 cursor.execute(f"DELETE FROM {name}")
-        cursor.execute(_NUMBERS, [list(filled)])
+        if is_restarted:
+            cursor.execute(_NUMBERS, [list(filled)])
+
+
+def _after_a_test(_: TransactionTestCase) -> None:
+    clear_tables(is_restarted=False)
+
+
+# After each test that commits (`django_db(transaction=True)`), instead of `flush`.
+TransactionTestCase._fixture_teardown = _after_a_test  # type: ignore[method-assign]

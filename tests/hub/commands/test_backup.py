@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -99,7 +100,7 @@ def structure() -> set[str]:
             "WHERE relispartition"
         )
         # A condition comes back in other words that mean the same.
-        return {text.partition(" WHERE ")[0] for (text,) in cursor.fetchall() if text}
+        return {re.split(" WHERE |CHECK ", text)[0] for (text,) in cursor.fetchall() if text}
 
 
 def test_there_and_back(filled, tmp_path):
