@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from flex.api import keys
 from flex.api.models import Use
 from fsp.provider import PARTY
@@ -16,8 +14,6 @@ from tests.hub.commands.calling import run
 from tests.hub.strangers import until
 from tests.party.processes import joined
 from tests.running_hub import new_party
-
-pytestmark = pytest.mark.unmeasured
 
 
 def key(party: PartyId, use: Use) -> str:

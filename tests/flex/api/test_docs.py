@@ -7,13 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from string import Template
 
-import pytest
-
 from tests.flex.agreements import agree
 from tests.flex.api.calling import Api
 from tests.hub.strangers import send
 
-pytestmark = pytest.mark.unmeasured
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "flexibility.md"
 SECTION = DOCUMENT.read_text().partition("## Flex API")[2].partition("\n## ")[0]
 

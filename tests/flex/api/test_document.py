@@ -3,13 +3,10 @@
 import json
 import re
 
-import pytest
 import requests
 
 from flex.api.document import OPERATIONS, document
 from flex.api.urls import urlpatterns
-
-pytestmark = pytest.mark.unmeasured
 
 
 def test_it_has_every_url_and_method():

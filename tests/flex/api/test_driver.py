@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from flex.api import preparing
 from flex.api.models import Prepared, Use
 from flex.models import PreferenceCopy
@@ -18,7 +16,6 @@ from tests.flex.api.test_fsp_view import DEPARTURE, path_of, with_prices
 from tests.hub.strangers import until
 from tests.scripted import Actor, Exactly
 
-pytestmark = pytest.mark.unmeasured
 WISHES = {"min_soc": 20, "target_soc": 80, "max_soc": 90, "priority_charging": True}
 WANTED = {
     "profile_type": "CHEAP",

@@ -9,8 +9,6 @@ from tests.clearing import clear_tables
 from tests.flex.histories.by_hand import ByHand, Clock, agree, driven_clock, join_parties, locate
 from tests.flex.histories.history import random_history
 
-pytestmark = pytest.mark.unmeasured
-
 
 @pytest.fixture
 def clock(transactional_db) -> Iterator[Clock]:
