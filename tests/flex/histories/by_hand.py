@@ -25,7 +25,7 @@ from flex import tasks as flex_tasks
 from flex.choice import Choice, FspKind, Speaker
 from flex.hooks import FlexHooks
 from flex.life import watching
-from flex.life.models import NotTaken
+from flex.life.models import NotTaken, Spacing
 from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from flex.switching.models import CpoSlots
 from flex.switching.steps import Slots
@@ -149,7 +149,7 @@ class ByHand:
         self._away: set[str] = set()
         self._directory = holder.refresh()
         self.session = _session(f"H{number}", clock.at)
-        for known in (CpoSlots, NotTaken):
+        for known in (CpoSlots, NotTaken, Spacing):
             known.objects.all().delete()
         if history.is_told:
             slots = Slots.PER_SENDER if history.keeps_one_per_sender else Slots.ONE
@@ -285,8 +285,9 @@ class ByHand:
     def _carry(self) -> None:
         """Claim and send, again while there is something."""
         while rows := self._claimed():
-            for *row, _, is_current, _ in sorted(rows):
-                command = ProfileCommand.from_db(None, _FIELDS, row)
+            for row in sorted(rows, key=lambda row: row[0]):
+                command = ProfileCommand.from_db(None, _FIELDS, row[: len(_FIELDS)])
+                _, is_current, *_ = row[len(_FIELDS) :]
                 self._open[command.pk] = command, Lease(command.fence, leases.clock())
                 if is_current:
                     self._arrives(command)
@@ -295,7 +296,7 @@ class ByHand:
 
     def _claimed(self) -> list[tuple[Any, ...]]:
         fences = [lease.fence for _, lease in self._open.values()]
-        sql.run(carrier._RENEW, (list(self._open), fences))
+        sql.run(carrier._RENEW, {"held": list(self._open), "fences": fences})
         most = settings.PROFILE_CALLS_PER_RECEIVER
         return sql.run(carrier.CLAIM, {"cpos": [], "open": [], "most": most})
 
