@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from charging_profiles.models import ProfileCommand, ProfileUpdate
+from charging_profiles.models import CommandState, ProfileCommand, ProfileUpdate
 from flex.knowledge.profiles import Profile
 from hub.db import sql
 from sessions.models import Session
 
 # So many of each kind are looked at; the latest first.
-_MOST: Final = 200
-# A PUT that has left, and may have had an effect: these have none.
-_WITHOUT_EFFECT: Final = "('REFUSED', 'SUPERSEDED', 'RESULT_REJECTED', 'RESULT_UNKNOWN')"
+_MOST: Final = 400
+_NO_EFFECT: Final = frozenset(
+    {
+        *(CommandState.REFUSED, CommandState.SUPERSEDED, CommandState.WAITING),
+        *(CommandState.RESULT_REJECTED, CommandState.RESULT_UNKNOWN),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,7 @@ class Seen:
 
 def seen(session: Session) -> list[Seen]:
     """Those that the hub knows, the latest last."""
-    found = [*_asked(session), *_told(session)]
-    return sorted(found, key=lambda one: one.observed_at)
+    return seen_in(session, commands_of(session))
 
 
 def latest(session: Session) -> Seen | None:
@@ -51,51 +54,64 @@ def latest(session: Session) -> Seen | None:
 
 def baseline(session: Session) -> Seen | None:
     """The last one before any profile was set: what EV, EVSE and site allow by themselves."""
-    first = first_set_at(session)
-    return before(seen(session), first)
+    commands = commands_of(session)
+    return baseline_in(seen_in(session, commands), commands)
 
 
-def before(found: list[Seen], moment: datetime | None) -> Seen | None:
-    """The last one that was seen before a moment; None: of all."""
-    earlier = [one for one in found if moment is None or one.observed_at < moment]
-    return earlier[-1] if earlier else None
+# --- By rows --------------------------------------------------------------------------------------
 
-
-def first_set_at(session: Session) -> datetime | None:
-    """When the first profile left that may have had an effect; None: none was set."""
-    [(moment,)] = sql.run(_FIRST_SET, {"session": session.pk})
-    return moment if isinstance(moment, datetime) else None
-
-
-_FIRST_SET: Final = f"""
-    SELECT min(created_at) FROM {ProfileCommand._meta.db_table}
-    WHERE session_id = %(session)s AND method = 'PUT' AND state NOT IN {_WITHOUT_EFFECT}
-      AND (sent_at IS NOT NULL OR answered_at IS NOT NULL)
+_COMMANDS: Final = f"""
+    SELECT {sql.columns(ProfileCommand)} FROM {ProfileCommand._meta.db_table}
+    WHERE session_id = %s ORDER BY created_at DESC LIMIT {_MOST}
+"""  # noqa: S608 - names of ours
+_UPDATES: Final = f"""
+    SELECT {sql.columns(ProfileUpdate)} FROM {ProfileUpdate._meta.db_table}
+    WHERE session_id = %s ORDER BY received_at DESC LIMIT {_MOST}
 """  # noqa: S608 - names of ours
 
 
-def _asked(session: Session) -> Iterator[Seen]:
-    """Out of the results of GETs."""
-    commands = ProfileCommand.objects.filter(
-        session=session, method="GET", result="ACCEPTED", result_at__isnull=False
-    ).order_by("-created_at")[:_MOST]
+def commands_of(session: Session) -> list[ProfileCommand]:
+    """The session's commands, the oldest first."""
+    return sql.rows(ProfileCommand, _COMMANDS, (session.pk,))[::-1]
+
+
+def seen_in(session: Session, commands: list[ProfileCommand]) -> list[Seen]:
+    """Out of the results of GETs among the commands, and the CPO's own updates."""
+    updates = sql.rows(ProfileUpdate, _UPDATES, (session.pk,))
+    found = [*_asked(commands), *_told(updates)]
+    return sorted(found, key=lambda one: one.observed_at)
+
+
+def baseline_in(found: list[Seen], commands: list[ProfileCommand]) -> Seen | None:
+    """The last one before the first profile left that may have had an effect."""
+    puts = [one.created_at for one in commands if one.method == "PUT" and may_have_effect(one)]
+    earlier = [one for one in found if not puts or one.observed_at < min(puts)]
+    return earlier[-1] if earlier else None
+
+
+def may_have_effect(command: ProfileCommand) -> bool:
+    """Whether it is or was at the CPO, and was not refused."""
+    is_away = command.sent_at is not None or command.answered_at is not None
+    return is_away and command.state not in _NO_EFFECT
+
+
+def _asked(commands: list[ProfileCommand]) -> Iterator[Seen]:
     for command in commands:
-        if command.result_at is not None:
-            profile = Profile.read(bytes(command.result_body), command.result_at)
-            if profile is not None:
-                yield Seen(
-                    profile,
-                    "GET",
-                    str(command.fsp),
-                    command.correlation_id,
-                    command.result_at,
-                    command.created_at,
-                )
+        if command.method != "GET" or command.result != "ACCEPTED" or command.result_at is None:
+            continue
+        profile = Profile.read(bytes(command.result_body), command.result_at)
+        if profile is not None:
+            yield Seen(
+                profile,
+                "GET",
+                str(command.fsp),
+                command.correlation_id,
+                command.result_at,
+                command.created_at,
+            )
 
 
-def _told(session: Session) -> Iterator[Seen]:
-    """Out of the CPO's own updates."""
-    updates = ProfileUpdate.objects.filter(session=session).order_by("-received_at")[:_MOST]
+def _told(updates: list[ProfileUpdate]) -> Iterator[Seen]:
     for update in updates:
         profile = Profile.read(bytes(update.document), update.received_at)
         if profile is not None:

@@ -74,9 +74,9 @@ class Bounds:
     anomalies: tuple[Anomaly, ...]
 
 
-def of(session: Session) -> Bounds:
-    """Of a session, as it is now."""
-    return derive(facts.of(session))
+def of(session: Session, known: Facts | None = None) -> Bounds:
+    """Of a session, as it is now; `known` are its facts, where the caller has them already."""
+    return derive(known or facts.of(session))
 
 
 def derive(known: Facts) -> Bounds:

@@ -92,9 +92,12 @@ def wishes_from(read: Callable[[Session], Mapping[str, Wish]]) -> None:
     _wishes[:] = [read]
 
 
-def of(session: Session) -> list[Covered]:
-    """Each data object of 8.4.1.1 and 11.1, in their order."""
-    known = facts.of(session)
+def of(session: Session, known: Facts | None = None) -> list[Covered]:
+    """Each data object of 8.4.1.1 and 11.1, in their order.
+
+    `known` are the session's facts, where the caller has them already.
+    """
+    known = known or facts.of(session)
     told = _documents(session, known)
     wishes: dict[str, Wish] = {}
     for read in _wishes:

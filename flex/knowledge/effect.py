@@ -26,7 +26,7 @@ from sessions.models import Session
 
 logger = logging.getLogger(__name__)
 # So many are looked at in one turn; and a process that dies gives its own back after so long.
-_A_TURN: Final = 50
+_A_TURN: Final = 25
 _LEASE: Final = 60  # seconds
 # Numbers of commands are given out before they are accepted: so far back one may still be.
 _BEHIND: Final = 5_000
@@ -73,15 +73,18 @@ class Share:
         return self.known / self.counted if self.counted else None
 
 
-def of(session: Session) -> list[Effected]:
-    """The profiles of a session that its CPO has accepted, the last one first."""
-    known = facts.of(session)
+def of(session: Session, known: Facts | None = None) -> list[Effected]:
+    """The profiles of a session that its CPO has accepted, the last one first.
+
+    `known` are its facts, where the caller has them already.
+    """
+    known = known or facts.of(session)
     return [_effected(known, one) for one in reversed(known.set)]
 
 
-def current(session: Session) -> Effected | None:
+def current(session: Session, known: Facts | None = None) -> Effected | None:
     """That of the profile that was accepted last and has not been replaced; None: none is set."""
-    known = facts.of(session)
+    known = known or facts.of(session)
     last = known.set[-1] if known.set else None
     return None if last is None or last.until is not None else _effected(known, last)
 
@@ -183,7 +186,8 @@ def _write(session: Session, known: Facts, one: SetProfile, row: ProfileEffect) 
     if is_known and row.known_at is None:
         row.known_at = known.now
     intervals = intervals_since(known, one)
-    row.is_counted = is_known or intervals >= _ENOUGH_INTERVALS
+    could_be_known = intervals >= _ENOUGH_INTERVALS and verdict.because != judging.ASKS_NOTHING
+    row.is_counted = is_known or could_be_known
     row.due_at = _due(known, one, is_known=is_known)
     if _is_to_be_asked(known, one, verdict, row):
         row.is_asked = True

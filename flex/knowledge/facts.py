@@ -17,6 +17,7 @@ from flex.knowledge.active import Seen
 from flex.knowledge.metering import Metered, periods_of
 from flex.knowledge.profiles import Profile
 from flex.models import PreferenceCopy
+from hub.db import sql
 from hub.ocpi import heads, lenient
 from hub.ocpi.comparison import plain
 from locations.told import connector_in, location_told
@@ -24,7 +25,6 @@ from sessions.models import Session
 
 # Of these the CPO has said that it takes the profile.
 ACCEPTED: Final = (CommandState.ACCEPTED, CommandState.EXPIRED, CommandState.RESULT_ACCEPTED)
-_MOST: Final = 300
 # A clock that is wrong by less is right.
 _SKEW: Final = timedelta(seconds=60)
 
@@ -117,6 +117,12 @@ class Facts:
         return by_their_clock(moment, [(one.observed_at, one.profile.start) for one in self.seen])
 
 
+_PREFERENCES: Final = f"""
+    SELECT {sql.columns(PreferenceCopy)} FROM {PreferenceCopy._meta.db_table}
+    WHERE session_id = %s ORDER BY received_at DESC, id DESC LIMIT 1
+"""  # noqa: S608 - names of ours
+
+
 def by_their_clock(moment: datetime, told: Sequence[tuple[datetime, datetime]]) -> datetime:
     """`moment` by a clock of which pairs (ours, theirs) are known, ordered by ours."""
     earlier = [pair for pair in told if pair[0] <= moment]
@@ -133,17 +139,12 @@ def by_their_clock(moment: datetime, told: Sequence[tuple[datetime, datetime]]) 
 
 
 def of(session: Session, now: datetime | None = None) -> Facts:
-    """All of one session, by six queries at most."""
+    """All of one session, by four queries."""
     document = plain(bytes(session.document))
     document = document if isinstance(document, dict) else {}
     started = lenient.moment(document.get("start_date_time")) or session.created_at
-    seen = active.seen(session)
-    changes = list(
-        ProfileCommand.objects.filter(session=session)
-        .exclude(method="GET")
-        .order_by("-created_at")[:_MOST]
-    )[::-1]
-    first = active.first_set_at(session)
+    commands = active.commands_of(session)
+    seen = active.seen_in(session, commands)
     facts = Facts(
         now=now or timezone.now(),
         started_at=started,
@@ -151,12 +152,10 @@ def of(session: Session, now: datetime | None = None) -> Facts:
         is_over=session.is_over,
         received_at=session.received_at,
         seen=seen,
-        baseline=active.before(seen, first),
-        set=tuple(_set(changes, started)),
+        baseline=active.baseline_in(seen, commands),
+        set=tuple(_set(commands, started)),
         connector=connector_of(session, document),
-        preferences=PreferenceCopy.objects.filter(session=session)
-        .order_by("-received_at", "-pk")
-        .first(),
+        preferences=next(iter(sql.rows(PreferenceCopy, _PREFERENCES, (session.pk,))), None),
     )
     until = lenient.moment(document.get("end_date_time")) or facts.by_cpo(session.received_at)
     return _with_periods(facts, periods_of(document.get("charging_periods"), until))
@@ -169,7 +168,7 @@ def _with_periods(facts: Facts, metered: tuple[Metered, ...]) -> Facts:
 
 def _set(changes: Sequence[ProfileCommand], started: datetime) -> "list[SetProfile]":
     """The accepted PUTs among all changes, each until the next that may have had an effect."""
-    left = [one for one in changes if _may_have_effect(one)]
+    left = [one for one in changes if one.method != "GET" and active.may_have_effect(one)]
     found = []
     for index, command in enumerate(left):
         if command.method != "PUT" or command.state not in ACCEPTED or not command.answered_at:
@@ -188,17 +187,6 @@ def _set(changes: Sequence[ProfileCommand], started: datetime) -> "list[SetProfi
             )
         )
     return found
-
-
-_NO_EFFECT: Final = (
-    *(CommandState.REFUSED, CommandState.SUPERSEDED, CommandState.WAITING),
-    *(CommandState.RESULT_REJECTED, CommandState.RESULT_UNKNOWN),
-)
-
-
-def _may_have_effect(command: ProfileCommand) -> bool:
-    is_away = command.sent_at is not None or command.answered_at is not None
-    return is_away and command.state not in _NO_EFFECT
 
 
 def connector_of(session: Session, document: dict[str, Any]) -> Connector | None:

@@ -40,6 +40,8 @@ _RATIO: Final = Decimal("0.04")
 _LOOSE: Final = Decimal("0.08")
 _FALL: Final = Decimal("0.75")
 _LOOKED_AT: Final = 12
+# Why a profile has no effect that could be known.
+ASKS_NOTHING: Final = "it asks for what was active before it anyway"
 # What the active profile plans beyond its own end is asked no more.
 _AHEAD: Final = timedelta(hours=24)
 
@@ -166,23 +168,33 @@ class _Slice(NamedTuple):
 
 
 def _by_active(facts: Facts, one: SetProfile, profile: Profile, *, has_followed: bool) -> Verdict:
-    """By the last active profile that was asked for, or told, while this one was the last."""
+    """By the last active profile that was told while this one was the last.
+
+    What an earlier one of them has proved needs no other proof.
+    """
     told = [
         each
         for each in facts.seen
         if (each.asked_at or each.observed_at) >= one.accepted_at
         and (one.until is None or each.observed_at < one.until)
     ]
-    if not told:
-        return Verdict(Effect.UNKNOWN, "no active profile was told since")
-    seen = told[-1]
+    earlier = [each for each in facts.seen if each.observed_at < one.sent_at]
+    found = Verdict(Effect.UNKNOWN, "no active profile was told since")
+    for seen in told:
+        found = _beside(profile, seen, earlier, has_followed=has_followed)
+        has_followed = has_followed or found.effect is Effect.IN_FORCE
+    return found
+
+
+def _beside(
+    profile: Profile, seen: Seen, earlier: Sequence[Seen], *, has_followed: bool
+) -> Verdict:
     if seen.profile.unit != profile.unit:
         because = f"it is in {profile.unit}, the active profile in {seen.profile.unit}"
         return Verdict(Effect.UNKNOWN, because, seen=seen)
     slices = list(_slices(profile, seen.profile))
     if not slices:
         return Verdict(Effect.UNKNOWN, "the active profile tells nothing of its time", seen=seen)
-    earlier = [each for each in facts.seen if each.observed_at < one.sent_at]
     return _of_slices(slices, earlier, seen, has_followed=has_followed)._replace(seen=seen)
 
 
@@ -211,7 +223,7 @@ def _of_slices(
     if less:
         because = f"later {less[0].active.normalize():f} {unit} is active"
         return Verdict(Effect.LIMITED, because, f"{less[0].active.normalize():f} {unit} later")
-    return Verdict(Effect.UNKNOWN, "it asks for what was active before it anyway")
+    return Verdict(Effect.UNKNOWN, ASKS_NOTHING)
 
 
 def _text(one: _Slice, unit: str) -> str:

@@ -40,6 +40,14 @@ def test_without_a_set_profile_the_weakest_of_evse_and_ev_counts() -> None:
     assert steps(plug(ev=Ev(max_amps=63))) == [(0, "32")]
 
 
+def test_what_a_car_takes_less_by_itself_is_in_its_meter_and_in_no_active_profile() -> None:
+    cold = plug(ev=Ev(takes_amps=10))
+    meter = Meter(ARRIVAL)
+    meter.advance(cold, ARRIVAL + timedelta(minutes=30))
+    assert {period.watts for period in meter.periods} == {10 * 3 * 230}
+    assert steps(cold) == [(0, "16")]
+
+
 def test_the_share_of_the_site_counts() -> None:
     crowded = plug()
     crowded.share_amps = 10.5

@@ -72,6 +72,17 @@ def test_too_many_periods_are_rejected_by_the_evse(
     assert session.plug.set_profiles == []
 
 
+def test_a_cpo_can_ignore_what_it_accepts_and_even_tell_it_as_active(
+    connected: None, cpo: Running[Cpo], emsp: Running[Emsp]
+) -> None:
+    session = start(cpo)
+    for switch, told in (("ignores_profiles", ["16"]), ("claims_profiles", ["8"])):
+        cpo.simulator.faults.set(module="chargingprofiles", **{switch: True})
+        assert put(emsp, session.id, profile("8")).result == "ACCEPTED"
+        assert active(emsp, session.id) == told
+        assert session.plug.limit_at(session.clock.now()) == 16 * 3 * 230
+
+
 def test_sessions_that_cannot_be_steered(
     connected: None, cpo: Running[Cpo], emsp: Running[Emsp]
 ) -> None:

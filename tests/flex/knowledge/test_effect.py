@@ -95,8 +95,21 @@ def test_a_limit_that_was_active_anyway_proves_nothing(told):
     told.gets(5, FULL)
     told.puts(10, profile("W", (0, 11040)))
     told.gets(11, FULL)
-    told.meters(30, [period(0, POWER=11.0), period(13, POWER=11.0)])
-    assert verdict(told)[0] == "UNKNOWN"
+    told.meters(50, [period(0, POWER=11.0), period(13, POWER=11.0), period(28, POWER=11.0)])
+    assert verdict(told) == ("UNKNOWN", "it asks for what was active before it anyway")
+    effect.judge_due()
+    assert not ProfileEffect.objects.get().is_counted
+
+
+def test_what_was_proved_once_needs_no_other_proof(told):
+    told.gets(5, FULL)
+    told.puts(10, profile("W", (0, 0), (60, 11040)))
+    told.tells(12, profile("W", (0, 0), (58, 11040)))
+    told.meters(40, [period(0, POWER=11.0), period(12, POWER=0), period(25, POWER=0)])
+    assert verdict(told)[0] == "IN_FORCE"
+    # A pause alone, which by itself would prove nothing.
+    told.tells(30, profile("W", (0, 0), duration=1200))
+    assert verdict(told)[0] == "IN_FORCE"
 
 
 def test_a_pause_is_the_profiles_when_it_is_in_force_and_else_the_cars(told):
