@@ -54,11 +54,11 @@ def _has_ended() -> models.Q:
 def _ask(follower: ProfileCommand) -> None:
     """Ask for the active profile on behalf of the FSP; only the hub gets the result."""
     asking = _copy(follower, method="GET", verifies=follower, purpose=Purpose.ASK)
-    asking.path = _asked_at(follower.path, follower.key, asking.result_url)
+    asking.path = asked_at(follower.path, follower.key, asking.result_url)
     asking.add()
 
 
-def _asked_at(path: str, key: str, result_url: str) -> str:
+def asked_at(path: str, key: str, result_url: str) -> str:
     """The URL of a GET, where that of a PUT or DELETE is known, with the endpoint's own query.
 
     `key` is in the response_url that a DELETE has there, as the last of its query.

@@ -30,9 +30,10 @@ class Facts:
     profile_type: str = ""
     departure: datetime | None = None
     changed_at: datetime | None = None
-    # The profile in force, as far as the hub knows, and the FSP's last PUT in this assignment.
+    # In force, as far as the hub knows.
     profile: Profile | None = None
-    put_at: datetime | None = None
+    # The FSP's last PUT or DELETE in this assignment, whatever has become of it.
+    sent_at: datetime | None = None
     full: FullRate = field(default_factory=FullRate)
     limit_changed_at: datetime | None = None
     released_for: str = ""
@@ -51,14 +52,14 @@ class Silence:
 
 def owed(facts: Facts, patience: timedelta) -> Silence | None:
     """What the FSP owes an answer to; it is silent when `is_one_at` has come."""
-    if facts.is_over or facts.assigned_at is None or facts.put_at is None or _has_left(facts):
+    if facts.is_over or facts.assigned_at is None or facts.sent_at is None or _has_left(facts):
         return None
     found = [
         (moment, why)
         for moment, why in (
             (_ran_out_at(facts), "its profile ran out before departure"),
             (_changed_at(facts), "the driver's preferences changed"),
-            (_after_put(facts, facts.limit_changed_at), "a limit changed"),
+            (_unanswered(facts, facts.limit_changed_at), "a limit changed"),
         )
         if moment is not None
     ]
@@ -83,19 +84,19 @@ def _ran_out_at(facts: Facts) -> datetime | None:
     end = None if facts.profile is None else facts.profile.end
     if end is None or facts.departure is None or end >= facts.departure or end > facts.now:
         return None
-    return _after_put(facts, end)
+    return _unanswered(facts, end)
 
 
 def _changed_at(facts: Facts) -> datetime | None:
     """FAST asks for nothing where nothing holds the session back."""
     if facts.profile_type == "FAST" and not _holds_back(facts, facts.now):
         return None
-    return _after_put(facts, facts.changed_at)
+    return _unanswered(facts, facts.changed_at)
 
 
-def _after_put(facts: Facts, moment: datetime | None) -> datetime | None:
+def _unanswered(facts: Facts, moment: datetime | None) -> datetime | None:
     """A moment to which the FSP has not answered."""
-    if moment is None or facts.put_at is None or facts.put_at >= moment:
+    if moment is None or facts.sent_at is None or facts.sent_at >= moment:
         return None
     return moment
 

@@ -224,7 +224,7 @@ _FACTS: Final = f"""
     ) AS last ON true
     LEFT JOIN LATERAL (
         SELECT created_at FROM {_COMMANDS} AS command
-        WHERE command.session_id = kept.id AND method = 'PUT' AND purpose = ''
+        WHERE command.session_id = kept.id AND method <> 'GET' AND purpose = ''
           AND state <> 'SUPERSEDED'
           AND upper(command.fsp_country_code) = upper(one.fsp_country_code)
           AND upper(command.fsp_party_id) = upper(one.fsp_party_id)
@@ -249,7 +249,7 @@ class _Row(NamedTuple):
     method: str | None
     body: bytes | None
     set_at: datetime | None
-    put_at: datetime | None
+    sent_at: datetime | None
     limit_changed_at: datetime | None
 
 
@@ -274,7 +274,7 @@ def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
         departure=row.departure,
         changed_at=row.changed_at,
         profile=profile,
-        put_at=row.put_at,
+        sent_at=row.sent_at,
         limit_changed_at=row.limit_changed_at,
         full=FullRate() if session is None else full_rate(session, now),
     )

@@ -12,10 +12,9 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from charging_profiles import order, tasks
+from charging_profiles import order, tasks, verification
 from charging_profiles.carrier import Carrying
 from charging_profiles.models import CommandState, InForce, ProfileCommand
-from charging_profiles.verification import outcome
 from flex.assignment import assign
 from flex.choice import Choice
 from flex.models import FspAssignment
@@ -299,10 +298,23 @@ def test_what_is_in_force_is_told_by_units_and_limits_in_any_spelling():
         inside = f'{{"charging_profile":{profile}}}'
         return (f'{{"result":"ACCEPTED","profile":{inside}}}' if active else inside).encode()
 
-    doubtful = [body("8.0"), b""]
+    outcome, doubtful = verification.outcome, [body("8.0"), b""]
     assert outcome(body("16", active=True), body("16.00"), doubtful) == InForce.AS_SENT
     assert outcome(body("8", active=True), body("16.00"), doubtful) == InForce.OVERTAKEN
     assert outcome(body("8", active=True), b"", doubtful) == InForce.OVERTAKEN
     assert outcome(body("8", of="A", active=True), b"", doubtful) == InForce.UNCLEAR
     assert outcome(b'{"result":"REJECTED"}', b"", doubtful) == InForce.UNCLEAR
     assert outcome(b"not JSON", body("1"), doubtful) == InForce.UNCLEAR
+
+
+def test_the_get_that_verifies_has_the_query_of_the_endpoints_own_url():
+    new = "https://hub.example/new"
+    asked = "duration=3600&response_url=https%3A//hub.example/new"
+    for url, expected in (
+        ("https://cpo.example/cp/S1", asked),
+        ("https://cpo.example/cp/S1?tenant=7", f"tenant=7&{asked}"),
+        ("https://cpo.example/cp/S1?tenant=7&response_url=x/KEY", f"tenant=7&{asked}"),
+        ("https://cpo.example/cp/S1?response_url=x/KEY", asked),
+    ):
+        found = verification.asked_at(url, "KEY", new)
+        assert found == f"https://cpo.example/cp/S1?{expected}", url

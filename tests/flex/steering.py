@@ -6,10 +6,11 @@ from typing import Any
 from django.db.models.functions import Now
 
 from charging_profiles import tasks
+from flex import hub_commands
+from flex.life import following, means, spacing, watching
 from flex.life.models import HubCommand, NotTaken, Spacing, SteeredSession, Step
 from flex.models import JournalEntry
 from flex.sites.models import Site
-from flex.tasks import advance
 from hub.db import leases
 from locations.models import Location
 from party.messages import Received, Reply
@@ -56,6 +57,15 @@ def says(cpo: Actor, session_id: str, *words: str) -> None:
         return Reply(refusal(left.pop(0)))
 
     cpo.answers(session_id, answer)
+
+
+def advance() -> None:
+    """The parts of the turn that are about commands: who is FSP is the affair of other tests."""
+    following.follow_all()
+    watching.take()
+    hub_commands.advance()
+    spacing.forget_what_was_not_needed()
+    means.unlearn()
 
 
 def goes_on(predicate: Callable[[], Any]) -> bool:

@@ -142,7 +142,7 @@ def facts(**said: Any) -> Facts:
         "departure": minutes(360),
         "changed_at": minutes(-5),
         "profile": profile((0, 8)),
-        "put_at": NOON,
+        "sent_at": NOON,
         "full": FULL,
     }
     return Facts(**(usual | said))
@@ -152,8 +152,8 @@ _SILENCES: list[Any] = [
     ("nothing has happened", {}, None),
     ("preferences changed", {"changed_at": minutes(5)}, 5),
     ("less than the patience ago", {"changed_at": minutes(11)}, None),
-    ("and were answered", {"changed_at": minutes(5), "put_at": minutes(6)}, None),
-    ("it never set a profile", {"changed_at": minutes(5), "put_at": None}, None),
+    ("and were answered", {"changed_at": minutes(5), "sent_at": minutes(6)}, None),
+    ("it never set a profile", {"changed_at": minutes(5), "sent_at": None}, None),
     ("a limit changed", {"limit_changed_at": minutes(6)}, 6),
     ("its profile ran out", {"profile": profile((0, 8), seconds=420)}, 7),
     ("it runs out later", {"profile": profile((0, 8), seconds=3600)}, None),
@@ -211,7 +211,7 @@ _MOMENTS = st.none() | st.integers(-60, 600).map(minutes)
     now=st.integers(0, 500).map(minutes),
     departure=_MOMENTS,
     changed_at=_MOMENTS,
-    put_at=_MOMENTS,
+    sent_at=_MOMENTS,
     profile_type=st.sampled_from(["FAST", "CHEAP"]),
     seconds=st.none() | st.integers(60, 30_000),
 )

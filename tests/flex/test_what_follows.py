@@ -16,12 +16,12 @@ from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
 from flex.models import FspAssignment, JournalEntry, PreferenceCopy
 from flex.sites import keeping
 from flex.sites.models import SiteLimit
-from flex.tasks import advance
 from hub.db import leases
 from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
 from tests.flex.steering import (
     active,
+    advance,
     connector_of_32_amperes,
     ended,
     forget_what_was_learned,
