@@ -152,7 +152,7 @@ def _target(request: OcpiRequest, asked: _Asked) -> _Target | HttpResponse:
     receiver = receiver or handed_on_by or _owner(session)
     cpo = decisions.reachable(directory, caller.identity, receiver, MODULE)
     may = MayAct(None)
-    if handed_on_by is None:
+    if handed_on_by is None and not (session is None and _is_its_emsps(cpo, session_id)):
         may = _may_act(session, cpo, caller, request.method)
     why = may.refusal
     if why is None and session is not None and request.method == "PUT":
@@ -205,11 +205,24 @@ def _handed_on_by(
     return emsps[0] if emsps else None
 
 
+def _is_its_emsps(receiver: PartyEntry, session_id: str) -> bool:
+    """Whether it is asked as the eMSP of another CPO's session: that is its own affair.
+
+    It may be a CPO too. Towards the session's CPO it answers for what it passes on.
+    """
+    if Role.CPO not in receiver.roles:
+        return True
+    country_code, party_id = receiver.identity
+    mine = {"emsp_country_code__iexact": country_code, "emsp_party_id__iexact": party_id}
+    handed_on = HandedOn.objects.filter(session_id=session_id.upper(), emsp=str(receiver.identity))
+    return Session.objects.named(session_id).filter(**mine).exists() or handed_on.exists()
+
+
 def _may_act(session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str) -> MayAct:
     """Who may see the session may GET; its FSP may PUT and DELETE."""
     rules = flexibility.current()
     if session is None:
-        if method == "GET" or Role.CPO not in cpo.roles:
+        if method == "GET":
             return MayAct(None)
         return rules.may_set_unknown(
             cpo.identity, caller.identity, is_emsp=Role.EMSP in caller.roles

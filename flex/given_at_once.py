@@ -13,7 +13,7 @@ from flex import relay
 from flex.choice import Choice, Facts, choose
 from flex.facts import cannot_act
 from flex.models import FlexAgreement
-from flex.models.agreements import FIRST, IS_VALID, SCOPE, excluded, fitting
+from flex.models.agreements import FIRST, IS_VALID, SCOPE, excluded, fitting, wider
 from flex.models.assignments import NOTED, opened_by
 from hub.db.batch_writer import Row, Statement, Writer
 from hub.db.leases import NOW
@@ -39,16 +39,15 @@ def _said(name: str) -> list[str]:
     return [f"kept.{column}", *told]
 
 
-_NAMED_IS_EXCLUDED: Final = excluded("agreed.fsp_country_code", "agreed.fsp_party_id")
 # An FSP, except one that is the only party to which the CPO sends it; or an agreement that may
-# make one its FSP: by what is kept or by what is told now, whichever of them counts.
+# make one its FSP: by what is kept or by what is told now, whichever of them counts. One on the
+# session itself has been weighed when it was said.
 IS_GIVEN: Final = f"""
     EXISTS ({_HAS_OPEN} AND one.fsp_party_id <> ''
         AND (one.is_relayed OR NOT upper(one.fsp_country_code) || '-' || upper(one.fsp_party_id)
              = ALL (kept.sent_to || %(sent_to)s::varchar[])))
-    OR NOT EXISTS ({_HAS_OPEN}) AND EXISTS (
-        SELECT FROM {fitting("kept.id", {name: _said(name) for name in SCOPE})} AS agreed
-        WHERE agreed.kind <> 'SCSP' OR NOT {_NAMED_IS_EXCLUDED})
+    OR NOT EXISTS ({_HAS_OPEN})
+       AND EXISTS (SELECT {wider({name: _said(name) for name in SCOPE})})
 """
 
 
@@ -74,7 +73,7 @@ FIND: Final = f"""
         SELECT agreed.* FROM {fitting("kept.id", _WILL_BE)} AS agreed
         WHERE one.id IS NULL AND NOT {_IS_OVER}
           AND NOT CASE agreed.kind
-              WHEN 'SCSP' THEN {_NAMED_IS_EXCLUDED}
+              WHEN 'SCSP' THEN {excluded("agreed.fsp_country_code", "agreed.fsp_party_id")}
               WHEN 'EMSP' THEN {_EMSP[1]} = '' OR {excluded(*_EMSP)}
               ELSE false END
         ORDER BY {FIRST} LIMIT 1
@@ -89,6 +88,7 @@ FIND: Final = f"""
            OR one.sent_last_updated < %(last_updated)s::timestamptz))
 """  # noqa: S608 - names of ours
 _FIND: Final = Statement("session_fsp", FIND)
+_ASSIGNMENT, _AGREEMENT = 3, 9
 # What was found is still so.
 _OPEN: Final = """
     SELECT FROM flex_fspassignment AS one
@@ -165,7 +165,16 @@ _STATEMENTS: Final = {
         may_wait=True,
     ),
 }
-STATEMENTS: Final = (_FIND, *_STATEMENTS.values())
+# Nobody is its FSP, and no word makes one.
+_ALONE: Final = {
+    "PUT": Statement(
+        "session_put_alone", storing.keep_known(f"EXISTS ({_HAS_OPEN})"), binary={"document"}
+    ),
+    "PATCH": Statement(
+        "session_patch_alone", storing.change_known(f"EXISTS ({_HAS_OPEN})"), binary={"document"}
+    ),
+}
+STATEMENTS: Final = (_FIND, *_STATEMENTS.values(), *_ALONE.values())
 
 
 async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[str, Any]) -> bool:
@@ -178,6 +187,8 @@ async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[st
     found = await writer.run(_FIND, values)
     if not found:
         return False
+    if not (found[0][_ASSIGNMENT] or found[0][_AGREEMENT]):
+        return bool(await writer.run(_ALONE[request.method], values))
     fsp = read(found[0])
     if fsp is None or fsp.party == request.receiver:
         return False

@@ -129,17 +129,13 @@ class FlexAgreement(models.Model):
                 condition=models.Q(due_at__isnull=False),
                 name="flex_agreement_due",
             ),
-            # As `_candidates` looks for them.
+            # As `wider` looks for them: of very many those of one token, or few.
             models.Index(
                 Upper("token_uid"),
-                condition=models.Q(is_active=True, session__isnull=True) & ~models.Q(token_uid=""),
-                name="flex_agreement_token",
-            ),
-            models.Index(
                 Upper("location_id"),
                 Upper("cpo_party_id"),
-                condition=models.Q(is_active=True, session__isnull=True, token_uid=""),
-                name="flex_agreement_wider",
+                condition=models.Q(is_active=True, session__isnull=True),
+                name="flex_agreement_scope",
             ),
         ]
 
@@ -294,27 +290,23 @@ def fits(name: str, *values: str) -> str:
     return f"upper(agreed.{name}) = ANY (ARRAY['', {said}])"
 
 
-def fitting(session: str, values: Mapping[str, Sequence[str]]) -> str:
-    """The agreements `agreed` that fit a session and are valid now (SQL).
+def wider(values: Mapping[str, Sequence[str]]) -> str:
+    """The agreements `agreed` of more than a session that fit one, and are valid now (SQL).
 
-    `values`: for each name of SCOPE what the Session says, or may say. Sessions and tokens may have
-    very many, which are not looked through.
+    `values`: for each name of SCOPE what the Session says, or may say. What follows SELECT.
     """
+    return _from("agreed.session_id IS NULL", values)
+
+
+def fitting(session: str, values: Mapping[str, Sequence[str]]) -> str:
+    """All that fit, those of the session itself too (SQL)."""
+    own = _from(f"agreed.session_id = {session}", values)
+    return f"(SELECT agreed.* {own} UNION ALL SELECT agreed.* {wider(values)})"
+
+
+def _from(of: str, values: Mapping[str, Sequence[str]]) -> str:
     fit = " AND ".join(fits(name, *values[name]) for name in SCOPE)
-    tokens = ", ".join(f"upper({value})" for value in values["token_uid"])
-    agreements = "SELECT agreed.* FROM flex_flexagreement AS agreed WHERE agreed.is_active AND"
-    return f"""(
-        SELECT agreed.* FROM (
-            {agreements} agreed.session_id = {session}
-            UNION ALL
-            {agreements} agreed.session_id IS NULL AND agreed.token_uid <> ''
-                AND upper(agreed.token_uid) = ANY (ARRAY[{tokens}])
-            UNION ALL
-            {agreements} agreed.session_id IS NULL AND agreed.token_uid = ''
-                AND {fits("location_id", *values["location_id"])}
-                AND {fits("cpo_party_id", *values["cpo_party_id"])}
-        ) AS agreed WHERE {IS_VALID} AND {fit}
-    )"""  # noqa: S608 - names of ours
+    return f"FROM flex_flexagreement AS agreed WHERE {IS_VALID} AND {of} AND {fit}"
 
 
 def excluded(country_code: str, party_id: str) -> str:

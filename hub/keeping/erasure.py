@@ -17,6 +17,7 @@ from cdrs.models import Cdr
 from cdrs.without_driver import Fields, answer_without_driver, bearer_of, without_driver
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.api.models import ApiKey, Prepared
+from flex.assignment import reconsider_all
 from flex.models import FlexAgreement, PreferenceCopy
 from hub.db import secret_box
 from hub.models import Delivery, DeliveryState, Erasure, StaleCopy, locking
@@ -215,6 +216,14 @@ class Eraser:
             emsp_party_id__iexact=emsp.party_id,
         )
         self._delete(outcome, "flexibility agreements", rows)
+        if outcome.erased["flexibility agreements"] and not self.dry:
+            # Sessions that still go on have another FSP then, or none.
+            of_token = Session.objects.filter(
+                emsp_country_code__iexact=emsp.country_code,
+                emsp_party_id__iexact=emsp.party_id,
+                token_uid__iexact=self.driver.token_uid,
+            )
+            reconsider_all(of_token, "the agreement for its token was erased")
 
     def _flex_api(self, outcome: Erased) -> None:
         """Preferences that wait for a session of this token, and keys that open its sessions."""

@@ -17,7 +17,7 @@ from charging_profiles.models import CommandState, ProfileCommand, ProfileUpdate
 from commands.models import Reservation
 from flex.api.models import ApiKey, KeyKind, Prepared
 from flex.life.models import HubCommand
-from flex.models import PreferenceCopy
+from flex.models import FlexAgreement, JournalEntry, PreferenceCopy
 from flex.switching.models import FspSwitch
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.models import (
@@ -130,6 +130,17 @@ def _driver_keys(limit: datetime) -> Rows:
     return ApiKey.objects.filter(kind=KeyKind.DRIVER, expires_at__lt=limit)
 
 
+def _journal(limit: datetime) -> Rows:
+    """Lines of sessions that may still be there; it says what drivers asked, too."""
+    return JournalEntry.objects.filter(written_at__lt=limit)
+
+
+def _agreements(limit: datetime) -> Rows:
+    """Those for a token that have ended or run out: they name a driver."""
+    ended = models.Q(is_active=False, changed_at__lt=limit) | models.Q(valid_until__lt=limit)
+    return FlexAgreement.objects.filter(ended).exclude(token_uid="")
+
+
 def _deliveries(limit: datetime) -> Rows:
     return Delivery.objects.filter(created_at__lt=limit).exclude(state=DeliveryState.WAITING)
 
@@ -160,6 +171,8 @@ RULES: Final = (
     RetentionRule("preferences", "PREFERENCES_KEPT_DAYS", _preferences),
     RetentionRule("prepared preferences", "PREFERENCES_KEPT_DAYS", _prepared),
     RetentionRule("keys of drivers", "PREFERENCES_KEPT_DAYS", _driver_keys),
+    RetentionRule("lines of the journal", "PREFERENCES_KEPT_DAYS", _journal),
+    RetentionRule("agreements for tokens", "TOKENS_KEPT_DAYS", _agreements),
     RetentionRule("profile commands", "PROFILE_COMMANDS_KEPT_DAYS", _profile_commands),
     RetentionRule("switches of FSP", "PROFILE_COMMANDS_KEPT_DAYS", _switches),
     RetentionRule("commands of the hub's own", "PROFILE_COMMANDS_KEPT_DAYS", _hub_commands),

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.utils import timezone
 
-from flex.models import FspAssignment
+from flex.models import FlexExclusion, FspAssignment
 from hub.db.notify import connection_parameters
 from hub.models import Delivery
 from hub.ocpi.party import PartyId
@@ -167,12 +167,20 @@ def test_what_is_given_at_once_is_what_a_thread_gives(cast, scope):
     assert len(cast.scsp.wait_for(names[0], count=3)) == 3
 
 
-def test_one_that_is_over_gets_no_fsp_at_once(cast):
-    cast.cpo.put_session("OVER-1", cast.emsp)
+def test_one_for_which_no_word_counts_is_kept_at_once_and_gets_no_fsp(cast):
+    for name in ("OVER-1", "EXCLUDED-1"):
+        cast.cpo.put_session(name, cast.emsp)
     agree(cast.scsp, cpo=cast.cpo)
-    assert not is_kept_at_once(put(cast, "OVER-1", status="COMPLETED", last_updated=LATER))
-    assert not is_kept_at_once(patch(cast, "OVER-1"))
-    assert not FspAssignment.objects.filter(session__session_id="OVER-1").exists()
+    assert is_kept_at_once(put(cast, "OVER-1", status="COMPLETED", last_updated=LATER))
+    assert is_kept_at_once(patch(cast, "OVER-1", kwh=4))
+    FlexExclusion.objects.create(
+        cpo_country_code=cast.cpo.party.country_code, cpo_party_id=cast.cpo.party.party_id
+    )
+    assert is_kept_at_once(put(cast, "EXCLUDED-1", kwh=2))
+    assert is_kept_at_once(patch(cast, "EXCLUDED-1", status="ACTIVE"))
+    sessions = Session.objects.filter(session_id__in=["OVER-1", "EXCLUDED-1"]).order_by("pk")
+    assert [(one.status, one.kwh) for one in sessions] == [("COMPLETED", 4), ("ACTIVE", 3.5)]
+    assert not FspAssignment.objects.filter(session__in=sessions).exists()
 
 
 def test_one_that_somebody_holds_waits_alone_and_is_answered_when_it_is_kept(cast):

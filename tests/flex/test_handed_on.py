@@ -134,12 +134,21 @@ def test_it_may_not_address_the_cpo_itself(cast, method):
     assert not cast.cpo.got(session_id, module="chargingprofiles")
 
 
-def test_an_emsp_that_is_a_cpo_too_takes_them_for_what_it_has_handed_on_alone(cast):
+def test_an_emsp_that_is_a_cpo_too_judges_itself_what_is_asked_of_anothers_session(cast):
     both = Actor(cast.hub, Role.EMSP, party := new_party(), more=[(party, Role.CPO)])
     assert code(hand_on(cast, "HO-8", by=both)) == 1000
     assert cast.scsp.put_profile("HO-8", to=both).json()["data"]["result"] == "ACCEPTED"
     assert cast.scsp.put_profile("HO-8-NOT", to=both).json()["data"]["result"] == "REJECTED"
-    assert cast.other_scsp.put_profile("HO-8", to=both).json()["data"]["result"] == "REJECTED"
+    # The session of another CPO with its token: whoever asks, and whatever the hub's words say.
+    assert cast.other_scsp.put_profile("HO-8", to=both).json()["data"]["result"] == "ACCEPTED"
+    agree(cast.other_scsp, cpo=cast.cpo)
+    agree(cast.other_scsp, cpo=both)
+    cast.cpo.put_session("HO-11", both)
+    assert cast.scsp.put_profile("HO-11", to=both).json()["data"]["result"] == "ACCEPTED"
+    assert cast.scsp.put_profile("HO-11", to=cast.cpo).json()["data"]["result"] == "REJECTED"
+    # Its own session as a CPO.
+    both.put_session("HO-12", cast.emsp)
+    assert cast.scsp.put_profile("HO-12", to=both).json()["data"]["result"] == "REJECTED"
 
 
 def test_odd_ids_are_known_where_they_were_handed_on(cast):

@@ -18,7 +18,7 @@ from cdrs.without_driver import is_of_nobody
 from charging_profiles.models import ProfileCommand
 from flex.api import keys
 from flex.api.models import ApiKey, Prepared, Use, Wish
-from flex.models import FlexAgreement, PreferenceCopy
+from flex.models import FlexAgreement, FspAssignment, PreferenceCopy
 from hub.models import Delivery, Erasure, StaleCopy
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import InvalidParameters
@@ -26,6 +26,7 @@ from hub.ocpi.masking import hint
 from hub.ocpi.party import PartyId
 from hub.record.models import Message
 from sessions.models import Push, Session
+from tests.flex.agreements import acts
 from tests.hub.commands.calling import run
 from tests.hub.console import rows
 from tests.hub.console.rows import CONTRACT_ID, TOKEN_UID
@@ -131,6 +132,14 @@ def test_nothing_that_names_the_driver_is_left(driver, caplog):
     assert TOKEN_UID not in texts()
     assert CONTRACT_ID not in texts()
     assert TOKEN_UID not in caplog.text
+
+
+def test_a_session_that_goes_on_loses_the_fsp_that_it_had_by_the_token_alone(driver):
+    running = rows.session(7)
+    acts(PartyId("NL", "SCS"), running, "an agreement for the token")
+    erase("--yes")
+    former = FspAssignment.objects.get(session=running)
+    assert former.end_reason == "the agreement for its token was erased"
 
 
 def test_of_others_nothing_is_touched(driver, others):

@@ -11,8 +11,10 @@ from django.utils import timezone
 from cdrs.models import Cdr
 from charging_profiles.models import ProfileCommand
 from commands.models import Reservation
+from flex import journal
 from flex.api.models import Prepared
-from flex.models import FspAssignment, PreferenceCopy
+from flex.journal import Topic
+from flex.models import FlexAgreement, FspAssignment, JournalEntry, PreferenceCopy
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.keeping import retention, tasks
 from hub.models import Delivery
@@ -103,6 +105,28 @@ def test_commands_preferences_reservations_and_deliveries_that_ended():
     assert not PreferenceCopy.objects.exists()
     assert Reservation.objects.get().reservation_id == "29"
     assert Delivery.objects.get().state == "WAITING"
+
+
+def test_the_journal_and_agreements_that_name_a_driver():
+    session = rows.session(1)
+    for days in (181, 179):
+        journal.note(session.pk, Topic.PREFERENCES, "the driver leaves at six")
+        aged(JournalEntry.objects.latest("pk"), written_at=days)
+    now = timezone.now()
+    ended = {"is_active": False, "changed_at": now - timedelta(days=366)}
+    of_token = {"emsp_country_code": "DE", "emsp_party_id": "MSP", "said_by": "EMSP"}
+    of_token |= {"token_uid": "T", "consent_by": "DRIVER", "consented_at": now}
+    of_cpo = {"cpo_country_code": "NL", "cpo_party_id": "CPO"}
+    for said in (
+        of_token | ended,
+        of_token | {"valid_until": now - timedelta(days=366)},
+        of_token | {"changed_at": now - timedelta(days=900)},
+        of_cpo | ended,
+    ):
+        FlexAgreement.objects.create(kind="NONE", **said)
+    forgotten = retention.forget()
+    assert (forgotten["lines of the journal"], forgotten["agreements for tokens"]) == (1, 2)
+    assert FlexAgreement.objects.filter(is_active=True).get().token_uid == "T"
 
 
 def test_deviations_by_when_they_were_last_met():
