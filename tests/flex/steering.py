@@ -17,8 +17,10 @@ from party.messages import Received, Reply
 from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
 from tests.minimal import MOMENT, as_json
-from tests.scripted import ACCEPTED, Actor, url_given
+from tests.scripted import Actor, url_given
 
+# Long enough for the slowest machine: no command of these tests expires by itself.
+ACCEPTED = {"result": "ACCEPTED", "timeout": 600}
 TAKEN = {"result": "ACCEPTED"}
 NONE = {"result": "UNKNOWN"}
 
@@ -36,6 +38,7 @@ def refusal(word: str) -> dict[str, Any]:
 def steered(cast, session_id: str) -> Session:
     """A session whose eMSP is FSP by a profile that the EVSE has taken."""
     cast.cpo.put_session(session_id, cast.emsp)
+    says(cast.cpo, session_id)
     assert cast.emsp.put_profile(session_id).json()["data"] == ACCEPTED
     told(cast.cpo, session_id, 1)
     return Session.objects.get(session_id=session_id)

@@ -20,6 +20,7 @@ from hub.db import leases
 from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
 from tests.flex.steering import (
+    ACCEPTED,
     active,
     advance,
     connector_of_32_amperes,
@@ -34,7 +35,6 @@ from tests.flex.steering import (
 )
 from tests.minimal import MOMENT
 from tests.running_hub import changed_setting
-from tests.scripted import ACCEPTED
 
 LATER = {"last_updated": "2026-03-01T12:00:00Z"}
 
