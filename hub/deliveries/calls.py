@@ -99,41 +99,32 @@ def _message(
     message: OwedMessage | None,
     directory: Directory,
 ) -> DeliveryCall:
+    call = DeliveryCall(item, platform_id, module, None, covers=[(row_id, 0)])
     if message is None:
-        return DeliveryCall(
-            item, platform_id, module, None, covers=[(row_id, 0)], void="it has ended"
-        )
-    return DeliveryCall(
-        item,
-        platform_id,
-        module,
-        InterfaceRole(message.interface_role) if message.interface_role else None,
-        message.method,
-        message.path,
-        message.body,
-        (message.from_country_code, message.from_party_id),
-        (message.to_country_code, message.to_party_id),
-        message.correlation_id,
-        covers=[(row_id, 0)],
-        attempts=message.attempts,
-        unanswered_by=message.unanswered_by,
-        void=_closed(item.key.name, module, message, directory),
-    )
+        call.void = "it has ended"
+        return call
+    call.role = InterfaceRole(message.interface_role) if message.interface_role else None
+    call.method, call.path, call.body = message.method, message.path, message.body
+    call.sender = (message.from_country_code, message.from_party_id)
+    call.receiver = (message.to_country_code, message.to_party_id)
+    call.correlation_id, call.attempts = message.correlation_id, message.attempts
+    call.unanswered_by = message.unanswered_by
+    call.void = _closed(call, directory)
+    return call
 
 
-def _closed(ordering_key: str, module: str, message: OwedMessage, directory: Directory) -> str:
+def _closed(call: DeliveryCall, directory: Directory) -> str:
     """Why a Session, or preferences of one, may not leave any more; empty when it may.
 
     Its ordering key ends with the Session's owner: with both the receiver must be open.
     """
-    if module not in FOR_ONE_EMSP or not message.interface_role:
+    if call.module not in FOR_ONE_EMSP or call.role is None:
         return ""
-    receiver = PartyId.of(message.to_country_code, message.to_party_id)
-    owner = ordering_key.rpartition(" ")[2]
-    sender = PartyId.of(message.from_country_code, message.from_party_id)
-    for party in dict.fromkeys((str(sender), owner)):
+    sender, owner = str(PartyId.of(*call.sender)), call.item.key.name.rpartition(" ")[2]
+    for party in dict.fromkeys((sender, owner)):
         if "-" in party:
-            reason = directory.closed_because(PartyId.parse(party), receiver, module)
+            receiver = PartyId.of(*call.receiver)
+            reason = directory.closed_because(PartyId.parse(party), receiver, call.module)
             if reason is not None:
                 return f"the parties may not exchange it any more: {reason}"
     return ""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from hub.models import DeliveryState
-from hub.outbox.outbox import OF_AN_OBJECT
+from hub.outbox.outbox import INTO, OF_AN_OBJECT, OR_RAISE, names_of_the_whole
 
 
 class Key(NamedTuple):
@@ -188,59 +188,44 @@ HELD: Final = """
 WITH lease AS MATERIALIZED (
     SELECT fence FROM hub_drainlease WHERE shard = %(shard)s AND fence = %(fence)s FOR SHARE
 )"""
-# What somebody is changing just now will be told again: nobody waits for that here. Each row is
-# found by its id, whatever the planner was last told of the number of rows.
-_SAME: Final = """
-    SELECT sent.id, sent.outcome FROM lease CROSS JOIN
-        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
-        AS sent (id, raised, outcome)
+# What somebody is changing just now will be told again: nobody waits for that here, and no PATCH is
+# left of what was raised. Each row is found by its id, whatever the planner was last told of the
+# number of rows. Who tells the same receivers something else finds what was told lately.
+_END: Final = f"""{HELD}, same AS (
+    SELECT sent.* FROM lease CROSS JOIN
+        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[], %(fates)s::text[])
+        AS sent (id, raised, outcome, fate)
     CROSS JOIN LATERAL (
         SELECT FROM hub_stalecopy AS copy WHERE copy.id = sent.id AND copy.raised = sent.raised
         FOR UPDATE SKIP LOCKED
-    ) AS found"""
-_END: Final = f"""{HELD}, same AS ({_SAME}), done AS (
-    DELETE FROM hub_stalecopy WHERE id = ANY(ARRAY(SELECT id FROM same))
-    RETURNING {OF_AN_OBJECT} AS object
-)"""  # noqa: S608 - texts of ours
-_LEFT: Final = """
-    SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
-"""
-# Who else tells the same receivers something just now finds it (hub/outbox/outbox.py).
-_TOLD: Final = f"""{_END}, told AS (
-    INSERT INTO hub_toldlately (at, copies)
-    SELECT clock_timestamp(), array_agg(object) FROM done HAVING count(*) > 0
-) {_LEFT}"""  # noqa: S608 - texts of ours
-_VOID: Final = f"{_END} {_LEFT}"
-_REFUSED: Final = f"""{HELD}, same AS ({_SAME}), done AS (
-    UPDATE hub_stalecopy SET state = 'REFUSED', patch = NULL, outcome = same.outcome
-    FROM same WHERE hub_stalecopy.id = same.id
-) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
-# In the order of all who write several (hub/outbox/outbox.py).
-_WITHOUT_PATCH: Final = f"""{HELD}, same AS (
-    SELECT copy.id, sent.outcome FROM lease CROSS JOIN
-        unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
-        AS sent (id, raised, outcome)
-    JOIN hub_stalecopy AS copy ON copy.id = sent.id AND copy.id = ANY(%(ids)s::bigint[])
-    ORDER BY receiver_id, party, module, owner, object_id, variant, part FOR UPDATE OF copy
+    ) AS found
 ), done AS (
-    UPDATE hub_stalecopy SET patch = NULL, outcome = same.outcome
-    FROM same WHERE hub_stalecopy.id = same.id AND state <> 'REFUSED'
-) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+    DELETE FROM hub_stalecopy
+    WHERE id = ANY(ARRAY(SELECT id FROM same WHERE fate IN ('TOLD', 'VOID')))
+    RETURNING id, {OF_AN_OBJECT} AS object
+), told AS (
+    INSERT INTO hub_toldlately (at, copies)
+    SELECT clock_timestamp(), array_agg(object) FROM done JOIN same USING (id)
+    WHERE fate = 'TOLD' HAVING count(*) > 0
+), changed AS (
+    UPDATE hub_stalecopy
+    SET patch = NULL, outcome = same.outcome,
+        state = CASE WHEN fate = 'WITHOUT_PATCH' THEN state ELSE 'REFUSED' END
+    FROM same WHERE hub_stalecopy.id = same.id AND fate NOT IN ('TOLD', 'VOID')
+) SELECT ARRAY(SELECT unnest(%(ids)s::bigint[]) EXCEPT SELECT id FROM same) FROM lease
+"""  # noqa: S608 - texts of ours
+# By itself: it may wait for somebody who writes marks, and holds none meanwhile.
 _AS_A_WHOLE: Final = f"""{HELD}, same AS MATERIALIZED (
     SELECT * FROM hub_stalecopy WHERE id = ANY(%(ids)s::bigint[])
 ), done AS (
-    INSERT INTO hub_stalecopy AS whole (
-        receiver_id, party, module, owner, object_id, variant, part, spelling, is_deleted,
-        priority, raised, correlation_id, merged, first_at, state, outcome)
+    {INTO}
     SELECT DISTINCT ON (receiver_id, party, module, owner, object_id, variant)
-           receiver_id, party, module, owner, object_id, variant, '',
-           array_to_string((string_to_array(spelling, '/'))[1:3], '/'), false, priority, 1,
-           correlation_id, merged, first_at, 'WAITING', sent.outcome
-    FROM lease, unnest(%(ids)s::bigint[], %(raised)s::bigint[], %(outcomes)s::text[])
-         AS sent (id, raised, outcome)
+           receiver_id, party, module, owner, object_id, {names_of_the_whole("spelling")},
+           correlation_id, variant, '', NULL::bytea, false, priority, 1, merged, first_at,
+           'WAITING', sent.outcome
+    FROM lease, unnest(%(ids)s::bigint[], %(outcomes)s::text[]) AS sent (id, outcome)
     JOIN same USING (id)
-    ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
-    SET raised = whole.raised + 1, state = 'WAITING', patch = NULL
+    {OR_RAISE}
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
 END_MESSAGES: Final = f"""{HELD}, done AS (
     UPDATE hub_delivery
@@ -250,12 +235,9 @@ END_MESSAGES: Final = f"""{HELD}, done AS (
                        %(attempts)s::int[]) AS sent (id, state, outcome, attempts)
     WHERE hub_delivery.id = sent.id AND hub_delivery.state = 'WAITING'
 ) SELECT ARRAY[]::bigint[] FROM lease"""  # noqa: S608 - texts of ours
+# Of marks; of one that is told once more as it is, nothing is written.
 STATEMENTS: Final = {
-    Fate.TOLD: _TOLD,
-    Fate.VOID: _VOID,
-    Fate.REFUSED: _REFUSED,
-    Fate.FAILED: _REFUSED,
-    Fate.WITHOUT_PATCH: _WITHOUT_PATCH,
+    **dict.fromkeys((Fate.TOLD, Fate.VOID, Fate.REFUSED, Fate.FAILED, Fate.WITHOUT_PATCH), _END),
     Fate.AS_A_WHOLE: _AS_A_WHOLE,
 }
 STATES: Final = {

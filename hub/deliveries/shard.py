@@ -210,6 +210,7 @@ class Shard:
                 "ids": array([one.id for one in those]),
                 "raised": array([one.raised for one in those]),
                 "outcomes": array([one.outcome[:300].replace("\0", "") for one in those]),
+                "fates": array([one.fate for one in those]),
                 "states": array([rows.STATES[one.fate] for one in those]),
                 "attempts": array([one.attempts for one in those]),
             }

@@ -57,12 +57,12 @@ _OF_A_CHANGE: Final = [one.name for one in fields(Change) if one.name != "first_
 # What was deleted once stays a mark of that: it is told where the object is no more, whatever has
 # come between (a replay, a pulled list), and is nothing where it is there.
 # One order of rows for all: two writers wait for each other, and never in a circle.
-_INTO: Final = """
+INTO: Final = """
     INSERT INTO hub_stalecopy AS old (
         receiver_id, party, module, owner, object_id, spelling, correlation_id, variant, part,
         patch, is_deleted, priority, raised, merged, first_at, state, outcome)
 """
-_OR_RAISE: Final = f"""
+OR_RAISE: Final = f"""
     ON CONFLICT (receiver_id, party, module, owner, object_id, variant, part) DO UPDATE
     SET raised = old.raised + 1, patch = NULL,
         spelling = coalesce(nullif(excluded.spelling, ''), old.spelling),
@@ -74,8 +74,8 @@ _OR_RAISE: Final = f"""
         first_at = CASE WHEN old.state = 'WAITING' THEN least(old.first_at, excluded.first_at)
                    ELSE excluded.first_at END
 """  # noqa: S608 - a number of ours
-MARK: Final = f"""
-    {_INTO}
+_MARK: Final = f"""
+    {INTO}
     SELECT receiver.platform, receiver.party, change.module, change.owner, change.object_id,
            change.spelling, change.correlation_id, change.variant, change.part, change.patch,
            change.is_deleted, change.priority, 1, '{{}}',
@@ -88,7 +88,7 @@ MARK: Final = f"""
     JOIN unnest(%s::bigint[], %s::text[], %s::bigint[])
          AS receiver (platform, party, number) USING (number)
     ORDER BY 1, 2, 3, 4, 5, variant, part
-    {_OR_RAISE}
+    {OR_RAISE}
 """  # noqa: S608 - texts of ours
 
 
@@ -108,35 +108,30 @@ def mark_all(changes: Sequence[Change], receivers: Sequence[Collection[Addressee
 
     No two changes are of the same part. Whatever waits already is told with it.
     """
-    columns = columns_of(changes, receivers)
-    if not columns[-1]:
-        return 0
-    sql.run(MARK, columns)
-    wake_at_commit()
-    return len(columns[-1])
+    each = [(*receiver, number) for number, those in enumerate(receivers, 1) for receiver in those]
+    if each:
+        columns = [*zip(*map(astuple, changes), strict=True), *zip(*each, strict=True)]
+        sql.run(_MARK, [list(column) for column in columns])
+        wake_at_commit()
+    return len(each)
 
 
-def columns_of(
-    changes: Sequence[Change], receivers: Sequence[Collection[Addressee]]
-) -> list[list[Any]]:
-    """The parameters of `MARK`; the last one is as long as there are marks."""
-    each = [(number, *receiver) for number, those in enumerate(receivers, 1) for receiver in those]
-    numbers, platforms, parties = zip(*each, strict=True) if each else ((), (), ())
-    columns = [*zip(*map(astuple, changes), strict=True), platforms, parties, numbers]
-    return [list(column) for column in columns]
+def names_of_the_whole(spelling: str) -> str:
+    """In SQL, the names of an object out of those of a part of it."""
+    return f"array_to_string((string_to_array({spelling}, '/'))[1:3], '/')"
 
 
 def _marked(source: str, part: str, spelling: str, patch: str) -> str:
     """Owe a change to its receivers where `source` has a row; parameters as `owed` gives them."""
     return f"""
-        {_INTO}
+        {INTO}
         SELECT receiver.platform, receiver.party, %(module)s::text, %(owner)s::text,
                %(object_id)s::text, {spelling}, %(correlation_id)s::text, %(variant)s::text, {part},
                {patch}, %(is_deleted)s::boolean, %(priority)s::int, 1, '{{}}', now(), 'WAITING', ''
         FROM {source}, unnest(%(platforms)s::bigint[], %(parties)s::text[])
              AS receiver (platform, party)
         ORDER BY 1, 2
-        {_OR_RAISE}
+        {OR_RAISE}
     """  # noqa: S608 - texts of ours
 
 
@@ -184,7 +179,7 @@ def and_taken(kept: str, *, is_patch: bool, lock: str = "") -> str:
     """
     below = "starts_with(copy.part, %(part)s::text || U&'\\001F')"
     is_held = "false" if is_patch else f"(%(part)s::text IN ('', copy.part) OR {below})"
-    again = _marked("told", "''", _NAMES_OF_THE_WHOLE, "NULL")
+    again = _marked("told", "''", names_of_the_whole("%(spelling)s::text"), "NULL")
     return f"""
         WITH receiver AS (
             SELECT * FROM unnest(%(platforms)s::bigint[], %(parties)s::text[])

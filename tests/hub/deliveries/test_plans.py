@@ -10,7 +10,7 @@ from hub.deliveries.rows import Fate
 LEASE = {"shard": 0, "shards": 2, "fence": 1}
 ROOMS = {"receivers": [2], "modules": ["locations"], "rooms": [100], "priorities": [1]}
 HELD = {"room": 500, "held": [1, 2, 3], "held_messages": [4]}
-ENDS = {"ids": [1], "raised": [1], "outcomes": [""], "states": ["DELIVERED"], "attempts": [1]}
+ENDS = {"ids": [1], "raised": [1], "outcomes": [""], "fates": ["TOLD"]}
 
 
 def plan(statement: str, parameters: dict) -> str:
