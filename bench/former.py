@@ -49,6 +49,8 @@ RATES = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
 LOWER = (7.0, 5.0, 3.0)
 LIMIT_SECONDS = 0.150
 GRACE_SECONDS = 180.0
+# A worker that has nothing to do uses less in two seconds.
+SETTLED = 0.06
 _WAITS = "SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 Measured = tuple[list[Measurement], dict[str, Any]]
 
@@ -316,7 +318,7 @@ class Told:
     def worker(self, name: str) -> Iterator[Program]:
         """A deliveries worker as its runner starts it."""
         with self.hub.program(name, *CELERY, "worker", *WORKER, "-n", f"{name}@%h") as worker:
-            time.sleep(6)  # it says nothing when it is ready
+            _settle(worker)
             yield worker
 
     def spread(self, receivers: list[int], updates: int) -> float:
@@ -338,6 +340,15 @@ def _receivers(hub: Older) -> Iterator[Told]:
         command = [sys.executable, "-m", "bench.sink", str(listening.fileno())]
         with Program(f"{hub.name}-sink", command, hub.folder, listening=listening):
             yield Told(hub, listening.getsockname()[1])
+
+
+def _settle(worker: Program) -> None:
+    """Wait until a worker has started: it says nothing then, but works no more."""
+    until = time.monotonic() + GRACE_SECONDS
+    used = -1.0
+    while worker.family_cpu_seconds() - used > SETTLED and time.monotonic() < until:
+        used = worker.family_cpu_seconds()
+        time.sleep(2)
 
 
 def delivery(against: Path, folder: Path, quick: bool) -> Measured:
