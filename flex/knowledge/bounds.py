@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from flex.knowledge import facts, judging
+from flex.knowledge import facts, verdicts
 from flex.knowledge.active import Seen
 from flex.knowledge.facts import Connector, Facts, SetProfile
 from flex.knowledge.metering import Metered
@@ -173,7 +173,7 @@ def _lower_than_set(known: Facts, latest: Seen) -> Decimal | None:
     if pair is None:
         return None
     active, wanted = pair
-    is_less = active < wanted and not judging.is_same(active, wanted, latest.profile.unit)
+    is_less = active < wanted and not verdicts.is_same(active, wanted, latest.profile.unit)
     return active if is_less else None
 
 
@@ -310,7 +310,11 @@ def _contradictions(known: Facts) -> Iterator[Anomaly]:
     """Two things that were told and cannot both be true: shown, and nothing is made of them."""
     for seen in known.seen[-20:]:
         pair = _limits_at(known, seen)
-        if pair is not None and pair[0] > pair[1] and not judging.is_same(*pair, seen.profile.unit):
+        if (
+            pair is not None
+            and pair[0] > pair[1]
+            and not verdicts.is_same(*pair, seen.profile.unit)
+        ):
             active, wanted = (f"{value.normalize():f} {seen.profile.unit}" for value in pair)
             one = _set_then(known, seen)
             yield Anomaly(
@@ -354,7 +358,7 @@ def _of_power(known: Facts) -> Iterator[Anomaly]:
     if last is None or latest is None or latest.profile.unit != "W" or last.end is None:
         return
     power, limit = _beside(last, latest.profile)
-    is_since = last.begin >= latest.profile.start + judging.SETTLES
+    is_since = last.begin >= latest.profile.start + verdicts.SETTLES
     if not is_since or power is None or limit is None or limit < 0:
         return
     if power > limit * _OVER + _OVER_WATTS:

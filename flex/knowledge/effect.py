@@ -15,10 +15,12 @@ from django.utils import timezone
 
 from flex import hub_commands, journal
 from flex.journal import Topic
-from flex.knowledge import bounds, facts, judging
+from flex.knowledge import bounds, by_plan, facts, judging
 from flex.knowledge.facts import ACCEPTED, Facts, SetProfile
-from flex.knowledge.judging import Effect, Verdict
 from flex.knowledge.models import LABELS, ProfileEffect
+from flex.knowledge.verdicts import Effect, Verdict
+from flex.sites.keeping import limits_of
+from flex.sites.models import Site
 from hub.db import sql
 from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
@@ -79,14 +81,14 @@ def of(session: Session, known: Facts | None = None) -> list[Effected]:
     `known` are its facts, where the caller has them already.
     """
     known = known or facts.of(session)
-    return [_effected(known, one) for one in reversed(known.set)]
+    return [_effected(session, known, one) for one in reversed(known.set)]
 
 
 def current(session: Session, known: Facts | None = None) -> Effected | None:
     """That of the profile that was accepted last and has not been replaced; None: none is set."""
     known = known or facts.of(session)
     last = known.set[-1] if known.set else None
-    return None if last is None or last.until is not None else _effected(known, last)
+    return None if last is None or last.until is not None else _effected(session, known, last)
 
 
 def known_share(cpo: PartyId, *, days: int = SHARE_DAYS) -> Share:
@@ -96,15 +98,29 @@ def known_share(cpo: PartyId, *, days: int = SHARE_DAYS) -> Share:
     return Share(rows.exclude(effect=Effect.UNKNOWN).count(), rows.count())
 
 
-def _effected(known: Facts, one: SetProfile) -> Effected:
+def _effected(session: Session, known: Facts, one: SetProfile) -> Effected:
     return Effected(
         one.command,
         one.fsp,
         one.correlation_id,
         one.accepted_at,
         one.until,
-        judging.judge(known, one),
+        _judged(session, known, one),
     )
+
+
+def _judged(session: Session, known: Facts, one: SetProfile) -> Verdict:
+    """With the limit of the site, where the EVSE has one of which nothing more is known."""
+    verdict = judging.judge(known, one)
+    if not verdict.limited_by.endswith(by_plan.AT_THE_EVSE):
+        return verdict
+    told = [
+        f"site {site.name} may take {limit.normalize():f} {limits.unit}"
+        for site in Site.around(session)
+        for limits in limits_of(site)
+        if (limit := limits.at(known.now)) is not None
+    ]
+    return verdict._replace(limited_by="; ".join([verdict.limited_by, *told]))
 
 
 # --- By the clock ---------------------------------------------------------------------------------
@@ -177,7 +193,7 @@ def judge_session(session: Session, now: datetime | None = None) -> None:
 
 
 def _write(session: Session, known: Facts, one: SetProfile, row: ProfileEffect) -> None:
-    verdict = judging.judge(known, one)
+    verdict = _judged(session, known, one)
     row.accepted_at = one.accepted_at
     before, row.effect = row.effect, verdict.effect
     row.because, row.limited_by = verdict.because[:200], verdict.limited_by[:100]
@@ -186,7 +202,7 @@ def _write(session: Session, known: Facts, one: SetProfile, row: ProfileEffect) 
     if is_known and row.known_at is None:
         row.known_at = known.now
     intervals = intervals_since(known, one)
-    could_be_known = intervals >= _ENOUGH_INTERVALS and verdict.because != judging.ASKS_NOTHING
+    could_be_known = intervals >= _ENOUGH_INTERVALS and verdict.because != by_plan.ASKS_NOTHING
     row.is_counted = is_known or could_be_known
     row.due_at = _due(known, one, is_known=is_known)
     if _is_to_be_asked(known, one, verdict, row):

@@ -5,7 +5,7 @@ from typing import Final
 from django.db import models
 
 from charging_profiles.models import ProfileCommand
-from flex.knowledge.judging import Effect
+from flex.knowledge.verdicts import Effect
 from sessions.models import Session
 
 LABELS: Final = {

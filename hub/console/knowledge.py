@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from flex.knowledge import bounds, coverage, effect
 from flex.knowledge.coverage import Known
-from flex.knowledge.judging import Effect
 from flex.knowledge.models import LABELS, ProfileEffect
+from flex.knowledge.verdicts import Effect
 from hub.console.tables import (
     AMBER,
     BLUE,

@@ -9,6 +9,7 @@ from flex.knowledge import active, effect
 from flex.knowledge.models import ProfileEffect
 from flex.life.models import HubCommand
 from flex.models import JournalEntry
+from flex.sites import keeping
 from hub.keeping import retention
 from hub.ocpi.party import PartyId
 from tests.flex.knowledge.told import T0, Told, at, period, profile
@@ -64,12 +65,28 @@ def test_more_active_than_set_or_more_metered_than_allowed_is_no_effect(told):
     assert verdict(told) == ("NOTHING", "11.0 kW flowed where 4000 W was set")
 
 
-def test_less_active_than_set_is_somebody_elses_limit(told):
+def test_less_active_than_set_is_somebody_elses_limit_with_its_name_where_it_is_known(told):
     told.puts(10, profile("A", (0, 16)))
     told.gets(11, profile("A", (0, 8)))
     found = effect.current(told.session)
     assert found is not None
     assert found.verdict[:3] == ("LIMITED", "8 A is active where 16 A was set", "8 A at the EVSE")
+    site, _ = keeping.put(CPO, "Depot", [(told.session.location_id, "")], rejects_breaches=False)
+    keeping.set_limits(
+        site, "A", [{"start": "2026-03-01T09:00:00Z", "limit": 40}], told_by="the operator"
+    )
+    found = effect.current(told.session)
+    assert found is not None
+    assert found.verdict.limited_by == "8 A at the EVSE; site Depot may take 40 A"
+
+
+def test_what_was_allowed_before_any_profile_is_named_as_the_limit(told):
+    told.gets(5, profile("A", (0, 16)))
+    told.puts(10, profile("A", (0, 32)))
+    told.gets(11, profile("A", (0, 16)))
+    found = effect.current(told.session)
+    assert found is not None
+    assert found.verdict.limited_by == "16 A: EV, EVSE or site, as before any profile"
 
 
 def test_a_car_that_takes_less_limits_itself_whatever_the_phases(told):

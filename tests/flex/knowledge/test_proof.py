@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from charging_profiles.objects import ChargingRateUnit
-from flex.knowledge.judging import Effect, Verdict, judge
+from flex.knowledge.judging import judge
+from flex.knowledge.verdicts import Effect, Verdict
 from simulators.charging import Ev, Evse
 from tests.flex.knowledge.simulated import INTERVAL, World, planned
 
