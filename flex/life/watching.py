@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 
 from charging_profiles.models import ProfileCommand
-from flex.full_rate import FullRate, full_rate
+from flex.full_rate import FullRate, full_rate, of_connector
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import releasing, silence
@@ -276,5 +276,12 @@ def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
         profile=profile,
         sent_at=row.sent_at,
         limit_changed_at=row.limit_changed_at,
-        full=FullRate() if session is None else full_rate(session, now),
+        full=_full(row, session, now),
     )
+
+
+def _full(row: _Row, session: Session | None, now: datetime) -> FullRate:
+    """Where no limit of a site is in force there is no share to work out."""
+    if session is None:
+        return FullRate()
+    return of_connector(session) if row.limit_changed_at is None else full_rate(session, now)
