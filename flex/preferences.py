@@ -11,7 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from flex import relay
+from flex.api.words import of_preferences
 from flex.facts import acting
+from flex.journal import Topic, note
 from flex.models import PreferenceCopy
 from hub.db import sql
 from hub.models import locking
@@ -56,11 +58,30 @@ def keep(session: Session, forwarded: Forwarded) -> None:
         session = found
     copy = _copy_of(forwarded, session)
     sql.insert(copy)
+    _note(copy, session)
     if copy.is_waiting:
         session.has_waiting = True
         session.save(update_fields=["has_waiting"])
     else:
         _give(copy, session)
+
+
+def _note(copy: PreferenceCopy, session: Session) -> None:
+    """What the driver asks now, for whoever reads what happens to the session."""
+    asked = [f"{copy.profile_type or 'no known'} charging"]
+    if copy.energy_need is not None:
+        asked.append(f"{float(copy.energy_need):g} kWh")
+    if copy.departure_time is not None:
+        asked.append(f"departure at {copy.departure_time:%Y-%m-%dT%H:%M:%SZ}")
+    said = of_preferences(
+        str(session.owner), copy.cpo_http_status, copy.cpo_status_code, copy.cpo_answer
+    )
+    note(
+        session.pk,
+        Topic.PREFERENCES,
+        f"{session.emsp} asks for {', '.join(asked)}. {said}",
+        correlation_id=copy.correlation_id,
+    )
 
 
 def _copy_of(forwarded: Forwarded, session: Session) -> PreferenceCopy:

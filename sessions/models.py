@@ -129,6 +129,8 @@ class Session(models.Model):
                 name="session_of_emsp",
             ),
             models.Index(fields=["updated_hour"], name="session_by_hour"),
+            # What a driver sees of its own, the latest first; the erasure of a driver.
+            models.Index(Upper("token_uid"), "id", name="session_of_token"),
             # The sessions that go on at a Location; neither column changes with a push.
             models.Index(
                 Upper("location_id"),

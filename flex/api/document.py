@@ -142,7 +142,7 @@ _BY_CPO: Final = (502, 504)
 @cache
 def document(base_url: str) -> bytes:
     """The JSON of the document; it does not change while the hub runs."""
-    kinds = [objects.Refusal]
+    kinds: list[Any] = [objects.Refusal]
     for one in OPERATIONS:
         kinds += [kind for kind in (one.answer, one.body) if kind is not None]
     schemas, components = msgspec.json.schema_components(

@@ -17,6 +17,7 @@ from hub.console.flexibility import SET_FSP, FspRows, JournalRows, set_by_operat
 from hub.console.hub_commands import HubCommandRows, age_of_active
 from hub.console.knowledge import bounds_table, coverage_table, effect_table
 from hub.console.objects import amount
+from hub.console.plans import PreparedRows, WishRows, cost_table, plan_table
 from hub.console.preferences import cpo_said
 from hub.console.profile_commands import CommandRows
 from hub.console.switches import FailureRows, SwitchRows
@@ -79,8 +80,8 @@ class SessionAdmin(ReadOnlyTable):
     search_help_text = "Session id, party id, location id or EVSE uid"
     ordering = ("-last_updated", "-id")
     inlines = (
-        *(PreferenceRows, FspRows, SwitchRows, FailureRows, CommandRows, HubCommandRows),
-        JournalRows,
+        *(PreferenceRows, WishRows, PreparedRows, FspRows, SwitchRows, FailureRows),
+        *(CommandRows, HubCommandRows, JournalRows),
     )
     actions_detail = ("set_fsp",)
     fieldsets = (
@@ -99,12 +100,14 @@ class SessionAdmin(ReadOnlyTable):
         ("Who is FSP, and why", {"fields": ("why_",)}),
         ("Bounds", {"fields": ("bounds_",)}),
         ("Effect", {"fields": ("effect_",)}),
+        ("Plan against price", {"fields": ("plan_",)}),
+        ("Cost and saving", {"fields": ("cost_",)}),
         ("Data coverage", {"fields": ("coverage_",)}),
         ("Document", {"fields": ("document_",)}),
     )
     readonly_fields = (
         *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "why_", "known_", "document_"),
-        *("bounds_", "effect_", "coverage_"),
+        *("bounds_", "effect_", "coverage_", "plan_", "cost_"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
@@ -178,6 +181,16 @@ class SessionAdmin(ReadOnlyTable):
     def coverage_(self, session: Session) -> SafeString:
         """Each data object of SCALE D2.3, 8.4.1.1 and 11.1."""
         return coverage_table(session)
+
+    @column("plan")
+    def plan_(self, session: Session) -> SafeString:
+        """Against the price of each quarter of an hour."""
+        return plan_table(session)
+
+    @column("cost")
+    def cost_(self, session: Session) -> SafeString:
+        """Until now, and what was saved."""
+        return cost_table(session)
 
     @column("document")
     def document_(self, session: Session) -> SafeString | None:

@@ -14,7 +14,9 @@ WISHES = {"profile_type": "CHEAP", "departure_time": "2026-03-01T18:00:00Z", "en
 
 def told(session: Session) -> list[str]:
     return list(
-        JournalEntry.objects.filter(session=session).order_by("pk").values_list("reason", flat=True)
+        JournalEntry.objects.filter(session=session, topic="ASSIGNMENT")
+        .order_by("pk")
+        .values_list("reason", flat=True)
     )
 
 

@@ -6,10 +6,11 @@ import pytest
 from django.urls import reverse
 
 from flex.api import keys
-from flex.api.models import ApiKey, Site
+from flex.api.models import ApiKey, Site, Wish
 from flex.api.problems import Problem
 from flex.sites import keeping
 from hub.ocpi.party import PartyId
+from sessions.models import Session
 from tests.cases import case
 from tests.hub.console import rows
 
@@ -74,3 +75,13 @@ def test_an_operator_sets_the_site_of_a_cpo(console):
         site = Site.objects.get()
         assert (keeping.limits_of(site), site.members.count()) == ([], 1)
         assert site.rejects_breaches
+
+
+def test_a_session_shows_its_plan_against_the_price_and_what_it_cost(console):
+    rows.fill()
+    kept = Session.objects.get(session_id="S-00000")
+    Wish.objects.create(session=kept, wishes={"target_soc": 80})
+    address = reverse("admin:ocpi_sessions_session_change", args=[kept.pk])
+    html = console.get(address).content.decode()
+    for text in ("Plan against price", "Cost and saving", "target_soc", "saved against"):
+        assert text in html, text
