@@ -1,4 +1,4 @@
-"""The demo: a CPO, an eMSP and an SCSP at the hub, and cars that come and go."""
+"""The demo: a CPO, an eMSP and two SCSPs at the hub, and cars that come and go."""
 
 import asyncio
 import logging
@@ -25,6 +25,7 @@ from simulators.cpo import Cpo
 from simulators.documents import SimulatedSession
 from simulators.driving_data import PRICE_DAY, SOURCES, Day, Visit
 from simulators.emsp import Emsp, preferences
+from simulators.episodes import Episodes
 from simulators.faulty_platform import FaultyPlatform
 from simulators.scsp import Scsp
 
@@ -33,6 +34,8 @@ story = logging.getLogger("simulators.story")
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 CPO, EMSP, SCSP = PartyId("NL", "CPO"), PartyId("DE", "MSP"), PartyId("NL", "SCS")
+# Gets sessions by the operator's word alone.
+SUCCESSOR: Final = PartyId("NL", "GRN")
 CARS: Final = (
     Ev(max_amps=16, phases=1),
     Ev(max_amps=16, phases=3),
@@ -71,7 +74,8 @@ class Demo:
         cpo = Cpo(CPO, day=day, speed_up=speed_up, name="Demo CPO", port=port + 1)
         emsp = Emsp(EMSP, speed_up=speed_up, name="Demo eMSP", port=port)
         scsp = Scsp(SCSP, day=day, speed_up=speed_up, name="Demo SCSP", port=port + 2)
-        platforms: tuple[FaultyPlatform, ...] = (cpo, emsp, scsp)
+        successor = Scsp(SUCCESSOR, day=day, speed_up=speed_up, name="Demo SCSP 2", port=port + 3)
+        platforms: tuple[FaultyPlatform, ...] = (cpo, emsp, scsp, successor)
         try:
             for platform in platforms:
                 await self._start(platform)
@@ -93,7 +97,10 @@ class Demo:
             await emsp.publish()
             await cpo.publish()
             story.info("%s has told all parties its Location and Tariff", cpo.name)
-            await until(stop, cars_come(cpo, emsp, random.Random()))  # noqa: S311 - no secret
+            api = self.hub_versions_url.removesuffix("/ocpi/versions") + "/flex/v1"
+            episodes = Episodes(cpo, emsp, SUCCESSOR, api, _manage)
+            cars = cars_come(cpo, emsp, random.Random())  # noqa: S311 - no secret
+            await until(stop, together(cars, episodes.happen()))
         finally:
             for platform in platforms:
                 if platform.connections:
@@ -223,6 +230,16 @@ async def _ask(emsp: Emsp, session: SimulatedSession, wanted: Visit, chance: ran
         await emsp.send_preferences(session.id, wish)
     except (OcpiError, aiohttp.ClientError, TimeoutError) as error:
         logger.warning("%s the wishes did not get through: %s", session.id[:8], error)
+
+
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """All at once; the first that fails ends all, with its reason."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

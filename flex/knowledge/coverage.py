@@ -38,7 +38,7 @@ class Known(StrEnum):
     """What can be said of a data object of a session."""
 
     TOLD = "told"
-    BOUNDED = "only bounded or guessed by what was told"
+    BOUNDED = "bounded or guessed"
     NOT_TOLD = "not told"
     NOT_CARRIED = f"not carried by OCPI {VERSION}"
     BY_APP = f"told by the app, not carried by OCPI {VERSION}"

@@ -46,8 +46,9 @@ _KNOWN_COLOURS: Final = {
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], nothing: str) -> SafeString:
+    named = [list(zip(heads, row, strict=True)) for row in rows]
     return render_to_string(
-        "console/rows.html", {"heads": heads, "rows": list(rows), "nothing": nothing}
+        "console/rows.html", {"heads": heads, "rows": named, "nothing": nothing}
     )
 
 
