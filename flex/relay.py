@@ -60,8 +60,8 @@ def _is_up_to_date(news: SessionNews, assignment: FspAssignment) -> bool:
 
 
 def give_whole(session: Session, assignment: FspAssignment) -> None:
-    """Give it to one that has just become its FSP, as it is now."""
-    if assignment.fsp is None or not session.is_accepted:
+    """Give it to one that has just become its FSP, as it is now; its eMSP has it."""
+    if assignment.fsp in {None, session.emsp} or not session.is_accepted:
         return
     if give(assignment.fsp, session, session.owner, _owed(session, headers.new_id())):
         assignment.relayed()

@@ -1,5 +1,7 @@
 """manage.py set_fsp: the operator's word on one session (SCALE D2.3, 8.4)."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.core.management import CommandError
 
@@ -16,15 +18,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def session() -> Session:
+def session() -> Iterator[Session]:
+    """With parties that are never committed: the directory is read anew for them, and after."""
+    holder._snapshot = None
     rows.platform("Volt", ("NL", "CPO", "CPO"))
     rows.platform("Slim", ("NL", "SCS", "SCSP"))
     rows.platform("Rijden", ("DE", "MSP", "EMSP"))
     rows.platform("Kaart", ("BE", "NAP", "NAP"))
     rows.platform("Weg", ("BE", "SUS", "SCSP"), status="SUSPENDED")
     rows.platform("Komt", ("BE", "PLA", "SCSP"), status="PLANNED")
-    holder.refresh()
-    return rows.session(1)
+    yield rows.session(1)
+    holder._snapshot = None
 
 
 def open_one(session: Session) -> str:
