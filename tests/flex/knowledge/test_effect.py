@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from charging_profiles.models import ProfileCommand
+from charging_profiles.models import ProfileCommand, ProfileUpdate
 from flex.knowledge import active, effect
 from flex.knowledge.models import ProfileEffect
 from flex.life.models import HubCommand
 from flex.models import JournalEntry
 from flex.sites import keeping
 from hub.keeping import retention
+from hub.keeping.erasure import Driver, Eraser
 from hub.ocpi.party import PartyId
 from tests.flex.knowledge.told import T0, Told, at, period, profile
+from tests.hub.console import rows
 
 pytestmark = pytest.mark.django_db
 CPO = PartyId("NL", "CPO")
@@ -238,3 +240,15 @@ def test_one_that_the_evse_refuses_after_all_is_not_counted_and_rows_end_with_th
     ProfileCommand.objects.update(created_at=at(0) - timedelta(days=4000))
     retention.forget()
     assert not ProfileEffect.objects.exists()
+
+
+def test_what_is_known_of_a_driver_ends_with_the_session_that_is_erased(told):
+    told.gets(5, FULL)
+    told.puts(10, profile("W", (0, 4000)))
+    told.tells(11, FULL)
+    effect.judge_due()
+    driver = Driver(PartyId("DE", "MSP"), rows.TOKEN_UID)
+    Eraser(driver, with_running=True).run("a test")
+    assert not ProfileEffect.objects.exists()
+    assert not ProfileUpdate.objects.exists()
+    assert not JournalEntry.objects.exists()
