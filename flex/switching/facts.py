@@ -45,7 +45,7 @@ class Known:
             since=switch.since,
             is_over=session.is_over,
             is_party=fsp is not None,
-            former=_former(sent, fsp, slots),
+            former=_former(sent, fsp, switch.epoch, slots),
             put=_put(self.put),
             new=_profile(self.put),
             asked=asked,
@@ -107,7 +107,9 @@ def _profile(command: ProfileCommand | None) -> Profile | None:
     return Profile.read(bytes(command.body), command.created_at)
 
 
-def _former(sent: Sequence[ProfileCommand], fsp: PartyId | None, slots: Slots) -> list[Former]:
+def _former(
+    sent: Sequence[ProfileCommand], fsp: PartyId | None, epoch: int, slots: Slots
+) -> list[Former]:
     """Who else has set a profile that may be in force; on one slot only the last."""
     found: dict[PartyId, Former] = {}
     for command in sent:
@@ -115,6 +117,8 @@ def _former(sent: Sequence[ProfileCommand], fsp: PartyId | None, slots: Slots) -
         if outcome is Put.REFUSED or command.state == CommandState.WAITING:
             continue
         is_done = outcome in {Put.TAKEN, Put.DELETED}
+        if command.purpose == Purpose.CLEAR and command.epoch == epoch:
+            continue  # It is still to be seen whether that has had an effect.
         if command.method == "DELETE" or command.purpose == Purpose.RELEASE:
             if is_done and slots == Slots.ONE:
                 found.clear()

@@ -142,13 +142,13 @@ def next_step(facts: Facts, now: datetime, setting: Setting) -> Next:
         return Next(Do.END, Step.OVER, "The session has ended.")
     if facts.step == Step.RELEASING and (facts.is_released is None or not facts.is_party):
         return _releasing(facts, now, setting)
+    if facts.step == Step.CLEARING:
+        return _clearing(facts, now, setting)
     if not facts.former:
         return Next(Do.END, Step.DONE, "No profile of a former FSP is in force.")
     if not facts.is_party:
         why = "Nobody steers the session through the hub any more: it gets its full rate."
         return _release(facts.former[-1], why, now, setting)
-    if facts.step == Step.CLEARING:
-        return _clearing(facts, now, setting)
     return _given(facts, now, setting)
 
 
@@ -212,14 +212,18 @@ def _seen(facts: Facts, now: datetime, setting: Setting) -> Next:
         return _cleared_once_sure(facts, left[0], now, setting)
     sure = [one.profile for one in facts.former if one.profile is not None and one.is_sure]
     learned = learns(facts.active, facts.new, sure) if facts.put is Put.TAKEN else None
-    if seen is Sight.FORMER_BINDS and facts.slots == Slots.UNKNOWN:
-        return Next(Do.END, Step.ATTENTION, _BINDS, learned=learned)
+    if seen is Sight.FORMER_BINDS and facts.slots != Slots.ONE:
+        why = _BINDS if facts.slots == Slots.UNKNOWN else _BINDS_STILL
+        return Next(Do.END, Step.ATTENTION, why, learned=learned)
     return Next(Do.END, Step.DONE, _DONE[seen], learned=learned)
 
 
 _BINDS: Final = (
     "The former limit still binds, and nobody knows whether this CPO keeps a profile of each "
     "sender: it is cleared only where that is known."
+)
+_BINDS_STILL: Final = (
+    "The former limit still binds, though its profile was cleared: the CPO may ignore DELETE."
 )
 _DONE: Final = {
     Sight.IN_FORCE: "The new profile is in force.",
@@ -245,7 +249,9 @@ def _not_in_force(facts: Facts, now: datetime, setting: Setting) -> Next:
         return _waited_for(facts, now, setting)
     if facts.sent_again < setting.most_tries:
         why = "More is active than the new profile allows: it is sent once more."
-        return Next(Do.SEND_AGAIN, Step.GIVEN, why, now + setting.try_again)
+        learned = Slots.ONE if facts.cleared else None  # The DELETE has cleared both.
+        due = now + setting.try_again
+        return Next(Do.SEND_AGAIN, Step.GIVEN, why, due, learned=learned)
     why = f"More is active than the new profile allows, after {facts.sent_again} more PUTs of it."
     return Next(Do.END, Step.ATTENTION, why)
 

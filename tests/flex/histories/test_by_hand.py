@@ -1,25 +1,45 @@
-"""Random histories by hand: the EV is never without a limit, and nothing stale takes effect."""
-
-from collections.abc import Iterator
+"""Histories by hand: the EV is never without a limit, and nothing stale takes effect."""
 
 import pytest
 
-from hub.routing.directory import holder
-from tests.clearing import clear_tables
-from tests.flex.histories.by_hand import ByHand, Clock, agree, driven_clock, join_parties, locate
-from tests.flex.histories.history import random_history
+from charging_profiles.models import ProfileCommand
+from flex.models import FspAssignment
+from flex.switching.models import CpoSlots, FspFailure, FspSwitch
+from flex.switching.steps import Slots, Step
+from tests.cases import case
+from tests.flex.histories.by_hand import CPO, PARTIES, ByHand
+from tests.flex.histories.history import History, random_history
+
+pytestmark = pytest.mark.unmeasured
+SIX, TEN = ((0, 6.0),), ((0, 10.0),)
+BEGIN = [("assign", "A"), ("put", "A", SIX), ("pass", 3)]
 
 
-@pytest.fixture
-def clock(transactional_db) -> Iterator[Clock]:
-    """Parties and agreements; a clock that the test drives."""
-    join_parties()
-    agree()
-    locate()
-    with driven_clock() as driven:
-        yield driven
-    clear_tables()
-    holder.__init__()
+def carried_out(clock, number, *events, per_sender=False, told=True, ignores=False, answers=()):
+    """A history of A's 6 A and then these; nothing in it may go wrong."""
+    history = History(number, per_sender, told, ignores, [*BEGIN, *events], list(answers))
+    hand = ByHand(history, clock, number)
+    assert hand.run() == []
+    return hand
+
+
+def own(hand) -> list[str]:
+    """What the hub itself has sent to change something, and in whose name."""
+    rows = ProfileCommand.objects.filter(session=hand.session).exclude(method="GET")
+    rows = rows.exclude(purpose="").order_by("pk")
+    names = {party: name for name, party in PARTIES.items()}
+    return [f"{one.purpose} {one.method} {names[one.fsp]}" for one in rows]
+
+
+def steps(hand) -> list[str]:
+    """Of the last switch."""
+    last = FspSwitch.objects.filter(session=hand.session).latest("pk")
+    return [one.step for one in last.steps.order_by("pk")]
+
+
+def fsp(hand) -> object:
+    """Who was FSP when it ended."""
+    return FspAssignment.objects.filter(session=hand.session).latest("epoch").fsp
 
 
 def test_random_histories_leave_no_gap_and_nothing_stale(clock):
@@ -30,3 +50,61 @@ def test_random_histories_leave_no_gap_and_nothing_stale(clock):
         if faults:
             wrong.append("\n".join([str(history), *faults]))
     assert not wrong, f"{len(wrong)} histories went wrong:\n" + "\n\n".join(wrong[:3])
+
+
+def test_what_a_switch_does_depends_on_what_its_cpo_keeps(clock):
+    switch = [("assign", "B"), ("put", "B", TEN)]
+    with case("one slot: the new profile is verified, and nothing is cleared"):
+        hand = carried_out(clock, 1, *switch)
+        assert (own(hand), steps(hand)) == ([], ["GIVEN", "ASKED", "DONE"])
+    with case("one of each sender: the former one is cleared after that, in its name"):
+        hand = carried_out(clock, 2, *switch, per_sender=True)
+        assert own(hand) == ["CLEAR DELETE A"]
+        assert steps(hand) == ["GIVEN", "ASKED", "CLEARING", "ASKED", "DONE"]
+    with case("one of each sender, and the new limit is lower all the time"):
+        hand = carried_out(clock, 3, ("assign", "B"), ("put", "B", SIX), per_sender=True)
+        assert (own(hand), steps(hand)[-1]) == ([], "DONE")
+    with case("nobody knows: the operator is told, and as soon as it is known it goes on"):
+        hand = carried_out(clock, 4, *switch, per_sender=True, told=False)
+        assert (own(hand), steps(hand)[-1]) == ([], "ATTENTION")
+        assert CpoSlots.objects.get().per_sender_seen == 1
+        hand.session.status = "ACTIVE"
+        hand.session.save()
+        CpoSlots.tell(CPO, Slots.PER_SENDER)
+        assert FspSwitch.objects.get(session=hand.session).step == Step.GIVEN
+    with case("it ignores DELETE: nothing is said to have been cleared"):
+        hand = carried_out(clock, 5, *switch, per_sender=True, ignores=True)
+        assert (own(hand), steps(hand)[-1]) == (["CLEAR DELETE A"], "ATTENTION")
+
+
+def test_who_fails_is_followed_by_the_next_in_the_order(clock):
+    with case("suspended: at once"):
+        hand = carried_out(clock, 10, ("suspend", "A"), ("pass", 1), ("put", "B", TEN))
+        assert (fsp(hand), own(hand)) == (PARTIES["B"], [])
+    with case("OFFLINE: not before the grace is over, and nobody sends anything"):
+        hand = carried_out(clock, 11, ("offline", "A"), ("pass", 65), ("online", "A"))
+        assert (fsp(hand), own(hand)) == (PARTIES["A"], [])
+        hand = carried_out(clock, 12, ("offline", "A"), ("pass", 200), ("put", "B", TEN))
+        assert fsp(hand) == PARTIES["B"]
+    with case("silent after new preferences"):
+        hand = carried_out(clock, 13, ("preferences", "A"), ("pass", 700), ("put", "current", TEN))
+        assert "silent" in FspFailure.objects.filter(session=hand.session).earliest("pk").why
+        assert fsp(hand) != PARTIES["A"]
+    with case("the new one sends nothing: the one of before is the next, and its profile stays"):
+        hand = carried_out(clock, 16, ("assign", "B"))
+        assert (fsp(hand), own(hand)) == (PARTIES["A"], [])
+    with case("nor do the next ones send anything: the hub releases the session"):
+        hand = carried_out(clock, 14, ("suspend", "A"))
+        assert own(hand) == ["RELEASE DELETE A"]
+        assert hand.cpo.profiles == {}
+    with case("the new one wants no limit"):
+        hand = carried_out(clock, 15, ("assign", "B"), ("delete", "B"), per_sender=True)
+        assert own(hand) == ["RELEASE DELETE A"]
+
+
+def test_what_was_lost_on_its_way_is_sent_again(clock):
+    # B's PUT is in force before A's DELETE, which the CPO did not answer, takes it away.
+    overdue = [("delete", "A"), ("assign", "B"), ("pass", 31), ("put", "B", TEN)]
+    hand = carried_out(clock, 20, *overdue, answers=["ok", "overdue", "ok"])
+    assert own(hand) == ["AGAIN PUT B"]
+    assert hand.judge.disorders == 1

@@ -108,6 +108,10 @@ def test_each_fact_gives_one_next_step():
         (replace(SEEN, active=lower), NOW, Do.END, Step.ATTENTION),
         (replace(SEEN, active=lower, slots=one), NOW, Do.END, Step.DONE),
         (replace(SEEN, active=lower, slots=per_sender), NOW, Do.CLEAR, Step.CLEARING),
+        (
+            replace(SEEN, active=lower, slots=per_sender, cleared=frozenset([OLD])),
+            *(NOW, Do.END, Step.ATTENTION),
+        ),
         (replace(SEEN, doubt_until=NOW + hour), NOW, Do.WAIT, Step.ASKED),
         (replace(SEEN, doubt_until=NOW), NOW, Do.END, Step.DONE),
         # Without a result of the new one the former is not cleared.
@@ -135,6 +139,14 @@ def test_each_fact_gives_one_next_step():
             # Whatever does not end is looked at again, and whatever is done has a reason.
             assert (found.step in ENDS) == (found.due is None)
             assert found.why or found.do is Do.WAIT
+
+
+def test_what_a_wrong_word_on_a_cpo_has_cleared_is_sent_again():
+    """The operator says that it keeps one profile of each sender, and it keeps one."""
+    cleared = replace(SEEN, cleared=frozenset([OLD]), slots=Slots.PER_SENDER)
+    assert next_step(cleared, NOW, SETTING).step == Step.DONE
+    found = next_step(replace(cleared, active=active((0, 32))), NOW, SETTING)
+    assert (found.do, found.learned) == (Do.SEND_AGAIN, Slots.ONE)
 
 
 def test_what_a_cpo_keeps_is_learned_only_from_what_is_plain():
