@@ -27,7 +27,7 @@ import aiohttp
 
 from bench.fault_commands import SESSION, Commanded, Commander
 from bench.fault_parties import Teller, Witness, cdr_token
-from bench.flexibility import join_hub, manage
+from bench.flexibility import join_hub, manage_all
 from bench.programs import Program, free_port
 from hub.ocpi.party import PartyId
 from simulators.faulty_platform import FaultyPlatform
@@ -153,10 +153,11 @@ async def _join(env: dict[str, str], parties: Parties) -> None:
         await platform.start()
     await join_hub(env, *parties.all)
     traveller, scsp, cpo = parties.traveller, parties.commander, parties.commanded
-    await asyncio.to_thread(manage, env, "replay", *traveller.party, "--on-return", "yes")
-    await asyncio.to_thread(
-        manage, env, "grant_mandate", "--scsp", str(scsp.party), "--cpo", str(cpo.party)
-    )
+    calls = [
+        ["replay", *traveller.party, "--on-return", "yes"],
+        ["grant_mandate", "--scsp", str(scsp.party), "--cpo", str(cpo.party)],
+    ]
+    await asyncio.to_thread(manage_all, env, calls)
     token = cdr_token(parties.steady[0].party)
     await cpo.start_session(token=token, session_id=SESSION)
 

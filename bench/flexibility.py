@@ -92,15 +92,18 @@ async def join_hub(env: dict[str, str], *platforms: FaultyPlatform) -> None:
 
 
 def _invite(env: dict[str, str], platforms: Sequence[FaultyPlatform]) -> list[dict[str, str]]:
-    """All of them by one process: to start one takes longer than a hundred invitations."""
     calls = [
         ["invite_party", *party, "--role", str(role), "--name", platform.name, "--json"]
         for platform in platforms
         for party, role in platform.roles[:1]
     ]
+    return [json.loads(line) for line in manage_all(env, calls).splitlines()]
+
+
+def manage_all(env: dict[str, str], calls: list[list[str]]) -> str:
+    """What several commands print, run by one process: to start it takes longer than they do."""
     code = f"from django.core.management import call_command as call; [call(*_) for _ in {calls}]"
-    told = manage(env, "shell", "--no-imports", "-c", code)
-    return [json.loads(line) for line in told.splitlines()]
+    return manage(env, "shell", "--no-imports", "-c", code)
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:

@@ -397,33 +397,36 @@ def test_a_result_comes_through_after_the_hub_was_killed_and_started_again(proce
     assert (message.body, message.parts) == (result, ("START_SESSION", "7"))
 
 
-@pytest.mark.parametrize("speaks", [True, False])
 def test_a_session_on_its_way_outlives_its_web_process_only_with_what_was_accepted_of_it(
-    processes, cast, pool, speaks
+    processes, cast, pool
 ):
     """Its eMSP speaks of it at the other web process before it answers (ocpi/ocpi#378)."""
-    hanging, session_id = FirstHangs(Reply()), f"WAY-{speaks}"
-    cast.emsp.answers(session_id, hanging)
-    answer = pool.submit(cast.cpo.put_session, session_id, cast.emsp)
-    assert hanging.arrived.wait(PATIENCE)
-    if speaks:
-        path = f"{processes.other_url}/ocpi/2.2.1/sender/sessions/{session_id}/charging_preferences"
-        wishes = {"profile_type": "CHEAP"}
-        assert cast.emsp.send("PUT", path, wishes).json()["data"] == "ACCEPTED"
+    hanging = {name: FirstHangs(Reply()) for name in ("WAY-SPEAKS", "WAY-SILENT")}
+    answers = []
+    for session_id, one in hanging.items():
+        cast.emsp.answers(session_id, one)
+        answers.append(pool.submit(cast.cpo.put_session, session_id, cast.emsp))
+        assert one.arrived.wait(PATIENCE)
+    path = f"{processes.other_url}/ocpi/2.2.1/sender/sessions/WAY-SPEAKS/charging_preferences"
+    assert cast.emsp.send("PUT", path, {"profile_type": "CHEAP"}).json()["data"] == "ACCEPTED"
     processes.kill("web-1")
-    with pytest.raises(GONE):
-        answer.result(PATIENCE)
-    hanging.may_answer.set()
-    found = Session.objects.named(session_id)
-    assert not found.get().is_accepted
-    # Nobody can know that nobody answers before the time to answer is over: shorten that.
-    found.update(underway_until=timezone.now())
-    until(cast, lambda: not found.filter(underway_until__isnull=False).exists())
-    assert found.exists() == speaks
+    for answer in answers:
+        with pytest.raises(GONE):
+            answer.result(PATIENCE)
+    for session_id, one in hanging.items():
+        one.may_answer.set()
+        found = Session.objects.named(session_id)
+        assert not found.get().is_accepted
+        # Nobody can know that nobody answers before the time to answer is over: shorten that.
+        found.update(underway_until=timezone.now())
+        until(cast, lambda of=found: not of.filter(underway_until__isnull=False).exists())
+        assert found.exists() == (session_id == "WAY-SPEAKS")
     processes.start("web-1")
-    assert code(cast.cpo.put_session(session_id, cast.emsp)) == 1000
-    assert found.get().is_accepted
-    assert PreferenceCopy.objects.filter(session=found.get()).count() == int(speaks)
+    for session_id, copies in (("WAY-SPEAKS", 1), ("WAY-SILENT", 0)):
+        assert code(cast.cpo.put_session(session_id, cast.emsp)) == 1000
+        found = Session.objects.named(session_id)
+        assert found.get().is_accepted
+        assert PreferenceCopy.objects.filter(session=found.get()).count() == copies
 
 
 def test_a_worker_that_was_stopped_for_longer_than_its_lease_sends_nothing_more(

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 
 import pytest
+from django.conf import settings
 
 from hub.models import Platform
 from hub.ocpi.datatypes import Role
@@ -84,22 +85,23 @@ def test_the_101st_get_is_429_while_the_others_are_answered(hub, cpo, emsp, gree
     until(lambda: refusals(platform_of(greedy).pk, "in hand") == 1)
 
 
-def test_the_1001st_push_that_waits_is_429_and_the_others_are_kept(hub, cpo, emsp, greedy):
+def test_one_push_more_than_may_wait_is_429_and_the_others_are_kept(hub, cpo, emsp, greedy):
     def push(number):
         location = location_of(greedy.simulator.party, f"L{number}")
         path = path_of("locations", greedy, f"L{number}")
         return request_of(hub, greedy, "PUT", path, body=json.dumps(location).encode())
 
-    with changed_setting("WAITING_SECONDS", 100.0):
+    most = settings.IN_HAND_PER_PLATFORM + 200
+    with changed_setting("WAITING_SECONDS", 100.0), changed_setting("WAITING_PER_PLATFORM", 200):
         with locked(LOCATIONS):
-            flood = Flood(hub, [push(number) for number in range(1101)])
+            flood = Flood(hub, [push(number) for number in range(most + 1)])
             [refused] = flood.first(1)
             assert refused.said == (429, 2000)
             pair_is_served(hub, cpo, emsp)
             own_lanes_are_open(hub, greedy)
             assert len(flood.answers) == 1
         answers = flood.all()
-    assert Counter(answer.status for answer in answers) == {201: 1100, 429: 1}
+    assert Counter(answer.status for answer in answers) == {201: most, 429: 1}
 
 
 def test_a_push_that_has_waited_for_long_is_429(hub, greedy):
