@@ -27,7 +27,7 @@ from tests.flex.histories.history import FSPS, History, random_history
 from tests.flex.histories.running import Site, judged, on_their_way, open_ones, passes, turns
 from tests.scripted import Actor
 
-pytestmark = [pytest.mark.unmeasured, pytest.mark.long]
+pytestmark = pytest.mark.long
 HISTORIES = 45
 GROUPS = 3
 ROUNDS = 5
