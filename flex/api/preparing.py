@@ -15,6 +15,7 @@ from flex.api import preferences, wishes
 from flex.api.models import Prepared, PreparedState
 from flex.api.preferences import Said
 from flex.journal import Topic, note
+from flex.models import PreferenceCopy
 from hub.db import leases, sql
 from hub.db.leases import NOW
 from hub.ocpi import heads
@@ -171,6 +172,9 @@ def send(pk: int) -> None:
         return
     if row.session is None or row.session.is_over:
         _end(row, PreparedState.ENDED, "The session had ended before they could be sent.")
+        return
+    if PreferenceCopy.objects.filter(session=row.session, received_at__gt=row.created_at).exists():
+        _end(row, PreparedState.REPLACED, "The eMSP has asked for something else meanwhile.")
         return
     attempt, correlation_id = row.attempts, new_id()
     try:

@@ -272,6 +272,19 @@ def test_what_still_waits_is_replaced_withdrawn_or_expires(cast):
         assert refused(api.send("POST", "emsp/preferences", wrong)) == (400, "INVALID")
 
 
+def test_what_the_emsp_has_asked_meanwhile_counts_more(cast):
+    api = Api.of(cast.emsp)
+    made = api.post("emsp/preferences", WANTED | {"token_uid": "TOKEN-P9"})
+    reserved = {"cdr_token": {"uid": "TOKEN-P9"}, "status": "RESERVATION"}
+    cast.cpo.put_session("PRE-9", cast.emsp, **reserved)
+    until(lambda: again(made["id"]).session is not None)
+    api.put(f"{at(cast, 'PRE-9')}/preferences", {"profile_type": "FAST"})
+    changes = {"status": "ACTIVE", "last_updated": "2026-03-01T11:00:00Z"}
+    cast.cpo.put_session("PRE-9", cast.emsp, **reserved | changes)
+    assert "something else" in sent(made["id"], "REPLACED").outcome
+    assert len(cast.cpo.got("PRE-9", module="sessions")) == 1
+
+
 def test_a_session_that_began_while_the_driver_was_typing_counts(cast):
     api = Api.of(cast.emsp)
     cast.cpo.put_session("PRE-8", cast.emsp, cdr_token={"uid": "TOKEN-P8"})

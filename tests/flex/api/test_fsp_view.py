@@ -12,6 +12,7 @@ from flex.api import changes
 from flex.api.changes import Cursor
 from flex.api.models import Use
 from flex.journal import Topic
+from hub.gateway.apis import Waiting
 from locations.models import Location
 from sessions.models import Session
 from tariffs.models import Tariff
@@ -257,3 +258,25 @@ def test_who_waits_is_answered_when_something_changes(cast):
     journal.note(Session.objects.named("CHANGE-4").get().pk, Topic.EFFECT, "In force.")
     thread.join(90)
     assert answers == [{"CHANGE-4": ["EFFECT"]}]
+
+
+def test_of_one_key_only_so_many_wait(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    cast.cpo.put_session("CHANGE-5", cast.emsp)
+    session = Session.objects.named("CHANGE-5").get()
+    api = Api.of(cast.scsp)
+    cursor = api.get("fsp/sessions")["cursor"]
+    found: list[int] = []
+
+    def wait() -> None:
+        answer = api.send("GET", f"fsp/changes?cursor={cursor}&wait=25")
+        found.append(answer.status_code)
+
+    threads = [threading.Thread(target=wait) for _ in range(Waiting.MOST_OF_A_KEY + 1)]
+    for thread in threads:
+        thread.start()
+    until(lambda: 429 in found)
+    journal.note(session.pk, Topic.EFFECT, "All who wait hear of it.")
+    for thread in threads:
+        thread.join(60)
+    assert sorted(found) == [200] * Waiting.MOST_OF_A_KEY + [429]
