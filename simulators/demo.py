@@ -27,6 +27,7 @@ from simulators.driving_data import PRICE_DAY, SOURCES, Day, Visit
 from simulators.emsp import Emsp, preferences
 from simulators.episodes import Episodes
 from simulators.faulty_platform import FaultyPlatform
+from simulators.hub_app import HubApp
 from simulators.scsp import Scsp
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,9 @@ class Demo:
             await cpo.publish()
             story.info("%s has told all parties its Location and Tariff", cpo.name)
             api = self.hub_versions_url.removesuffix("/ocpi/versions") + "/flex/v1"
-            episodes = Episodes(cpo, emsp, SUCCESSOR, api, _manage)
+            emsp.hub_app = HubApp(api, await _key(EMSP, "EMSP"))
+            emsp.later(emsp.hub_app.follow())
+            episodes = Episodes(cpo, emsp, SUCCESSOR, api, await _key(CPO, "CPO"), _manage)
             cars = cars_come(cpo, emsp, random.Random())  # noqa: S311 - no secret
             await until(stop, together(cars, episodes.happen()))
         finally:
@@ -255,6 +258,11 @@ async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         await working
     except asyncio.CancelledError:
         logger.info("no more cars")
+
+
+async def _key(party: PartyId, use: str) -> str:
+    """A new key of the flex API."""
+    return (await _manage("flex_key", str(party), "--use", use, "--name", "demo")).decode()
 
 
 async def _manage(*arguments: str) -> bytes:

@@ -32,6 +32,9 @@ PAGE: Final = """<!doctype html>
   .dim { color:var(--dim); font-size:.9rem; }
   svg { display:block; width:100%; height:3.2rem; margin:.7rem 0 .2rem; }
   svg rect { fill:var(--go); shape-rendering:crispEdges; }
+  svg rect.off { fill:var(--line); }
+  .ahead { border-top:1px solid var(--line); margin-top:.9rem; padding-top:.4rem; }
+  .why:empty { display:none; }
   svg line { stroke:var(--line); }
   form { border-top:1px solid var(--line); margin-top:.9rem; padding-top:.9rem; }
   fieldset { border:0; padding:0; margin:0 0 .9rem; display:grid; gap:.4rem;
@@ -75,6 +78,12 @@ PAGE: Final = """<!doctype html>
     <div class="dim facts"></div>
     <svg viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="Power so far"></svg>
     <div class="dim span"></div>
+    <div class="ahead" hidden>
+      <svg class="plan" viewBox="0 0 100 30" preserveAspectRatio="none" role="img"
+           aria-label="Prices and plan until you leave"></svg>
+      <div class="dim legend"></div>
+      <div class="why"></div>
+    </div>
     <form>
       <fieldset>
         <label><input type="radio" name="type" value="CHEAP" checked><span>Cheap</span></label>
@@ -85,6 +94,7 @@ PAGE: Final = """<!doctype html>
       <label class="field">I leave at <input type="datetime-local" name="departure"></label>
       <label class="field">I need <input type="range" name="energy" min="1" max="60" value="12">
         <output>12 kWh</output></label>
+      <label class="field">It may discharge my car <input type="checkbox" name="discharge"></label>
       <button>Send my wishes</button>
       <button type="button" class="stop">Stop charging</button>
     </form>
@@ -116,6 +126,7 @@ function cardFor(s) {
   form.onsubmit = async event => {
     event.preventDefault();
     const wish = { profile_type: form.type.value, energy_need: Number(form.energy.value) };
+    if (form.discharge.checked) wish.discharge_allowed = true;
     if (form.departure.value) {
       wish.departure_time = new Date(form.departure.value).toISOString().slice(0, 19) + "Z";
     }
@@ -178,6 +189,36 @@ function draw(svg, s) {
   svg.append(base);
 }
 
+// Bars are prices, green where the plan lets the car charge; a line marks now.
+function ahead(card, s) {
+  const box = card.querySelector(".ahead"), svg = box.querySelector("svg");
+  const now = Date.parse(s.now), running = s.status === "ACTIVE";
+  box.hidden = !running || !s.plan;
+  if (box.hidden) return;
+  const leave = s.asked && s.asked.departure ? Date.parse(s.asked.departure) : 0;
+  const end = Math.max(leave, now + 3600e3);
+  const limit = t => s.plan.reduce((l, p) => Date.parse(p.at) <= t ? p.limit : l, 0);
+  const prices = (s.prices || []).filter(p => Date.parse(p.at) < end);
+  const top = Math.max(0.001, ...prices.map(p => p.kwh));
+  svg.replaceChildren();
+  const span = 900e3, count = Math.min(96, Math.ceil((end - now) / span));
+  for (let i = 0; i < count; i++) {
+    const t = now + i * span;
+    const price = prices.reduce((k, p) => Date.parse(p.at) <= t ? p.kwh : k, null);
+    const height = price == null ? 14 : 4 + 24 * Math.max(0, price) / top;
+    const bar = document.createElementNS(svg.namespaceURI, "rect");
+    bar.setAttribute("x", 100 * i / count); bar.setAttribute("width", 100 / count * 0.85);
+    bar.setAttribute("y", 29 - height); bar.setAttribute("height", height);
+    if (!(limit(t) > 0)) bar.setAttribute("class", "off");
+    svg.append(bar);
+  }
+  const at = prices.reduce((k, p) => Date.parse(p.at) <= now ? p.kwh : k, null);
+  const price = at == null ? "" : ` · now ${at.toFixed(3)} ${s.currency}/kWh`;
+  box.querySelector(".legend").textContent =
+    `now until ${clock(end)}, planned by ${s.fsp}${price}`;
+  box.querySelector(".why").textContent = [s.why, s.trouble].filter(Boolean).join("; ");
+}
+
 function show(s) {
   const card = cardFor(s), running = s.status === "ACTIVE";
   const last = s.power.length ? s.power[s.power.length - 1].kw : null;
@@ -190,12 +231,15 @@ function show(s) {
   const facts = [];
   if (s.asked && s.asked.energy != null) facts.push(`of ${s.asked.energy} kWh wished`);
   if (s.cost != null) facts.push(`${Number(s.cost).toFixed(2)} ${s.currency} so far`);
+  if (s.saving) facts.push(`${s.saving < 0 ? "costs" : "saves"} ${Math.abs(s.saving).toFixed(2)} ${
+    s.currency}${s.saving < 0 ? " more" : ""}`);
   if (running && s.asked && s.asked.departure && s.asked.answer === "ACCEPTED")
     facts.push(`ready by ${clock(s.asked.departure)}`);
   card.querySelector(".facts").textContent = facts.join(" · ");
   card.querySelector(".span").textContent =
     `plugged in at ${clock(s.start)}, now ${clock(s.end || s.now)}`;
   draw(card.querySelector("svg"), s);
+  ahead(card, s);
   card.querySelector("form").hidden = !running;
   if (s.asked && !card.querySelector(".answer").textContent) say(card, s.asked.answer);
   return card;

@@ -28,6 +28,7 @@ from sessions.objects import ChargingPreferences, ProfileType
 from simulators.clock import clock
 from simulators.driver_page import PAGE
 from simulators.faulty_platform import FaultyPlatform
+from simulators.hub_app import HubApp
 from simulators.paging import list_reply
 from tariffs.objects import Tariff
 from tokens.objects import LocationReferences
@@ -78,6 +79,8 @@ class Emsp(FaultyPlatform):
         self.sessions = self.kept.sessions
         self.cdrs: Recent[str, Any] = Recent()
         self.asked: Recent[str, Asked] = Recent()
+        # What the hub tells beside OCPI; the demo sets it.
+        self.hub_app: HubApp | None = None
         self.profiles = ChargingProfilesSender(self)
         self.commands = CommandsSender(self)
         sender, receiver = InterfaceRole.SENDER, InterfaceRole.RECEIVER
@@ -261,6 +264,7 @@ class Emsp(FaultyPlatform):
     def _shown(self, session: dict[str, Any]) -> dict[str, Any]:
         asked = self.asked.get(session["id"].upper())
         periods = session.get("charging_periods") or []
+        now = clock(session, self.speed_up).now()
         shown = {
             "id": session["id"],
             "status": session["status"],
@@ -268,7 +272,7 @@ class Emsp(FaultyPlatform):
             "location": session["location_id"],
             "evse": session["evse_uid"],
             "start": session["start_date_time"],
-            "now": moment(clock(session, self.speed_up).now()),
+            "now": moment(now),
             "end": session.get("end_date_time"),
             "kwh": session["kwh"],
             "cost": (session.get("total_cost") or {}).get("excl_vat"),
@@ -283,6 +287,8 @@ class Emsp(FaultyPlatform):
                 "energy": float(wanted.energy_need) if wanted.energy_need is not None else None,
                 "answer": asked.answer,
             }
+        if self.hub_app is not None:
+            shown |= self.hub_app.of(session["id"], now)
         return shown
 
 

@@ -32,19 +32,19 @@ PATIENCE: Final = 30
 
 @dataclass
 class Episodes:
-    """`manage` runs a command of the hub; `api` is the base URL of its flex API."""
+    """`manage` runs a command of the hub; `api` is its flex API, `key` the CPO's key of that."""
 
     cpo: Cpo
     emsp: Emsp
     successor: PartyId
     api: str
+    key: str
     manage: Callable[..., Awaitable[bytes]]
 
     async def happen(self) -> None:
         """Until it is cancelled; one that fails is told, and the next one comes."""
-        key = (await self.manage("flex_key", str(self.cpo.party), "--use", "CPO")).decode()
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = {"Authorization": f"Bearer {self.key}"}
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
             await self._tell_limit(http)
             while True:
