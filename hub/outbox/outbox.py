@@ -25,7 +25,7 @@ from hub.workers.wake import wake as wake
 MERGED_AT_MOST: Final = 30
 URGENT, USUAL = 0, 1
 # Of a process that waits for its database: what was told so long before a push counts as beside it.
-STANDSTILL: Final = 1.0  # seconds
+STANDSTILL: Final = 0.25  # seconds
 
 
 class Addressee(NamedTuple):
@@ -201,7 +201,7 @@ def and_taken(kept: str, *, is_patch: bool, lock: str = "") -> str:
                     )) AS change (module, owner, object_id, variant)
                 ) AS change
                 WHERE at > statement_timestamp() - %(milliseconds)s::int * interval '1 ms'
-                  AND copies @> ARRAY[change.object])
+                  AND change.object = ANY(copies))
         ), again AS ({again}), taken AS (
             UPDATE hub_stalecopy AS copy
             SET raised = raised + 1, patch = NULL,

@@ -270,7 +270,7 @@ def test_a_push_to_one_party_clears_what_it_is_owed_of_that(emsp, locations):
     emsp.simulator.says = lambda m: raw(b"", 429, Retry_After="2") if m.from_party == HUB else raw()
     locations.patch("cleared", "E1", body={"status": "CHARGING", "last_updated": T2})
     waits(emsp, {"E1"}, "cleared")
-    ToldLately.objects.all().delete()  # As if that were more than a second ago.
+    ToldLately.objects.all().delete()  # As if that were some time ago.
     newest = two_evses(locations, "cleared", last_updated=T3)
     assert locations.put("cleared", body=newest, to=emsp).code == 1000
     mine = StaleCopy.objects.filter(party=str(emsp.simulator.party), object_id="CLEARED")
