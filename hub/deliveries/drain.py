@@ -445,6 +445,8 @@ class Drain:
             elif fate is Fate.TOLD and not call.is_message:
                 item.is_unsure = not left.isdisjoint(done)
                 done -= left
+                # Whoever is writing one just now has done so then.
+                item.due = time.monotonic() + LOOK_EVERY if item.is_unsure else 0.0
             lane.ended(item, done)
             if lane.has_more and len(lane.held) <= FEW:
                 lane.has_more = False
