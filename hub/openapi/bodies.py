@@ -66,32 +66,41 @@ def reference(kind: Kind) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
+# What a module's messages carry where that is not the object that it is named after: bodies by
+# role, and `data` by role and method.
+_SENT: Final[dict[tuple[str, InterfaceRole], Content]] = {
+    ("sessions", SENDER): Content((ChargingPreferences,)),
+    ("tokens", SENDER): Content((LocationReferences,), is_required=False),
+    ("commands", RECEIVER): Content(tuple(COMMANDS.values())),
+    ("commands", SENDER): COMMAND_RESULT,
+    ("chargingprofiles", RECEIVER): Content((SetChargingProfile,)),
+    ("chargingprofiles", SENDER): Content((ActiveChargingProfile,)),
+}
+_ANSWERED: Final[dict[tuple[str, InterfaceRole, str], Content]] = {
+    **{
+        ("chargingprofiles", RECEIVER, method): Content((ChargingProfileResponse,))
+        for method in ("GET", "PUT", "DELETE")
+    },
+    ("commands", RECEIVER, "POST"): Content((CommandResponse,)),
+    ("sessions", SENDER, "PUT"): Content((ChargingPreferencesResponse,)),
+    ("tokens", SENDER, "POST"): Content((AuthorizationInfo,)),
+}
+
+
 def sent(route: Route, method: str) -> Content:
     """What a request of this route and method carries."""
     if method in {"GET", "DELETE"}:
         return NOTHING
-    if (route.module, route.role) == ("sessions", SENDER):
-        return Content((ChargingPreferences,))
-    if (route.module, route.role) == ("tokens", SENDER):
-        return Content((LocationReferences,), is_required=False)
-    if route.module == "commands":
-        return Content(tuple(COMMANDS.values())) if route.role == RECEIVER else COMMAND_RESULT
-    if route.module == "chargingprofiles":
-        return Content((SetChargingProfile if route.role == RECEIVER else ActiveChargingProfile,))
+    if (content := _SENT.get((route.module, route.role))) is not None:
+        return content
     kind = _named(route)
     return Content((partial(kind) if method == "PATCH" else kind,))
 
 
 def answered(route: Route, method: str) -> Content:
     """What the `data` of a good answer is."""
-    if route.module == "chargingprofiles":
-        return Content((ChargingProfileResponse,)) if route.role == RECEIVER else NOTHING
-    if (route.module, route.role) == ("commands", RECEIVER):
-        return Content((CommandResponse,))
-    if (route.module, route.role, method) == ("sessions", SENDER, "PUT"):
-        return Content((ChargingPreferencesResponse,))
-    if (route.module, route.role, method) == ("tokens", SENDER, "POST"):
-        return Content((AuthorizationInfo,))
+    if (content := _ANSWERED.get((route.module, route.role, method))) is not None:
+        return content
     if method != "GET":
         return NOTHING
     return Content((_named(route),), is_list=is_list(route, method))
