@@ -52,7 +52,7 @@ class Reading:
 
 
 def readings_of(case: Case) -> Iterator[Reading]:
-    """Periods that lie within one limit of the profile, but for a short time."""
+    """Periods that lie within one limit of the profile, except for a short time."""
     profile, since = case.profile, case.since
     highest = max((one.power or Decimal(0) for one in case.facts.metered), default=Decimal(0))
     for period in case.metered:

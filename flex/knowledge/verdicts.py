@@ -64,6 +64,6 @@ class Case:
 
 
 def is_same(one: Decimal, other: Decimal, unit: str) -> bool:
-    """Whether two limits of one unit are the same but for rounding."""
+    """Whether two limits of one unit are the same except for rounding."""
     allowed = max(_SAME[unit], max(abs(one), abs(other)) * _SAME_SHARE)
     return abs(one - other) <= allowed

@@ -46,7 +46,7 @@ class Breaker:
         self._is_probing = False
 
     def unused(self, *, is_probe: bool) -> None:
-        """What was to be the probe was not sent."""
+        """The call that was to be the probe is not sent."""
         if is_probe:
             self._is_probing = False
 

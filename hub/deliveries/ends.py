@@ -29,7 +29,7 @@ class EndedCall(NamedTuple):
     outcome: str
 
     def rows(self) -> list[End]:
-        """What is written of each; of parties (hub/deliveries/news.py) nothing here."""
+        """The end of each mark and message; hub/deliveries/news.py writes those of parties."""
         _, call, fate, outcome = self
         if call.module == MODULE:
             return []

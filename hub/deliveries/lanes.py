@@ -60,7 +60,7 @@ class Bodies:
 
 
 class ReceiverLane:
-    """What of one module waits for one receiver: `limit` objects are on their way at once."""
+    """What waits of one module for one receiver; at most `limit` objects are on their way."""
 
     def __init__(self, platform_id: int, module: str, limit: int, rate: Rate) -> None:
         self.platform_id = platform_id

@@ -100,7 +100,7 @@ class _Receiver:
 
     @property
     def position(self) -> int:
-        """Nothing that is no newer need be told any more."""
+        """The version up to which everything is told, or does not need to be told."""
         first = next(iter(self.waiting.values()), None)
         return self.taken if first is None else first.news.version - 1
 

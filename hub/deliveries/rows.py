@@ -11,7 +11,7 @@ from hub.outbox.outbox import INTO, OF_AN_OBJECT, OR_RAISE, names_of_the_whole
 class Key(NamedTuple):
     """What is told in order: an object for one party of a receiver, or an ordering key.
 
-    The fields of a message are empty but for the first.
+    A message has only the first field; its others are empty.
     """
 
     name: str

@@ -88,12 +88,12 @@ class Shard:
 
     @property
     def lease(self) -> Lease | None:
-        """What every call leaves under; None before it was taken."""
+        """The lease under which every call leaves; None before it is taken."""
         return self._held
 
     @property
     def fence(self) -> int:
-        """Of the lease that was taken last; 0 before."""
+        """The fence of the lease that was taken last; 0 before the first."""
         return 0 if self._held is None else self._held.fence
 
     async def take(self) -> bool:
@@ -174,7 +174,7 @@ class Shard:
         return found, next((one[0] for one in claimed if not one[1]), 0)
 
     async def marks(self, asked: Sequence[tuple[int, str, Key]]) -> list[list[Mark]]:
-        """Of each of these objects at these receivers all marks, also those that have just come."""
+        """All marks of these objects at these receivers, also those that have just come."""
         found: list[list[Mark]] = [[] for _ in asked]
         if asked:
             columns = {

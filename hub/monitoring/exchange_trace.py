@@ -189,7 +189,7 @@ def _marks(correlation_id: str) -> Iterator[Sequel]:
     newest = StaleCopy.objects.order_by("-id").values_list("id", flat=True)
     beyond = newest[MOST_MARKS : MOST_MARKS + 1].first() or 0
     if beyond:
-        yield Sequel(f"objects but for the {MOST_MARKS:,} that were marked last", "not looked at")
+        yield Sequel(f"objects except the {MOST_MARKS:,} that were marked last", "not looked at")
     told = Q(correlation_id=correlation_id) | Q(merged__contains=[correlation_id])
     found = StaleCopy.objects.filter(told, id__gt=beyond).select_related("receiver")
     for copy in found.order_by("id")[:MOST_MESSAGES]:

@@ -7,8 +7,8 @@ from types import TracebackType
 class Within:
     """`with Within(seconds):` in a task: TimeoutError when the block takes longer.
 
-    As asyncio.timeout, but for what nobody here asks of it: to be put off, to be told whether it is
-    over. A third of its price.
+    It works like asyncio.timeout at a third of its price, and lacks what nobody here needs: it
+    cannot be put off, or say whether it is over.
     """
 
     __slots__ = ("_asked", "_is_over", "_seconds", "_task", "_timer")

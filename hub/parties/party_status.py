@@ -149,7 +149,7 @@ def came(parties: Iterable[Party], since: datetime | None = None) -> None:
 
 
 def _become(parties: Iterable[Party], former: ConnectionStatus, status: ConnectionStatus) -> int:
-    """Of locked parties: those of one status get another; returns how many, which are told of."""
+    """Give locked parties of one status another, and tell of it; returns how many."""
     changed = [party for party in parties if party.status == former]
     now = timezone.now()
     for party in changed:

@@ -387,7 +387,7 @@ def _send_once(method: str, url: str, authorization: str, body: bytes) -> Respon
 
 
 def _own_token(platform: Platform) -> str:
-    """What the hub writes to a platform that it is registered with."""
+    """The token by which the hub calls a platform that it is registered with."""
     if not platform.is_registered:
         raise CannotConnect(f"The hub is not registered with {platform.name}: connect first.")
     try:

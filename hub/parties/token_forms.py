@@ -99,7 +99,7 @@ async def sent_again(
 
 
 def sent_now(platform: PlatformEntry, send: Callable[[str], Response]) -> Response:
-    """As `sent`, where threads wait for an answer."""
+    """Like `sent`, for a thread that waits for the answer."""
     refused = send(platform.authorization)
     if refused.status not in REFUSALS or time.time() < platform.other_form_not_before:
         return refused

@@ -32,7 +32,7 @@ class CheckPlatform(Platform):
         self.serve(RESULTS, InterfaceRole.SENDER, {"POST": self._post_result})
 
     def version_details(self) -> VersionDetails:
-        """Without the interface for results: it is no module."""
+        """The interface for results is left out: it is not a module."""
         found = super().version_details().endpoints
         return VersionDetails(VERSION, [one for one in found if one.identifier != RESULTS])
 

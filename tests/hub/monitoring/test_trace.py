@@ -165,7 +165,7 @@ def test_of_very_many_marks_those_of_an_exchange_are_looked_for_among_the_newest
     found = exchange_trace.of(correlation_id)
     assert found is not None
     assert [(fate.what.partition(" to ")[0], fate.state) for fate in found.sequels] == [
-        ("objects but for the 20,000 that were marked last", "not looked at"),
+        ("objects except the 20,000 that were marked last", "not looked at"),
         ("locations NL-CPO NEW", "waiting"),
     ]
 
