@@ -48,4 +48,4 @@ def _after_a_test(_: TransactionTestCase) -> None:
 
 
 # After each test that commits (`django_db(transaction=True)`), instead of `flush`.
-TransactionTestCase._fixture_teardown = _after_a_test  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _after_a_test  # type: ignore[attr-defined]
