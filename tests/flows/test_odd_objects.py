@@ -66,7 +66,8 @@ def changed(
     """
     seen = set()
     for document in examples(name):
-        alone, others = [], []
+        alone: list[mutations.Mutation] = []
+        others: list[mutations.Mutation] = []
         for one in mutations.mutations(document):
             if (kind := mutations.kind_of(one)) not in seen:
                 seen.add(kind)

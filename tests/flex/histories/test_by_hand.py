@@ -1,7 +1,5 @@
 """Histories by hand: the EV is never without a limit, and nothing stale takes effect."""
 
-import pytest
-
 from charging_profiles.models import ProfileCommand
 from flex.models import FspAssignment
 from flex.switching.models import CpoSlots, FspFailure, FspSwitch
@@ -10,7 +8,6 @@ from tests.cases import case
 from tests.flex.histories.by_hand import CPO, PARTIES, ByHand
 from tests.flex.histories.history import History, random_history
 
-pytestmark = pytest.mark.unmeasured
 SIX, TEN = ((0, 6.0),), ((0, 10.0),)
 BEGIN = [("assign", "A"), ("put", "A", SIX), ("pass", 3)]
 
