@@ -22,6 +22,7 @@ from hub.models import locking
 from sessions.models import Session
 from sessions.objects import OVER
 
+CHUNK: Final = 500
 _LOCK: Final = f"""
     SELECT {sql.columns(Session)} FROM ocpi_sessions_session WHERE id = %s FOR NO KEY UPDATE
 """  # noqa: S608 - columns of ours
@@ -57,13 +58,17 @@ def reconsider(session: Session, because: str) -> FspAssignment | None:
 
 def reconsider_all(sessions: "QuerySet[Session]", because: str) -> int:
     """The same for many that are not over, each in a transaction; how many have another FSP now."""
-    live = sessions.exclude(status__in=[status.value for status in OVER])
+    live = sessions.exclude(status__in=[status.value for status in OVER]).order_by()
+    pks = sorted(live.values_list("pk", flat=True))
     number = 0
-    for pk in sorted(live.values_list("pk", flat=True)):
-        session = Session(pk=pk)
-        before = FspAssignment.current(session)
-        after = reconsider(session, because)
-        number += (before and before.pk) != (after and after.pk)
+    for start in range(0, len(pks), CHUNK):
+        # Of most nothing changes: those are neither locked nor read whole.
+        for session in Session.objects.filter(pk__in=pks[start : start + CHUNK]).defer("document"):
+            current = FspAssignment.current(session)
+            if (current and current.choice) == chosen(session, current):
+                continue
+            after = reconsider(session, because)
+            number += (current and current.pk) != (after and after.pk)
     return number
 
 

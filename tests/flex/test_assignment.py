@@ -1,8 +1,13 @@
 """Another FSP of a session in its middle: what ends, what the new one gets (SCALE D2.3, 11.4)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection
+
 from flex.assignment import assign, reconsider
-from flex.choice import Choice, FspKind
-from flex.models import FspAssignment, JournalEntry
+from flex.choice import Choice, FspKind, Speaker
+from flex.models import FlexAgreement, FspAssignment, JournalEntry
+from flex.set_fsp import set_fsp
 from hub.models import Delivery
 from sessions.models import Session
 from simulators.testing import PATIENCE
@@ -83,3 +88,29 @@ def test_a_session_that_is_over_keeps_its_fsp(cast):
     kept = assign(session, Choice(FspKind.EV, "a test"), because="too late")
     assert kept is not None
     assert (kept.fsp, kept.epoch) == (cast.scsp.party, 1)
+
+
+def test_words_at_once_leave_one_fsp_and_one_epoch_after_the_other(cast):
+    cast.cpo.put_session("SWI-4", cast.emsp)
+    session = Session.objects.get(session_id="SWI-4")
+
+    def say(who: str) -> None:
+        try:
+            set_fsp(session, who, said_by=Speaker.OPERATOR)
+        finally:
+            connection.close()
+
+    who = [str(cast.scsp), str(cast.other_scsp), "NONE", "EMSP"] * 3
+    with ThreadPoolExecutor(4) as pool:
+        done = pool.map(say, who)
+        for minute in range(10, 20):
+            later = f"2026-03-01T11:{minute}:00Z"
+            cast.cpo.put_session("SWI-4", cast.emsp, kwh=minute, last_updated=later)
+        assert list(done) == [None] * len(who)
+    history = list(FspAssignment.objects.filter(session=session).order_by("epoch"))
+    assert [one.epoch for one in history] == list(range(1, len(history) + 1))
+    assert [one.ended_at is None for one in history] == [False] * (len(history) - 1) + [True]
+    assert all(one.end_reason for one in history[:-1])
+    [word] = FlexAgreement.objects.filter(session=session, is_active=True)
+    assert f"agreement {word.pk}: " in history[-1].reason
+    assert len(told(session)) == len(history)

@@ -136,31 +136,33 @@ def test_without_to_the_fsp_finds_the_session_by_its_id(cast):
 
 
 def test_words_that_are_said_and_ended_reach_the_sessions_that_are_there(cast):
-    agree(cast.scsp, cpo=cast.cpo)
-    cast.cpo.put_session("AGR-4", cast.emsp)
-    assert said(cast.scsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    agree(cast.scsp, cpo=cast.other_cpo)
+    cast.other_cpo.put_session("AGR-4", cast.other_emsp)
+    assert said(cast.scsp, "AGR-4", cast.other_cpo) == "ACCEPTED"
     now = timezone.now()
-    later = agree(cast.other_scsp, emsp=cast.emsp, due_at=now, valid_until=now + timedelta(days=1))
+    later = agree(
+        cast.other_scsp, emsp=cast.other_emsp, due_at=now, valid_until=now + timedelta(days=1)
+    )
     tasks.reconsider_changed()
     assert fsp("AGR-4") == cast.other_scsp.party
-    assert said(cast.scsp, "AGR-4", cast.cpo) == "REJECTED"
-    assert said(cast.other_scsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    assert said(cast.scsp, "AGR-4", cast.other_cpo) == "REJECTED"
+    assert said(cast.other_scsp, "AGR-4", cast.other_cpo) == "ACCEPTED"
     # It runs out.
     FlexAgreement.objects.filter(pk=later.pk).update(valid_until=now, due_at=now)
     tasks.reconsider_changed()
     assert fsp("AGR-4") == cast.scsp.party
     # The CPO excludes whom it has named itself; then the first accepted profile decides.
     excluded = FlexExclusion.objects.create(
-        cpo_country_code=cast.cpo.party.country_code,
-        cpo_party_id=cast.cpo.party.party_id,
+        cpo_country_code=cast.other_cpo.party.country_code,
+        cpo_party_id=cast.other_cpo.party.party_id,
         fsp_country_code=cast.scsp.party.country_code,
         fsp_party_id=cast.scsp.party.party_id,
     )
     tasks.reconsider_changed()
     assert fsp("AGR-4") is None
-    refused = cast.scsp.put_profile("AGR-4", to=cast.cpo).json()
+    refused = cast.scsp.put_profile("AGR-4", to=cast.other_cpo).json()
     assert refused["data"]["result"] == "REJECTED"
-    assert said(cast.emsp, "AGR-4", cast.cpo) == "ACCEPTED"
+    assert said(cast.other_emsp, "AGR-4", cast.other_cpo) == "ACCEPTED"
     excluded.is_active, excluded.due_at = False, timezone.now()
     excluded.save()
     tasks.reconsider_changed()
