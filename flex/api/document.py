@@ -44,7 +44,7 @@ OPERATIONS: Final = (
         "FSP",
         "The sessions that you may steer",
         objects.FspSessions,
-        query=(_AFTER, _LIMIT),
+        query=(_AFTER, _LIMIT, ("detail", "full: with all that one of them has.")),
     ),
     Operation("GET", f"fsp/sessions/{_SESSION}", "FSP", "One of them", objects.FspSession),
     Operation(
@@ -223,7 +223,7 @@ def _in_path(name: str) -> dict[str, Any]:
 
 
 def _in_query(name: str, meaning: str) -> dict[str, Any]:
-    is_text = name in {"cursor", "token_uid"}
+    is_text = name in {"cursor", "detail", "token_uid"}
     schema = {"type": "string"} if is_text else {"type": "integer", "minimum": 0}
     return {"name": name, "in": "query", "description": meaning, "schema": schema}
 

@@ -14,9 +14,9 @@ from flex.api.shown import (
     Shower,
     active_profile,
     effect_of,
+    explained_assignment,
     latest_preferences,
     pushed,
-    shown_assignment,
     shown_preferences,
 )
 from flex.api.wishes import wishes_of
@@ -61,7 +61,7 @@ def emsp_session(session: Session, shower: Shower) -> EmspSession:
         connector_id=heads.text(head.connector_id) or None,
         start_date_time=lenient.moment(head.start_date_time),
         last_updated=session.last_updated,
-        assignment=None if current is None else shown_assignment(session, current),
+        assignment=None if current is None else explained_assignment(session, current),
         preferences=None if latest is None else shown_preferences(latest, session),
         wishes=wishes_of(session),
         plan=pushed(session),

@@ -13,7 +13,7 @@ from flex.api.keys import Caller
 from flex.api.models import Use
 from flex.api.objects import FspSessions
 from flex.api.problems import not_found
-from flex.api.shown import Shower, coverage_of
+from flex.api.shown import Shower, briefly, coverage_of
 from flex.models import FspAssignment
 from hub.db import leases
 from hub.ocpi.party import PartyId
@@ -21,7 +21,6 @@ from hub.views import NothingYet
 from sessions.models import Session
 
 LONGEST_WAIT: Final = 25  # seconds
-USUAL_PAGE: Final = 50
 _MOST: Final = 2**62
 
 
@@ -40,16 +39,21 @@ class FspSessionList(FlexView):
     use = Use.FSP
 
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
-        """`?after=` where the last page has ended, `?limit=` (50) at most 100."""
+        """`?after=` where the last page has ended, `?limit=` at most 100, `?detail=full`.
+
+        Without that they have what the driver wants, and nothing that takes long to find.
+        """
         after = number_in_query(request, "after", 0, _MOST)
-        limit = number_in_query(request, "limit", USUAL_PAGE, MOST_ON_A_PAGE) or 1
+        limit = number_in_query(request, "limit", MOST_ON_A_PAGE, MOST_ON_A_PAGE) or 1
         cursor = changes.now()
         rows = own(caller.party).filter(session_id__gt=after, session__is_accepted=True)
         page = list(rows.select_related("session").order_by("session_id")[:limit])
         shower = Shower()
+        is_full = request.GET.get("detail") == "full"
+        shown = [shower.fsp_session(one.session, one) for one in page] if is_full else briefly(page)
         return answer(
             FspSessions(
-                sessions=[shower.fsp_session(one.session, one) for one in page],
+                sessions=shown,
                 after=page[-1].session_id if len(page) == limit else None,
                 cursor=cursor.text(),
             )

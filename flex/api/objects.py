@@ -228,7 +228,7 @@ class FspSession(Answer, kw_only=True):
 
 
 class FspSessions(Answer, kw_only=True):
-    """A page of sessions in a lasting order; `after` is where the next one begins.
+    """A page of sessions in a lasting order, in brief; `after` is where the next one begins.
 
     Changes since this answer are read with `cursor`.
     """

@@ -3,6 +3,7 @@
 Nothing is kept for it: rows of the modules and of the flexibility layer are the truth.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -29,9 +30,10 @@ from flex.api.objects import (
     ProfileShown,
     PushedProfile,
     SiteOfSession,
+    Wishes,
     Word,
 )
-from flex.api.wishes import wishes_of
+from flex.api.wishes import wishes_of, wishes_of_all
 from flex.api.words import of_preferences
 from flex.facts import explain
 from flex.knowledge import active, bounds, coverage, effect
@@ -68,24 +70,11 @@ class Shower:
         self._spacings: dict[PartyId, list[CommandSpacing]] = {}
 
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
-        """One session, as its flexibility provider sees it."""
-        head = _read(bytes(session.document))
+        """One session, with everything that its flexibility provider may know."""
         latest, known = latest_preferences(session), bounds.of(session)
-        return FspSession(
-            country_code=session.owner.country_code,
-            party_id=session.owner.party_id,
-            session_id=session.session_id,
-            emsp=str(session.emsp) if session.emsp_party_id else None,
-            status=session.status,
-            location_id=session.location_id or None,
-            evse_uid=session.evse_uid or None,
-            connector_id=heads.text(head.connector_id) or None,
-            start_date_time=lenient.moment(head.start_date_time),
-            kwh=lenient.number(head.kwh),
-            last_updated=session.last_updated,
-            assignment=shown_assignment(session, assignment),
-            preferences=None if latest is None else shown_preferences(latest, session),
-            wishes=wishes_of(session),
+        return msgspec.structs.replace(
+            brief(session, assignment, latest, wishes_of(session)),
+            assignment=explained_assignment(session, assignment),
             prices=self.prices(session, latest),
             pushed=pushed(session),
             active=active_profile(session),
@@ -143,6 +132,45 @@ class Shower:
         )
 
 
+def briefly(rows: Sequence[FspAssignment]) -> list[FspSession]:
+    """Many sessions with what the driver wants; a query for each kind, whatever their number."""
+    ids = [one.session_id for one in rows]
+    latest = PreferenceCopy.objects.filter(session__in=ids)
+    latest = latest.order_by("session", "-received_at", "-pk").distinct("session")
+    asked = {one.session_id: one for one in latest}
+    wished = wishes_of_all(ids)
+    return [
+        brief(one.session, one, asked.get(one.session_id), wished.get(one.session_id))
+        for one in rows
+    ]
+
+
+def brief(
+    session: Session,
+    assignment: FspAssignment,
+    latest: PreferenceCopy | None,
+    wished: Wishes | None,
+) -> FspSession:
+    """What needs no look at anything else."""
+    head = _read(bytes(session.document))
+    return FspSession(
+        country_code=session.owner.country_code,
+        party_id=session.owner.party_id,
+        session_id=session.session_id,
+        emsp=str(session.emsp) if session.emsp_party_id else None,
+        status=session.status,
+        location_id=session.location_id or None,
+        evse_uid=session.evse_uid or None,
+        connector_id=heads.text(head.connector_id) or None,
+        start_date_time=lenient.moment(head.start_date_time),
+        kwh=lenient.number(head.kwh),
+        last_updated=session.last_updated,
+        assignment=shown_assignment(assignment),
+        preferences=None if latest is None else shown_preferences(latest, session),
+        wishes=wished,
+    )
+
+
 def _step(one: prices.Step) -> PriceStep:
     return PriceStep(
         start=one.start,
@@ -158,15 +186,22 @@ def latest_preferences(session: Session) -> PreferenceCopy | None:
     return PreferenceCopy.objects.filter(session=session).order_by("-received_at", "-pk").first()
 
 
-def shown_assignment(session: Session, assignment: FspAssignment) -> Assignment:
+def shown_assignment(assignment: FspAssignment) -> Assignment:
     """Who it is, and why."""
-    explained = explain(session)
     return Assignment(
         kind=assignment.kind,
         fsp=str(assignment.fsp) if assignment.fsp else None,
         epoch=assignment.epoch,
         why=assignment.reason,
         since=assignment.started_at,
+    )
+
+
+def explained_assignment(session: Session, assignment: FspAssignment) -> Assignment:
+    """With all words that there are."""
+    explained = explain(session)
+    return msgspec.structs.replace(
+        shown_assignment(assignment),
         words=[
             Word(fsp=one.fsp, reason=one.reason, why=one.why, is_taken=one.is_taken)
             for one in explained.considered

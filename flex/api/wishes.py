@@ -1,5 +1,6 @@
 """Wishes of drivers for which OCPI has no field: kept, and given to the FSP (SCALE D2.3, 11.1)."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +57,12 @@ def wishes_of(session: Session) -> Wishes | None:
     """As the app told them last."""
     wish = Wish.objects.filter(session=session).first()
     return Wishes(**wish.wishes, told_at=wish.told_at) if wish is not None else None
+
+
+def wishes_of_all(sessions: Collection[int]) -> dict[int, Wishes]:
+    """Of many sessions, by their keys."""
+    rows = Wish.objects.filter(session__in=sessions)
+    return {one.session_id: Wishes(**one.wishes, told_at=one.told_at) for one in rows}
 
 
 _UNITS: Final = dict.fromkeys(_PERCENT, "percent") | {"tariff_override": "currency/kWh"}

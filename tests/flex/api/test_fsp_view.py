@@ -110,7 +110,16 @@ def test_it_sees_its_sessions_with_all_that_is_known(cast):
         assert "TOKEN-1" not in str(covered)
     with case("in the list too"):
         page = api.get("fsp/sessions?limit=100")
-        assert [one for one in page["sessions"] if one["session_id"] == "VIEW-1"]
+        [one] = [one for one in page["sessions"] if one["session_id"] == "VIEW-1"]
+        assert one["preferences"] == shown["preferences"]
+        assert "bounds" not in one
+        [one] = [
+            one
+            for one in api.get("fsp/sessions?limit=100&detail=full")["sessions"]
+            if one["session_id"] == "VIEW-1"
+        ]
+        assert one["bounds"]
+        assert one["assignment"] == shown["assignment"]
         assert page.get("after") is None
     with case("which Tariff applies is not told"):
         with_prices(cast, "T1", "T2")
