@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 WAIT: Final = 20
 PATIENCE: Final = 40
 AGAIN: Final = 5
+# Sessions themselves come by OCPI.
+TOPICS: Final = "ASSIGNMENT,PREFERENCES,SITE"
 # Changes that come at once are read once.
 PAUSE: Final = 1
 T = TypeVar("T")
@@ -106,7 +108,7 @@ class FlexApi:
 
     async def _changed(self, http: aiohttp.ClientSession, cursor: str) -> str:
         """The next cursor: at once for the first, else when something has changed, or in time."""
-        query = {"cursor": cursor, "wait": str(WAIT)} if cursor else {}
+        query = {"cursor": cursor, "wait": str(WAIT), "topics": TOPICS} if cursor else {}
         return (await self._get(http, "fsp/changes", query, _Changes)).cursor
 
     async def _read(self, http: aiohttp.ClientSession) -> Told:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from flex.api.objects import Change, Changes, Line
 from flex.api.problems import Problem, invalid
+from flex.journal import Topic
 from hub.db import sql
 from hub.ocpi.party import PartyId
 
@@ -72,6 +73,7 @@ _FOUND: Final = f"""
                entry.written_at
         FROM flex_journalentry AS entry, snapshot
         WHERE entry.xid >= %(xid)s AND entry.xid < horizon
+          AND (%(topics)s::text[] IS NULL OR entry.topic = ANY(%(topics)s::text[]))
           AND EXISTS (
             SELECT {_OF_MINE} AND mine.session_id = entry.session_id
               AND mine.started_at <= entry.written_at
@@ -82,7 +84,8 @@ _FOUND: Final = f"""
         SELECT {_WROTE.format("kept")} AS xid, kept.id, 'SESSION', '', NULL::jsonb,
                kept.received_at
         FROM snapshot, ocpi_sessions_session AS kept
-        WHERE kept.id IN (SELECT mine.session_id {_OF_MINE} AND mine.ended_at IS NULL)
+        WHERE (%(topics)s::text[] IS NULL OR 'SESSION' = ANY(%(topics)s::text[]))
+          AND kept.id IN (SELECT mine.session_id {_OF_MINE} AND mine.ended_at IS NULL)
           AND kept.received_at > %(moment)s - interval '{_SETTLED}'
           AND {_WROTE.format("kept")} >= %(xid)s AND {_WROTE.format("kept")} < horizon
     ), found AS (
@@ -96,13 +99,15 @@ _FOUND: Final = f"""
 """  # noqa: S608 - names of ours
 
 
-def since(fsp: PartyId, cursor: Cursor, *, most: int = MOST) -> Changes:
-    """What has changed for this party since, oldest first, and the next cursor.
+def since(
+    fsp: PartyId, cursor: Cursor, topics: frozenset[str] | None = None, *, most: int = MOST
+) -> Changes:
+    """What has changed for this party since, of these topics (None: of all), oldest first.
 
     Of more than `most` the first ones; with them all that the same transaction changed.
     """
     here = _checked(cursor)
-    rows = sql.run(_FOUND, _parameters(fsp, cursor) | {"most": most})
+    rows = sql.run(_FOUND, _parameters(fsp, cursor, topics) | {"most": most})
     horizon, found = rows[0][0], [row[1:] for row in rows if row[1] is not None]
     following = horizon if len(found) < most else found[-1][0] + 1
     return Changes(changes=_grouped(found), cursor=here._replace(xid=following).text())
@@ -120,8 +125,9 @@ def _checked(cursor: Cursor) -> Cursor:
     return here
 
 
-def _parameters(fsp: PartyId, cursor: Cursor) -> dict[str, Any]:
+def _parameters(fsp: PartyId, cursor: Cursor, topics: frozenset[str] | None) -> dict[str, Any]:
     return {
+        "topics": None if topics is None else sorted(topics),
         "country_code": fsp.country_code,
         "party_id": fsp.party_id,
         "xid": cursor.xid,
@@ -153,21 +159,38 @@ def _grouped(found: Sequence[tuple[Any, ...]]) -> list[Change]:
 
 
 class Watch(NamedTuple):
-    """Who waits for changes since when."""
+    """Who waits for changes since when, and of what."""
 
     fsp: PartyId
     cursor: Cursor
+    topics: frozenset[str] | None
 
 
 def news(watches: Sequence[Watch]) -> list[bool]:
     """Of each, whether something may have: one look for each party (hub/gateway/apis.py)."""
-    earliest: dict[PartyId, Cursor] = {}
-    for fsp, cursor in watches:
-        earliest[fsp] = min(cursor, earliest.get(fsp, cursor))
-    has_news = {fsp: _has_news(fsp, cursor) for fsp, cursor in earliest.items()}
-    return [has_news[fsp] for fsp, _ in watches]
+    earliest: dict[tuple[PartyId, frozenset[str] | None], Cursor] = {}
+    for fsp, cursor, topics in watches:
+        earliest[fsp, topics] = min(cursor, earliest.get((fsp, topics), cursor))
+    has_news = {key: _has_news(key[0], cursor, key[1]) for key, cursor in earliest.items()}
+    return [has_news[one.fsp, one.topics] for one in watches]
 
 
-def _has_news(fsp: PartyId, cursor: Cursor) -> bool:
-    rows = sql.run(_FOUND, _parameters(fsp, cursor) | {"most": 1})
+def _has_news(fsp: PartyId, cursor: Cursor, topics: frozenset[str] | None) -> bool:
+    rows = sql.run(_FOUND, _parameters(fsp, cursor, topics) | {"most": 1})
     return rows[0][1] is not None
+
+
+# --- What is asked for ----------------------------------------------------------------------------
+
+SESSION: Final = "SESSION"
+TOPICS: Final = frozenset({SESSION, *Topic.values})
+
+
+def topics_of(text: str) -> frozenset[str] | None:
+    """Names of topics with commas between them; "" for all. Problem (400) for another name."""
+    if not text:
+        return None
+    found = frozenset(text.split(","))
+    if not found <= TOPICS:
+        raise invalid(f"topics are some of {', '.join(sorted(TOPICS))}.")
+    return found

@@ -62,6 +62,7 @@ OPERATIONS: Final = (
         objects.Changes,
         query=(
             ("cursor", "Of an earlier answer; without one you get one, and no changes."),
+            ("topics", "Those that count, with commas between them; without it all."),
             ("wait", "Seconds to wait for a change, up to 25."),
         ),
     ),
@@ -223,7 +224,7 @@ def _in_path(name: str) -> dict[str, Any]:
 
 
 def _in_query(name: str, meaning: str) -> dict[str, Any]:
-    is_text = name in {"cursor", "detail", "token_uid"}
+    is_text = name in {"cursor", "detail", "token_uid", "topics"}
     schema = {"type": "string"} if is_text else {"type": "integer", "minimum": 0}
     return {"name": name, "in": "query", "description": meaning, "schema": schema}
 

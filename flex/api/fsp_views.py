@@ -107,14 +107,18 @@ class FspChanges(FlexView):
     use = Use.FSP
 
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
-        """At once; with `?wait=` seconds (at most 25) as soon as something has."""
+        """At once; with `?wait=` seconds (at most 25) as soon as something has.
+
+        `?topics=` are those that count, with commas between them.
+        """
         text = request.GET.get("cursor", "")
         cursor = Cursor.parse(text) if text else changes.now()
         wait = number_in_query(request, "wait", 0, LONGEST_WAIT)
-        found = changes.since(caller.party, cursor)
+        topics = changes.topics_of(request.GET.get("topics", ""))
+        found = changes.since(caller.party, cursor, topics)
         if found.changes or not wait:
             return answer(found)
-        watch = Watch(caller.party, cursor)
+        watch = Watch(caller.party, cursor, topics)
         return NothingYet(answer(found), wait, watch, changes.news, partial(_look, watch))
 
 

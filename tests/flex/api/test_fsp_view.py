@@ -187,6 +187,11 @@ def test_changes_are_told_once_in_their_order(cast):
             "The limit falls.",
             {"limit": 3},
         )
+    with case("of some topics alone"):
+        for topics, told in (("SITE,EFFECT", ["SITE"]), ("SESSION", ["SESSION"]), ("EFFECT", [])):
+            [*some] = api.get(f"fsp/changes?cursor={cursor}&topics={topics}")["changes"]
+            assert [topic for one in some for topic in one["topics"]] == told
+        assert refused(api.send("GET", "fsp/changes?topics=ALL")) == (400, "INVALID")
     with case("others are told nothing"):
         assert changed(Api.of(cast.other_scsp), cursor)[0] == {}
     with case("not a cursor, and one of another database"):
