@@ -16,6 +16,7 @@ from sessions.models import Session
 from tests.cases import case
 from tests.flex.agreements import agree
 from tests.flex.api.calling import Api, refused
+from tests.flex.api.test_fsp_view import passed
 from tests.hub.strangers import until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -73,10 +74,11 @@ def test_an_fsp_sees_the_sites_of_its_sessions_and_is_told_of_their_limits(cast)
     path = f"fsp/sessions/{cast.cpo.party.country_code}/{cast.cpo.party.party_id}"
     assert fsp.get(f"{path}/SITE-1")["sites"] == [{"cpo": str(cast.cpo), "name": "Yard"}]
     assert "sites" not in fsp.get(f"{path}/SITE-2")
-    cursor = fsp.get("fsp/sessions")["cursor"]
+    cursor = passed(fsp)
     lower = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 20_000}]}
     owner.put("cpo/sites/Yard/limits", lower)
-    [change] = fsp.get(f"fsp/changes?cursor={cursor}")["changes"]
+    until(lambda: fsp.get(f"fsp/changes?cursor={cursor}&topics=SITE")["changes"])
+    [change] = fsp.get(f"fsp/changes?cursor={cursor}&topics=SITE")["changes"]
     assert (change["session_id"], change["topics"]) == ("SITE-1", ["SITE"])
     assert "20000 W from 2026-03-01T09:00:00Z on" in change["lines"][0]["reason"]
     with case("the same limit again is no news"):
@@ -106,7 +108,7 @@ def test_a_breach_is_told_to_the_cpo_and_to_the_fsp_and_altered_by_nobody(cast):
     owner.put("cpo/sites/Seven", {**SITE, "members": [{"location_id": "loc7"}]}, 201)
     watch.watch()
     assert "breach" not in owner.get("cpo/sites/Seven")
-    cursor = fsp.get("fsp/sessions")["cursor"]
+    cursor = passed(fsp)
     lower = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 20_000}]}
     owner.put("cpo/sites/Seven/limits", lower)
     for _ in range(2):  # Told once.
@@ -115,10 +117,14 @@ def test_a_breach_is_told_to_the_cpo_and_to_the_fsp_and_altered_by_nobody(cast):
     assert (breach["sum"], breach["limit"], breach["unit"]) == (22_000, 20_000, "W")
     [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Seven"]
     assert site["breach"] == breach
-    told = fsp.get(f"fsp/changes?cursor={cursor}")["changes"]
-    lines = [line["reason"] for one in told for line in one["lines"]]
-    assert len([line for line in lines if "the limit is broken" in line]) == 2
-    assert "2 profiles in force at site Seven" in str(lines)
+
+    def lines() -> list[str]:
+        told = fsp.get(f"fsp/changes?cursor={cursor}")["changes"]
+        return [line["reason"] for one in told for line in one["lines"]]
+
+    until(lambda: len([line for line in lines() if "the limit is broken" in line]) >= 2)
+    assert len([line for line in lines() if "the limit is broken" in line]) == 2
+    assert "2 profiles in force at site Seven" in str(lines())
     with case("kept again"):
         assert in_force(cast, "BREACH-2", 9_000)["data"]["result"] == "ACCEPTED"
         watch.watch()
