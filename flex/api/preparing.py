@@ -6,6 +6,8 @@ the truth: a turn of each second looks, and each step is one conditional stateme
 """
 
 import logging
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -84,34 +86,81 @@ def _expire() -> None:
 
 # --- Its session ----------------------------------------------------------------------------------
 
-_CANDIDATES: Final = f"""
+# Accepted by its eMSP, which alone knows its driver's token; and nobody has asked for it yet.
+_FREE: Final = f"""
+    kept.is_accepted AND NOT kept.status IN ('COMPLETED', 'INVALID')
+    AND NOT EXISTS (SELECT FROM flex_preferencecopy AS told WHERE told.session_id = kept.id)
+    AND NOT EXISTS (SELECT FROM {_TABLE} AS other WHERE other.session_id = kept.id)
+"""  # noqa: S608 - names of ours
+_OF_ITS_EMSP: Final = f"""
+    kept.id > waiting.looked_to
+    AND upper(kept.emsp_country_code) = upper(waiting.country_code)
+    AND upper(kept.emsp_party_id) = upper(waiting.party_id)
+    AND kept.created_at > waiting.created_at - interval '{_YOUNG}'
+"""
+_BY_TOKEN: Final = f"""
     SELECT waiting.id, kept.id
     FROM {_TABLE} AS waiting
     JOIN ocpi_sessions_session AS kept
-      ON kept.id > waiting.looked_to
-     AND upper(kept.emsp_country_code) = upper(waiting.country_code)
-     AND upper(kept.emsp_party_id) = upper(waiting.party_id)
-     AND (waiting.token_uid = '' OR upper(kept.token_uid) = upper(waiting.token_uid)
-          AND kept.token_type IN ('', waiting.token_type))
-    WHERE waiting.state = 'WAITING' AND NOT kept.status IN ('COMPLETED', 'INVALID')
-      AND kept.created_at > waiting.created_at - interval '{_YOUNG}'
-      AND NOT EXISTS (SELECT FROM flex_preferencecopy AS told WHERE told.session_id = kept.id)
-      AND NOT EXISTS (SELECT FROM {_TABLE} AS other WHERE other.session_id = kept.id)
+      ON {_OF_ITS_EMSP} AND upper(kept.token_uid) = upper(waiting.token_uid)
+     AND kept.token_type IN ('', waiting.token_type)
+    WHERE waiting.state = 'WAITING' AND waiting.token_uid <> '' AND {_FREE}
     ORDER BY waiting.id, kept.id
+"""  # noqa: S608 - names of ours
+# Which reference a session has stands in its document alone.
+_MAY_HAVE_REFERENCE: Final = f"""
+    SELECT kept.id, kept.received_at, upper(kept.emsp_country_code), upper(kept.emsp_party_id)
+    FROM ocpi_sessions_session AS kept
+    WHERE {_FREE} AND EXISTS (
+        SELECT FROM {_TABLE} AS waiting
+        WHERE waiting.state = 'WAITING' AND waiting.authorization_reference <> ''
+          AND {_OF_ITS_EMSP})
+    ORDER BY kept.id
 """  # noqa: S608 - names of ours
 
 
 def _bind() -> None:
     [(newest,)] = sql.run("SELECT coalesce(max(id), 0) FROM ocpi_sessions_session")
+    # A Session that nobody took has gone with all that hung on it: it was not theirs.
+    Prepared.objects.filter(state=PreparedState.DUE, session__isnull=True).update(
+        state=PreparedState.WAITING, due_at=None
+    )
     bound: set[int] = set()
     taken: set[int] = set()
-    for pk, session in sql.run(_CANDIDATES):
+    for pk, session in [*sql.run(_BY_TOKEN), *_by_reference()]:
         if pk not in bound and session not in taken and _bound(pk, session):
             bound.add(pk)
             taken.add(session)
     Prepared.objects.filter(state=PreparedState.WAITING, looked_to__lt=newest - BEHIND).update(
         looked_to=newest - BEHIND
     )
+
+
+def _by_reference() -> list[tuple[int, int]]:
+    """Pairs of what waits and a session of the same reference; each document is read once."""
+    rows = Prepared.objects.filter(state=PreparedState.WAITING).exclude(authorization_reference="")
+    waiting: dict[tuple[str, str, str], int] = {}
+    named = rows.order_by("-pk").values_list(
+        "pk", "country_code", "party_id", "authorization_reference"
+    )
+    for pk, country_code, party_id, reference in named:
+        waiting[country_code.upper(), party_id.upper(), reference.upper()] = pk
+    if not waiting:
+        return []
+    found = []
+    for session, received_at, country_code, party_id in sql.run(_MAY_HAVE_REFERENCE):
+        reference = _reference(session, received_at)
+        if reference and (country_code, party_id, reference) in waiting:
+            found.append((waiting[country_code, party_id, reference], session))
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def _reference(session: int, _: datetime) -> str:
+    """That of a Session as it was received then, in upper case; empty without one."""
+    document = Session.objects.filter(pk=session).values_list("document", flat=True).first()
+    told = heads.text(_read(bytes(document or b"{}")).authorization_reference)
+    return told.upper()
 
 
 @transaction.atomic
@@ -122,20 +171,13 @@ def _bound(pk: int, session_pk: int) -> bool:
         pk=pk, state=PreparedState.WAITING
     )
     row = waiting.first()
-    if row is None or session is None or not _is_of(row, session):
+    if row is None or session is None or not session.is_accepted:
         return False
     row.session, row.state, row.due_at = session, PreparedState.DUE, leases.now()
     row.save(update_fields=["session", "state", "due_at"])
     if row.wishes:
         wishes.keep(session, row.wishes)
     return True
-
-
-def _is_of(row: Prepared, session: Session) -> bool:
-    if not row.authorization_reference:
-        return True
-    told = heads.text(_read(bytes(session.document)).authorization_reference)
-    return told.upper() == row.authorization_reference.upper()
 
 
 # --- To its CPO -----------------------------------------------------------------------------------

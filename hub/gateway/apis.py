@@ -78,17 +78,18 @@ class Apis:
         if loops.is_own_message(asked):
             raise HubError(loops.REASON)
         address = callers.address_of(scope)
-        key = hashlib.sha256(asked.get(b"authorization", b"")).digest()
+        key = _key_in(asked.get(b"authorization", b""))
         platform = self._known.get(key)
         if platform is None:
             self._try(address)
         else:
-            self._rates.check(key)
+            self._rates.check(key, platform)
         body = await read_body(receive, self.MAX_BODY_BYTES)
         response = await self._view(scope, body, address, platform)
         self._learn(key, platform, response, address)
         if isinstance(response, NothingYet):
-            response = await self._waiting.wait(response, key)
+            whose = getattr(response, "platform", None) or 0
+            response = await self._waiting.wait(response, key, whose)
         elif isinstance(response, MessageFirst):
             response = await self._after_message(response)
         return of_django(response)
@@ -121,7 +122,7 @@ class Apis:
     ) -> None:
         """By what a view has found: the `platform` of a key, None of one that opens nothing."""
         found: int | None = getattr(response, "platform", None)
-        if platform is None and response.status_code != HTTPStatus.UNAUTHORIZED:
+        if platform is None and found is not None:
             self._tries.was_right("", callers.group_of(address))
         self._known.pop(key, None)
         if found is not None:
@@ -154,6 +155,11 @@ class Apis:
         return await hop.forward(self._worker, request, outcome, decision)
 
 
+def _key_in(authorization: bytes) -> bytes:
+    """What stands for a key, however the header around it is spelled."""
+    return hashlib.sha256(b"".join(authorization.split()[-1:])).digest()
+
+
 def _problem(error: OcpiError) -> HttpResponse:
     status = error.http_status if error.http_status >= 400 else HTTPStatus.BAD_GATEWAY
     code = "TOO_MANY_REQUESTS" if isinstance(error, TooManyRequests) else status.name
@@ -161,27 +167,32 @@ def _problem(error: OcpiError) -> HttpResponse:
 
 
 class _Rates:
-    """Requests a second of each key; a second's worth may come at once."""
+    """Requests a second of each key, and of all keys of a platform; a second's worth at once."""
 
     MOST: Final = 10_000
+    # All keys of a platform together, which may mint many for drivers.
+    OF_A_PLATFORM: Final = 10
 
     def __init__(self) -> None:
         # When the next request is due, were they evenly spread.
-        self._due: OrderedDict[bytes, float] = OrderedDict()
+        self._due: OrderedDict[bytes | int, float] = OrderedDict()
 
-    def check(self, key: bytes) -> None:
+    def check(self, key: bytes, platform: int) -> None:
         """TooManyRequests beyond the rate."""
         rate: int = setting("FLEX_REQUESTS_PER_SECOND")
+        self._check(key, rate, "one key")
+        self._check(platform, rate * self.OF_A_PLATFORM, "all keys of a platform")
+
+    def _check(self, whose: bytes | int, rate: int, said: str) -> None:
         now = time.monotonic()
-        due = max(self._due.pop(key, 0.0), now)
+        due = max(self._due.pop(whose, 0.0), now)
         is_early = due - now > max(1.0 - 1 / rate, 0.0)
-        self._due[key] = due if is_early else due + 1 / rate
+        self._due[whose] = due if is_early else due + 1 / rate
         if len(self._due) > self.MOST:
             self._due.popitem(last=False)
         if is_early:
             raise TooManyRequests(
-                f"This hub takes {rate} requests a second of one key.",
-                limit="rate",
+                f"This hub takes {rate} requests a second of {said}.", limit="rate"
             )
 
 
@@ -191,17 +202,18 @@ class Waiting:
     EVERY: Final = 0.5  # seconds
     MOST: Final = 1_000
     MOST_OF_A_KEY: Final = 8
+    MOST_OF_A_PLATFORM: Final = 100
 
     def __init__(self, worker: WebProcess) -> None:
         self._worker = worker
-        self._of_key: Counter[bytes] = Counter()
+        self._of_whom: Counter[bytes | int] = Counter()
         self._places: dict[NothingYet, asyncio.Event] = {}
         self._loop: asyncio.Task[None] | None = None
 
-    async def wait(self, nothing: NothingYet, key: bytes) -> HttpResponse:
+    async def wait(self, nothing: NothingYet, key: bytes, platform: int) -> HttpResponse:
         """What has happened; `nothing` itself after its time."""
         until = time.monotonic() + nothing.seconds
-        with self._place(nothing, key) as has_news:
+        with self._place(nothing, key, platform) as has_news:
             while (left := until - time.monotonic()) > 0:
                 try:
                     async with asyncio.timeout(left):
@@ -215,14 +227,18 @@ class Waiting:
         return nothing
 
     @contextmanager
-    def _place(self, nothing: NothingYet, key: bytes) -> Iterator[asyncio.Event]:
-        if self._of_key[key] >= self.MOST_OF_A_KEY or len(self._places) >= self.MOST:
+    def _place(self, nothing: NothingYet, key: bytes, platform: int) -> Iterator[asyncio.Event]:
+        if (
+            self._of_whom[key] >= self.MOST_OF_A_KEY
+            or self._of_whom[platform] >= self.MOST_OF_A_PLATFORM
+            or len(self._places) >= self.MOST
+        ):
             raise TooManyRequests(
-                f"At most {self.MOST_OF_A_KEY} requests of one key, and {self.MOST} of all, wait "
-                "for news at the same time.",
+                f"At most {self.MOST_OF_A_KEY} requests of one key, {self.MOST_OF_A_PLATFORM} of a "
+                f"platform, and {self.MOST} of all wait for news at the same time.",
                 limit="waiting",
             )
-        self._of_key[key] += 1
+        self._of_whom.update((key, platform))
         self._places[nothing] = has_news = asyncio.Event()
         if self._loop is None or self._loop.done():
             self._loop = asyncio.create_task(self._look())
@@ -230,9 +246,8 @@ class Waiting:
             yield has_news
         finally:
             del self._places[nothing]
-            self._of_key[key] -= 1
-            if not self._of_key[key]:
-                del self._of_key[key]
+            self._of_whom.subtract((key, platform))
+            self._of_whom += Counter()  # Without those of whom nobody waits.
 
     async def _look(self) -> None:
         """Ask as long as somebody waits; on the hub's own behalf."""

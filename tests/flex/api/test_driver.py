@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from flex.api import preparing
 from flex.api.models import Prepared, Use
 from flex.models import PreferenceCopy
@@ -233,6 +235,23 @@ def test_preferences_for_a_start_session_wait_for_its_reference(cast):
     sent(made["id"])
     assert cast.cpo.got("PRE-3", module="sessions") == []
     assert len(cast.cpo.got("PRE-4", module="sessions")) == 1
+
+
+def test_a_session_that_its_emsp_refuses_gets_nothing_of_its_drivers(cast):
+    made = Api.of(cast.emsp).post("emsp/preferences", WANTED | {"token_uid": "TOKEN-P20"})
+    cast.emsp.answers("PRE-20", Reply(status_code=2001))
+    cast.other_cpo.put_session("PRE-20", cast.emsp, cdr_token={"uid": "TOKEN-P20"})
+    preparing.advance()
+    assert Prepared.objects.get(pk=made["id"]).state == "WAITING"
+    with case("the real one gets it"):
+        cast.cpo.put_session("PRE-21", cast.emsp, cdr_token={"uid": "TOKEN-P20"})
+        sent(made["id"])
+        assert cast.other_cpo.got("PRE-20", module="sessions") == []
+    with case("what hangs on a Session that has gone waits again"):
+        later = Api.of(cast.emsp).post("emsp/preferences", WANTED | {"token_uid": "TOKEN-P21"})
+        Prepared.objects.filter(pk=later["id"]).update(state="DUE", due_at=timezone.now())
+        preparing.advance()
+        assert Prepared.objects.get(pk=later["id"]).state == "WAITING"
 
 
 def test_they_are_sent_until_the_cpo_answers(cast):

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from flex.api.models import ApiKey, Use
+from hub.gateway.apis import _key_in
 from hub.ocpi.datatypes import Role
 from hub.ocpi.headers import authorization
 from hub.parties import onboarding
@@ -113,6 +114,13 @@ def test_the_keys_of_a_suspended_party_do_not_work(cast):
     assert wait_until_confirmed()
     until(lambda: api.send("GET", "fsp/sessions").status_code == 403)
     assert refused(api.send("GET", "fsp/sessions")) == (403, "PARTY_NOT_CONNECTED")
+
+
+def test_another_spelling_of_the_header_is_the_same_key_and_no_other_allowance():
+    spellings = (b"Bearer fxk_1", b"bearer  fxk_1", b" BEARER fxk_1 ", b"bEaReR\tfxk_1")
+    assert len({_key_in(one) for one in spellings}) == 1
+    assert _key_in(b"Bearer fxk_2") != _key_in(spellings[0])
+    assert _key_in(b"") == _key_in(b"  ")
 
 
 def test_who_asks_too_often_waits(cast):
