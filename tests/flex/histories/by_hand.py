@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -326,7 +327,7 @@ class ByHand:
             in_order = max(now, self._in_order)
             late = {"unanswered": in_order, "overdue": limit + 20.0 + command.pk % 41}.get(how)
             if late is not None:
-                self._at(late, lambda: self._effect(command, is_overdue=how == "overdue"))
+                self._at(late, partial(self._is_done, command, is_overdue=how == "overdue"))
             self._at(limit, lambda: self._said(command, Said(CommandState.TIMED_OUT)))
         elif how in {"refused", "too-often"}:
             self._said(command, Said(CommandState.REFUSED, 200, _answer(how)))
@@ -359,6 +360,9 @@ class ByHand:
 
     def _accepts(self, command: ProfileCommand) -> None:
         self._said(command, Said(CommandState.ACCEPTED, 200, _answer("ok"), timeout=30))
+
+    def _is_done(self, command: ProfileCommand, *, is_overdue: bool) -> None:
+        self._effect(command, is_overdue=is_overdue)
 
     def _effect(self, command: ProfileCommand, *, is_overdue: bool = False) -> tuple[str, Any]:
         now = self.clock.now

@@ -18,4 +18,4 @@ def clock(transactional_db) -> Iterator[Clock]:
     with driven_clock() as driven:
         yield driven
     clear_tables()
-    holder.__init__()
+    holder.__init__()  # type: ignore[misc]

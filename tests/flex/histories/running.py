@@ -200,8 +200,8 @@ def _stale(session: Session, commands: Iterable[ProfileCommand]) -> list[str]:
         if command.method != "GET"
         and command.purpose in {"", "AGAIN"}
         and command.sent_at is not None
-        and command.epoch in ended
-        and command.sent_at > ended[command.epoch]
+        and (moment := ended.get(command.epoch)) is not None
+        and command.sent_at > moment
     ]
 
 

@@ -22,13 +22,15 @@ from hub.parties import onboarding, party_status
 from hub.routing.directory import holder, wait_until_confirmed
 from hub.workers.process import Worker
 from sessions.models import Session
+from simulators.testing import PATIENCE
 from tests.flex.agreements import agree
 from tests.flex.histories.history import FSPS, History, random_history
 from tests.flex.histories.running import Site, judged, on_their_way, open_ones, passes, turns
+from tests.running_hub import changed_setting
 from tests.scripted import Actor
 
 pytestmark = pytest.mark.long
-HISTORIES = 45
+HISTORIES = 300
 GROUPS = 3
 ROUNDS = 5
 
@@ -53,7 +55,7 @@ class World:
         self.sites: list[Site] = []
         self.away: set[Any] = set()
 
-    def _agree(self, fsp: Actor, **more: str) -> None:
+    def _agree(self, fsp: Actor, **more: Any) -> None:
         for cpo in self.cpos.values():
             agree(fsp, cpo=cpo, **more)
 
@@ -111,7 +113,11 @@ class World:
                 said.append((session, index, event))
             if event[0] == "pass" and event[1] > 10:
                 later.append((session.pk, event[1]))
-        waited = [pool.submit(_send, *one) for one in sent if one[0] is not None]
+        waited = [
+            pool.submit(_send, fsp, session_id, event)
+            for fsp, session_id, event in sent
+            if fsp is not None
+        ]
         for session, index, event in said:
             choice = Choice(FspKind.NONE, "the operator's word")
             if event[0] in {"assign", "put-and-assign"}:
@@ -167,8 +173,10 @@ def _send(fsp: Actor, session_id: str, event: tuple[Any, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(hub) -> World:
-    return World(hub)
+def world(hub) -> Iterator[World]:
+    # Hundreds of commands wait for a CPO at once: on a slow machine none is given up.
+    with changed_setting("FORWARD_TIMEOUT", 10 * PATIENCE):
+        yield World(hub)
 
 
 def test_random_histories_side_by_side_leave_no_gap_and_nothing_stale(world, record_property):
