@@ -15,7 +15,6 @@ from flex.choice import Choice
 from flex.facts import chosen
 from flex.journal import Topic
 from flex.models import FspAssignment
-from flex.switching import giving
 from flex.switching.models import FspSwitch
 from hub.db import sql
 from hub.models import locking
@@ -94,7 +93,6 @@ def _change(
     if current is not None:
         relay.give_whole(session, current)
         preferences.give_latest(session)
-        giving.give_active(session, current)
     return current
 
 

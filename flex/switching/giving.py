@@ -26,7 +26,7 @@ OLDEST: Final = timedelta(hours=1)
 
 
 def give_active(session: Session, assignment: FspAssignment) -> bool:
-    """Queue it, after the Session; False where none is known or the FSP does not take it."""
+    """Queue it; False where none is known or the FSP does not take it."""
     seen = active.latest(session)
     if assignment.fsp is None or seen is None or leases.now() - seen.observed_at > OLDEST:
         return False

@@ -3,6 +3,7 @@
 SCALE D2.3, 11.4; docs/decisions/0036. The rows are the truth: a turn finds what is due.
 """
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib.postgres.fields import ArrayField
@@ -18,6 +19,8 @@ from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
+# So long after the Session and the preferences the new FSP is given the profile in force.
+GIVEN_AFTER: Final = timedelta(seconds=1)
 STEPS: Final = [
     (Step.GIVEN.value, "the new FSP has the session; its profile is to come"),
     (Step.ASKED.value, "its profile was taken; the active one is asked for"),
@@ -105,7 +108,7 @@ class FspSwitch(models.Model):
             epoch=current.epoch if current else former.epoch + 1,
             because=because[:300],
             since=now,
-            due_at=now,
+            due_at=now + GIVEN_AFTER,
         )
         row.goes_to(Step.GIVEN, f"{row.new} instead of {row.former}: {because}")
 

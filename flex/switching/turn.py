@@ -13,7 +13,7 @@ from django.db import transaction
 from charging_profiles.models import ProfileCommand
 from flex import assignment, hub_commands, journal
 from flex.journal import Topic
-from flex.switching import commands
+from flex.switching import commands, giving
 from flex.switching.facts import Known
 from flex.switching.models import CpoSlots, FspFailure, FspSwitch
 from flex.switching.steps import Do, Next, Setting, Step, next_step
@@ -74,6 +74,9 @@ def _go_on(pk: int, session: int) -> None:
         switch.goes_to(Step(switch.step), "The release does not go as it should.")
     if switch.ended_at is None:
         switch.due_at = following.due or now + timedelta(seconds=20)
+    if switch.looked_at_on is None and known.current is not None:
+        # Deliveries keep their order within a module: the Session has had this time to be first.
+        giving.give_active(switch.session, known.current)
     switch.looked_at_on = now
     switch.save()
 
