@@ -13,6 +13,7 @@ from django.db import models
 from hub.db import sql
 from hub.db.batch_writer import Statement, Writer
 from hub.db.leases import NOW
+from hub.models.versions import came_in
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
@@ -22,6 +23,7 @@ class ProfileUpdate(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="profile_updates")
     document = models.BinaryField()
+    ocpi_version = came_in()
     # The party that it was sent to ("NL-SCS").
     told_to = models.CharField(max_length=6)
     correlation_id = models.CharField(max_length=255)
