@@ -10,6 +10,7 @@ from django.utils import timezone
 from flex.sites.models import Site as Site
 from flex.sites.models import SiteLimit as SiteLimit
 from flex.sites.models import SiteMember as SiteMember
+from hub.models.versions import came_in
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
 from sessions.models import Session
@@ -129,6 +130,7 @@ class Prepared(models.Model):
     authorization_reference = models.CharField(max_length=36, blank=True)
     # The ChargingPreferences as they will be PUT, and the wishes beside them.
     document = models.BinaryField()
+    ocpi_version = came_in()
     wishes = models.JSONField(default=dict)
     made_by = models.CharField(max_length=12)
     created_at = models.DateTimeField(default=timezone.now)
