@@ -45,7 +45,8 @@ _KNOWN_COLOURS: Final = {
 }
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], nothing: str) -> SafeString:
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], nothing: str) -> SafeString:
+    """Rows under their heads; `nothing` is shown where there are none."""
     named = [list(zip(heads, row, strict=True)) for row in rows]
     return render_to_string(
         "console/rows.html", {"heads": heads, "rows": named, "nothing": nothing}
@@ -71,7 +72,7 @@ def bounds_table(session: Session) -> SafeString:
         (badge("contradiction", RED), "", one.sentence, None, "", ago(one.observed_at), None)
         for one in found.anomalies
     ]
-    return _table(
+    return table(
         ("quantity", "bound", "value", "phases", "source", "observed", "valid until"),
         [*rows, *contradictions],
         "Nothing that limits this session has been told.",
@@ -93,7 +94,7 @@ def effect_table(session: Session) -> SafeString:
         )
         for one in effect.of(session)
     ]
-    return _table(
+    return table(
         ("effect", "because", "limited by", "pause by", "FSP", "correlation", "accepted", "until"),
         rows,
         "The CPO has accepted no profile.",
@@ -114,7 +115,7 @@ def coverage_table(session: Session) -> SafeString:
         )
         for one in coverage.of(session)
     ]
-    return _table(
+    return table(
         ("data object", "SCALE D2.3", "known", "value", "field", "told by", "age"), rows, ""
     )
 

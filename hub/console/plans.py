@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from flex.api.emsp_shown import emsp_session
@@ -15,6 +14,7 @@ from flex.api.models import Prepared, Wish
 from flex.api.shown import Shower, last_taken, latest_preferences
 from flex.knowledge import active
 from flex.knowledge.profiles import Profile
+from hub.console.knowledge import table
 from hub.console.tables import ReadOnlyRows, local
 from sessions.models import Session
 
@@ -38,7 +38,7 @@ class PreparedRows(ReadOnlyRows):
 def plan_table(session: Session) -> SafeString:
     """Each quarter of an hour: its price, and the limits that were pushed and that are active."""
     if session.is_over:
-        return _table((), (), "The session is over.")
+        return table((), (), "The session is over.")
     prices = Shower().prices(session, latest_preferences(session))
     command, seen = last_taken(session), active.latest(session)
     pushed = Profile.read(bytes(command.body), command.created_at) if command else None
@@ -52,7 +52,7 @@ def plan_table(session: Session) -> SafeString:
         for step in prices.steps
     ]
     nothing = " ".join(prices.unclear) or "No price is known."
-    return _table(("from", "a kWh costs", "pushed", "active"), rows, nothing)
+    return table(("from", "a kWh costs", "pushed", "active"), rows, nothing)
 
 
 def _limit(profile: Profile | None, moment: Any) -> str:
@@ -62,7 +62,7 @@ def _limit(profile: Profile | None, moment: Any) -> str:
 
 def cost_table(session: Session) -> SafeString:
     """What it has cost, and what steering has saved."""
-    return _table(("", "without VAT"), _cost_rows(session), "")
+    return table(("", "without VAT"), _cost_rows(session), "")
 
 
 def _cost_rows(session: Session) -> Iterator[tuple[str, str]]:
@@ -77,9 +77,3 @@ def _cost_rows(session: Session) -> Iterator[tuple[str, str]]:
 
 def _amount(amount: Decimal | None, currency: str | None) -> str:
     return "" if amount is None else f"{amount:.2f} {currency or ''}".strip()
-
-
-def _table(heads: Any, rows: Any, nothing: str) -> SafeString:
-    return render_to_string(
-        "console/rows.html", {"heads": heads, "rows": list(rows), "nothing": nothing}
-    )
