@@ -60,6 +60,12 @@ _DUE: Final = f"""
 """  # noqa: S608 - names of ours
 
 
+# Behind the others: many that fail must not fill the turn.
+_LATER: Final = f"""
+    UPDATE flex_life_hubcommand SET due_at = {NOW} + interval '1 minute' WHERE id = ANY(%s)
+"""  # noqa: S608 - names of ours
+
+
 def advance() -> int:
     """Take each that can go on one step further; how many. Safe to run twice at once."""
     found = dict(sql.run(_DUE))
@@ -71,7 +77,8 @@ def advance() -> int:
         if row is not None and row.is_open and not _is_too_early(row):
             (asking if row.wish == Wish.ASK else releasing).go_on(row)
 
-    each(found, go_on)
+    if failed := each(found, go_on):
+        sql.run(_LATER, (failed,))
     return len(found)
 
 

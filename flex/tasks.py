@@ -1,5 +1,8 @@
 """By the clock: what follows what has happened to the flexibility of sessions."""
 
+import logging
+from typing import Final
+
 from celery import shared_task
 
 from flex import changed, hub_commands
@@ -9,17 +12,33 @@ from flex.sites import watch
 from flex.switching import turn
 from flex.switching import watch as failures
 
+logger = logging.getLogger(__name__)
+_PARTS: Final = (
+    following.follow_all,
+    watching.take,
+    failures.take,
+    turn.take,
+    hub_commands.advance,
+    spacing.forget_what_was_not_needed,
+    means.unlearn,
+)
+
 
 @shared_task(name="flex.advance")
 def advance() -> None:
-    """One turn of each part of the layer that has something due. Safe to run twice."""
-    following.follow_all()
-    watching.take()
-    failures.take()
-    turn.take()
-    hub_commands.advance()
-    spacing.forget_what_was_not_needed()
-    means.unlearn()
+    """One turn of each part of the layer that has something due. Safe to run twice.
+
+    One that fails keeps none of the others from its turn; then the task fails with what it said.
+    """
+    failed = []
+    for part in _PARTS:
+        try:
+            part()
+        except Exception as error:
+            logger.exception("%s.%s failed", part.__module__, part.__name__)
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 @shared_task(name="flex.watch_sites")

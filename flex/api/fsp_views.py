@@ -1,5 +1,7 @@
 """What a flexibility provider reads: its sessions, changes, and sites (SCALE D2.3, 8.4)."""
 
+import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -11,7 +13,7 @@ from flex.api.base import MOST_ON_A_PAGE, FlexView, answer, number_in_query
 from flex.api.changes import Cursor, Watch
 from flex.api.keys import Caller
 from flex.api.models import Use
-from flex.api.objects import FspSessions
+from flex.api.objects import FspSession, FspSessions
 from flex.api.problems import not_found
 from flex.api.shown import Shower, briefly, coverage_of
 from flex.models import FspAssignment
@@ -20,6 +22,7 @@ from hub.ocpi.party import PartyId
 from hub.views import NothingYet
 from sessions.models import Session
 
+logger = logging.getLogger(__name__)
 LONGEST_WAIT: Final = 25  # seconds
 _MOST: Final = 2**62
 
@@ -48,9 +51,8 @@ class FspSessionList(FlexView):
         cursor = changes.now()
         rows = own(caller.party).filter(session_id__gt=after, session__is_accepted=True)
         page = list(rows.select_related("session").order_by("session_id")[:limit])
-        shower = Shower()
         is_full = request.GET.get("detail") == "full"
-        shown = [shower.fsp_session(one.session, one) for one in page] if is_full else briefly(page)
+        shown = _fully(page) if is_full else briefly(page)
         return answer(
             FspSessions(
                 sessions=shown,
@@ -58,6 +60,19 @@ class FspSessionList(FlexView):
                 cursor=cursor.text(),
             )
         )
+
+
+def _fully(page: Sequence[FspAssignment]) -> list[FspSession]:
+    """One session of which something cannot be computed does not take the page from the others."""
+    shower, found = Shower(), list[FspSession]()
+    for one in page:
+        try:
+            found.append(shower.fsp_session(one.session, one))
+        except (ArithmeticError, ValueError):
+            # What a party has told is beyond all reckoning: it is shown as in the brief list.
+            logger.exception("session %s cannot be shown in full", one.session_id)
+            found += briefly([one])
+    return found
 
 
 class FspSessionOne(FlexView):

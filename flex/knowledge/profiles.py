@@ -18,6 +18,8 @@ _decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
 # Beyond these a profile is not one.
 _MOST_PERIODS: Final = 2_000
 _LONGEST: Final = 10**9  # seconds
+# A limit beyond this, either way, is none: sums and floats of what is kept stay finite.
+_HIGHEST: Final = Decimal(10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Profile:
         """That of a SetChargingProfile, an ActiveChargingProfile or the result of a GET.
 
         `relative_to` is the start of a profile that tells none. None for what has no profile that
-        can be read.
+        can be read. A start or a limit out of all bounds is read as that bound, which means the
+        same: what is asked of a profile never overflows.
         """
         found = _holder(document)
         if found is None:
@@ -61,10 +64,10 @@ class Profile:
         duration = lenient.whole_number(inner.get("duration"))
         return cls(
             unit,
-            start,
+            lenient.clamped(start),
             steps,
             duration if duration is not None and 0 < duration < _LONGEST else None,
-            lenient.number(inner.get("min_charging_rate")),
+            _bounded(lenient.number(inner.get("min_charging_rate"))),
         )
 
     @property
@@ -121,6 +124,10 @@ def _holder(document: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return None
 
 
+def _bounded(rate: Decimal | None) -> Decimal | None:
+    return None if rate is None else min(max(rate, -_HIGHEST), _HIGHEST)
+
+
 def _steps(periods: Any) -> tuple[tuple[int, Decimal], ...]:
     """In their order of time; of two that begin together the later one. Empty if one is odd."""
     if not isinstance(periods, list) or len(periods) > _MOST_PERIODS:
@@ -130,7 +137,7 @@ def _steps(periods: Any) -> tuple[tuple[int, Decimal], ...]:
         if not isinstance(period, dict):
             return ()
         offset = lenient.whole_number(period.get("start_period"))
-        limit = lenient.number(period.get("limit"))
+        limit = _bounded(lenient.number(period.get("limit")))
         if offset is None or limit is None or not 0 <= offset < _LONGEST:
             return ()
         found[offset] = limit

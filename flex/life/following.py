@@ -22,13 +22,22 @@ from sessions.models import Session
 _TO_FOLLOW: Final = f"""
     SELECT id, session_id FROM {ProfileCommand._meta.db_table}
     WHERE NOT is_followed AND state IN ({", ".join(f"'{state.value}'" for state in BAD_ENDS)})
+      AND id <> ALL(%s)
     ORDER BY id LIMIT 200
 """  # noqa: S608 - names of ours
 
 
+# Those that failed in this process, until when they are left out: many must not fill the turn.
+_failed: Final[dict[int, float]] = {}
+_AGAIN: Final = 60.0  # seconds
+
+
 def follow_all() -> int:
     """Set going what follows; how many commands. Safe to run twice at once."""
-    found = dict(sql.run(_TO_FOLLOW))
+    now = leases.clock()
+    for pk in [pk for pk, until in _failed.items() if until <= now]:
+        del _failed[pk]
+    found = dict(sql.run(_TO_FOLLOW, (list(_failed),)))
 
     def follow(pk: int) -> None:
         if found[pk] is not None:
@@ -36,7 +45,7 @@ def follow_all() -> int:
         if ProfileCommand.objects.filter(pk=pk, is_followed=False).update(is_followed=True):
             _follow(ProfileCommand.objects.select_related("session").get(pk=pk))
 
-    each(found, follow)
+    _failed.update(dict.fromkeys(each(found, follow), now + _AGAIN))
     return len(found)
 
 

@@ -12,6 +12,8 @@ from flex.knowledge.profiles import Profile
 _ROUNDED: Final = Decimal("0.1")
 # How far ahead a released session has to be free of the former profile.
 AHEAD: Final = timedelta(hours=1)
+# Later than any step of a profile.
+_FOR_EVER: Final = timedelta(days=20_000)
 # Clocks differ, and a profile's start is told in whole seconds.
 _SKEW: Final = timedelta(seconds=30)
 
@@ -52,7 +54,7 @@ def is_full(profile: Profile, full: FullRate, since: datetime) -> bool:
 
 def limits_since(profile: Profile, since: datetime) -> list[Decimal]:
     """Its limits from a moment to its end; empty where it has run out by then."""
-    until = profile.end or since + timedelta(days=3650)
+    until = profile.end or since + _FOR_EVER
     return [limit.value for limit in profile.limits(since, max(until, since))]
 
 

@@ -6,12 +6,14 @@ has the Session's row already takes the name after it, too.
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from django.db import transaction
 
 from hub.db import leases, sql
 
 logger = logging.getLogger(__name__)
+_Item = TypeVar("_Item")
 
 
 def lock(session: int) -> None:
@@ -20,8 +22,12 @@ def lock(session: int) -> None:
     leases.lock_name(f"hub command {session}")
 
 
-def each(items: Iterable[int], go_on: Callable[[int], None]) -> None:
-    """Do it for each in a transaction of its own; one that fails is logged, and comes again."""
+def each(items: Iterable[_Item], go_on: Callable[[_Item], Any]) -> list[_Item]:
+    """Do it for each in a transaction of its own; one that fails is logged, and comes again.
+
+    Those are returned: where a turn takes so many at a time, they go behind the others.
+    """
+    failed = []
     for item in items:
         try:
             with transaction.atomic():
@@ -29,3 +35,5 @@ def each(items: Iterable[int], go_on: Callable[[int], None]) -> None:
         except Exception:
             # The boundary of one item: it must not keep all others from their turn.
             logger.exception("%s of %s failed", go_on.__qualname__, item)
+            failed.append(item)
+    return failed

@@ -23,6 +23,7 @@ from flex.models import FspAssignment
 from flex.sites.keeping import AT
 from hub.db import leases, sql
 from hub.db.leases import NOW
+from hub.ocpi import lenient
 from sessions.models import Session
 from sessions.objects import OVER
 
@@ -124,6 +125,8 @@ _DUE: Final = f"""
     SELECT session_id, due_at, released_for, silent_since FROM flex_life_steeredsession
     WHERE due_at <= {NOW} ORDER BY due_at LIMIT 500
 """  # noqa: S608 - names of ours
+# One that failed is tried again after so long: many of them must not fill the turn.
+AGAIN: Final = timedelta(minutes=1)
 # What somebody has asked for meanwhile stays.
 _LATER: Final = """
     UPDATE flex_life_steeredsession AS known SET due_at = looked.later
@@ -141,21 +144,32 @@ def take() -> int:
     found = sql.run(_DUE)
     if not found:
         return 0
-    facts = facts_of([pk for pk, *_ in found], leases.now())
-    quiet, acting = [], []
-    for pk, due_at, released_for, silent_since in found:
-        if pk not in facts:
-            continue  # It has been deleted just now.
-        one = replace(facts[pk], released_for=released_for)
-        silence_now = silence.silent(one, patience())
-        if _due_releases(one) or (silence_now and silence_now.since) != silent_since:
+    now = leases.now()
+    rows, kept = _read([pk for pk, *_ in found])
+    due = {pk: _Due(*more) for pk, *more in found if pk in rows}  # Or it was deleted just now.
+    later: dict[int, datetime | None] = {}
+    acting = []
+
+    def look(pk: int) -> None:
+        facts = replace(_facts(rows[pk], kept.get(pk), now), released_for=due[pk].released_for)
+        silence_now = silence.silent(facts, patience())
+        if _due_releases(facts) or (silence_now and silence_now.since) != due[pk].silent_since:
             acting.append(pk)
         else:
-            quiet.append((pk, due_at, silence.next_look(one, patience())))
-    if quiet:
-        sql.run(_LATER, [list(column) for column in zip(*quiet, strict=True)])
-    each(acting, _act)
+            later[pk] = silence.next_look(facts, patience())
+
+    later |= dict.fromkeys(each(due, look), now + AGAIN)
+    later |= dict.fromkeys(each(acting, _act), now + AGAIN)
+    if later:
+        looked = [(pk, due[pk].at, moment) for pk, moment in later.items()]
+        sql.run(_LATER, [list(column) for column in zip(*looked, strict=True)])
     return len(found)
+
+
+class _Due(NamedTuple):
+    at: datetime
+    released_for: str
+    silent_since: datetime | None
 
 
 def _act(session: int) -> None:
@@ -255,10 +269,15 @@ class _Row(NamedTuple):
 
 def facts_of(sessions: list[int], now: datetime) -> dict[int, Facts]:
     """What is known of them, by one statement."""
-    rows = [_Row(*row) for row in sql.run(_FACTS, (sessions,))]
-    limiting = [row.session for row in rows if row.method == "PUT"]
-    kept: dict[int, Any] = Session.objects.in_bulk(limiting)
-    return {row.session: _facts(row, kept.get(row.session), now) for row in rows}
+    rows, kept = _read(sessions)
+    return {pk: _facts(row, kept.get(pk), now) for pk, row in rows.items()}
+
+
+def _read(sessions: list[int]) -> tuple[dict[int, _Row], dict[int, Any]]:
+    """What is known of them, and those that a profile may limit."""
+    rows = {row[0]: _Row(*row) for row in sql.run(_FACTS, (sessions,))}
+    limiting = [pk for pk, row in rows.items() if row.method == "PUT"]
+    return rows, Session.objects.in_bulk(limiting)
 
 
 def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
@@ -271,7 +290,7 @@ def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
         assigned_at=row.assigned_at,
         preferences=row.preferences,
         profile_type=row.profile_type or "",
-        departure=row.departure,
+        departure=row.departure and lenient.clamped(row.departure),
         changed_at=row.changed_at,
         profile=profile,
         sent_at=row.sent_at,

@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import transaction
-
 from charging_profiles.models import ProfileCommand, Purpose
 from flex import hub_commands
 from flex.full_rate import full_rate
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
+from flex.life.locking import each
 from flex.sites import keeping
 from flex.sites.keeping import AT
 from flex.sites.limits import Excess, Limits, excess, taken
@@ -73,7 +72,9 @@ def watch() -> int:
     for site, *taken_last in sql.run(_IN_FORCE, (list(found),)):
         found[site] += _in_force(*taken_last)
     now = leases.now()
-    return sum(_look(pk, taking, now) for pk, taking in found.items())
+    looked: list[bool] = []
+    each(found, lambda pk: looked.append(_look(pk, found[pk], now)))
+    return sum(looked)
 
 
 def _in_force(session: int, command: int, method: str, purpose: str) -> list[InForce]:
@@ -85,17 +86,16 @@ def _in_force(session: int, command: int, method: str, purpose: str) -> list[InF
 
 def _look(pk: int, taking: Sequence[InForce], now: datetime) -> bool:
     seen = hashlib.sha256(repr(taking).encode()).hexdigest()
-    with transaction.atomic():
-        site = Site.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
-        if site is None or _is_seen(site, seen, now):
-            return False
-        profiles = _profiles(taking)
-        found = _first(keeping.limits_of(site), profiles.values(), now)
-        _tell(site, found, profiles, now)
-        released = {one.session for one in taking if one.is_release}
-        _share_anew(site, {pk: one for pk, one in profiles.items() if pk in released}, now)
-        site.seen, site.looked_at = seen, now
-        site.save(update_fields=["seen", "looked_at", "breach"])
+    site = Site.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
+    if site is None or _is_seen(site, seen, now):
+        return False
+    profiles = _profiles(taking)
+    found = _first(keeping.limits_of(site), profiles.values(), now)
+    _tell(site, found, profiles, now)
+    released = {one.session for one in taking if one.is_release}
+    _share_anew(site, {pk: one for pk, one in profiles.items() if pk in released}, now)
+    site.seen, site.looked_at = seen, now
+    site.save(update_fields=["seen", "looked_at", "breach"])
     return True
 
 

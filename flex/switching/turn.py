@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
 
 from charging_profiles.models import ProfileCommand
 from flex import assignment, hub_commands, journal
 from flex.journal import Topic
+from flex.life.locking import each
 from flex.switching import commands, giving
 from flex.switching.facts import Known
 from flex.switching.models import CpoSlots, FspFailure, FspSwitch
@@ -41,6 +41,10 @@ _DUE: Final = f"""
           AND command.purpose IN ('', 'AGAIN') AND command.state {_ENDED}))
     ORDER BY one.due_at, one.id LIMIT 200
 """  # noqa: S608 - names of ours
+# Behind the others: many that fail must not fill the turn.
+_LATER: Final = f"""
+    UPDATE flex_switching_fspswitch SET due_at = {NOW} + interval '1 minute' WHERE id = ANY(%s)
+"""  # noqa: S608 - names of ours
 _LOCK: Final = """
     SELECT true FROM ocpi_sessions_session WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED
 """
@@ -48,13 +52,16 @@ _LOCK: Final = """
 
 def take() -> int:
     """Take each that can go on as far as it goes; how many. Safe to run twice at once."""
-    found = sql.run(_DUE)
-    for pk, session in found:
-        _go_on(pk, session)
+    found = dict(sql.run(_DUE))
+
+    def go_on(pk: int) -> None:
+        _go_on(pk, found[pk])
+
+    if failed := each(found, go_on):
+        sql.run(_LATER, (failed,))
     return len(found)
 
 
-@transaction.atomic
 def _go_on(pk: int, session: int) -> None:
     """One step. A Session that somebody has locked comes in the next turn: assignments lock it."""
     if not sql.run(_LOCK, [session]):

@@ -6,6 +6,7 @@ out of the session's choice for a while, which is written down.
 """
 
 import logging
+from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.db import transaction
 from flex import assignment
 from flex.facts import cannot_act
 from flex.life import watching
+from flex.life.locking import each
 from flex.models import FspAssignment
 from flex.switching.models import FspFailure
 from hub.db import leases, sql
@@ -74,12 +76,15 @@ def take() -> None:
     directory = holder.refresh()
     _lost(directory)
     _away(directory)
-    for session, why in watching.silent_sessions():
-        current = FspAssignment.current(session)
-        if current is not None and current.fsp is not None:
-            fails(session, current.fsp, f"{current.fsp} is silent: {why}.")
+    each(watching.silent_sessions(), lambda silent: _silent(*silent))
     _past(directory)
     _end_of_ended()
+
+
+def _silent(session: Session, why: str) -> None:
+    current = FspAssignment.current(session)
+    if current is not None and current.fsp is not None:
+        fails(session, current.fsp, f"{current.fsp} is silent: {why}.")
 
 
 def _lost(directory: Directory) -> None:
@@ -113,8 +118,10 @@ def _away(directory: Directory) -> None:
 
 def _all_fail(fsp: PartyId, cpo: PartyId | None, why: str) -> None:
     owner = None if cpo is None else str(cpo)
-    for session in sql.rows(Session, _SESSIONS, [*fsp, owner, owner]):
-        fails(session, fsp, why)
+    each(
+        sql.rows(Session, _SESSIONS, [*fsp, owner, owner]),
+        lambda session: fails(session, fsp, why),
+    )
 
 
 def fails(session: Session, fsp: PartyId, why: str) -> None:
@@ -129,14 +136,21 @@ def fails(session: Session, fsp: PartyId, why: str) -> None:
 def _past(directory: Directory) -> None:
     """Those that were left out for long enough may be chosen again, where nobody is FSP."""
     due = [pk for (pk,) in sql.run(_PAST)]
-    for row in FspFailure.objects.filter(pk__in=due).select_related("session") if due else ():
-        fsp = PartyId.of(row.fsp_country_code, row.fsp_party_id)
-        why = None if row.session.is_over else cannot_act(directory, fsp, row.session.owner)
-        if why is not None:
-            FspFailure.add(row.session, fsp, why, settings.FSP_LEFT_OUT)
-            continue
-        with transaction.atomic():
-            row.is_past = True
-            row.save(update_fields=["is_past"])
-            if FspAssignment.current(row.session) is None:
-                assignment.reconsider(row.session, f"{fsp} is not left out any more")
+    rows = FspFailure.objects.filter(pk__in=due).select_related("session") if due else ()
+    failed = each(rows, lambda row: _may_act_again(row, directory))
+    if failed:
+        # Behind the others: many that fail must not fill the turn.
+        again = leases.now() + timedelta(seconds=END_AGAIN)
+        FspFailure.objects.filter(pk__in=[row.pk for row in failed]).update(until=again)
+
+
+def _may_act_again(row: FspFailure, directory: Directory) -> None:
+    fsp = PartyId.of(row.fsp_country_code, row.fsp_party_id)
+    why = None if row.session.is_over else cannot_act(directory, fsp, row.session.owner)
+    if why is not None:
+        FspFailure.add(row.session, fsp, why, settings.FSP_LEFT_OUT)
+        return
+    row.is_past = True
+    row.save(update_fields=["is_past"])
+    if FspAssignment.current(row.session) is None:
+        assignment.reconsider(row.session, f"{fsp} is not left out any more")

@@ -16,6 +16,9 @@ _MOMENT: Final = re.compile(
     r" ?([Zz]|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 ).fullmatch
+# Beyond these a time is nobody's charging session.
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _LONGEST_NUMBER: Final = 40
 _NUMBER: Final = re.compile(
     r"[+-]?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,3})?", re.ASCII
@@ -53,6 +56,14 @@ def moment(value: Any) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):  # Such as the 31st of February, or the year 0.
         return None
+
+
+def clamped(moment: datetime) -> datetime:
+    """A time that can be reckoned with: decades can be added to it, or taken off.
+
+    A stranger's year 9999 ("never") or 1 would overflow; what is so far away is as good as here.
+    """
+    return min(max(moment, EARLIEST), LATEST)
 
 
 def decimal(text: str) -> Decimal | str:

@@ -12,6 +12,7 @@ from charging_profiles.models import ProfileCommand
 from flex import hub_commands
 from flex.api.shown import Shower
 from flex.life import means, spacing, unknown, watching
+from flex.life.locking import each
 from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
 from flex.models import FspAssignment, JournalEntry, PreferenceCopy
 from flex.sites import keeping
@@ -131,6 +132,24 @@ def test_too_often_is_passed_on_and_the_hubs_own_gets_keep_the_spacing(cast):
     type(known).objects.update(looked_at=Now() - timedelta(seconds=spacing.MOST / 2 + 1))
     spacing.forget_what_was_not_needed()
     assert spacing.of_cpo(cast.cpo.party)[0].seconds == spacing.MOST / 2
+
+
+def test_one_that_fails_keeps_no_other_from_its_turn(cast):
+    done = []
+
+    def go_on(item: int) -> None:
+        done.append(6 // item)
+
+    assert each([1, 0, 3], go_on) == [0]
+    assert done == [6, 2]
+
+
+def test_a_departure_beyond_all_times_is_looked_at_like_any_other(cast):
+    session = steered(cast, "END-9")
+    never = {"profile_type": "CHEAP", "departure_time": "9999-12-31T23:59:59Z"}
+    path = "sender/sessions/END-9/charging_preferences"
+    assert cast.emsp.send("PUT", path, never, to=cast.cpo).status_code == 200
+    assert goes_on(lambda: SteeredSession.objects.filter(session=session, due_at__gt=leases.now()))
 
 
 def test_at_departure_a_session_is_released_once_where_it_is_held_back(cast):

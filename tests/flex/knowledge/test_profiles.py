@@ -6,7 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from flex.knowledge.facts import by_their_clock
 from flex.knowledge.profiles import Profile
+from flex.life.judging import limits_since, same
+from flex.sites.limits import Limits, excess
+from flex.switching.sight import may_bind, sight
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PERIODS = [{"start_period": 0, "limit": 16.0}, {"start_period": 900, "limit": "6"}]
@@ -67,3 +71,30 @@ def test_what_cannot_be_read_is_no_profile(changed):
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b"[" * 3000, b'{"profile":null}'])
 def test_what_is_not_even_an_object_is_no_profile(body):
     assert Profile.read(body, T0) is None
+
+
+FAR = [("year 9999", "9999-12-31T23:59:59Z", 0), ("year 1", "0001-01-01T00:00:00Z", 6)]
+
+
+@pytest.mark.parametrize(("start", "active"), [one[1:] for one in FAR], ids=[one[0] for one in FAR])
+def test_a_start_beyond_all_times_is_read_and_overflows_nothing(start, active):
+    profile = read({"charging_profile": INNER | {"start_date_time": start}})
+    beside = read(INNER)
+    assert profile is not None
+    assert beside is not None
+    assert (profile.at(T0) or 0) == active
+    assert max(limits_since(profile, T0), default=0) <= 16
+    assert may_bind(profile, beside, T0) is (active == 6)
+    assert sight(profile, beside, [profile]) is not None
+    assert same(profile, beside, T0) is False
+    assert by_their_clock(T0, [(T0 - timedelta(hours=1), profile.start)]) != T0
+    site = Limits.read("A", [{"start": "2026-01-01T00:00:00Z", "limit": 5}])
+    assert (excess(site, [profile], T0) is not None) is (active == 6)
+
+
+def test_a_limit_beyond_all_rates_is_no_limit_and_stays_a_number_that_can_be_kept():
+    body = b'{"charging_rate_unit":"W","charging_profile_period":[{"start_period":0,"limit":%b}]}'
+    for told, found in ((b"1e400", 10**9), (b"-1e400", -(10**9)), (b'"1e400"', 10**9)):
+        profile = Profile.read(body % told, T0)
+        assert profile is not None
+        assert profile.at(T0) == found
