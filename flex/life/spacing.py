@@ -15,7 +15,8 @@ from hub.ocpi.party import PartyId
 from sessions.models import Session
 
 LEAST: Final = 1.0
-MOST: Final = 3600.0
+# No CPO wants more than ten minutes: what was refused after longer was refused for something else.
+MOST: Final = 600.0
 # How far above a spacing that was refused the next guess is.
 _UP: Final = 1.5
 # What one accepted command takes off what it did not need to be shorter than.
