@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
@@ -105,11 +106,15 @@ class _Asked(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """Who is asked, for which session that the hub knows, and in which epoch of its FSP."""
+    """Who is asked, for which session that the hub knows, and in which epoch of its FSP.
+
+    `to_judge` is the session where the CPO may want this PUT to be rejected.
+    """
 
     cpo: PartyEntry
     session: int | None
     epoch: int
+    to_judge: Session | None = None
 
 
 def _asked(request: OcpiRequest) -> _Asked:
@@ -152,14 +157,14 @@ def _target(request: OcpiRequest, asked: _Asked) -> _Target | HttpResponse:
     receiver = receiver or handed_on_by or _owner(session)
     cpo = decisions.reachable(directory, caller.identity, receiver, MODULE)
     may = MayAct(None)
-    if handed_on_by is None and not (session is None and _is_its_emsps(cpo, session_id)):
-        may = _may_act(session, cpo, caller, request.method)
-    why = may.refusal
-    if why is None and session is not None and request.method == "PUT":
-        why = flexibility.current().rejects(session, request.body)
-    if why is not None:
-        return _hub_answers(ChargingProfileResponseType.REJECTED, why)
-    return _Target(cpo, None if session is None else session.pk, may.epoch)
+    if handed_on_by is None and session is None:
+        may = _may_act_unknown(cpo, caller, request.method, session_id)
+    elif session is not None:
+        may = _may_act(session, caller, request.method)
+    if may.refusal is not None:
+        return _hub_answers(ChargingProfileResponseType.REJECTED, may.refusal)
+    to_judge = session if request.method == "PUT" else None
+    return _Target(cpo, None if session is None else session.pk, may.epoch, to_judge)
 
 
 def _owner(session: Session | None) -> PartyId:
@@ -205,28 +210,38 @@ def _handed_on_by(
     return emsps[0] if emsps else None
 
 
-def _is_its_emsps(receiver: PartyEntry, session_id: str) -> bool:
+def _may_act_unknown(cpo: PartyEntry, caller: PartyEntry, method: str, session_id: str) -> MayAct:
+    """Of a session that the hub does not know of this receiver. Whom it excludes may in no case."""
+    rules = flexibility.current()
+    if method == "GET" or Role.CPO not in cpo.roles:
+        return MayAct(None)
+    if _is_its_emsps(cpo.identity, caller.identity, session_id):
+        return MayAct(rules.excluded_by(cpo.identity, caller.identity))
+    is_emsp = Role.EMSP in caller.roles
+    return rules.may_set_unknown(cpo.identity, caller.identity, is_emsp=is_emsp)
+
+
+def _is_its_emsps(receiver: PartyId, caller: PartyId, session_id: str) -> bool:
     """Whether it is asked as the eMSP of another CPO's session: that is its own affair.
 
-    It may be a CPO too. Towards the session's CPO it answers for what it passes on.
+    It may be a CPO too. Towards the session's CPO it answers for what it passes on. Its own word is
+    needed: it has handed the session on; or has accepted it, and the caller has to do with it, who
+    is not the party that tells of it.
     """
-    if Role.CPO not in receiver.roles:
+    if HandedOn.objects.filter(session_id=session_id.upper(), emsp=str(receiver)).exists():
         return True
-    country_code, party_id = receiver.identity
-    mine = {"emsp_country_code__iexact": country_code, "emsp_party_id__iexact": party_id}
-    handed_on = HandedOn.objects.filter(session_id=session_id.upper(), emsp=str(receiver.identity))
-    return Session.objects.named(session_id).filter(**mine).exists() or handed_on.exists()
+    its_own = Session.objects.named(session_id).filter(
+        emsp_country_code__iexact=receiver.country_code,
+        emsp_party_id__iexact=receiver.party_id,
+        is_accepted=True,
+    )
+    may_see = flexibility.current().may_see
+    return any(one.owner != caller and may_see(one, caller) for one in its_own)
 
 
-def _may_act(session: Session | None, cpo: PartyEntry, caller: PartyEntry, method: str) -> MayAct:
+def _may_act(session: Session, caller: PartyEntry, method: str) -> MayAct:
     """Who may see the session may GET; its FSP may PUT and DELETE."""
     rules = flexibility.current()
-    if session is None:
-        if method == "GET":
-            return MayAct(None)
-        return rules.may_set_unknown(
-            cpo.identity, caller.identity, is_emsp=Role.EMSP in caller.roles
-        )
     if method == "GET":
         may_see = rules.may_see(session, caller.identity)
         return MayAct(None if may_see else f"{caller.identity} may not see this session.")
@@ -250,11 +265,26 @@ def _receive(request: OcpiRequest) -> HttpResponse:
     command = _command(request, asked, target)
     forwards.take(target.cpo.platform.id)
     try:
-        command.add()
+        why = _write(command, target.to_judge)
     except Exception:
         forwards.give_back(target.cpo.platform.id)
         raise
+    if why is not None:
+        forwards.give_back(target.cpo.platform.id)
+        return _hub_answers(ChargingProfileResponseType.REJECTED, why)
     return _answer_of_cpo(command)
+
+
+def _write(command: ProfileCommand, to_judge: Session | None) -> str | None:
+    """Write it, unless the CPO wants it to be rejected: why."""
+    if to_judge is None:
+        command.add()
+        return None
+    with transaction.atomic():
+        why = flexibility.current().rejects(to_judge, bytes(command.body))
+        if why is None:
+            command.add()
+    return why
 
 
 def _command(request: OcpiRequest, asked: _Asked, target: _Target) -> ProfileCommand:

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Final
 from django.conf import settings
 from django.db import models
 
-from flex import given_at_once, preferences, relay
+from flex import facts, given_at_once, preferences, relay
 from flex.choice import FIRST_PUT, Choice, Facts, choose, refusal
-from flex.facts import acting, excluded_by
+from flex.facts import acting
 from flex.life import watching
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment
-from flex.sites import watch
+from flex.sites import rejecting
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
@@ -63,14 +63,14 @@ class FlexHooks(Flexibility):
         if settings.FSP_AGREEMENT_REQUIRED:
             return MayAct(f"{caller} has no agreement to act as flexibility provider.")
         if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
-            return MayAct(excluded_by(session.owner, caller))
+            return MayAct(facts.excluded_by(session.owner, caller))
         return MayAct(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
         )
 
     def rejects(self, session: Session, body: bytes) -> str | None:
         """Where it breaks the limit of a site whose CPO wants that."""
-        return watch.rejects(session, body)
+        return rejecting.rejects(session, body)
 
     def _refused(self, session: Session, caller: PartyId, assignment: FspAssignment) -> str:
         """Who may see the session is told who it is, and why."""
@@ -86,15 +86,19 @@ class FlexHooks(Flexibility):
         """
         nobody = PartyId("", "")
         emsp = caller if is_emsp else nobody
-        facts = Facts(cpo, emsp, FlexAgreement.words_on(cpo), FlexExclusion.by(cpo))
-        if (excluded := refusal(caller, facts)) is not None:
+        known = Facts(cpo, emsp, FlexAgreement.words_on(cpo), FlexExclusion.by(cpo))
+        if (excluded := refusal(caller, known)) is not None:
             return MayAct(excluded)
-        choice = choose(facts)
+        choice = choose(known)
         if choice is not None and choice.fsp != caller:
             return MayAct(f"{caller} is not the flexibility provider: it is {choice} there.")
         if choice is not None or (is_emsp and not settings.FSP_AGREEMENT_REQUIRED):
             return MayAct(None)
         return MayAct(f"{caller} has no agreement to act as flexibility provider for {cpo}.")
+
+    def excluded_by(self, cpo: PartyId, party: PartyId) -> str | None:
+        """By its own words alone."""
+        return facts.excluded_by(cpo, party)
 
     def may_see(self, session: Session, caller: PartyId) -> bool:
         """The CPO, the eMSP, whom the CPO sent the session, and the FSP."""
@@ -150,7 +154,7 @@ class FlexHooks(Flexibility):
     # --- In SQL, and at once --------------------------------------------------------------------
 
     IS_GIVEN = given_at_once.IS_GIVEN
-    TAKES_ALL = watch.TAKES_ALL
+    TAKES_ALL = rejecting.TAKES_ALL
     EPOCH = """
         SELECT epoch FROM flex_fspassignment AS one
         WHERE one.session_id = kept.id AND one.ended_at IS NULL

@@ -86,11 +86,18 @@ class Flexibility(Listener, ABC):
 
     @abstractmethod
     def rejects(self, session: Session, body: bytes) -> str | None:
-        """Why the session's CPO wants this PUT of a profile to be rejected in its stead, if so."""
+        """Why the session's CPO wants this PUT of a profile to be rejected in its stead, if so.
+
+        In the transaction that writes it where it is not: those of one site are judged in turn.
+        """
 
     @abstractmethod
     def may_set_unknown(self, cpo: PartyId, caller: PartyId, *, is_emsp: bool) -> MayAct:
         """The same where the hub does not know the session."""
+
+    @abstractmethod
+    def excluded_by(self, cpo: PartyId, party: PartyId) -> str | None:
+        """Why `party` must not act at this CPO's sites; None where the CPO does not exclude it."""
 
     @abstractmethod
     def may_see(self, session: Session, caller: PartyId) -> bool:

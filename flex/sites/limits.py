@@ -1,6 +1,6 @@
 """The limit of a site over time, and what profiles take of it together. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """From `at` on, profiles in force ask for `sum`, and the limit is less."""
+    """From `at` on, sessions may take `sum` by their profiles, and the limit is less."""
 
     at: datetime
     unit: str
@@ -60,38 +60,68 @@ class Excess:
         return f"{self.sum} {self.unit} of {self.limit} {self.unit} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a session asks for: by that of its profiles which is in force, and nobody knows which.
+
+    `most` is what its connector gives, in W or A where that is known: more it takes from nobody.
+    """
+
+    profiles: tuple[Profile, ...]
+    most: Callable[[str], Decimal | None] = lambda _: None
+
+    def asked(self, unit: str, moment: datetime) -> Decimal:
+        """What it asks of a limit in a unit; 0 where it says nothing, or discharges."""
+        rates = (one.at(moment) for one in self.profiles if one.unit == unit)
+        return max((rate for rate in rates if rate is not None and rate > 0), default=Decimal(0))
+
+    def taken(self, unit: str, moment: datetime) -> Decimal:
+        """What it may take of it: not more than its connector gives."""
+        asked = self.asked(unit, moment)
+        most = self.most(unit) if asked else None
+        return asked if most is None else min(asked, most)
+
+    def edges(self, unit: str, begin: datetime, end: datetime) -> Iterator[datetime]:
+        """When that changes between two moments."""
+        for profile in self.profiles:
+            if profile.unit == unit:
+                for limit in profile.limits(begin, end):
+                    yield from (limit.begin, limit.end or end)
+
+
+NOTHING: Final = Asking(())
+
+
 def excess(
     limits: Limits,
-    profiles: Iterable[Profile],
+    asking: Collection[Asking],
     now: datetime,
-    counts: Callable[[datetime], bool] = lambda _: True,
+    more: tuple[Asking, Asking] | None = None,
 ) -> Excess | None:
-    """When the profiles first ask for more than the limit, from now on; None: never.
+    """When the sessions may first take more than the limit, from now on; None: never.
 
-    `counts` says of which moments that is asked.
+    With `more` only where the first of two takes more than the other, which was before it.
 
-    Those of another unit take no part: W are not made of A. What discharges (a limit below 0) makes
-    room for nobody, since nobody has to discharge.
+    Profiles of another unit take no part: W are not made of A. What discharges (a limit below 0)
+    makes room for nobody, since nobody has to discharge.
     """
-    counted = [profile for profile in profiles if profile.unit == limits.unit]
-    end = now + AHEAD
+    end, unit = now + AHEAD, limits.unit
     moments = {now, *limits.edges(now, end)}
-    for profile in counted:
-        moments |= {limit.begin for limit in profile.limits(now, end)}
-    for moment in sorted(moments):
+    for one in (*asking, *(more or ())):
+        moments.update(one.edges(unit, now, end))
+    for moment in sorted(moments - {end}):
         most = limits.at(moment)
-        if most is None:
+        # No connector is looked up where what is asked fits.
+        if most is None or sum(one.asked(unit, moment) for one in asking) <= most:
             continue
-        asked = sum((taken(profile, moment) for profile in counted), Decimal(0))
-        if asked > most and counts(moment):
-            return Excess(moment, limits.unit, most, asked)
+        taken = sum((one.taken(unit, moment) for one in asking), Decimal(0))
+        if taken > most and (more is None or _is_more(*more, unit, moment)):
+            return Excess(moment, unit, most, taken)
     return None
 
 
-def taken(profile: Profile | None, moment: datetime) -> Decimal:
-    """What a profile may take of a limit at a moment; 0 where it says nothing, or discharges."""
-    asked = None if profile is None else profile.at(moment)
-    return max(asked or Decimal(0), Decimal(0))
+def _is_more(profile: Asking, former: Asking, unit: str, moment: datetime) -> bool:
+    return profile.taken(unit, moment) > former.taken(unit, moment)
 
 
 # --- Shares -----------------------------------------------------------------------------------

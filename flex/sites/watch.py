@@ -1,4 +1,4 @@
-"""What is in force at a site beside its limit: breaches are told, or rejected if its CPO wants it.
+"""What is in force at a site beside its limit: breaches are told (rejecting.py: or rejected).
 
 The CPO's word wins: nobody's profile is altered. A breach is a fact of all profiles together, and
 is told to the CPO, and to the flexibility providers of the sessions that take part in it.
@@ -6,7 +6,7 @@ is told to the CPO, and to the flexibility providers of the sessions that take p
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,8 +19,9 @@ from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life.locking import each
 from flex.sites import keeping
+from flex.sites.connectors import Connectors
 from flex.sites.keeping import AT
-from flex.sites.limits import Excess, Limits, excess, taken
+from flex.sites.limits import Asking, Excess, Limits, excess
 from flex.sites.models import Site, SiteLimit
 from hub.db import leases, sql
 from sessions.models import Session
@@ -31,12 +32,6 @@ AGAIN: Final = timedelta(minutes=1)
 # Such a part of a share is worth another command.
 NOTEWORTHY: Final = Decimal("0.1")
 _COMMANDS: Final = ProfileCommand._meta.db_table
-TAKES_ALL: Final = """
-    NOT EXISTS (
-        SELECT FROM flex_api_site AS site WHERE site.rejects_breaches
-          AND upper(site.country_code) = upper(kept.country_code)
-          AND upper(site.party_id) = upper(kept.party_id))
-"""
 # The last change that the CPO has taken of each session that goes on at these sites.
 _IN_FORCE: Final = f"""
     SELECT DISTINCT site.id, kept.id, last.id, last.method, last.purpose
@@ -90,8 +85,9 @@ def _look(pk: int, taking: Sequence[InForce], now: datetime) -> bool:
     if site is None or _is_seen(site, seen, now):
         return False
     profiles = _profiles(taking)
-    found = _first(keeping.limits_of(site), profiles.values(), now)
-    _tell(site, found, profiles, now)
+    asking = _asking(profiles)
+    found = _first(keeping.limits_of(site), asking.values(), now)
+    _tell(site, found, asking, now)
     released = {one.session for one in taking if one.is_release}
     _share_anew(site, {pk: one for pk, one in profiles.items() if pk in released}, now)
     site.seen, site.looked_at = seen, now
@@ -115,34 +111,34 @@ def _profiles(taking: Iterable[InForce]) -> dict[int, Profile]:
     return found
 
 
-def _first(limits: Iterable[Limits], profiles: Iterable[Profile], now: datetime) -> Excess | None:
-    known = list(profiles)
-    found = [one for each in limits if (one := excess(each, known, now)) is not None]
+def _asking(profiles: Mapping[int, Profile]) -> dict[int, Asking]:
+    connectors = Connectors(profiles)
+    return {pk: Asking((one,), connectors.most(pk)) for pk, one in profiles.items()}
+
+
+def _first(limits: Iterable[Limits], asking: Collection[Asking], now: datetime) -> Excess | None:
+    found = [one for each in limits if (one := excess(each, asking, now)) is not None]
     return min(found, key=lambda one: one.at) if found else None
 
 
-def _tell(site: Site, found: Excess | None, profiles: dict[int, Profile], now: datetime) -> None:
+def _tell(site: Site, found: Excess | None, asking: Mapping[int, Asking], now: datetime) -> None:
     """Once where a breach begins, changes, or ends."""
     former = site.breach
     if found is None:
         if former is not None:
             site.breach = None
-            _note(site, profiles, f"The limit of site {site.name} of {site.owner} is kept again.")
+            _note(site, asking, f"The limit of site {site.name} of {site.owner} is kept again.")
         return
     is_new = former is None or _amounts(former) != _amounts(_kept(found, now))
     if not is_new:
         return
     site.breach = _kept(found, now) | ({"since": former["since"]} if former else {})
-    taking = {pk: one for pk, one in profiles.items() if _takes(one, found)}
+    taking = [pk for pk, one in asking.items() if one.asked(found.unit, found.at)]
     logger.warning("site %s of %s: profiles ask for %s", site.name, site.owner, found.in_words)
     words = f"{len(taking)} profiles in force at site {site.name} of {site.owner} ask for"
     if len(taking) == 1:
         words = f"The profile in force at site {site.name} of {site.owner} asks for"
     _note(site, taking, f"{words} {found.in_words}: the limit is broken.", **_kept(found, now))
-
-
-def _takes(profile: Profile, found: Excess) -> bool:
-    return profile.unit == found.unit and taken(profile, found.at) > 0
 
 
 def _amounts(breach: dict[str, Any]) -> tuple[Any, ...]:
@@ -179,49 +175,3 @@ def _share_anew(site: Site, released: dict[int, Profile], now: datetime) -> None
         if not rate or not has or abs(rate - has) >= NOTEWORTHY * has:
             why = f"Its share of site {site.name} of {site.owner} has changed."
             hub_commands.release(session, why)
-
-
-# --- Rejecting ------------------------------------------------------------------------------------
-
-
-def rejects(session: Session, body: bytes) -> str | None:
-    """Why the CPO wants this profile to be rejected: alone or with what is in force it breaks.
-
-    Cheap where it has no site that rejects. What cannot be read is the CPO's to judge.
-    """
-    sites = [site for site in Site.around(session) if site.rejects_breaches]
-    if not sites:
-        return None
-    now = leases.now()
-    profile = Profile.read(body, now)
-    if profile is None:
-        return None
-    for site in sites:
-        rows = sql.run(_IN_FORCE, ([site.pk],))
-        others = _profiles([one for _, *taken_last in rows for one in _in_force(*taken_last)])
-        reason = _why(site, profile, others.pop(session.pk, None), list(others.values()), now)
-        if reason is not None:
-            note(session.pk, Topic.SITE, f"Rejected for {site.owner}: {reason}", site=site.name)
-            return reason
-    return None
-
-
-def _why(
-    site: Site,
-    profile: Profile,
-    former: Profile | None,
-    others: Sequence[Profile],
-    now: datetime,
-) -> str | None:
-    """Where it takes more than its session's former one: what takes less makes nothing worse."""
-
-    def is_more(moment: datetime) -> bool:
-        return taken(profile, moment) > taken(former, moment)
-
-    for limits in keeping.limits_of(site):
-        for who, together in (("asks", [profile]), ("and those in force ask", [profile, *others])):
-            found = excess(limits, together, now, is_more)
-            if found is not None:
-                name = f"site {site.name} of {site.owner}"
-                return f"This profile {who} for {found.in_words}: the limit of {name} is broken."
-    return None

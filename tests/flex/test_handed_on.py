@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flex.models import FspAssignment
+from flex.models import FlexExclusion, FspAssignment
 from hub.keeping.erasure import Driver, Eraser
 from hub.models import Delivery
 from hub.ocpi.datatypes import Role
@@ -12,6 +12,7 @@ from hub.ocpi.party import PartyId
 from party.messages import Reply
 from sessions.handed_on import HandedOn
 from sessions.models import Session
+from tests.cases import case
 from tests.flex.agreements import agree
 from tests.running_hub import new_party
 from tests.scripted import SENDER, Actor, code
@@ -139,16 +140,45 @@ def test_an_emsp_that_is_a_cpo_too_judges_itself_what_is_asked_of_anothers_sessi
     assert code(hand_on(cast, "HO-8", by=both)) == 1000
     assert cast.scsp.put_profile("HO-8", to=both).json()["data"]["result"] == "ACCEPTED"
     assert cast.scsp.put_profile("HO-8-NOT", to=both).json()["data"]["result"] == "REJECTED"
-    # The session of another CPO with its token: whoever asks, and whatever the hub's words say.
+    # What it has handed on: whoever asks, and whatever the hub's words say.
     assert cast.other_scsp.put_profile("HO-8", to=both).json()["data"]["result"] == "ACCEPTED"
     agree(cast.other_scsp, cpo=cast.cpo)
-    agree(cast.other_scsp, cpo=both)
+    agree(cast.other_emsp, cpo=both)
     cast.cpo.put_session("HO-11", both)
-    assert cast.scsp.put_profile("HO-11", to=both).json()["data"]["result"] == "ACCEPTED"
+    # The session of another CPO with its token: the FSP of it, which the hub's words name.
+    assert cast.other_scsp.put_profile("HO-11", to=both).json()["data"]["result"] == "ACCEPTED"
+    assert cast.scsp.put_profile("HO-11", to=both).json()["data"]["result"] == "REJECTED"
     assert cast.scsp.put_profile("HO-11", to=cast.cpo).json()["data"]["result"] == "REJECTED"
     # Its own session as a CPO.
     both.put_session("HO-12", cast.emsp)
     assert cast.scsp.put_profile("HO-12", to=both).json()["data"]["result"] == "REJECTED"
+
+
+def test_a_session_told_by_the_caller_itself_does_not_pass_by_words_and_exclusions(cast):
+    """Of the same id, with a token of the receiver: that makes nobody known to it."""
+    both = Actor(cast.hub, Role.EMSP, party := new_party(), more=[(party, Role.CPO)])
+    rogue = Actor(cast.hub, Role.SCSP, party := new_party(), more=[(party, Role.CPO)])
+    agree(cast.other_scsp, cpo=both)
+    with case("accepted by it"):
+        rogue.put_session("HO-13", both)
+        assert rogue.put_profile("HO-13", to=both).json()["data"]["result"] == "REJECTED"
+    with case("refused by it, and told an accomplice"):
+        both.answers("HO-14", Reply(status_code=2001))
+        document = rogue.session("HO-14", both)
+        assert code(rogue.send("PUT", rogue.session_path("HO-14"), document, to=both)) == 2001
+        assert cast.scsp.put_profile("HO-14", to=both).json()["data"]["result"] == "REJECTED"
+    with case("whom it excludes is refused whatever it has handed on"):
+        FlexExclusion.objects.create(
+            cpo_country_code=both.party.country_code,
+            cpo_party_id=both.party.party_id,
+            fsp_country_code=rogue.party.country_code,
+            fsp_party_id=rogue.party.party_id,
+        )
+        assert code(hand_on(cast, "HO-15", by=both)) == 1000
+        refused = rogue.put_profile("HO-15", to=both).json()
+        assert refused["data"]["result"] == "REJECTED"
+        assert "does not let" in refused["status_message"]
+        assert both.got("HO-15", module="chargingprofiles") == []
 
 
 def test_odd_ids_are_known_where_they_were_handed_on(cast):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flex.knowledge.profiles import Profile
-from flex.sites.limits import Claim, Limits, excess, shares
+from flex.sites.limits import Asking, Claim, Excess, Limits, excess, shares
 from tests.cases import case
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -32,26 +32,62 @@ def test_a_limit_holds_from_its_start_until_the_next():
     assert found == [None, 20_000, 20_000, None, 5_000, 5_000]
 
 
+def excess_of(site: Limits, profiles: list[Profile]) -> Excess | None:
+    """Of sessions with one profile each, whose connectors nobody knows."""
+    return excess(site, [Asking((one,)) for one in profiles], NOW)
+
+
 def test_profiles_that_ask_for_more_than_the_limit_are_found_when_they_first_do():
     site = limits((-60, 20_000), (60, 12_000))
     with case("within"):
-        assert excess(site, [profile((0, 11_000)), profile((0, 1_000))], NOW) is None
+        assert excess_of(site, [profile((0, 11_000)), profile((0, 1_000))]) is None
     with case("from the moment the limit falls"):
-        found = excess(site, [profile((0, 11_000)), profile((0, 5_000))], NOW)
+        found = excess_of(site, [profile((0, 11_000)), profile((0, 5_000))])
         assert found is not None
         assert (found.at, found.sum, found.limit) == (NOW + timedelta(hours=1), 16_000, 12_000)
     with case("one alone, in its second period"):
-        found = excess(site, [profile((0, 0), (1_800, 21_000))], NOW)
+        found = excess_of(site, [profile((0, 0), (1_800, 21_000))])
         assert found is not None
         assert found.at == NOW + timedelta(minutes=30)
     with case("ended before"):
-        assert excess(site, [profile((0, 15_000), duration=1_800)], NOW) is None
+        assert excess_of(site, [profile((0, 15_000), duration=1_800)]) is None
     with case("another unit"):
-        assert excess(site, [profile((0, 99_000), unit="A")], NOW) is None
+        assert excess_of(site, [profile((0, 99_000), unit="A")]) is None
     with case("who discharges makes no room"):
-        assert excess(site, [profile((0, -9_000)), profile((0, 21_000))], NOW) is not None
+        assert excess_of(site, [profile((0, -9_000)), profile((0, 21_000))]) is not None
     with case("no limit"):
-        assert excess(limits((-60, None)), [profile((0, 99_000))], NOW) is None
+        assert excess_of(limits((-60, None)), [profile((0, 99_000))]) is None
+
+
+def test_a_session_takes_what_its_connector_gives_whichever_of_its_profiles_is_in_force():
+    site = limits((-60, 30_000))
+    greedy = profile((0, 999_999))
+    with case("what the connector cannot give is taken from nobody"):
+        known = Asking((greedy,), {"W": Decimal(22_000), "A": None}.get)
+        assert excess(site, [known, Asking((profile((0, 8_000)),))], NOW) is None
+        found = excess(site, [known, Asking((profile((0, 8_001)),))], NOW)
+        assert found is not None
+        assert found.sum == 30_001
+    with case("the highest of those that may be in force"):
+        doubtful = Asking((profile((0, 1_000)), profile((0, 1_000), (60, 31_000))))
+        found = excess(site, [doubtful], NOW)
+        assert found is not None
+        assert (found.at, found.sum) == (NOW + timedelta(minutes=1), 31_000)
+
+
+def test_a_profile_is_more_than_its_former_where_that_falls_or_ends():
+    site = limits((-60, 10_000))
+    new = Asking((profile((0, 11_000)),))
+    for name, former, after in (
+        ("as long", profile((0, 11_000)), None),
+        ("falls", profile((0, 11_000), (3_600, 5_000)), 60),
+        ("ends", profile((0, 11_000), duration=1_800), 30),
+        ("in another unit", profile((0, 99_000), unit="A"), 0),
+    ):
+        with case(name):
+            found = excess(site, [new], NOW, (new, Asking((former,))))
+            begins = None if after is None else NOW + timedelta(minutes=after)
+            assert (found and found.at) == begins
 
 
 def claim(minimum: int, maximum: int | None, served: str = "0", order: int = 0) -> Claim:

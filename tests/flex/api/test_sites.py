@@ -1,5 +1,6 @@
 """Sites of a CPO: set with its own key, seen by flexibility providers (SCALE D2.3, 8.4)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
 from flex.sites import watch
 from locations.models import Location
+from party.messages import Reply
 from sessions.models import Session
 from tests.cases import case
 from tests.flex.agreements import agree
@@ -160,14 +162,52 @@ def test_a_cpo_may_have_what_breaks_its_limit_rejected(cast):
         assert in_force(cast, "REJECT-2", 99_000)["data"]["result"] == "ACCEPTED"
 
 
+def test_what_is_on_its_way_or_in_doubt_counts_where_breaches_are_rejected(cast):
+    agree(cast.scsp, cpo=cast.cpo)
+    owner = Api.of(cast.cpo)
+    names = [f"WAY-{number}" for number in range(4)]
+    for name in names:
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC4")
+    low = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 20_000}]}
+    members = {"members": [{"location_id": "LOC4"}], "limits": [low], "rejects_breaches": True}
+    owner.put("cpo/sites/Four", members, 201)
+    with case("those that come together are judged in turn"), ThreadPoolExecutor(4) as pool:
+        said = pool.map(lambda name: in_force(cast, name, 11_000)["data"]["result"], names)
+        assert sorted(said) == ["ACCEPTED", "REJECTED", "REJECTED", "REJECTED"]
+    with case("nobody knows whether it was carried out"):
+        [taken] = [name for name in names if cast.cpo.got(name, module="chargingprofiles")]
+        other = next(name for name in names if name != taken)
+        assert in_force(cast, taken, 1_000)["data"]["result"] == "ACCEPTED"
+        cast.cpo.answers(taken, Reply({"is_taken": "perhaps"}))
+        assert in_force(cast, taken, 12_000)["status_code"] >= 3000
+        assert in_force(cast, other, 9_000)["data"]["result"] == "REJECTED"
+        assert in_force(cast, other, 8_000)["data"]["result"] == "ACCEPTED"
+    with case("a profile that asks for more than its connector gives takes what that gives"):
+        keep_location(cast.cpo, "LOC4")
+        last = next(name for name in names if name not in {taken, other})
+        owner.put(
+            "cpo/sites/Four/limits", low | {"periods": [low["periods"][0] | {"limit": 42_000}]}
+        )
+        assert in_force(cast, last, 99_000)["data"]["result"] == "ACCEPTED"
+    owner.send("DELETE", "cpo/sites/Four")
+
+
+def keep_location(cpo, location_id: str) -> None:
+    """One EVSE with a connector of 22 kW."""
+    ids = {"country_code": cpo.party.country_code, "party_id": cpo.party.party_id}
+    connector = {"id": "1", "max_electric_power": 22_000, "max_amperage": 32}
+    place = ids | {"id": location_id, "evses": [{"uid": "EVSE1", "connectors": [connector]}]}
+    Location.objects.create(
+        owner=str(cpo),
+        object_id=location_id,
+        last_updated=NOW,
+        document=msgspec.json.encode(place),
+    )
+
+
 def test_the_full_rate_is_the_share_of_a_site_whose_limit_is_in_force(cast):
     owner = Api.of(cast.cpo)
-    ids = {"country_code": cast.cpo.party.country_code, "party_id": cast.cpo.party.party_id}
-    connector = {"id": "1", "max_electric_power": 22_000, "max_amperage": 32}
-    place = ids | {"id": "LOC6", "evses": [{"uid": "EVSE1", "connectors": [connector]}]}
-    Location.objects.create(
-        owner=str(cast.cpo), object_id="LOC6", last_updated=NOW, document=msgspec.json.encode(place)
-    )
+    keep_location(cast.cpo, "LOC6")
     for name in ("SHARE-1", "SHARE-2", "SHARE-3"):
         cast.cpo.put_session(name, cast.emsp, location_id="LOC6")
     sessions = [Session.objects.named(f"SHARE-{number}").get() for number in (1, 2, 3)]
