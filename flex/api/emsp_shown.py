@@ -10,6 +10,7 @@ import msgspec
 from cdrs.recomputed import used_in
 from flex.api import costs, tariff_of
 from flex.api.objects import Cost, EmspSession, Prices, Progress, Saving
+from flex.api.prices import beyond
 from flex.api.shown import (
     Shower,
     active_profile,
@@ -107,6 +108,8 @@ def _counted(session: Session, latest: PreferenceCopy | None, now: datetime) -> 
         periods = _periods(session, applying.tariff)
     except OcpiError as error:
         return _Counted(None, [], place, error.message)
+    except (ArithmeticError, ValueError) as error:
+        return _Counted(None, [], place, beyond(error))
     why = "" if periods else "the CPO has told no charging period yet"
     return _Counted(applying.tariff, periods, place, why)
 
@@ -139,19 +142,23 @@ def _cost(head: _Head, counted: _Counted) -> Cost:
             cost.by_tariff = costs.so_far(counted.tariff, counted.periods, counted.place.zone)
         except Unclear as error:
             cost.unclear = str(error)
+        except (ArithmeticError, ValueError) as error:
+            cost.unclear = beyond(error)
     return cost
 
 
 def _saving(session: Session, head: _Head, counted: _Counted) -> Saving:
     if counted.tariff is None or not counted.periods:
         return Saving(why=counted.why)
-    watts = of_connector(session).in_unit("W") or _highest(counted.periods)
-    if not watts:
-        return Saving(why="the full rate of the connector is not known in W")
     try:
+        watts = of_connector(session).in_unit("W") or _highest(counted.periods)
+        if not watts:
+            return Saving(why="the full rate of the connector is not known in W")
         found = costs.saved(counted.tariff, counted.periods, counted.place.zone, watts)
     except Unclear as error:
         return Saving(why=str(error))
+    except (ArithmeticError, ValueError) as error:
+        return Saving(why=beyond(error))
     return Saving(
         currency=heads.text(head.currency, 3) or None,
         amount=found.uncontrolled - found.controlled,

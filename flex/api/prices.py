@@ -69,6 +69,8 @@ def _step(tariff: Tariff, driven: Driven, zone: tzinfo | None, start: datetime) 
         lines = price([tariff], Usage(periods[began == start :], zone)).lines
     except Unclear as error:
         return Step(start, why=str(error))
+    except (ArithmeticError, ValueError) as error:
+        return Step(start, why=beyond(error))
     energy = _line(lines, TariffDimensionType.ENERGY)
     charging = _line(lines, TariffDimensionType.TIME)
     return Step(
@@ -77,6 +79,11 @@ def _step(tariff: Tariff, driven: Driven, zone: tzinfo | None, start: datetime) 
         energy.component.vat if energy else None,
         charging.component.price if charging else None,
     )
+
+
+def beyond(error: ArithmeticError | ValueError) -> str:
+    """Why nothing is computed of 1e300 kWh, or the year 1: no other session is kept by it."""
+    return f"it has a value that cannot be computed with: {error}"
 
 
 def _line(lines: Sequence[Line], dimension: TariffDimensionType) -> Line | None:

@@ -1,6 +1,7 @@
 """A CPO's sites: set and read with its own key (SCALE D2.3, 8.4)."""
 
 from collections import defaultdict
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -118,19 +119,19 @@ def _periods(told: SiteLimits) -> list[dict[str, Any]]:
     """As they are kept: in their order, moments in UTC."""
     if len(told.periods) > MOST_PERIODS:
         raise invalid(f"A list has at most {MOST_PERIODS} periods.")
-    found = []
+    found: dict[datetime, dict[str, Any]] = {}
     for period in told.periods:
         start = lenient.moment(period.start)
         if start is None:
             raise invalid(f"start is not a time: {period.start!r}.")
         if period.limit is not None and not 0 <= period.limit < 10**12:
             raise invalid("A limit is not below 0; null is none.")
+        if start in found:
+            raise invalid("Two periods start at the same time.")
         limit = None if period.limit is None else float(period.limit)
-        found.append({"start": start.isoformat().replace("+00:00", "Z"), "limit": limit})
-    found.sort(key=lambda one: str(one["start"]))
-    if len({one["start"] for one in found}) < len(found):
-        raise invalid("Two periods start at the same time.")
-    return found
+        found[start] = {"start": start.isoformat().replace("+00:00", "Z"), "limit": limit}
+    # As text a half second would come before the whole one.
+    return [found[start] for start in sorted(found)]
 
 
 # --- As they are shown ----------------------------------------------------------------------------

@@ -16,6 +16,9 @@ from sessions.models import Session
 
 _PERCENT: Final = ("min_soc", "target_soc", "max_soc", "green_level")
 
+# Of a kWh, in any currency; below 0 where a driver is paid for taking it.
+_PRICES: Final = (-1_000, 1_000_000)
+
 
 def checked(wishes: Wishes | None) -> dict[str, Any]:
     """As they are kept: names and numbers, without what is not wished; Problem (400)."""
@@ -25,6 +28,9 @@ def checked(wishes: Wishes | None) -> dict[str, Any]:
         value = getattr(wishes, name)
         if value is not None and not 0 <= value <= 100:
             raise invalid(f"{name} is a percentage, from 0 to 100.")
+    (least, most), price = _PRICES, wishes.tariff_override
+    if price is not None and not least <= price <= most:
+        raise invalid(f"tariff_override is a price of a kWh, from {least} to {most}.")
     socs = [one for name in _PERCENT[:3] if (one := getattr(wishes, name)) is not None]
     if socs != sorted(socs):
         raise invalid("min_soc, target_soc and max_soc must not fall in this order.")

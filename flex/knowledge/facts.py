@@ -142,7 +142,7 @@ def of(session: Session, now: datetime | None = None) -> Facts:
     """All of one session, by four queries."""
     document = plain(bytes(session.document))
     document = document if isinstance(document, dict) else {}
-    started = lenient.moment(document.get("start_date_time")) or session.created_at
+    started = _moment(document.get("start_date_time")) or session.created_at
     commands = active.commands_of(session)
     seen = active.seen_in(session, commands)
     facts = Facts(
@@ -157,8 +157,13 @@ def of(session: Session, now: datetime | None = None) -> Facts:
         connector=connector_of(session, document),
         preferences=next(iter(sql.rows(PreferenceCopy, _PREFERENCES, (session.pk,))), None),
     )
-    until = lenient.moment(document.get("end_date_time")) or facts.by_cpo(session.received_at)
+    until = _moment(document.get("end_date_time")) or facts.by_cpo(session.received_at)
     return _with_periods(facts, periods_of(document.get("charging_periods"), until))
+
+
+def _moment(value: Any) -> datetime | None:
+    found = lenient.moment(value)
+    return None if found is None else lenient.clamped(found)
 
 
 def _with_periods(facts: Facts, metered: tuple[Metered, ...]) -> Facts:

@@ -74,7 +74,7 @@ def _begun(found: Sequence[Any]) -> Iterator[tuple[datetime, dict[str, Decimal],
         begin = lenient.moment(period.get("start_date_time"))
         if begin is not None:
             volumes = dict(_volumes(period.get("dimensions")))
-            yield begin, volumes, heads.text(period.get("tariff_id"))
+            yield lenient.clamped(begin), volumes, heads.text(period.get("tariff_id"))
 
 
 def _volumes(dimensions: Any) -> Iterator[tuple[str, Decimal]]:

@@ -21,7 +21,7 @@ BY_INDEX: Final = (
 # Selected by a statement that is a transaction of its own: its commit does not wait for the disk.
 # To wait costs a commit five times its CPU. Should the database's machine fail, the last half
 # second of such commits is lost: they are of what is then done again, or was promised to nobody
-# (docs/decisions/0040-commits-that-do-not-wait.md).
+# (docs/decisions/0041-commits-that-do-not-wait.md).
 SOON: Final = "set_config('synchronous_commit', 'off', true)"
 # The opposite, on a connection whose commits do not wait otherwise.
 DURABLE: Final = "set_config('synchronous_commit', 'on', true)"

@@ -95,6 +95,7 @@ def test_what_makes_no_sense_does_not_leave(cast):
         {"profile_type": "CHEAP", "departure_time": "soon"},
         {"profile_type": "CHEAP", "energy_need": -1},
         {"profile_type": "CHEAP", "wishes": {"target_soc": 101}},
+        {"profile_type": "CHEAP", "wishes": {"tariff_override": 1e300}},
         {"profile_type": "CHEAP", "wishes": {"min_soc": 50, "max_soc": 40}},
     ]
     for body in wrong:
@@ -160,6 +161,13 @@ def test_plan_progress_cost_and_saving(cast):
     saving = shown["saving"]
     assert (saving["controlled"], saving["uncontrolled"], saving["amount"]) == (1.1, 1.1, 0)
     assert "11000 W" in saving["how"]
+    with case("what cannot be computed with leaves the list to all others"):
+        periods[0]["dimensions"] = [{"type": "ENERGY", "volume": 1e300}]
+        began = {"start_date_time": "0001-01-01T00:00:00Z", "charging_periods": periods}
+        cast.cpo.put_session("DRIVE-9", cast.emsp, **began)
+        [beyond, first] = api.get("emsp/sessions?limit=2")["sessions"]
+        assert (beyond["session_id"], first["session_id"]) == ("DRIVE-9", "DRIVE-7")
+        assert "cannot be computed with" in beyond["cost"]["unclear"]
     with case("nothing told"):
         cast.cpo.put_session("DRIVE-8", cast.emsp, location_id="NOWHERE")
         shown = api.get(at(cast, "DRIVE-8"))

@@ -47,6 +47,11 @@ def test_a_cpo_sets_and_forgets_its_sites(cast):
         assert api.put("cpo/sites/Garage 1/limits", {"unit": "A", "periods": []})["limits"] == [
             made["limits"][0]
         ]
+    with case("in their order, also within one second"):
+        halves = [{"start": f"2026-03-01T10:00:00{more}Z", "limit": 1} for more in (".5", "")]
+        told = api.put("cpo/sites/Garage 1/limits", {"unit": "A", "periods": halves})["limits"]
+        assert [one["start"][19:] for one in told[0]["periods"]] == ["Z", ".500000Z"]
+        api.put("cpo/sites/Garage 1/limits", {"unit": "A", "periods": []})
     with case("what means nothing"):
         start = {"start": "tomorrow", "limit": 1}
         for wrong in ({"unit": "kW", "periods": []}, {"unit": "W", "periods": [start]}):
