@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from flex.sites import sharing
+from flex.sites.sharing import Shares
 from hub.ocpi import heads, lenient
 from locations.told import connector_in, location_told
 from sessions.models import Session
@@ -51,13 +51,24 @@ def full_rate(session: Session, now: datetime) -> FullRate:
 
     Where a site's limit is in force it is the session's share of that: 0, or at least its minimum.
     """
-    full = of_connector(session)
-    share = sharing.share(session, now, of_connector)
-    if not share:
-        return full
-    # In the units of the limits alone: of W in all no A of each phase are made.
-    watts, amperes = (_lower(full.in_unit(unit), share.get(unit)) for unit in ("W", "A"))
-    return FullRate(watts, amperes, f"the share of a site's limit; {full.source}", is_share=True)
+    return FullRates(now).of(session)
+
+
+class FullRates:
+    """Those of many sessions at one moment: each site that they share is worked out once."""
+
+    def __init__(self, now: datetime) -> None:
+        self._shares = Shares(now, of_connector)
+
+    def of(self, session: Session) -> FullRate:
+        """As `full_rate`."""
+        full, share = of_connector(session), self._shares.of(session)
+        if not share:
+            return full
+        # In the units of the limits alone: of W in all no A of each phase are made.
+        watts, amperes = (_lower(full.in_unit(unit), share.get(unit)) for unit in ("W", "A"))
+        source = f"the share of a site's limit; {full.source}"
+        return FullRate(watts, amperes, source, is_share=True)
 
 
 def _lower(full: Decimal | None, share: Decimal | None) -> Decimal | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
+from flex.full_rate import FullRates
 from flex.life import asking, releasing
 from flex.life.locking import each, lock
 from flex.life.models import HubCommand, Step, Wish
@@ -68,14 +69,17 @@ _LATER: Final = f"""
 
 def advance() -> int:
     """Take each that can go on one step further; how many. Safe to run twice at once."""
-    found = dict(sql.run(_DUE))
+    found, rates = dict(sql.run(_DUE)), FullRates(leases.now())
 
     def go_on(pk: int) -> None:
         lock(found[pk])
         rows: Any = HubCommand.objects.select_related("session", "command", "verified_by__command")
         row = rows.select_for_update(of=("self",)).filter(pk=pk).first()
         if row is not None and row.is_open and not _is_too_early(row):
-            (asking if row.wish == Wish.ASK else releasing).go_on(row)
+            if row.wish == Wish.ASK:
+                asking.go_on(row)
+            else:
+                releasing.go_on(row, rates)
 
     if failed := each(found, go_on):
         sql.run(_LATER, (failed,))

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from charging_profiles import order
 from charging_profiles.models import CommandState, ProfileCommand
-from flex.full_rate import FullRate, full_rate
+from flex.full_rate import FullRate, FullRates
 from flex.knowledge.profiles import Profile
 from flex.life.models import HubCommand, LookedUntil, NotTaken, WhyNot
 from hub.db import leases, sql
@@ -30,10 +30,10 @@ class Means(NamedTuple):
     body: dict[str, Any]
 
 
-def of(row: HubCommand) -> Means | None:
+def of(row: HubCommand, rates: FullRates) -> Means | None:
     """What to send; None where everything was tried that can be."""
     refused = row.refused_means.split()
-    full = full_rate(row.session, leases.now())
+    full = rates.of(row.session)
     profile = full_profile(full, profile_before(row))
     usual = [Means("DELETE", {})] + ([] if profile is None else [Means("PUT", profile)])
     if full.is_share and profile is not None:

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from charging_profiles import order
 from charging_profiles.models import ProfileCommand
-from flex.full_rate import full_rate
+from flex.full_rate import FullRates
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import asking, means, unknown
@@ -52,16 +52,16 @@ def pause(attempts: int) -> float:
 # --- Step by step ---------------------------------------------------------------------------------
 
 
-def go_on(row: HubCommand) -> None:
+def go_on(row: HubCommand, rates: FullRates) -> None:
     """One step of a release; in the caller's transaction, which has its row locked."""
     if row.session.is_over:
         _end(row, Step.DONE, "The session has ended.")
     elif row.step == Step.DUE:
-        _send(row)
+        _send(row, rates)
     elif row.step == Step.AT_CPO:
         _answered(row)
     else:
-        _verified(row)
+        _verified(row, rates)
 
 
 _NEWER: Final = f"""
@@ -74,7 +74,7 @@ _NEWER: Final = f"""
 """  # noqa: S608 - names of ours
 
 
-def _send(row: HubCommand) -> None:
+def _send(row: HubCommand, rates: FullRates) -> None:
     if unknown.is_unknown(row.session):
         row.again(LONGEST)
         return
@@ -93,7 +93,7 @@ def _send(row: HubCommand) -> None:
     elif newer:
         _end(row, Step.DONE, f"Its FSP has sent a {newer[0][2]} of its own meanwhile.")
     else:
-        _send_by(row, means.of(row))
+        _send_by(row, means.of(row, rates))
 
 
 def _send_by(row: HubCommand, chosen: means.Means | None) -> None:
@@ -156,7 +156,7 @@ def _by_other_means(row: HubCommand, method: str, why: str) -> None:
     row.again(0.0 if first else pause(row.attempts))
 
 
-def _verified(row: HubCommand) -> None:
+def _verified(row: HubCommand, rates: FullRates) -> None:
     ask, session, now = row.verified_by, row.session, leases.now()
     if ask is None or ask.step == Step.FAILED or ask.command is None:
         why = "" if ask is None else ask.outcome
@@ -167,7 +167,7 @@ def _verified(row: HubCommand) -> None:
     if ask.command.result == "ACCEPTED":
         active = Profile.read(bytes(ask.command.result_body), ask.command.result_at or now)
     former = means.profile_before(row)
-    found = released(active, former, full_rate(session, now), now)
+    found = released(active, former, rates.of(session), now)
     if found == Released.STILL_LIMITED:
         by = "" if row.command is None else row.command.method
         if by == "DELETE":

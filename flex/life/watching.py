@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 
 from charging_profiles.models import ProfileCommand
-from flex.full_rate import FullRate, full_rate, of_connector
+from flex.full_rate import FullRate, FullRates, of_connector
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import releasing, silence
@@ -145,13 +145,15 @@ def take() -> int:
     if not found:
         return 0
     now = leases.now()
+    rates = FullRates(now)
     rows, kept = _read([pk for pk, *_ in found])
     due = {pk: _Due(*more) for pk, *more in found if pk in rows}  # Or it was deleted just now.
     later: dict[int, datetime | None] = {}
     acting = []
 
     def look(pk: int) -> None:
-        facts = replace(_facts(rows[pk], kept.get(pk), now), released_for=due[pk].released_for)
+        facts = _facts(rows[pk], kept.get(pk), now, rates)
+        facts = replace(facts, released_for=due[pk].released_for)
         silence_now = silence.silent(facts, patience())
         if _due_releases(facts) or (silence_now and silence_now.since) != due[pk].silent_since:
             acting.append(pk)
@@ -159,7 +161,7 @@ def take() -> int:
             later[pk] = silence.next_look(facts, patience())
 
     later |= dict.fromkeys(each(due, look), now + AGAIN)
-    later |= dict.fromkeys(each(acting, _act), now + AGAIN)
+    later |= dict.fromkeys(each(acting, lambda pk: _act(pk, rates)), now + AGAIN)
     if later:
         looked = [(pk, due[pk].at, moment) for pk, moment in later.items()]
         sql.run(_LATER, [list(column) for column in zip(*looked, strict=True)])
@@ -172,12 +174,13 @@ class _Due(NamedTuple):
     silent_since: datetime | None
 
 
-def _act(session: int) -> None:
+def _act(session: int, rates: FullRates) -> None:
     """Look again, with nobody else at it, and do what there is to do."""
     lock(session)
     rows: Any = SteeredSession.objects.select_related("session").select_for_update(of=("self",))
     row = rows.get(pk=session)
-    facts = replace(facts_of([session], leases.now())[session], released_for=row.released_for)
+    facts = facts_of([session], leases.now(), rates)[session]
+    facts = replace(facts, released_for=row.released_for)
     _release(row, facts)
     _silence(row, silence.silent(facts, patience()))
     row.due_at = silence.next_look(facts, patience())
@@ -267,10 +270,13 @@ class _Row(NamedTuple):
     limit_changed_at: datetime | None
 
 
-def facts_of(sessions: list[int], now: datetime) -> dict[int, Facts]:
-    """What is known of them, by one statement."""
+def facts_of(
+    sessions: list[int], now: datetime, rates: FullRates | None = None
+) -> dict[int, Facts]:
+    """What is known of them, by one statement; `rates` where those of this turn are known."""
     rows, kept = _read(sessions)
-    return {pk: _facts(row, kept.get(pk), now) for pk, row in rows.items()}
+    rates = rates or FullRates(now)
+    return {pk: _facts(row, kept.get(pk), now, rates) for pk, row in rows.items()}
 
 
 def _read(sessions: list[int]) -> tuple[dict[int, _Row], dict[int, Any]]:
@@ -280,7 +286,7 @@ def _read(sessions: list[int]) -> tuple[dict[int, _Row], dict[int, Any]]:
     return rows, Session.objects.in_bulk(limiting)
 
 
-def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
+def _facts(row: _Row, session: Session | None, now: datetime, rates: FullRates) -> Facts:
     profile = None
     if row.method == "PUT" and row.body is not None and row.set_at is not None:
         profile = Profile.read(bytes(row.body), row.set_at)
@@ -295,12 +301,12 @@ def _facts(row: _Row, session: Session | None, now: datetime) -> Facts:
         profile=profile,
         sent_at=row.sent_at,
         limit_changed_at=row.limit_changed_at,
-        full=_full(row, session, now),
+        full=_full(row, session, rates),
     )
 
 
-def _full(row: _Row, session: Session | None, now: datetime) -> FullRate:
+def _full(row: _Row, session: Session | None, rates: FullRates) -> FullRate:
     """Where no limit of a site is in force there is no share to work out."""
     if session is None:
         return FullRate()
-    return of_connector(session) if row.limit_changed_at is None else full_rate(session, now)
+    return of_connector(session) if row.limit_changed_at is None else rates.of(session)

@@ -3,7 +3,7 @@
 Each session that goes on at the site has a share, whoever steers it: 0, or at least its minimum.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
@@ -28,37 +28,70 @@ class Rate(Protocol):
         ...
 
 
-def share(
-    session: Session, now: datetime, most_of: Callable[[Session], Rate]
-) -> Mapping[str, Decimal]:
-    """Its share by unit, of the narrowest site; empty where no limit is in force.
+class Shares:
+    """The shares of sessions at a moment; each site is worked out once, where somebody asks.
 
     `most_of` says what the connector of a session gives.
     """
-    found: dict[str, Decimal] = {}
-    for site in Site.around(session):
-        for limits in keeping.limits_of(site):
-            limit = limits.at(now)
-            if limit is not None:
-                mine = _share(session, site, limits.unit, limit, most_of)
-                found[limits.unit] = min(mine, found.get(limits.unit, mine))
-    return found
+
+    def __init__(self, now: datetime, most_of: Callable[[Session], Rate]) -> None:
+        self._now, self._most_of = now, most_of
+        self._around: dict[tuple[str, ...], list[Site]] = {}
+        self._at: dict[int, _Shared] = {}
+
+    def of(self, session: Session) -> Mapping[str, Decimal]:
+        """Its share by unit, of the narrowest site; empty where no limit is in force."""
+        found: dict[str, Decimal] = {}
+        for site in self._sites(session):
+            if site.pk not in self._at:
+                self._at[site.pk] = _Shared(site, self._now, self._most_of)
+            for unit, mine in self._at[site.pk].of(session):
+                found[unit] = min(mine, found.get(unit, mine))
+        return found
+
+    def _sites(self, session: Session) -> list[Site]:
+        place = str(session.owner), session.location_id.upper(), session.evse_uid.upper()
+        if place not in self._around:
+            self._around[place] = Site.around(session)
+        return self._around[place]
 
 
-def _share(
-    session: Session, site: Site, unit: str, limit: Decimal, most_of: Callable[[Session], Rate]
-) -> Decimal:
-    living = [one for one in keeping.live_at(site) if one.status != SessionStatus.RESERVATION]
-    if session.pk not in {one.pk for one in living}:
-        living.append(session)
-    served = _served(living)
-    claims = []
-    for one in living:
-        most = most_of(one).in_unit(unit)
-        least = LEAST[unit] if most is None else min(LEAST[unit], most)
-        claims.append(Claim(least, most, served.get(one.pk, Decimal(0)), one.pk))
-    by_session = dict(zip([one.pk for one in living], shares(limit, claims), strict=True))
-    return by_session[session.pk]
+class _Shared:
+    """The limits of a site that are in force, and what each session there has of them."""
+
+    def __init__(self, site: Site, now: datetime, most_of: Callable[[Session], Rate]) -> None:
+        self._most_of = most_of
+        at = {limits.unit: limits.at(now) for limits in keeping.limits_of(site)}
+        self._limits = {unit: limit for unit, limit in at.items() if limit is not None}
+        living = keeping.live_at(site) if self._limits else []
+        claims = self._claims([one for one in living if one.status != SessionStatus.RESERVATION])
+        self._claimed = claims
+        self._rates = {unit: self._shared(unit, claims[unit]) for unit in self._limits}
+
+    def of(self, session: Session) -> Iterator[tuple[str, Decimal]]:
+        """By unit; one that does not go on there has what it would have if it did."""
+        own = None
+        for unit, rates in self._rates.items():
+            if session.pk not in rates:
+                own = own or self._claims([session])
+                rates = self._shared(unit, self._claimed[unit] + own[unit])
+            yield unit, rates[session.pk]
+
+    def _shared(self, unit: str, claims: list[Claim]) -> dict[int, Decimal]:
+        found = shares(self._limits[unit], claims)
+        return {one.order: rate for one, rate in zip(claims, found, strict=True)}
+
+    def _claims(self, sessions: list[Session]) -> dict[str, list[Claim]]:
+        """In each unit in which there is a limit."""
+        claims: dict[str, list[Claim]] = {unit: [] for unit in self._limits}
+        served = _served(sessions) if claims and sessions else {}
+        for one in sessions if claims else ():
+            rate = self._most_of(one)
+            for unit, of_unit in claims.items():
+                most = rate.in_unit(unit)
+                least = LEAST[unit] if most is None else min(LEAST[unit], most)
+                of_unit.append(Claim(least, most, served.get(one.pk, Decimal(0)), one.pk))
+        return claims
 
 
 def _served(sessions: list[Session]) -> dict[int, Decimal]:

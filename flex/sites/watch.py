@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from charging_profiles.models import ProfileCommand, Purpose
 from flex import hub_commands
-from flex.full_rate import full_rate
+from flex.full_rate import FullRates
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life.locking import each
@@ -167,9 +167,10 @@ def _note(site: Site, sessions: Iterable[int], reason: str, **detail: Any) -> No
 
 def _share_anew(site: Site, released: dict[int, Profile], now: datetime) -> None:
     """Sessions that the hub has released get their share as it is now: nobody else raises it."""
+    rates = FullRates(now)
     for session in Session.objects.filter(pk__in=released):
         profile = released[session.pk]
-        rate, has = full_rate(session, now).in_unit(profile.unit), profile.at(now)
+        rate, has = rates.of(session).in_unit(profile.unit), profile.at(now)
         if rate is None or has is None or rate == has:
             continue
         if not rate or not has or abs(rate - has) >= NOTEWORTHY * has:

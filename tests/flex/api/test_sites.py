@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from flex import hub_commands
 from flex.api.models import Use
-from flex.full_rate import full_rate
+from flex.full_rate import FullRates, full_rate
 from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
 from flex.sites import watch
@@ -228,6 +230,15 @@ def test_the_full_rate_is_the_share_of_a_site_whose_limit_is_in_force(cast):
         low = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 9_000}]}
         owner.put("cpo/sites/Six/limits", low)
         assert [full_rate(one, NOW).in_unit("W") for one in sessions] == [4_500, 4_500, 0]
+    with case("the site is read once for all of them"), CaptureQueriesContext(connection) as asked:
+        rates = FullRates(NOW)
+        assert [rates.of(one).in_unit("W") for one in sessions] == [4_500, 4_500, 0]
+        for table in ("flex_api_sitelimit", "flex_preferencecopy"):
+            assert len([one for one in asked if f'FROM "{table}"' in one["sql"]]) == 1
+    with case("one that does not go on there has what it would have"):
+        Session.objects.filter(pk=sessions[0].pk).update(status="COMPLETED")
+        rates = FullRates(NOW)
+        assert [rates.of(one).in_unit("W") for one in sessions] == [4_500, 4_500, 4_500]
     with case("before the limit holds"):
         before = datetime(2026, 1, 1, tzinfo=UTC)
         assert full_rate(sessions[0], before).in_unit("A") == 32
