@@ -189,7 +189,7 @@ def latest_preferences(session: Session) -> PreferenceCopy | None:
 def shown_assignment(assignment: FspAssignment) -> Assignment:
     """Who it is, and why."""
     return Assignment(
-        kind=assignment.kind,
+        kind=assignment.acting,
         fsp=str(assignment.fsp) if assignment.fsp else None,
         epoch=assignment.epoch,
         why=assignment.reason,

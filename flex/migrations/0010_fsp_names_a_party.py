@@ -1,4 +1,7 @@
-"""An assignment names a party exactly where one acts."""
+"""An assignment names a party exactly where one acts.
+
+PARTY is what processes of the release before write until they end.
+"""
 
 from django.db import migrations, models
 
@@ -13,7 +16,7 @@ class Migration(migrations.Migration):
             model_name="fspassignment",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("kind__in", ["EMSP", "SCSP"]),
+                    ("kind__in", ["EMSP", "SCSP", "PARTY"]),
                     ("fsp_party_id", ""),
                     _connector="XOR",
                 ),

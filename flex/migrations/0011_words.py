@@ -1,7 +1,7 @@
 """Words on who is FSP: whose they are, for how long, by whose consent; exclusions by CPOs."""
 
 import django.db.models.deletion
-import django.db.models.functions.text
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -55,7 +55,10 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="flexagreement",
             name="changed_at",
-            field=models.DateTimeField(default=django.utils.timezone.now),
+            field=models.DateTimeField(
+                db_default=django.db.models.functions.datetime.Now(),
+                default=django.utils.timezone.now,
+            ),
         ),
         migrations.AddField(
             model_name="flexagreement",
@@ -63,6 +66,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 choices=[("EMSP", "the eMSP"), ("DRIVER", "the driver")],
+                db_default="",
                 default="",
                 max_length=6,
             ),
@@ -75,7 +79,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="flexagreement",
             name="due_at",
-            field=models.DateTimeField(blank=True, default=django.utils.timezone.now, null=True),
+            field=models.DateTimeField(
+                blank=True,
+                db_default=django.db.models.functions.datetime.Now(),
+                default=django.utils.timezone.now,
+                null=True,
+            ),
         ),
         migrations.AddField(
             model_name="flexagreement",
@@ -89,6 +98,7 @@ class Migration(migrations.Migration):
                     ("EV", "the EV itself"),
                     ("NONE", "nobody"),
                 ],
+                db_default="SCSP",
                 default="SCSP",
                 max_length=5,
             ),
@@ -98,6 +108,7 @@ class Migration(migrations.Migration):
             name="said_by",
             field=models.CharField(
                 choices=[("OPERATOR", "the operator"), ("EMSP", "the eMSP"), ("CPO", "the CPO")],
+                db_default="CPO",
                 default="CPO",
                 max_length=8,
             ),

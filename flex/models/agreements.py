@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.functions import Now, Upper
 from django.utils import timezone
 
 from flex.choice import FspKind, Scope, Speaker, Word
@@ -31,11 +31,11 @@ class FlexAgreement(models.Model):
     A later word on the same is a row of its own: what a row says does not change. It can end.
     """
 
-    kind = models.CharField(max_length=5, choices=FspKind, default=FspKind.SCSP)
+    kind = models.CharField(max_length=5, choices=FspKind, default=FspKind.SCSP, db_default="SCSP")
     # Of kind SCSP: the party.
     fsp_country_code = models.CharField("FSP country code", max_length=2, blank=True)
     fsp_party_id = models.CharField("FSP party id", max_length=3, blank=True)
-    said_by = models.CharField(max_length=8, choices=Speaker, default=Speaker.CPO)
+    said_by = models.CharField(max_length=8, choices=Speaker, default=Speaker.CPO, db_default="CPO")
     cpo_country_code = models.CharField("CPO country code", max_length=2, blank=True)
     cpo_party_id = models.CharField("CPO party id", max_length=3, blank=True)
     emsp_country_code = models.CharField("eMSP country code", max_length=2, blank=True)
@@ -45,7 +45,9 @@ class FlexAgreement(models.Model):
     session = models.ForeignKey(
         Session, on_delete=models.CASCADE, null=True, blank=True, related_name="flex_agreements"
     )
-    consent_by = models.CharField(max_length=6, choices=Consent, blank=True, default="")
+    consent_by = models.CharField(
+        max_length=6, choices=Consent, blank=True, default="", db_default=""
+    )
     consented_at = models.DateTimeField(null=True, blank=True)
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
@@ -53,8 +55,8 @@ class FlexAgreement(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     # When it was said or ended; and when the sessions that it fits are to be looked at again
     # (flex/tasks.py).
-    changed_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    due_at = models.DateTimeField(null=True, blank=True, default=timezone.now, db_default=Now())
 
     class Meta:
         verbose_name = "flexibility agreement"

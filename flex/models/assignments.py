@@ -14,6 +14,9 @@ from hub.db.leases import NOW
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
+# Of either kind, as the release before wrote it: its processes may still do so while they end.
+FORMER_PARTY: Final = "PARTY"
+
 
 class FspAssignment(models.Model):
     """Who is FSP of a session; each change raises `epoch`."""
@@ -45,7 +48,8 @@ class FspAssignment(models.Model):
             models.UniqueConstraint(fields=["session", "epoch"], name="fsp_epoch_once"),
             models.CheckConstraint(
                 name="fsp_names_a_party",
-                condition=models.Q(kind__in=["EMSP", "SCSP"]) ^ models.Q(fsp_party_id=""),
+                condition=models.Q(kind__in=["EMSP", "SCSP", FORMER_PARTY])
+                ^ models.Q(fsp_party_id=""),
             ),
         ]
         indexes = [
@@ -64,7 +68,14 @@ class FspAssignment(models.Model):
     @property
     def label(self) -> str:
         """The party, or what acts in its place."""
-        return str(self.fsp or FspKind(self.kind).label)
+        return str(self.fsp or self.acting.label)
+
+    @property
+    def acting(self) -> FspKind:
+        """What acts: `kind`, also of a row of the release before."""
+        if self.kind != FORMER_PARTY:
+            return FspKind(self.kind)
+        return FspKind.EMSP if self.fsp == self.session.emsp else FspKind.SCSP
 
     @property
     def fsp(self) -> PartyId | None:
@@ -76,11 +87,11 @@ class FspAssignment(models.Model):
     @property
     def choice(self) -> Choice:
         """What it was opened by."""
-        return Choice(FspKind(self.kind), self.reason, self.fsp, self.is_first_put)
+        return Choice(self.acting, self.reason, self.fsp, self.is_first_put)
 
     def is_of(self, choice: Choice) -> bool:
         """Whether it is the same that acts."""
-        return self.fsp == choice.fsp and (self.fsp is not None or self.kind == choice.kind)
+        return self.fsp == choice.fsp and (self.fsp is not None or self.acting == choice.kind)
 
     def is_by(self, choice: Choice) -> None:
         """The same acts, perhaps for another reason."""

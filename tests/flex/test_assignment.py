@@ -8,6 +8,7 @@ from flex.assignment import assign, reconsider
 from flex.choice import Choice, FspKind, Speaker
 from flex.models import FlexAgreement, FspAssignment, JournalEntry
 from flex.set_fsp import set_fsp
+from hub.db import sql
 from hub.models import Delivery
 from sessions.models import Session
 from simulators.testing import PATIENCE
@@ -23,6 +24,35 @@ def told(session: Session) -> list[str]:
         .order_by("pk")
         .values_list("reason", flat=True)
     )
+
+
+def test_what_a_process_of_the_release_before_writes_is_read_as_what_it_meant(cast):
+    cast.cpo.put_session("SWI-OLD", cast.emsp)
+    session = Session.objects.get(session_id="SWI-OLD")
+    for epoch, (fsp, kind) in enumerate(((cast.emsp, "EMSP"), (cast.scsp, "SCSP")), 1):
+        sql.run(_AS_BEFORE, (session.pk, *fsp.party, epoch))
+        current = FspAssignment.current(session)
+        assert current is not None
+        assert (current.choice.kind, current.label) == (kind, str(fsp))
+        current.end("a test")
+    # Neither did it know of what words have now.
+    cpo = cast.other_cpo.party
+    sql.run(_AGREED_BEFORE, (*cast.scsp.party, *cpo))
+    word = FlexAgreement.objects.get(cpo_party_id=cpo.party_id)
+    assert (word.kind, word.said_by, word.consent_by) == ("SCSP", "CPO", "")
+
+
+_AS_BEFORE = """
+    INSERT INTO flex_fspassignment (session_id, kind, fsp_country_code, fsp_party_id, epoch, reason,
+                                    started_at, is_relayed)
+    VALUES (%s, 'PARTY', %s, %s, %s, 'agreement 1', now(), true)
+"""
+_AGREED_BEFORE = """
+    INSERT INTO flex_flexagreement (fsp_country_code, fsp_party_id, cpo_country_code, cpo_party_id,
+                                    emsp_country_code, emsp_party_id, token_uid, location_id,
+                                    is_active, created_at)
+    VALUES (%s, %s, %s, %s, '', '', '', '', false, now())
+"""
 
 
 def test_the_new_fsp_gets_session_and_preferences_and_the_former_one_nothing_more(cast):
