@@ -7,6 +7,7 @@ sweep of each second takes one step after the other.
 """
 
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -38,17 +39,31 @@ def advance() -> None:
         return
     due = ProfileCommand.objects.filter(in_force=InForce.DUE)
     due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
-    for follower in due.filter(_has_ended()):
-        with transaction.atomic():
-            mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.DUE)
-            if mine.update(in_force=InForce.ASKED):
-                _ask(follower)
-    for asked in ProfileCommand.objects.filter(_has_ended(), verifies__in_force=InForce.ASKED):
-        _judge(asked)
+    _each(_ask_once, due.filter(_has_ended()))
+    asked = ProfileCommand.objects.filter(_has_ended(), verifies__in_force=InForce.ASKED)
+    _each(_judge, asked)
+
+
+def _each(
+    go_on: Callable[[ProfileCommand], None], commands: "models.QuerySet[ProfileCommand]"
+) -> None:
+    for command in commands:
+        try:
+            go_on(command)
+        except Exception:
+            # The boundary of one command: it must not keep all others from their turn.
+            logger.exception("%s of profile command %s failed", go_on.__name__, command.pk)
 
 
 def _has_ended() -> models.Q:
     return models.Q(result_at__isnull=False) | ~models.Q(state__in=(*UNSENT, CommandState.ACCEPTED))
+
+
+@transaction.atomic
+def _ask_once(follower: ProfileCommand) -> None:
+    mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.DUE)
+    if mine.update(in_force=InForce.ASKED):
+        _ask(follower)
 
 
 def _ask(follower: ProfileCommand) -> None:
@@ -128,5 +143,5 @@ def profile_in(body: bytes, *path: str) -> Profile | None:
         periods = found["charging_profile_period"]
         limits = tuple((Decimal(str(p["start_period"])), Decimal(str(p["limit"]))) for p in periods)
         return str(found["charging_rate_unit"]).upper(), limits
-    except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError):
+    except (msgspec.DecodeError, KeyError, TypeError, ArithmeticError, ValueError, RecursionError):
         return None

@@ -4,6 +4,9 @@ The rows say when they are due; so nothing is missed by a process that dies, nor
 was begun before the word was written: it is looked at once more a little later.
 """
 
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flex.assignment import reconsider_all
@@ -12,6 +15,7 @@ from flex.models.agreements import SCOPE
 from hub.db import leases, sql
 from sessions.models import Session
 
+logger = logging.getLogger(__name__)
 # Longer than any transaction that has chosen without the word.
 AGAIN: Final = 15.0  # seconds
 _BATCH: Final = 100
@@ -27,15 +31,32 @@ def reconsider_changed() -> int:
     """Look at what is due; how many sessions have another FSP now. Safe to run twice."""
     now = leases.now()
     number = 0
-    for agreement in FlexAgreement.objects.filter(due_at__lte=now).order_by("due_at")[:_BATCH]:
-        number += reconsider_all(sessions_of(agreement), because(agreement, now))
-        _goes_on(agreement, now, ", valid_from, CASE WHEN is_active THEN valid_until END")
-    for exclusion in FlexExclusion.objects.filter(due_at__lte=now).order_by("due_at")[:_BATCH]:
-        ends = "" if exclusion.is_active else " not any more"
-        number += reconsider_all(
-            _of_cpo(exclusion), f"{exclusion.cpo} excludes {exclusion.who}{ends}"
-        )
-        _goes_on(exclusion, now, "")
+    turns: tuple[tuple[Any, Callable[[Any, datetime], int]], ...] = (
+        (FlexAgreement, _agreement),
+        (FlexExclusion, _exclusion),
+    )
+    for words, look in turns:
+        for word in words.objects.filter(due_at__lte=now).order_by("due_at")[:_BATCH]:
+            try:
+                number += look(word, now)
+            except Exception:
+                # The boundary of one word: it comes again, behind all others.
+                logger.exception("the sessions of %r are not reconsidered", word)
+                later = now + timedelta(seconds=AGAIN)
+                words.objects.filter(pk=word.pk, due_at=word.due_at).update(due_at=later)
+    return number
+
+
+def _agreement(agreement: FlexAgreement, now: datetime) -> int:
+    number = reconsider_all(sessions_of(agreement), because(agreement, now))
+    _goes_on(agreement, now, ", valid_from, CASE WHEN is_active THEN valid_until END")
+    return number
+
+
+def _exclusion(exclusion: FlexExclusion, now: datetime) -> int:
+    ends = "" if exclusion.is_active else " not any more"
+    number = reconsider_all(_of_cpo(exclusion), f"{exclusion.cpo} excludes {exclusion.who}{ends}")
+    _goes_on(exclusion, now, "")
     return number
 
 

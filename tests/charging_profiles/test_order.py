@@ -304,6 +304,9 @@ def test_what_is_in_force_is_told_by_units_and_limits_in_any_spelling():
     assert outcome(body("8", active=True), b"", doubtful) == InForce.OVERTAKEN
     assert outcome(body("8", of="A", active=True), b"", doubtful) == InForce.UNCLEAR
     assert outcome(b'{"result":"REJECTED"}', b"", doubtful) == InForce.UNCLEAR
+    # What would end the turn for all others, should it be read as it stands.
+    for odd in (b"[" * 3_000, b'{"profile":%s}' % (b"[" * 3_000), body("1" * 5_000, active=True)):
+        assert outcome(odd, b"", doubtful) == InForce.UNCLEAR
     assert outcome(b"not JSON", body("1"), doubtful) == InForce.UNCLEAR
 
 
