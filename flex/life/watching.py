@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from charging_profiles.models import ProfileCommand
 from flex.full_rate import FullRate, FullRates, of_connector
@@ -76,7 +77,7 @@ _SPAN: Final = f"""
 _CHANGED: Final = f"""
     WITH changed AS (
         SELECT session_id, max(id) AS newest FROM {_COMMANDS}
-        WHERE created_at > %(since)s AND created_at <= %(until)s
+        WHERE created_at >= %(since)s AND created_at < %(until)s
           AND method <> 'GET' AND session_id IS NOT NULL AND sent_at IS NOT NULL
         GROUP BY session_id
     ), looked AS (
@@ -211,12 +212,19 @@ def _silence(row: SteeredSession, found: Silence | None) -> None:
 
 def silent_sessions() -> Iterator[tuple[Session, str]]:
     """Sessions whose FSP is silent, and why; not where another has become FSP since."""
-    rows = SteeredSession.objects.filter(silent_since__isnull=False).select_related("session")
+    acts = FspAssignment.objects.filter(
+        session=OuterRef("session"), ended_at=None, started_at__lte=OuterRef("silent_since")
+    ).exclude(fsp_party_id="")
+    rows = SteeredSession.objects.filter(Exists(acts), silent_since__isnull=False)
+    rows = rows.exclude(session__status__in=OVER).select_related("session")
     for row in rows.order_by("silent_since")[:200]:
-        assignment = FspAssignment.current(row.session)
-        since = row.silent_since
-        if assignment is not None and since is not None and assignment.started_at <= since:
-            yield row.session, row.silent_why
+        yield row.session, row.silent_why
+
+
+def silence_has_ended(session: Session) -> None:
+    """Another is FSP, or is to be: what the one of before owed counts no more."""
+    rows = SteeredSession.objects.filter(session=session, silent_since__isnull=False)
+    rows.update(silent_since=None, silent_why="")
 
 
 # --- Facts ----------------------------------------------------------------------------------------

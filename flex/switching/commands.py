@@ -17,6 +17,7 @@ _SAME = (
 
 def send_again(put: ProfileCommand) -> ProfileCommand:
     """The very profile once more, under the same assignment."""
+    assert put.method == "PUT", f"a {put.method} has no profile to send again"  # noqa: S101
     again = _copy(put, "PUT", Purpose.AGAIN, put.epoch)
     again.path = put.path
     again.body = bytes(put.body).replace(put.key.encode(), again.key.encode())

@@ -33,7 +33,7 @@ class Known:
         fsp = None if self.current is None else self.current.fsp
         slots = CpoSlots.of(session.owner)
         sent = list(reversed(_changes(session.pk)))
-        self.put = None if self.current is None else _last_of(sent, self.current.epoch)
+        self.put = None if self.current is None else _last_of(sent, self.current, switch.since)
         if self.put is not None and self.put.pk != switch.looked_at:
             self._begins_anew(switch)
         doubt_until = _doubt_until(sent, self.put)
@@ -42,11 +42,12 @@ class Known:
             asked = Asked.NOT_YET
         self.facts = Facts(
             step=Step(switch.step),
-            since=switch.since,
+            since=_since(switch, self.current),
             is_over=session.is_over,
             is_party=fsp is not None,
             former=_former(sent, fsp, switch.epoch, slots),
             put=_put(self.put),
+            is_delete=self.put is not None and self.put.method == "DELETE",
             new=_profile(self.put),
             asked=asked,
             active=active,
@@ -77,9 +78,24 @@ def _changes(session: int) -> list[ProfileCommand]:
     return list(found.order_by("-created_at", "-pk")[:_MOST])
 
 
-def _last_of(sent: Sequence[ProfileCommand], epoch: int) -> ProfileCommand | None:
-    """The last command of the FSP; one that had an effect before one that was refused."""
-    own = [one for one in sent if one.epoch == epoch and one.purpose in {"", Purpose.AGAIN}]
+def _since(switch: FspSwitch, current: FspAssignment | None) -> datetime:
+    """Since when the FSP may have acted: after nobody, later than the switch."""
+    return switch.since if current is None else max(switch.since, current.started_at)
+
+
+def _last_of(
+    sent: Sequence[ProfileCommand], current: FspAssignment, since: datetime
+) -> ProfileCommand | None:
+    """The last command of the FSP; one that had an effect before one that was refused.
+
+    Who became FSP by its first accepted PUT has sent that under no assignment, since nobody was.
+    """
+
+    def is_own(one: ProfileCommand) -> bool:
+        is_first = current.is_first_put and not one.epoch and one.fsp == current.fsp
+        return one.epoch == current.epoch or (is_first and one.created_at >= since)
+
+    own = [one for one in sent if is_own(one) and one.purpose in {"", Purpose.AGAIN}]
     for command in reversed(own):
         if command.state in _ON_ITS_WAY or _put(command) is not Put.REFUSED:
             return command

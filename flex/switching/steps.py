@@ -108,6 +108,8 @@ class Facts:
     is_party: bool = True
     former: Sequence[Former] = ()
     put: Put = Put.NONE
+    # That last command is a DELETE.
+    is_delete: bool = False
     new: Profile | None = None
     asked: Asked = Asked.NOT_YET
     active: Profile | None = None
@@ -140,7 +142,11 @@ def next_step(facts: Facts, now: datetime, setting: Setting) -> Next:
     """What follows; the same facts give the same step, however often it is asked."""
     if facts.is_over:
         return Next(Do.END, Step.OVER, "The session has ended.")
-    if facts.step == Step.RELEASING and (facts.is_released is None or not facts.is_party):
+    # With its answers of before: a command of the new FSP's since then has forgotten those.
+    of_delete = facts.is_delete and facts.asked is Asked.ANSWERED
+    if facts.step == Step.RELEASING and (
+        facts.is_released is None or of_delete or not facts.is_party
+    ):
         return _releasing(facts, now, setting)
     if facts.step == Step.CLEARING:
         return _clearing(facts, now, setting)
@@ -196,6 +202,8 @@ def _looking(facts: Facts, now: datetime, setting: Setting) -> Next:
 
 
 def _seen(facts: Facts, now: datetime, setting: Setting) -> Next:
+    if facts.is_delete:
+        return _seen_after_delete(facts, now, setting)
     former = [one.profile for one in facts.former if one.profile is not None]
     seen = Sight.NOT_IN_FORCE
     if not facts.is_none_active:
@@ -216,6 +224,17 @@ def _seen(facts: Facts, now: datetime, setting: Setting) -> Next:
         why = _BINDS if facts.slots == Slots.UNKNOWN else _BINDS_STILL
         return Next(Do.END, Step.ATTENTION, why, learned=learned)
     return Next(Do.END, Step.DONE, _DONE[seen], learned=learned)
+
+
+def _seen_after_delete(facts: Facts, now: datetime, setting: Setting) -> Next:
+    """The CPO has told no result of it: what is still active is released."""
+    if not facts.is_none_active:
+        left = [one for one in facts.former if one.fsp not in facts.cleared]
+        why = "The new FSP has released the session, and a profile is active still."
+        return _release(left[-1] if left else None, why, now, setting)
+    if facts.doubt_until is not None and now < facts.doubt_until:
+        return _wait(facts, facts.doubt_until, Step.ASKED)
+    return Next(Do.END, Step.DONE, "The new FSP has released the session: no profile is active.")
 
 
 _BINDS: Final = (
@@ -277,7 +296,8 @@ def _clearing(facts: Facts, now: datetime, setting: Setting) -> Next:
     return Next(Do.ASK, Step.ASKED, why, now + setting.try_again)
 
 
-def _release(former: Former, why: str, now: datetime, setting: Setting) -> Next:
+def _release(former: Former | None, why: str, now: datetime, setting: Setting) -> Next:
+    """In the name of a former FSP, else of the one that is."""
     return Next(Do.RELEASE, Step.RELEASING, why, now + setting.try_again, former)
 
 

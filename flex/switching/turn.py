@@ -37,7 +37,13 @@ _DUE: Final = f"""
     END OR EXISTS (
         SELECT FROM {_COMMANDS} AS command
         WHERE command.session_id = one.session_id AND command.method <> 'GET'
-          AND command.epoch = one.epoch AND command.id > one.looked_at
+          AND command.id > one.looked_at AND (command.epoch = one.epoch OR command.epoch = 0
+              AND command.created_at >= one.since AND EXISTS (
+                  SELECT FROM flex_fspassignment AS current
+                  WHERE current.session_id = one.session_id AND current.ended_at IS NULL
+                    AND current.is_first_put
+                    AND upper(current.fsp_country_code) = upper(command.fsp_country_code)
+                    AND upper(current.fsp_party_id) = upper(command.fsp_party_id)))
           AND command.purpose IN ('', 'AGAIN') AND command.state {_ENDED}))
     ORDER BY one.due_at, one.id LIMIT 200
 """  # noqa: S608 - names of ours
@@ -145,7 +151,8 @@ def _release(switch: FspSwitch, following: Next) -> None:
     former = following.former
     fsp = None if former is None else former.fsp
     switch.release = hub_commands.release(switch.session, following.why, former=fsp)
-    if fsp is not None:
+    # One that was under way may be in the name of another.
+    if fsp is not None and switch.release.fsp == fsp:
         switch.cleared = [*switch.cleared, str(fsp)]
 
 

@@ -127,8 +127,11 @@ def _all_fail(fsp: PartyId, cpo: PartyId | None, why: str) -> None:
 def fails(session: Session, fsp: PartyId, why: str) -> None:
     """It is left out of this session's choice for a while, and the next in the order takes over."""
     with transaction.atomic():
+        if assignment.locked(session) is None:  # First of all locks, as everywhere.
+            return
         FspFailure.add(session, fsp, why, settings.FSP_LEFT_OUT)
         current = assignment.reconsider(session, why)
+        watching.silence_has_ended(session)
     is_now = "nobody" if current is None else current.label
     logger.warning("session %s: %s FSP is %s now", session.session_id, why, is_now)
 

@@ -186,6 +186,15 @@ def test_an_fsp_that_does_not_answer_a_change_is_silent_until_it_sends_a_profile
     assert watching.silent(session) is None
     with changed_setting("FSP_SILENCE", 3600):
         assert goes_on(lambda: not found())
+    # What was written of one that ended so, or has no FSP now, is not in the others' way.
+    row = SteeredSession.objects.filter(session=session)
+    row.update(silent_since=Now())
+    assert found()
+    Session.objects.filter(pk=session.pk).update(status="COMPLETED")
+    assert not found()
+    Session.objects.filter(pk=session.pk).update(status="ACTIVE")
+    session.fsp_assignments.update(ended_at=Now())
+    assert not found()
 
 
 def test_the_turn_sees_each_change_that_has_left_and_each_new_limit_of_a_site(cast):
@@ -194,7 +203,8 @@ def test_the_turn_sees_each_change_that_has_left_and_each_new_limit_of_a_site(ca
     session = steered(cast, "END-7")
     rows = ProfileCommand.objects.filter(session=session)
     moment = leases.now() - timedelta(seconds=6)
-    LookedUntil.objects.filter(what="changes").update(until=moment - timedelta(seconds=1))
+    # Up to one that had not left then.
+    LookedUntil.objects.filter(what="changes").update(until=moment)
     rows.update(created_at=moment)
     watching.see_changes()
     assert SteeredSession.objects.get(session=session).seen_command == rows.get().pk

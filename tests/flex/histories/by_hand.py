@@ -191,6 +191,8 @@ class ByHand:
                 self._assign(Choice(FspKind.SCSP, "the operator's word", PARTIES[said[0]]))
             case "unassign":
                 self._assign(Choice(FspKind.NONE, "the operator's word"))
+            case "taken-back":
+                self._take_back()
             case "observed":
                 self._assign(Choice(FspKind.EV, "the operator's word"))
             case "preferences":
@@ -202,6 +204,13 @@ class ByHand:
 
     def _assign(self, choice: Choice) -> None:
         assignment.assign(self.session, choice, because="the operator said so")
+
+    def _take_back(self) -> None:
+        """No word is left: whoever has got the session may make itself FSP by a first PUT."""
+        FlexAgreement.objects.update(is_active=False)
+        self.session.sent_to = [str(EMSP), *map(str, PARTIES.values())]
+        self.session.save(update_fields=["sent_to"])
+        assignment.reconsider(self.session, "the operator took it back")
 
     def _status(self, kind: str, name: str) -> None:
         party = PARTIES[name]

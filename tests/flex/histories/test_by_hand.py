@@ -99,6 +99,19 @@ def test_who_fails_is_followed_by_the_next_in_the_order(clock):
         assert own(hand) == ["RELEASE DELETE A"]
 
 
+def test_who_becomes_fsp_after_nobody_was_has_its_own_time_and_its_first_put_counts(clock):
+    with case("its first PUT comes before the release has begun, and was sent under no assignment"):
+        first = [("taken-back",), ("put", "B", TEN)]
+        hand = carried_out(clock, 30, *first, per_sender=True)
+        assert (fsp(hand), own(hand)) == (PARTIES["B"], ["CLEAR DELETE A"])
+        assert not FspFailure.objects.filter(session=hand.session).exists()
+    with case("it is set while a release is not taken"):
+        stuck = [("taken-back",), ("pass", 400), ("assign", "B"), ("pass", 100), ("put", "B", TEN)]
+        hand = carried_out(clock, 31, *stuck, answers=["ok", *["refused"] * 4])
+        assert fsp(hand) == PARTIES["B"]
+        assert not FspFailure.objects.filter(session=hand.session).exists()
+
+
 def test_what_was_lost_on_its_way_is_sent_again(clock):
     # B's PUT is in force before A's DELETE, which the CPO did not answer, takes it away.
     overdue = [("delete", "A"), ("assign", "B"), ("pass", 31), ("put", "B", TEN)]

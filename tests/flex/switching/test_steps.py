@@ -43,6 +43,8 @@ GIVEN = Facts(Step.GIVEN, NOW, former=[Former(OLD, 1, SIX)], new=SIXTEEN)
 TAKEN = replace(GIVEN, put=Put.TAKEN)
 SEEN = replace(TAKEN, step=Step.ASKED, asked=Asked.ANSWERED, active=active((0, 16)))
 UNSURE = replace(SEEN, put=Put.UNSURE)
+DELETE = replace(UNSURE, is_delete=True, new=None, active=active((0, 6)))
+DELETED = replace(DELETE, step=Step.RELEASING, cleared=frozenset([OLD]))
 CLEARING = replace(TAKEN, step=Step.CLEARING, slots=Slots.PER_SENDER)
 RELEASING = replace(GIVEN, step=Step.RELEASING, is_party=False)
 
@@ -120,6 +122,17 @@ def test_each_fact_gives_one_next_step():
         (replace(UNSURE, active=lower), NOW + hour, Do.REPLACE, Step.FOLLOWED),
         (replace(UNSURE, slots=per_sender), NOW, Do.SEND_AGAIN, Step.GIVEN),
         (replace(UNSURE, slots=per_sender, sent_again=3), NOW, Do.END, Step.ATTENTION),
+        # It has sent a DELETE, and no result was told: what is active still is released.
+        (replace(DELETE, active=None, is_none_active=True), NOW, Do.END, Step.DONE),
+        (
+            replace(DELETE, active=None, is_none_active=True, doubt_until=NOW + hour),
+            *(NOW, Do.WAIT, Step.ASKED),
+        ),
+        (DELETE, NOW, Do.RELEASE, Step.RELEASING),
+        (replace(DELETE, cleared=frozenset([OLD])), NOW, Do.RELEASE, Step.RELEASING),
+        (replace(DELETED, is_released=True), NOW, Do.END, Step.DONE),
+        (replace(DELETED, is_released=False), NOW, Do.END, Step.ATTENTION),
+        (replace(DELETED, is_released=True, asked=Asked.NOT_YET), NOW, Do.ASK, Step.ASKED),
         # Clearing and releasing.
         (replace(CLEARING, asked=Asked.ON_ITS_WAY), NOW, Do.WAIT, Step.CLEARING),
         (replace(CLEARING, asked=Asked.ANSWERED), NOW, Do.ASK, Step.ASKED),
