@@ -97,13 +97,28 @@ def _ask(row: HubCommand) -> None:
     if means.is_not_taken(row.session, "GET"):
         _fail(row, "The EVSE or the CPO does not support it (NOT_SUPPORTED).")
         return
-    if (wait := spacing.seconds_until_get(row.session)) > 0:
+    wait = 0.0 if _has_just_cleared(row.session_id) else spacing.seconds_until_get(row.session)
+    if wait > 0:
         row.again(wait)  # A newer wish meanwhile is this one.
         return
     try:
         row.sent(send(row, "GET", {"duration": verification.DURATION}))
     except CannotSend as why:
         _fail(row, str(why))
+
+
+_CLEARED: Final = f"""
+    SELECT EXISTS (
+        SELECT FROM {ProfileCommand._meta.db_table}
+        WHERE session_id = %(session)s AND purpose = 'CLEAR' AND id > coalesce((
+            SELECT max(id) FROM {ProfileCommand._meta.db_table}
+            WHERE session_id = %(session)s AND method = 'GET'), 0))
+"""  # noqa: S608 - names of ours
+
+
+def _has_just_cleared(session: int) -> bool:
+    """The hub has cleared a profile and not asked since: it may have taken the other one away."""
+    return bool(sql.run(_CLEARED, {"session": session})[0][0])
 
 
 _SERVES: Final = f"""

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from charging_profiles.models import CommandState, ProfileCommand, Purpose
 from charging_profiles.verification import DOUBTFUL
+from flex.full_rate import full_rate
+from flex.knowledge.active import baseline
 from flex.knowledge.profiles import Profile
 from flex.life.models import HubCommand
 from flex.life.models import Step as Life
@@ -13,6 +16,7 @@ from flex.models import FspAssignment
 from flex.switching.models import CpoSlots, FspSwitch
 from flex.switching.steps import Asked, Facts, Former, Put, Slots, Step
 from hub.ocpi.party import PartyId
+from sessions.models import Session
 
 # A CPO may carry out what it did not answer for so long after the hub gave it up.
 DOUBT: Final = timedelta(seconds=120)
@@ -48,8 +52,11 @@ class Known:
             former=_former(sent, fsp, switch.epoch, slots),
             put=_put(self.put),
             is_delete=self.put is not None and self.put.method == "DELETE",
+            put_ended=_ended(self.put),
+            is_accepted=self.put is not None and self.put.state == CommandState.EXPIRED,
             new=_profile(self.put),
             asked=asked,
+            asked_at=switch.ask.since if switch.ask else None,
             active=active,
             is_none_active=is_none,
             doubt_until=doubt_until,
@@ -57,6 +64,7 @@ class Known:
             sent_again=switch.sent_again,
             cleared=frozenset(PartyId.parse(one) for one in switch.cleared),
             slots=slots,
+            full=_full(session, now) if asked is Asked.ANSWERED else {},
             is_released=_is_released(switch),
         )
         self.is_cleared = switch.step == Step.CLEARING and asked is Asked.ANSWERED
@@ -115,6 +123,11 @@ def _put(command: ProfileCommand | None) -> Put:
     if command.method == "DELETE":
         return Put.DELETED if said in {"ACCEPTED", "UNKNOWN"} else Put.UNSURE
     return Put.TAKEN if said == "ACCEPTED" else Put.UNSURE
+
+
+def _ended(command: ProfileCommand | None) -> datetime | None:
+    """When a command without a result came to its end."""
+    return None if command is None else command.result_by or command.answered_at
 
 
 def _profile(command: ProfileCommand | None) -> Profile | None:
@@ -195,6 +208,16 @@ def _cleared(command: ProfileCommand | None) -> Asked:
     if command.state in _ON_ITS_WAY:
         return Asked.ON_ITS_WAY
     return Asked.ANSWERED if _put(command) is Put.DELETED else Asked.FAILED
+
+
+def _full(session: Session, now: datetime) -> dict[str, Decimal]:
+    """By unit: as its Location says, or as was active before any profile; the lower one."""
+    rate, before = full_rate(session, now), baseline(session)
+    found = {unit: value for unit in ("A", "W") if (value := rate.in_unit(unit)) is not None}
+    if before is not None:
+        unit, highest = before.profile.unit, before.profile.highest
+        found[unit] = min(found.get(unit, highest), highest)
+    return found
 
 
 def _is_released(switch: FspSwitch) -> bool | None:

@@ -5,9 +5,10 @@ in force; nothing is cleared before that has been seen in the active profile. A 
 the facts, does what is said here, and comes again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum, StrEnum, auto
 from typing import Final
 
@@ -95,6 +96,8 @@ class Setting:
     put_within: timedelta
     most_tries: int = 3
     try_again: timedelta = timedelta(seconds=20)
+    # The hub's GET may wait for the spacing that a CPO wants (flex/life/spacing.py: 600 s at most).
+    told_within: timedelta = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,13 @@ class Facts:
     put: Put = Put.NONE
     # That last command is a DELETE.
     is_delete: bool = False
+    # When that came to its end; and whether the CPO has accepted it, which says less than a result.
+    put_ended: datetime | None = None
+    is_accepted: bool = False
     new: Profile | None = None
     asked: Asked = Asked.NOT_YET
+    # When the hub wanted to know it.
+    asked_at: datetime | None = None
     active: Profile | None = None
     # The CPO says that no profile is active.
     is_none_active: bool = False
@@ -122,6 +130,8 @@ class Facts:
     sent_again: int = 0
     cleared: frozenset[PartyId] = frozenset()
     slots: Slots = Slots.UNKNOWN
+    # By unit, where it is known: what is active without any profile.
+    full: Mapping[str, Decimal] = field(default_factory=dict)
     # What has become of the release: None while it goes on.
     is_released: bool | None = None
 
@@ -170,12 +180,19 @@ def _given(facts: Facts, now: datetime, setting: Setting) -> Next:
 
 
 def _waited_for(facts: Facts, now: datetime, setting: Setting) -> Next:
-    until = facts.since + setting.put_within
+    until = _until(facts, setting)
     if now < until:
         return Next(Do.WAIT, Step.GIVEN, due=until)
     seconds = int(setting.put_within.total_seconds())
     had = "no profile" if facts.put is Put.NONE else "no profile that its CPO took"
     return Next(Do.REPLACE, Step.FOLLOWED, f"The new FSP has sent {had} within {seconds} s.")
+
+
+def _until(facts: Facts, setting: Setting) -> datetime:
+    """When it is too late; who has sent one that had no result has its time from the end of it."""
+    is_unsure = facts.put is Put.UNSURE and facts.put_ended is not None
+    begun = max(facts.since, facts.put_ended or facts.since) if is_unsure else facts.since
+    return begun + setting.put_within
 
 
 def _deleted(facts: Facts, now: datetime, setting: Setting) -> Next:
@@ -189,6 +206,9 @@ def _deleted(facts: Facts, now: datetime, setting: Setting) -> Next:
 def _looking(facts: Facts, now: datetime, setting: Setting) -> Next:
     """Its PUT has come to its end: the active profile says whether it is in force."""
     if facts.asked is Asked.ON_ITS_WAY:
+        if facts.asked_at is not None and now >= facts.asked_at + setting.told_within:
+            why = "The CPO could not be asked which profile is active, or has not told, for long."
+            return Next(Do.END, Step.ATTENTION, why)
         return _wait(facts, now + setting.try_again, Step.ASKED)
     if facts.asked is Asked.NOT_YET:
         why = "The active profile is asked for."
@@ -210,16 +230,18 @@ def _seen(facts: Facts, now: datetime, setting: Setting) -> Next:
         seen = sight(facts.active, facts.new, former)
     if seen is Sight.NOT_IN_FORCE:
         return _not_in_force(facts, now, setting)
-    if facts.put is Put.UNSURE and seen is not Sight.IN_FORCE:
+    accepts = (Sight.IN_FORCE, Sight.LIMITED) if facts.is_accepted else (Sight.IN_FORCE,)
+    if facts.put is Put.UNSURE and seen not in accepts:
         # The new FSP is told no result: it is its turn, and the former limit stays meanwhile.
+        if facts.is_accepted and now >= _until(facts, setting):
+            return Next(Do.END, Step.ATTENTION, _NO_RESULT)
         return _waited_for(facts, now, setting)
     if facts.doubt_until is not None and now < facts.doubt_until:
         return _wait(facts, facts.doubt_until, Step.ASKED)
     left = [one for one in facts.former if one.fsp not in facts.cleared and _binds(one, facts, now)]
     if facts.slots == Slots.PER_SENDER and left:
         return _cleared_once_sure(facts, left[0], now, setting)
-    sure = [one.profile for one in facts.former if one.profile is not None and one.is_sure]
-    learned = learns(facts.active, facts.new, sure) if facts.put is Put.TAKEN else None
+    learned = _learned(facts)
     if seen is Sight.FORMER_BINDS and facts.slots != Slots.ONE:
         why = _BINDS if facts.slots == Slots.UNKNOWN else _BINDS_STILL
         return Next(Do.END, Step.ATTENTION, why, learned=learned)
@@ -237,10 +259,27 @@ def _seen_after_delete(facts: Facts, now: datetime, setting: Setting) -> Next:
     return Next(Do.END, Step.DONE, "The new FSP has released the session: no profile is active.")
 
 
+def _learned(facts: Facts) -> Slots | None:
+    """What this switch says of its CPO that is news; what the hub itself has cleared says nothing.
+
+    An end in ATTENTION is taken further by news (CpoSlots.go_on): what is known already is none.
+    """
+    if facts.put is not Put.TAKEN or facts.cleared:
+        return None
+    sure = [one.profile for one in facts.former if one.profile is not None and one.is_sure]
+    found = learns(facts.active, facts.new, sure, facts.full)
+    return None if found == facts.slots == Slots.PER_SENDER else found
+
+
+_NO_RESULT: Final = (
+    "The CPO has accepted the new profile and told no result; nobody knows whether it is in force."
+)
 _BINDS: Final = (
     "The former limit still binds, and nobody knows whether this CPO keeps a profile of each "
     "sender: it is cleared only where that is known."
 )
+# Of the full rate: above that it may be the full rate itself.
+_CLEARLY: Final = Decimal("0.9")
 _BINDS_STILL: Final = (
     "The former limit still binds, though its profile was cleared: the CPO may ignore DELETE."
 )
@@ -317,15 +356,22 @@ def _wait(facts: Facts, due: datetime, step: Step | None = None) -> Next:
     return Next(Do.WAIT, step or facts.step, due=due)
 
 
-def learns(active: Profile | None, new: Profile | None, former: Sequence[Profile]) -> Slots | None:
+def learns(
+    active: Profile | None,
+    new: Profile | None,
+    former: Sequence[Profile],
+    full: Mapping[str, Decimal],
+) -> Slots | None:
     """What a verified switch says of the slots of its CPO; None where it says nothing.
 
     More than a former limit is active: that one is gone, so there is one slot. Exactly a former
-    one, where the new one allows more: it is still there.
+    one, where the new one allows more: it is still there, unless EVSE or site allow no more by
+    themselves, so that this says nothing where the full rate is not known to be clearly higher.
     """
     if active is None or new is None or active.unit != new.unit:
         return None
     former = [one for one in former if one.unit == active.unit]
+    tells = full[active.unit] * _CLEARLY if active.unit in full else None
     found = None
     for moment in steady(active, [new, *former]):
         offered, allowed = active.at(moment), new.at(moment)
@@ -334,6 +380,6 @@ def learns(active: Profile | None, new: Profile | None, former: Sequence[Profile
                 continue
             if offered > limit + SAME:
                 return Slots.ONE
-            if offered >= limit - SAME:
+            if offered >= limit - SAME and tells is not None and limit <= tells:
                 found = Slots.PER_SENDER
     return found

@@ -92,6 +92,13 @@ def _go_on(pk: int, session: int) -> None:
         giving.give_active(switch.session, known.current)
     switch.looked_at_on = now
     switch.save()
+    if following.learned is not None:
+        # After it is saved: what is known now may take this very switch further.
+        CpoSlots.learn(
+            switch.session.owner,
+            following.learned,
+            f"session {switch.session.session_id}: {following.why or switch.because}",
+        )
 
 
 def setting() -> Setting:
@@ -100,12 +107,6 @@ def setting() -> Setting:
 
 
 def _do(switch: FspSwitch, known: Known, following: Next) -> None:
-    if following.learned is not None:
-        CpoSlots.learn(
-            switch.session.owner,
-            following.learned,
-            f"session {switch.session.session_id}: {following.why or switch.because}",
-        )
     if following.do is Do.WAIT:
         # Nothing is done: only a new PUT takes it to an earlier step.
         switch.step = following.step.value

@@ -17,6 +17,7 @@ from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
 from flex.models import FspAssignment, JournalEntry, PreferenceCopy
 from flex.sites import keeping
 from flex.sites.models import SiteLimit
+from flex.switching import commands
 from hub.db import leases
 from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
@@ -128,6 +129,13 @@ def test_too_often_is_passed_on_and_the_hubs_own_gets_keep_the_spacing(cast):
     told(cast.cpo, "END-4", 4, active(8))
     assert ended(asked).step == Step.DONE
     assert methods(cast, "END-4") == ["PUT", "GET", "GET", "GET"]
+    # What the hub has cleared may have been all there was: whether it was does not wait.
+    commands.clear(ProfileCommand.objects.filter(session=session).earliest("pk"), 1)
+    assert has_sent(cast, "END-4", "PUT", "GET", "GET", "GET", "DELETE")
+    told(cast.cpo, "END-4", 5)
+    hub_commands.ask_active(session, "it was cleared", since=leases.now())
+    assert has_sent(cast, "END-4", "PUT", "GET", "GET", "GET", "DELETE", "GET")
+    told(cast.cpo, "END-4", 6, active(8))
     # What was accepted sooner shows that so much is not needed.
     type(known).objects.update(looked_at=Now() - timedelta(seconds=spacing.MOST / 2 + 1))
     spacing.forget_what_was_not_needed()

@@ -12,10 +12,14 @@ SIX, TEN = ((0, 6.0),), ((0, 10.0),)
 BEGIN = [("assign", "A"), ("put", "A", SIX), ("pass", 3)]
 
 
-def carried_out(clock, number, *events, per_sender=False, told=True, ignores=False, answers=()):
+def carried_out(
+    clock, number, *events, per_sender=False, told=True, ignores=False, answers=(), seen=0
+):
     """A history of A's 6 A and then these; nothing in it may go wrong."""
     history = History(number, per_sender, told, ignores, [*BEGIN, *events], list(answers))
     hand = ByHand(history, clock, number)
+    for one in range(seen):
+        CpoSlots.learn(CPO, Slots.PER_SENDER, f"another session {one}")
     assert hand.run() == []
     return hand
 
@@ -69,6 +73,11 @@ def test_what_a_switch_does_depends_on_what_its_cpo_keeps(clock):
         hand.session.save()
         CpoSlots.tell(CPO, Slots.PER_SENDER)
         assert FspSwitch.objects.get(session=hand.session).step == Step.GIVEN
+    with case("the one that completes the proof goes on itself"):
+        hand = carried_out(clock, 6, *switch, per_sender=True, told=False, seen=1)
+        assert (own(hand), steps(hand)[-1]) == (["CLEAR DELETE A"], "DONE")
+        known = CpoSlots.objects.get()
+        assert (known.per_sender_seen, known.one_seen) == (2, 0)
     with case("it ignores DELETE: nothing is said to have been cleared"):
         hand = carried_out(clock, 5, *switch, per_sender=True, ignores=True)
         assert (own(hand), steps(hand)[-1]) == (["CLEAR DELETE A"], "ATTENTION")

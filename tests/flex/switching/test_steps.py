@@ -43,6 +43,7 @@ GIVEN = Facts(Step.GIVEN, NOW, former=[Former(OLD, 1, SIX)], new=SIXTEEN)
 TAKEN = replace(GIVEN, put=Put.TAKEN)
 SEEN = replace(TAKEN, step=Step.ASKED, asked=Asked.ANSWERED, active=active((0, 16)))
 UNSURE = replace(SEEN, put=Put.UNSURE)
+ACCEPTED = replace(UNSURE, is_accepted=True)
 DELETE = replace(UNSURE, is_delete=True, new=None, active=active((0, 6)))
 DELETED = replace(DELETE, step=Step.RELEASING, cleared=frozenset([OLD]))
 CLEARING = replace(TAKEN, step=Step.CLEARING, slots=Slots.PER_SENDER)
@@ -98,6 +99,10 @@ def test_each_fact_gives_one_next_step():
         (replace(GIVEN, put=Put.DELETED, cleared=frozenset([OLD])), NOW, Do.END, Step.DONE),
         (TAKEN, NOW, Do.ASK, Step.ASKED),
         (replace(TAKEN, asked=Asked.ON_ITS_WAY), NOW, Do.WAIT, Step.ASKED),
+        (
+            replace(TAKEN, asked=Asked.ON_ITS_WAY, asked_at=NOW),
+            *(NOW + hour, Do.END, Step.ATTENTION),
+        ),
         (replace(TAKEN, asked=Asked.FAILED, tries=1), NOW, Do.ASK, Step.ASKED),
         (replace(TAKEN, asked=Asked.FAILED, tries=3), NOW, Do.END, Step.ATTENTION),
         # Seen in the active profile.
@@ -120,6 +125,12 @@ def test_each_fact_gives_one_next_step():
         (UNSURE, NOW, Do.END, Step.DONE),
         (replace(UNSURE, active=lower), NOW, Do.WAIT, Step.GIVEN),
         (replace(UNSURE, active=lower), NOW + hour, Do.REPLACE, Step.FOLLOWED),
+        (replace(UNSURE, active=lower, put_ended=NOW + hour), NOW + hour, Do.WAIT, Step.GIVEN),
+        # Nor is one replaced whose profile the CPO has accepted, unless more is active.
+        (replace(ACCEPTED, active=lower), NOW + hour, Do.END, Step.ATTENTION),
+        (replace(ACCEPTED, active=lower), NOW, Do.WAIT, Step.GIVEN),
+        (replace(ACCEPTED, active=active((0, 13))), NOW, Do.END, Step.DONE),
+        (replace(ACCEPTED, active=active((0, 32))), NOW + hour, Do.REPLACE, Step.FOLLOWED),
         (replace(UNSURE, slots=per_sender), NOW, Do.SEND_AGAIN, Step.GIVEN),
         (replace(UNSURE, slots=per_sender, sent_again=3), NOW, Do.END, Step.ATTENTION),
         # It has sent a DELETE, and no result was told: what is active still is released.
@@ -158,6 +169,7 @@ def test_what_a_wrong_word_on_a_cpo_has_cleared_is_sent_again():
     """The operator says that it keeps one profile of each sender, and it keeps one."""
     cleared = replace(SEEN, cleared=frozenset([OLD]), slots=Slots.PER_SENDER)
     assert next_step(cleared, NOW, SETTING).step == Step.DONE
+    assert next_step(cleared, NOW, SETTING).learned is None  # It is the DELETE that is seen.
     found = next_step(replace(cleared, active=active((0, 32))), NOW, SETTING)
     assert (found.do, found.learned) == (Do.SEND_AGAIN, Slots.ONE)
 
@@ -174,4 +186,11 @@ def test_what_a_cpo_keeps_is_learned_only_from_what_is_plain():
         (active((0, 16)), SIXTEEN, [], None),
     ]:
         with case(told, new, former):
-            assert learns(told, new, former) == expected
+            assert learns(told, new, former, {"A": Decimal(32)}) == expected
+    # Where EVSE or site allow no more by themselves, or nobody knows that they do, it is chance.
+    sixteen = active((0, 16)), limits((0, 32)), [SIXTEEN]
+    for full, expected in [({}, None), (16, None), (17, None), (32, Slots.PER_SENDER)]:
+        with case(full):
+            known = {"A": Decimal(full)} if full else {}
+            assert learns(*sixteen, known) == expected
+    assert learns(active((0, 32)), limits((0, 32)), [SIXTEEN], {}) == Slots.ONE
