@@ -189,7 +189,7 @@ function draw(svg, s) {
   svg.append(base);
 }
 
-// Bars are prices, green where the plan lets the car charge; a line marks now.
+/* Bars are prices, green where the plan lets the car charge. */
 function ahead(card, s) {
   const box = card.querySelector(".ahead"), svg = box.querySelector("svg");
   const now = Date.parse(s.now), running = s.status === "ACTIVE";

@@ -80,7 +80,8 @@ class FirstHangs:
 
 
 def row(session_id: str) -> ProfileCommand:
-    return ProfileCommand.objects.get(session_id_sent=session_id)
+    """The party's command; the hub may have asked what is in force besides."""
+    return ProfileCommand.objects.get(session_id_sent=session_id, purpose="")
 
 
 def deliveries(session_id: str) -> list[Delivery]:
@@ -127,7 +128,7 @@ def test_a_put_of_a_dead_worker_never_follows_the_delete_that_came_after_it(proc
     processes.kill("profiles")
     processes.start("profiles")
     deleted = pool.submit(cast.emsp.delete_profile, "WORKER-1")
-    of_session = ProfileCommand.objects.filter(session_id_sent="WORKER-1")
+    of_session = ProfileCommand.objects.filter(session_id_sent="WORKER-1", purpose="")
     until(cast, lambda: of_session.count() == 2)
     # A GET is carried meanwhile, so the new worker has looked.
     assert cast.emsp.get_profile("WORKER-1").json()["data"] == ACCEPTED
