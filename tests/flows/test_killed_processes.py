@@ -84,6 +84,11 @@ def row(session_id: str) -> ProfileCommand:
     return ProfileCommand.objects.get(session_id_sent=session_id, purpose="")
 
 
+def changes(cast, session_id: str) -> list[str]:
+    """The methods of what came to the CPO, without GETs, some of which are the hub's own."""
+    return [one.method for one in cast.cpo.asked(session_id) if one.method != "GET"]
+
+
 def deliveries(session_id: str) -> list[Delivery]:
     return list(Delivery.objects.filter(path=row(session_id).response_url))
 
@@ -138,7 +143,7 @@ def test_a_put_of_a_dead_worker_never_follows_the_delete_that_came_after_it(proc
     assert code(answer.result(PATIENCE)) == 4002
     assert deleted.result(PATIENCE).json()["data"] == ACCEPTED
     hanging.may_answer.set()
-    assert [m.method for m in cast.cpo.asked("WORKER-1", count=3)] == ["PUT", "GET", "DELETE"]
+    assert changes(cast, "WORKER-1") == ["PUT", "DELETE"]
     url = url_given(cast.cpo.asked("WORKER-1")[0])
     assert code(cast.cpo.post_result(url, DONE)) == 1000
     assert len(cast.emsp.results("WORKER-1", timeout=PATIENCE)) == 1
@@ -156,7 +161,7 @@ def test_a_cpo_that_takes_longer_than_a_lease_gets_its_command_once(cast, pool):
     until(cast, lambda: timezone.now() > first_lease + timedelta(seconds=2))
     hanging.may_answer.set()
     assert answer.result(PATIENCE).json()["data"] == ACCEPTED
-    assert len(cast.cpo.asked("SLOW-1")) == 1
+    assert changes(cast, "SLOW-1") == ["PUT"]
     assert row("SLOW-1").attempts == 1
 
 
@@ -178,7 +183,7 @@ def test_a_result_survives_the_web_process_in_which_its_sender_waits(processes, 
     ProfileCommand.objects.filter(session_id_sent="WEB-1").update(answer_by=timezone.now())
     [message] = cast.emsp.results("WEB-1", timeout=PATIENCE)
     assert message.json() == DONE
-    assert len(cast.cpo.asked("WEB-1")) == 1
+    assert changes(cast, "WEB-1") == ["PUT"]
     cast.cpo.put_session("WEB-2", cast.emsp)
     assert cast.emsp.put_profile("WEB-2").json()["data"] == ACCEPTED
 
