@@ -138,13 +138,15 @@ class _Due:
 class ByHand:
     """One history, from its Session to the last command."""
 
-    def __init__(self, history: History, clock: Clock, number: int) -> None:
+    def __init__(self, history: History, clock: Clock, number: int, shift: int = 0) -> None:
         self.history, self.clock = history, clock
         self.cpo = Cpo(history.keeps_one_per_sender, history.ignores_delete)
         self.judge = Judge(self.cpo)
         self._answers = iter(history.answers)
         self._due: list[_Due] = []
         self._numbers = count()
+        # How late what is overdue comes: the same each time, whatever has run before.
+        self._lateness = count(7 * number + shift)
         self._open: dict[int, tuple[ProfileCommand, Lease]] = {}
         self._in_order = 0.0
         self._away: set[str] = set()
@@ -334,7 +336,10 @@ class ByHand:
         self.judge.leaves(sent_of(command), 0 if current is None else current.epoch, now)
         if how in {"silent", "unanswered", "overdue"}:
             in_order = max(now, self._in_order)
-            late = {"unanswered": in_order, "overdue": limit + 20.0 + command.pk % 41}.get(how)
+            late = {
+                "unanswered": in_order,
+                "overdue": limit + 20.0 + next(self._lateness) % 41,
+            }.get(how)
             if late is not None:
                 self._at(late, partial(self._is_done, command, is_overdue=how == "overdue"))
             self._at(limit, lambda: self._said(command, Said(CommandState.TIMED_OUT)))
