@@ -45,7 +45,7 @@ def fsp(hand) -> object:
 
 def test_random_histories_leave_no_gap_and_nothing_stale(clock):
     wrong = []
-    for seed in range(12):
+    for seed in range(8):
         history = random_history(seed)
         faults = ByHand(history, clock, seed).run()
         if faults:

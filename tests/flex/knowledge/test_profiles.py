@@ -9,7 +9,7 @@ import pytest
 from flex.knowledge.facts import by_their_clock
 from flex.knowledge.profiles import Profile
 from flex.life.judging import limits_since, same
-from flex.sites.limits import Limits, excess
+from flex.sites.limits import Asking, Limits, excess
 from flex.switching.sight import may_bind, sight
 
 T0 = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -89,7 +89,7 @@ def test_a_start_beyond_all_times_is_read_and_overflows_nothing(start, active):
     assert same(profile, beside, T0) is False
     assert by_their_clock(T0, [(T0 - timedelta(hours=1), profile.start)]) != T0
     site = Limits.read("A", [{"start": "2026-01-01T00:00:00Z", "limit": 5}])
-    assert (excess(site, [profile], T0) is not None) is (active == 6)
+    assert (excess(site, [Asking((profile,))], T0) is not None) is (active == 6)
 
 
 def test_a_limit_beyond_all_rates_is_no_limit_and_stays_a_number_that_can_be_kept():
