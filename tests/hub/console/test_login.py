@@ -179,6 +179,14 @@ def test_waiting_longer_is_what_counts_and_a_refused_try_costs_nothing(clock):
     assert throttle.try_("c", "x") == 0
 
 
+def test_all_tries_are_had_whatever_the_clock_says(clock):
+    for number in range(200):
+        clock.now = 1000 + number / 7
+        throttle = Throttle(clock=clock)
+        assert not any(throttle.try_("a", "x") for _ in range(ACCOUNT.at_once)), clock.now
+        assert throttle.try_("a", "x") == pytest.approx(ACCOUNT.pause)
+
+
 def test_its_memory_is_bounded():
     throttle = Throttle()
     for number in range(MOST_KEPT):
