@@ -7,16 +7,16 @@ sweep of each second takes one step after the other.
 """
 
 import logging
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-from django.db import models, transaction
+from django.db import models
 
 from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand, Purpose
 from hub.db import sql
+from hub.db.one_by_one import each
 from hub.ocpi import lenient
 
 logger = logging.getLogger(__name__)
@@ -39,27 +39,15 @@ def advance() -> None:
         return
     due = ProfileCommand.objects.filter(in_force=InForce.DUE)
     due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
-    _each(_ask_once, due.filter(_has_ended()))
+    each(due.filter(_has_ended()), _ask_once)
     asked = ProfileCommand.objects.filter(_has_ended(), verifies__in_force=InForce.ASKED)
-    _each(_judge, asked)
-
-
-def _each(
-    go_on: Callable[[ProfileCommand], None], commands: "models.QuerySet[ProfileCommand]"
-) -> None:
-    for command in commands:
-        try:
-            go_on(command)
-        except Exception:
-            # The boundary of one command: it must not keep all others from their turn.
-            logger.exception("%s of profile command %s failed", go_on.__name__, command.pk)
+    each(asked, _judge)
 
 
 def _has_ended() -> models.Q:
     return models.Q(result_at__isnull=False) | ~models.Q(state__in=(*UNSENT, CommandState.ACCEPTED))
 
 
-@transaction.atomic
 def _ask_once(follower: ProfileCommand) -> None:
     mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.DUE)
     if mine.update(in_force=InForce.ASKED):
@@ -91,17 +79,16 @@ def _judge(asked: ProfileCommand) -> None:
     doubtful = sent.filter(pk__lt=follower.pk, sent_at__isnull=False, state__in=DOUBTFUL)
     bodies = [bytes(body) for body in doubtful.order_by("-pk").values_list("body", flat=True)[:10]]
     found = outcome(bytes(asked.result_body), bytes(follower.body), bodies)
-    with transaction.atomic():
-        mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.ASKED)
-        if not mine.update(in_force=found) or found != InForce.OVERTAKEN:
-            return
-        logger.warning(
-            "at %s a profile is in force that had not been answered, correlation %s",
-            follower.cpo,
-            follower.correlation_id,
-        )
-        if not sent.filter(pk__gt=follower.pk).exists():
-            _send_again(follower)
+    mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.ASKED)
+    if not mine.update(in_force=found) or found != InForce.OVERTAKEN:
+        return
+    logger.warning(
+        "at %s a profile is in force that had not been answered, correlation %s",
+        follower.cpo,
+        follower.correlation_id,
+    )
+    if not sent.filter(pk__gt=follower.pk).exists():
+        _send_again(follower)
 
 
 def _send_again(follower: ProfileCommand) -> None:

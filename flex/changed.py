@@ -4,7 +4,6 @@ The rows say when they are due; so nothing is missed by a process that dies, nor
 was begun before the word was written: it is looked at once more a little later.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,9 +12,9 @@ from flex.assignment import reconsider_all
 from flex.models import FlexAgreement, FlexExclusion
 from flex.models.agreements import SCOPE
 from hub.db import leases, sql
+from hub.db.one_by_one import each
 from sessions.models import Session
 
-logger = logging.getLogger(__name__)
 # Longer than any transaction that has chosen without the word.
 AGAIN: Final = 15.0  # seconds
 _BATCH: Final = 100
@@ -30,21 +29,18 @@ _NEXT: Final = """
 def reconsider_changed() -> int:
     """Look at what is due; how many sessions have another FSP now. Safe to run twice."""
     now = leases.now()
-    number = 0
-    turns: tuple[tuple[Any, Callable[[Any, datetime], int]], ...] = (
-        (FlexAgreement, _agreement),
-        (FlexExclusion, _exclusion),
-    )
-    for words, look in turns:
-        for word in words.objects.filter(due_at__lte=now).order_by("due_at")[:_BATCH]:
-            try:
-                number += look(word, now)
-            except Exception:
-                # The boundary of one word: it comes again, behind all others.
-                logger.exception("the sessions of %r are not reconsidered", word)
-                later = now + timedelta(seconds=AGAIN)
-                words.objects.filter(pk=word.pk, due_at=word.due_at).update(due_at=later)
-    return number
+    return _look(FlexAgreement, _agreement, now) + _look(FlexExclusion, _exclusion, now)
+
+
+def _look(words: Any, look: Callable[[Any, datetime], int], now: datetime) -> int:
+    """Those of one kind that are due; one that fails comes again, behind all others."""
+    numbers: list[int] = []
+    due = words.objects.filter(due_at__lte=now).order_by("due_at")[:_BATCH]
+    failed = each(due, lambda word: numbers.append(look(word, now)), is_atomic=False)
+    for word in failed:
+        later = now + timedelta(seconds=AGAIN)
+        words.objects.filter(pk=word.pk, due_at=word.due_at).update(due_at=later)
+    return sum(numbers)
 
 
 def _agreement(agreement: FlexAgreement, now: datetime) -> int:

@@ -11,10 +11,11 @@ from typing import Any, Final
 from charging_profiles.models import UNSENT, CommandState, ProfileCommand
 from flex.full_rate import FullRates
 from flex.life import asking, releasing
-from flex.life.locking import each, lock
+from flex.life.locking import lock
 from flex.life.models import HubCommand, Step, Wish
 from hub.db import leases, sql
 from hub.db.leases import NOW
+from hub.db.one_by_one import each
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 

@@ -4,7 +4,6 @@
 tells the journal what has changed, and counts. SCALE D2.3, 11.4; judging.py has the rules.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,10 +22,10 @@ from flex.sites.keeping import limits_of
 from flex.sites.models import Site
 from hub.db import sql
 from hub.db.leases import NOW
+from hub.db.one_by_one import each
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
-logger = logging.getLogger(__name__)
 # So many are looked at in one turn; and a process that dies gives its own back after so long.
 _A_TURN: Final = 25
 _LEASE: Final = 60  # seconds
@@ -160,12 +159,8 @@ def judge_due() -> int:
     """Judge the profiles that are due; of how many sessions. Two processes may run it at once."""
     add_new()
     sessions = {pk for (pk,) in sql.run(_CLAIM, [float(_LEASE), _A_TURN])}
-    for session in Session.objects.filter(pk__in=sessions):
-        try:
-            judge_session(session)
-        except Exception:
-            # One that cannot be judged keeps no other from its turn; its lease ends in a minute.
-            logger.exception("session %s cannot be judged", session.pk)
+    # One that cannot be judged comes again when its lease ends.
+    each(Session.objects.filter(pk__in=sessions), judge_session)
     return len(sessions)
 
 

@@ -11,10 +11,11 @@ from django.db.models.functions import Now
 from charging_profiles.models import BAD_ENDS, ProfileCommand, Purpose
 from flex.journal import Topic, note
 from flex.life import asking, means, spacing, unknown
-from flex.life.locking import each, lock
+from flex.life.locking import lock
 from flex.life.models import WhyNot
 from flex.life.table import Follows, Then, follows, how_it_ended
 from hub.db import leases, sql
+from hub.db.one_by_one import each
 from hub.models.pulls import Pull
 from hub.workers.wake import wake
 from sessions.models import Session

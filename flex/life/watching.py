@@ -17,13 +17,14 @@ from flex.full_rate import FullRate, FullRates, of_connector
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
 from flex.life import releasing, silence
-from flex.life.locking import each, lock
+from flex.life.locking import lock
 from flex.life.models import SteeredSession
 from flex.life.silence import Facts, Release, Silence
 from flex.models import FspAssignment
 from flex.sites.keeping import AT
 from hub.db import leases, sql
 from hub.db.leases import NOW
+from hub.db.one_by_one import each
 from hub.ocpi import lenient
 from sessions.models import Session
 from sessions.objects import OVER

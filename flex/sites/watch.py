@@ -17,13 +17,13 @@ from flex import hub_commands
 from flex.full_rate import FullRates
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
-from flex.life.locking import each
 from flex.sites import keeping
 from flex.sites.connectors import Connectors
 from flex.sites.keeping import AT
 from flex.sites.limits import Asking, Excess, Limits, excess
 from flex.sites.models import Site, SiteLimit
 from hub.db import leases, sql
+from hub.db.one_by_one import each
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)

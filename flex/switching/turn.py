@@ -12,13 +12,13 @@ from django.conf import settings
 from charging_profiles.models import ProfileCommand
 from flex import assignment, hub_commands, journal
 from flex.journal import Topic
-from flex.life.locking import each
 from flex.switching import commands, giving
 from flex.switching.facts import Known
 from flex.switching.models import CpoSlots, FspFailure, FspSwitch
 from flex.switching.steps import Do, Next, Setting, Step, next_step
 from hub.db import leases, sql
 from hub.db.leases import NOW
+from hub.db.one_by_one import each
 from sessions.models import Session
 
 _COMMANDS: Final = ProfileCommand._meta.db_table

@@ -15,11 +15,11 @@ from django.db import transaction
 from flex import assignment
 from flex.facts import cannot_act
 from flex.life import watching
-from flex.life.locking import each
 from flex.models import FspAssignment
 from flex.switching.models import FspFailure
 from hub.db import leases, sql
 from hub.db.leases import NOW
+from hub.db.one_by_one import each
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.ocpi.party import PartyId
 from hub.routing.directory import Directory, holder

@@ -12,13 +12,13 @@ from charging_profiles.models import ProfileCommand
 from flex import hub_commands
 from flex.api.shown import Shower
 from flex.life import means, spacing, unknown, watching
-from flex.life.locking import each
 from flex.life.models import HubCommand, LookedUntil, SteeredSession, Step
 from flex.models import FspAssignment, JournalEntry, PreferenceCopy
 from flex.sites import keeping
 from flex.sites.models import SiteLimit
 from flex.switching import commands
 from hub.db import leases
+from hub.db.one_by_one import each
 from sessions.models import Session
 from tests.charging_profiles.test_order import methods, wait
 from tests.flex.steering import (
