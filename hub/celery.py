@@ -16,6 +16,7 @@ app = Celery(
         "charging_profiles.tasks",
         "flex.knowledge.tasks",
         "flex.tasks",
+        "hub.backup.by_the_clock",
         "hub.conformance.check",
         "hub.deliveries.keeper",
         "hub.deviations.jobs",

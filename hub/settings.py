@@ -167,6 +167,19 @@ PULL_SPLAY = env.number("PULL_SPLAY", 30)
 # What changed so long before the last one is asked for again: an owner's clock, and its commits.
 PULL_OVERLAP = env.number("PULL_OVERLAP", 600)
 
+# --- Backups by the clock (hub/backup/) -----------------------------------------------------------
+# A folder, or s3://bucket/prefix; empty: none are made by the clock.
+BACKUP_TO = env.text("BACKUP_TO", "").rstrip("/")
+BACKUP_EVERY = env.number("BACKUP_EVERY", 86_400)
+# Older ones are removed, but never the last three; 0: always kept.
+BACKUPS_KEPT_DAYS = env.integer("BACKUPS_KEPT_DAYS", 14)
+# A public key of age: who has its private half alone can read a backup.
+BACKUP_AGE_RECIPIENT = env.text("BACKUP_AGE_RECIPIENT", "")
+BACKUP_S3_ENDPOINT = env.text("BACKUP_S3_ENDPOINT", "https://s3.amazonaws.com").rstrip("/")
+BACKUP_S3_REGION = env.text("BACKUP_S3_REGION", "us-east-1")
+BACKUP_S3_ACCESS_KEY = env.text("BACKUP_S3_ACCESS_KEY", "")
+BACKUP_S3_SECRET_KEY = env.text("BACKUP_S3_SECRET_KEY", "")
+
 # --- Django ------------------------------------------------------------------------------------
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.
@@ -335,6 +348,7 @@ CELERY_TASK_ROUTES = {
     "charging_profiles.*": {"queue": "profiles"},
     "flex.*": {"queue": "profiles"},
     "pulls.*": {"queue": "pulls"},
+    "backup.*": {"queue": "upkeep"},
     "cdrs.*": {"queue": "upkeep"},
     "conformance.*": {"queue": "upkeep"},
     "keeping.*": {"queue": "upkeep"},
@@ -371,6 +385,7 @@ TURNS_BY_THE_CLOCK = {
         "record.copy_to_table": 1.0,
         "record.make_partitions": 600.0,
         "conformance.queue_waiting": 10.0,
+        "backup.make_due": 60.0,
         "keeping.recount": 900.0,
         "keeping.keep_within_quota": 60.0,
         "keeping.clean_up": 3600.0,

@@ -2,6 +2,7 @@
 
 from hub.models.agreements import Agreement as Agreement
 from hub.models.agreements import _name as _name
+from hub.models.backups import Backup as Backup
 from hub.models.deliveries import GIVEN_UP as GIVEN_UP
 from hub.models.deliveries import Delivery as Delivery
 from hub.models.deliveries import DeliveryState as DeliveryState

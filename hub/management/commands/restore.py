@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hub.backup.archive import BackupError, opened
 from hub.backup.restoration import Restored, Wish, restore
+from hub.backup.sealed import readable
 from hub.management.keys import place_of_key, put_key
 
 
@@ -31,16 +32,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--ignore-key", action="store_true", help="although the key is not the backup's"
         )
+        parser.add_argument(
+            "--age-identity", type=Path, help="the private key of a backup that is encrypted"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Restore, and say what to do next."""
-        file = options["file"].resolve()
         try:
-            key = self._key(file, with_key=options["with_key"])
-            wish = Wish(options["replace"], None if options["ignore_key"] else key)
-            restored = restore(file, wish, self.stdout.write)
-            if options["with_key"]:
-                self.stdout.write(f"The backup's encryption key is {put_key(key)}.")
+            with readable(options["file"].resolve(), options["age_identity"]) as file:
+                key = self._key(file, with_key=options["with_key"])
+                wish = Wish(options["replace"], None if options["ignore_key"] else key)
+                restored = restore(file, wish, self.stdout.write)
+                if options["with_key"]:
+                    self.stdout.write(f"The backup's encryption key is {put_key(key)}.")
         except BackupError as error:
             raise CommandError(f"Not restored: {error}") from None
         self._tell(restored)

@@ -1,0 +1,1 @@
+"""Backups by the clock, and where they go."""
