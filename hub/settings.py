@@ -204,6 +204,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "hub.apps.HubConfig",
     "hub.conformance.apps.ConformanceConfig",
+    "hub.console.access.apps.AccessConfig",
     "hub.deviations.apps.DeviationsConfig",
     "hub.record.apps.RecordConfig",
     "locations.apps.LocationsConfig",
@@ -280,6 +281,7 @@ HANDSHAKE_THREADS = env.integer("HANDSHAKE_THREADS", 4, least=1)
 CONSOLE_THREADS = env.integer("CONSOLE_THREADS", 2, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["hub.console.passwords.PatientHasher"]
+AUTHENTICATION_BACKENDS = ["hub.console.access.roles.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

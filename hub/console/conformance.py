@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldBooleanWidget
 from hub.conformance.check import queue
 from hub.conformance.met_in_practice import Noted
 from hub.conformance.models import ConformanceCheck
+from hub.console.access import scope
 from hub.console.tables import (
     AMBER,
     BLUE,
@@ -104,7 +105,9 @@ class ConformanceCheckAdmin(ReadOnlyTable):
     ) -> HttpResponse:
         """With the findings: what failed first."""
         if obj is not None:
-            context |= groups(obj)
+            context |= groups(obj, whole=scope.sees_platform(request.user, obj.platform_id))
+            if not request.user.has_perm("hub.view_platform"):
+                context["platform_page"] = ""
         response: HttpResponse = super().render_change_form(
             request, context, add, change, form_url, obj
         )
@@ -135,10 +138,10 @@ class ConformanceCheckAdmin(ReadOnlyTable):
         return "pushed" if check.is_pushing else "none"
 
 
-def groups(check: ConformanceCheck) -> dict[str, Any]:
-    """The context of console/check.html."""
+def groups(check: ConformanceCheck, *, whole: bool) -> dict[str, Any]:
+    """The context of console/check.html; not `whole`: without what is told of the platform."""
     found = check.all_findings
-    noted = Noted.of(check.platform_id)
+    noted = Noted.of(check.platform_id) if whole else Noted([], [], [])
     return {
         "check": check,
         "verdict": verdict(check),

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from hub.console.access import roles, scope
 from hub.console.dialogs import back, dialog
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, ago, badge, column
@@ -141,18 +142,23 @@ class DeliveryAdmin(ReadOnlyTable):
 
     def has_again_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Only for a message that was given up and whose body is still there."""
-        return request.user.has_perm("hub.change_platform") and (
-            object_id is None or resend.kept().filter(pk=object_id).exists()
+        return request.user.has_perm(roles.RESEND) and (
+            object_id is None or self._again_of(request).filter(pk=object_id).exists()
         )
+
+    def _again_of(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """A party's own staff ask for what was for them, and for nobody else."""
+        return scope.to_them(request.user, resend.kept())
 
     @action("Send again", permissions=["again"], icon="forward_to_inbox", dialog=_AGAIN_DIALOG)
     def send_again(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
-        self._send(request, list(resend.kept().filter(pk=object_id).defer("body")))
+        self._send(request, list(self._again_of(request).filter(pk=object_id).defer("body")))
         return back(request, reverse("admin:hub_delivery_changelist"))
 
     @admin.action(description="Send again what was given up", permissions=["again"])
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        self._send(request, list(queryset.defer("body").order_by("pk")))
+        chosen = scope.to_them(request.user, queryset)
+        self._send(request, list(chosen.defer("body").order_by("pk")))
 
     def _send(self, request: HttpRequest, chosen: list[Delivery]) -> None:
         resent = resend.again((one.pk for one in chosen), by=request.user.get_username())

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub.conformance import left_out
-from hub.console.tables import ReadOnlyRows, ago, column
+from hub.console.tables import ReadOnlyRows, ReadOnlyTable, ago, column
 from hub.deviations.models import DeviationCount
 from hub.deviations.rules import rule_of
 from hub.models import Platform
@@ -35,13 +35,11 @@ class DeviationRows(ReadOnlyRows):
 
     @column("met")
     def met(self, row: DeviationCount) -> SafeString:
-        """The rule in words, and where."""
-        return format_html("{}<br><code>{}</code>", rule_of(row.rule).title, row.path)
+        return _met(row)
 
     @column("first and last")
     def seen(self, row: DeviationCount) -> SafeString:
-        """When it was first met, and when last."""
-        return format_html("{}<br>{}", ago(row.first_at), ago(row.last_at))
+        return _seen(row)
 
     @column("the text asks")
     def asked(self, row: DeviationCount) -> str:
@@ -93,3 +91,40 @@ def _lines(told: Iterable[SafeString]) -> SafeString | None:
         more = len(lines) - _MOST_LINES
         lines[_MOST_LINES:] = [format_html("and {} more", more)]
     return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines)) or None
+
+
+@admin.register(DeviationCount)
+class DeviationAdmin(ReadOnlyTable):
+    """One row a platform, rule and place; what was met last comes first."""
+
+    list_display = ("platform", "met", "example", "number", "seen", "asked")
+    list_filter = ("rule", "platform")
+    list_select_related = ("platform",)
+    search_fields = ("platform__name", "rule", "path")
+    search_help_text = "Platform, rule or path"
+    ordering = ("-last_at", "-id")
+    fields = ("platform", "met", "example", "number", "seen", "asked")
+    readonly_fields = ("met", "seen", "asked")
+
+    @column("met")
+    def met(self, row: DeviationCount) -> SafeString:
+        return _met(row)
+
+    @column("first and last", ordering="last_at")
+    def seen(self, row: DeviationCount) -> SafeString:
+        return _seen(row)
+
+    @column("the text asks")
+    def asked(self, row: DeviationCount) -> str:
+        """What to send instead."""
+        return rule_of(row.rule).asked
+
+
+def _met(row: DeviationCount) -> SafeString:
+    """The rule in words, and where."""
+    return format_html("{}<br><code>{}</code>", rule_of(row.rule).title, row.path)
+
+
+def _seen(row: DeviationCount) -> SafeString:
+    """When it was first met, and when last."""
+    return format_html("{}<br>{}", ago(row.first_at), ago(row.last_at))

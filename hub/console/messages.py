@@ -4,10 +4,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 
+from hub.console.access import roles, scope
 from hub.console.tables import GREEN, RED, badge
 from hub.monitoring import exchange_trace
 from hub.ocpi.modules import ROUTES
@@ -19,17 +19,12 @@ _MODULES = sorted({route.module for route in ROUTES} | {"credentials", "hubclien
 _FIELDS = ("party", "module", "code", "kind", "failed", "correlation_id", "from", "to")
 
 
-def _check(request: HttpRequest) -> None:
-    if not request.user.has_perm("record.view_message"):
-        raise PermissionDenied
-
-
 def page(request: HttpRequest) -> HttpResponse:
     """Search, newest first."""
-    _check(request)
+    scope.check(request.user, roles.MESSAGES)
     found, problem = SearchPage([], ""), ""
     try:
-        found = search(Criteria.read(request.GET.dict()))
+        found = search(Criteria.read(request.GET.dict(), scope.only(request.user)))
     except WrongCriterion as error:
         problem = str(error)
     asked = {name: request.GET.get(name, "").strip() for name in _FIELDS}
@@ -55,13 +50,14 @@ def _outcome(message: Message) -> str:
 
 def exchange(request: HttpRequest) -> HttpResponse:
     """One exchange as a ladder: `?correlation_id=`."""
-    _check(request)
+    scope.check(request.user, roles.MESSAGES)
     correlation_id = request.GET.get("correlation_id", "").strip()
+    only = scope.only(request.user)
     context = {
         **admin.site.each_context(request),
         "title": "One exchange",
         "correlation_id": correlation_id,
-        "ladder": exchange_trace.of(correlation_id) if correlation_id else None,
+        "ladder": exchange_trace.of(correlation_id, only) if correlation_id else None,
     }
     return TemplateResponse(request, "console/exchange.html", context)
 
@@ -69,12 +65,12 @@ def exchange(request: HttpRequest) -> HttpResponse:
 def api(request: HttpRequest) -> HttpResponse:
     """The same search as JSON: `before` of an answer asks for the next page."""
     user = request.user
-    if not (user.is_active and user.is_staff and user.has_perm("record.view_message")):
+    if not (user.is_active and user.is_staff and user.has_perm(roles.MESSAGES)):
         return JsonResponse({"error": "Log in at the console as an operator first."}, status=403)
     if request.method != "GET":
         return JsonResponse({"error": "Only GET works here."}, status=405, headers={"Allow": "GET"})
     try:
-        found = search(Criteria.read(request.GET.dict()))
+        found = search(Criteria.read(request.GET.dict(), scope.only(user)))
     except WrongCriterion as error:
         return JsonResponse({"error": str(error)}, status=400)
     return JsonResponse({"messages": list(map(_told, found.messages)), "before": found.before})

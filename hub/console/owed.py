@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from hub.console.access import scope
 from hub.console.dialogs import back, dialog
 from hub.console.statuses import status_badge
 from hub.console.tables import BLUE, RED, ReadOnlyTable, action, ago, badge, column
@@ -42,8 +42,7 @@ def state_badge(state: CopyState, what: str = "") -> SafeString:
 
 def page(request: HttpRequest) -> HttpResponse:
     """All receivers, or `?receiver=`; where something has waited longest comes first."""
-    if not request.user.has_perm("hub.view_stalecopy"):
-        raise PermissionDenied
+    scope.check(request.user, "hub.view_stalecopy")
     asked = request.GET.get("receiver", "")
     receiver = int(asked) if asked.isdecimal() and len(asked) < 19 else None
     lanes = owed.lanes(receiver)

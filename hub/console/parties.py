@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from hub.conformance.check import CannotCheck
 from hub.console import conformance
+from hub.console.access import roles, scope
 from hub.console.dialogs import back, dialog
 from hub.console.knowledge import known_share
 from hub.console.statuses import admission_badge, problem_of, status_badge
@@ -98,9 +99,8 @@ class PartyAdmin(ReadOnlyTable):
 
     def has_check_permission(self, request: HttpRequest, object_id: str) -> bool:
         """Only for parties that are here."""
-        return request.user.has_perm("hub.change_party") and self._is(
-            object_id, platform__registered_at__isnull=False
-        )
+        here = Party.objects.filter(pk=object_id, platform__registered_at__isnull=False)
+        return request.user.has_perm(roles.CHECK) and scope.rows(request.user, here).exists()
 
     @action("Check", permissions=["check"], icon="fact_check", dialog=conformance.DIALOG)
     def check_party(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:

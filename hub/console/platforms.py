@@ -14,6 +14,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from hub.console import conformance, connecting, deviations, invitation, owed, quotas
+from hub.console.access import scope
 from hub.console.deviations import DeviationRows
 from hub.console.dialogs import back, dialog
 from hub.console.pulls import PullRows
@@ -146,7 +147,7 @@ class PlatformAdmin(ReadOnlyTable):
         """With what the list shows of others: three queries in all."""
         parties = Party.objects.order_by("country_code", "party_id", "role")
         return (
-            Platform.objects.select_related("health")
+            scope.rows(request.user, Platform.objects.select_related("health"))
             .prefetch_related(Prefetch("parties", queryset=parties))
             .distinct()
         )

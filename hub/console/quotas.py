@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from hub.console.access import scope
 from hub.console.tables import AMBER, RED, ReadOnlyTable, ago, badge, column
 from hub.models import Platform
 from hub.models.quotas import Usage
@@ -58,7 +59,7 @@ class UsageAdmin(ReadOnlyTable):
         obj.save(update_fields=["quota"])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Usage]:
-        return Usage.objects.all()
+        return scope.rows(request.user, Usage.objects.all())
 
     @column("used", ordering="number")
     def used_(self, usage: Usage) -> SafeString | str:

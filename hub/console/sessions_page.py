@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from flex.choice import PARTY_KINDS, FspKind
 from flex.models import FspAssignment, PreferenceCopy
+from hub.console.access import scope
 from hub.console.dialogs import back
 from hub.console.documents import pretty
 from hub.console.flexibility import SET_FSP, FspRows, JournalRows, set_by_operator, why
@@ -114,7 +115,7 @@ class SessionAdmin(ReadOnlyTable):
         """With the latest preferences and the open assignment, in the one query."""
         latest = PreferenceCopy.objects.filter(session=OuterRef("pk")).order_by("-received_at")
         acting = FspAssignment.objects.filter(session=OuterRef("pk"), ended_at__isnull=True)
-        return Session.objects.annotate(
+        return scope.rows(request.user, Session.objects.all()).annotate(
             departure=Subquery(latest.values("departure_time")[:1]),
             fsp_kind=Subquery(acting.values("kind")[:1]),
             fsp_country_code=Subquery(acting.values("fsp_country_code")[:1]),

@@ -2,41 +2,49 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import lazy
 
 
-def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}")}
+def _page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    """A line of the menu; who may not see the page, does not see the line."""
+
+    def may(request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(permission))
+
+    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": may}
 
 
 def _table(title: str, icon: str, model: str) -> dict[str, Any]:
-    return _item(title, icon, f"{model}_changelist")
+    app, _, name = model.rpartition("_")
+    return _page(title, icon, f"admin:{model}_changelist", f"{app}.view_{name}")
 
 
 SIDEBAR = {
     "show_search": False,
     "show_all_applications": False,
     "navigation": [
-        {"items": [_item("Overview", "monitoring", "index")]},
+        {"items": [_page("Overview", "monitoring", "admin:index", "hub.view_overview")]},
         {
             "title": "Network",
             "items": [
                 _table("Platforms", "hub", "hub_platform"),
                 _table("Parties", "groups", "hub_party"),
                 _table("Agreements", "handshake", "hub_agreement"),
-                {"title": "What is owed", "icon": "outbox", "link": reverse_lazy("owed")},
+                _page("What is owed", "outbox", "owed", "hub.view_stalecopy"),
                 _table("Stale copies", "sync_problem", "hub_stalecopy"),
                 _table("Deliveries", "mail", "hub_delivery"),
                 _table("Quotas", "data_usage", "hub_usage"),
                 _table("Conformance", "fact_check", "conformance_conformancecheck"),
+                _table("Deviations", "rule", "deviations_deviationcount"),
             ],
         },
         {
             "title": "Record",
             "items": [
-                {"title": "Messages", "icon": "forum", "link": reverse_lazy("messages")},
+                _page("Messages", "forum", "messages", "record.view_message"),
                 _table("Bodies kept", "visibility", "record_bodyrecording"),
             ],
         },

@@ -16,6 +16,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action as unfold_action
 from unfold.decorators import display as unfold_display
 
+from hub.console.access import scope
+
 Column = TypeVar("Column", bound=Callable[..., Any])
 Act = TypeVar("Act", bound=Callable[..., Any])
 
@@ -96,6 +98,17 @@ class ReadOnlyTable(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     show_full_result_count = False
     actions: Any = None
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Of a party's own staff: their rows alone."""
+        return scope.rows(request.user, super().get_queryset(request))
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Choosing among other tables' rows would name those of others."""
+        filters = super().get_list_filter(request)
+        if scope.only(request.user) is None:
+            return filters
+        return [one for one in filters if not _is_of_others(self.model, one)]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -106,6 +119,12 @@ class ReadOnlyTable(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         return False
 
 
+def _is_of_others(model: type[models.Model], filter_: Any) -> bool:
+    if not isinstance(filter_, str):
+        return False
+    return "__" in filter_ or bool(model._meta.get_field(filter_).is_relation)
+
+
 class ReadOnlyRows(TabularInline):  # type: ignore[misc]  # unfold has no types
     """Rows below another row, likewise."""
 
@@ -113,6 +132,10 @@ class ReadOnlyRows(TabularInline):  # type: ignore[misc]  # unfold has no types
     can_delete = False
     show_change_link = True
     hide_title = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever sees the row above."""
+        return True
 
     def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         return False

@@ -4,7 +4,7 @@ One X-Correlation-ID leads through a request, what the hub sent on or broadcast 
 what came back later on a callback's URL (transport_and_format, Message IDs).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,10 @@ from django.db.models import Q
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.models import Delivery, DeliveryState, StaleCopy
 from hub.models.stale_copies import CopyState
+from hub.ocpi.party import PartyId
 from hub.record.models import Message
 from hub.record.note import Direction
-from hub.record.search import of_exchange
+from hub.record.search import of_exchange, own_legs
 
 # A broadcast may reach hundreds: nobody reads a ladder of more steps than this.
 MOST_MESSAGES = 500
@@ -66,9 +67,15 @@ class Trace:
         return asdict(self)
 
 
-def of(correlation_id: str) -> Trace | None:
-    """None when no message of this exchange is recorded (any more)."""
-    messages = list(of_exchange(correlation_id)[: MOST_MESSAGES + 1])
+def of(correlation_id: str, only: Set[PartyId] | None = None) -> Trace | None:
+    """None when no message of this exchange is recorded (any more).
+
+    `only` leaves what these parties have sent and got themselves, and what was for them.
+    """
+    found = of_exchange(correlation_id)
+    if only is not None:
+        found = found.filter(own_legs(only))
+    messages = list(found[: MOST_MESSAGES + 1])
     if not messages:
         return None
     is_cut = len(messages) > MOST_MESSAGES
@@ -78,9 +85,9 @@ def of(correlation_id: str) -> Trace | None:
     steps.sort(key=lambda step: step.at)
     span = (begun_at - _AROUND, steps[-1].at + _AROUND)
     sequels = [
-        *_commands(correlation_id, span),
-        *_deliveries(correlation_id, span),
-        *_marks(correlation_id),
+        *_commands(correlation_id, span, only),
+        *_deliveries(correlation_id, span, only),
+        *_marks(correlation_id, only),
     ]
     return Trace(
         correlation_id,
@@ -149,10 +156,14 @@ _COMMAND_FAILED = frozenset(
 _DELIVERY_FAILED = frozenset({DeliveryState.REFUSED, DeliveryState.FAILED, DeliveryState.DROPPED})
 
 
-def _commands(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Sequel]:
+def _commands(
+    correlation_id: str, span: tuple[datetime, datetime], only: Set[PartyId] | None
+) -> Iterator[Sequel]:
     for command in ProfileCommand.objects.filter(
         correlation_id=correlation_id, created_at__range=span
     ).order_by("created_at"):
+        if only is not None and command.fsp not in only:
+            continue
         state = CommandState(command.state)
         yield Sequel(
             f"{command.method} chargingprofiles/{command.session_id_sent} "
@@ -163,7 +174,9 @@ def _commands(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[
         )
 
 
-def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterator[Sequel]:
+def _deliveries(
+    correlation_id: str, span: tuple[datetime, datetime], only: Set[PartyId] | None
+) -> Iterator[Sequel]:
     for delivery in (
         Delivery.objects.filter(correlation_id=correlation_id, created_at__range=span)
         .select_related("receiver")
@@ -172,6 +185,8 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
     ):
         state = DeliveryState(delivery.state)
         to = f"{delivery.to_country_code}-{delivery.to_party_id}"
+        if only is not None and to.upper() not in map(str, only):
+            continue
         yield Sequel(
             f"{delivery.method} {delivery.module} to "
             f"{to if delivery.to_party_id else delivery.receiver.name}",
@@ -181,17 +196,19 @@ def _deliveries(correlation_id: str, span: tuple[datetime, datetime]) -> Iterato
         )
 
 
-def _marks(correlation_id: str) -> Iterator[Sequel]:
+def _marks(correlation_id: str, only: Set[PartyId] | None) -> Iterator[Sequel]:
     """What of it is still to be told, or was refused; a Token's uid is a secret.
 
     No index has these ids: it would cost each push more than the few that are looked up are worth.
     """
     newest = StaleCopy.objects.order_by("-id").values_list("id", flat=True)
     beyond = newest[MOST_MARKS : MOST_MARKS + 1].first() or 0
-    if beyond:
+    if beyond and only is None:
         yield Sequel(f"objects except the {MOST_MARKS:,} that were marked last", "not looked at")
     told = Q(correlation_id=correlation_id) | Q(merged__contains=[correlation_id])
     found = StaleCopy.objects.filter(told, id__gt=beyond).select_related("receiver")
+    if only is not None:
+        found = found.filter(party__in=list(map(str, only)))
     for copy in found.order_by("id")[:MOST_MESSAGES]:
         state = CopyState(copy.state)
         part = f" ({copy.shown_part})" if copy.part else ""

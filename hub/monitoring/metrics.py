@@ -1,6 +1,6 @@
 """/metrics for Prometheus: true across processes and restarts, since it is read from the database.
 
-Who may read it: whoever presents METRICS_TOKEN as a bearer token, and staff at the console. While
+Who may read it: whoever presents METRICS_TOKEN as a bearer token, and who may at the console. While
 no token is set and the hub is on trial (no PUBLIC_URL), this machine too: a request that comes from
 loopback and through no proxy.
 """
@@ -52,7 +52,7 @@ def _may_read(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN and scheme.lower() == "bearer":
         return hmac.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
     user = getattr(request, "user", AnonymousUser())
-    if user.is_active and user.is_staff:
+    if user.is_active and user.is_staff and user.has_perm("hub.view_metrics"):
         return True
     return not settings.METRICS_TOKEN and settings.IS_TRIAL and _is_local(request)
 

@@ -1,6 +1,6 @@
 """Searching the record: newest first, page by page, whatever its size."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from hub.ocpi.datatypes import utc
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 from hub.record.models import Message
+from hub.record.note import Direction
 
 LIMIT: Final = 50
 MOST: Final = 500
@@ -37,9 +38,11 @@ class Criteria:
     # Where the previous page ended: the time and id of its last row.
     before: tuple[datetime, int] | None = None
     limit: int = LIMIT
+    # Whose messages the asker may see, leg by leg; None: all. No query string says it.
+    only: frozenset[PartyId] | None = None
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> "Criteria":
+    def read(cls, query: Mapping[str, str], only: frozenset[PartyId] | None = None) -> "Criteria":
         """Read criteria from a query string; WrongCriterion says what is wrong."""
         text = {name: value.strip() for name, value in query.items() if value.strip()}
         if odd := [name for name, value in text.items() if "\0" in value]:
@@ -55,6 +58,7 @@ class Criteria:
             until=_moment("to", text.get("to")),
             before=_before(text.get("before")),
             limit=min(_number("limit", text.get("limit"), _LARGEST) or LIMIT, MOST),
+            only=only,
         )
 
 
@@ -77,6 +81,14 @@ def search(criteria: Criteria) -> SearchPage:
     found = list(rows)
     messages = found[: criteria.limit]
     return SearchPage(messages, _after(messages[-1]) if len(found) == wanted else "")
+
+
+def own_legs(parties: Iterable[PartyId]) -> Q:
+    """What these parties themselves have sent to the hub and got from it."""
+    named = [str(party) for party in parties]
+    return Q(direction=Direction.IN, sender__in=named) | Q(
+        direction=Direction.OUT, receiver__in=named
+    )
 
 
 def of_exchange(correlation_id: str) -> QuerySet[Message]:
@@ -103,12 +115,27 @@ def _parts(criteria: Criteria) -> Iterator[QuerySet[Message]]:
     if criteria.before is not None:
         at, last = criteria.before
         rows = rows.filter(at__lte=at).exclude(at=at, id__gte=last)
-    if criteria.party is None:
+    if criteria.only is not None:
+        yield from _of_parties(rows, criteria.only, criteria.party)
+    elif criteria.party is None:
         yield rows
     else:
         party = str(criteria.party)
         yield rows.filter(sender=party)
         yield rows.filter(receiver=party).exclude(sender=party)
+
+
+def _of_parties(
+    rows: QuerySet[Message], own: frozenset[PartyId], with_: PartyId | None
+) -> Iterator[QuerySet[Message]]:
+    """Each side by its own index, as above; `with_` is at either end."""
+    if with_ is not None:
+        rows = rows.filter(Q(sender=str(with_)) | Q(receiver=str(with_)))
+    if not own:
+        yield rows.none()
+    for party in sorted(map(str, own)):
+        yield rows.filter(sender=party, direction=Direction.IN)
+        yield rows.filter(receiver=party, direction=Direction.OUT)
 
 
 def _after(last: Message) -> str:

@@ -13,6 +13,8 @@ MORE = {
     "is_superuser": "on",
     "date_joined_0": "2026-01-01",
     "date_joined_1": "10:00:00",
+    "account-TOTAL_FORMS": "0",
+    "account-INITIAL_FORMS": "0",
 }
 
 
