@@ -55,7 +55,8 @@ _DUE: Final = f"""
     LEFT JOIN flex_life_hubcommand AS ask ON ask.id = one.verified_by_id
     WHERE one.step IN ('DUE', 'AT_CPO', 'VERIFYING') AND CASE one.step
         WHEN 'DUE' THEN one.due_at <= {NOW}
-        WHEN 'AT_CPO' THEN coalesce(command.state, '') NOT IN ('WAITING', 'SENDING', 'ACCEPTED')
+        WHEN 'AT_CPO' THEN CASE WHEN command.id IS NULL THEN one.due_at <= {NOW}
+            ELSE command.state NOT IN ('WAITING', 'SENDING', 'ACCEPTED') END
         ELSE coalesce(ask.step, '') NOT IN ('DUE', 'AT_CPO')
     END
     ORDER BY one.due_at, one.id LIMIT 200
@@ -93,4 +94,6 @@ def _is_too_early(row: HubCommand) -> bool:
         return row.due_at > leases.now()
     if row.step == Step.VERIFYING:
         return row.verified_by is not None and row.verified_by.is_open
-    return row.command is not None and row.command.state in ON_ITS_WAY
+    if row.command is None:
+        return row.due_at > leases.now()
+    return row.command.state in ON_ITS_WAY

@@ -25,6 +25,8 @@ JUST_NOW: Final = timedelta(seconds=5)
 # What a CPO did not answer, or not yet, is asked so often, after so many seconds.
 ATTEMPTS: Final = 3
 PAUSE: Final = 10.0
+# Whoever waits behind a newer wish looks again after so long.
+PATIENCE: Final = timedelta(seconds=1)
 _AGAIN: Final = frozenset({"TOO_OFTEN", "UNREACHABLE", "TIMED_OUT"})
 
 
@@ -139,7 +141,7 @@ def _on_its_way(row: HubCommand) -> ProfileCommand | None:
 def _judge(row: HubCommand) -> None:
     command = row.command
     if command is None:
-        row.again(0.0)
+        _again(row, 0.0)
         return
     if command.result in {"ACCEPTED", "UNKNOWN"}:
         told = "it has told it" if command.result == "ACCEPTED" else "no profile is active"
@@ -148,11 +150,25 @@ def _judge(row: HubCommand) -> None:
         return
     how = how_it_ended(command)
     if command.purpose != Purpose.ASK or command.verifies_id is not None:
-        row.again(0.0)  # That of another party did not tell: the hub asks itself.
+        _again(row, 0.0)  # That of another party did not tell: the hub asks itself.
     elif how in _AGAIN and row.attempts < ATTEMPTS:
-        row.again(PAUSE)
+        _again(row, PAUSE)
     else:
         _fail(row, f"{how}: {follows('GET', how).reason}")
+
+
+def _again(row: HubCommand, seconds: float) -> None:
+    """It is sent once more; where a newer wish waits to be sent, after that, whose GET may serve.
+
+    One wish of a session waits at a time: this one stands where it does, without a request.
+    """
+    waiting = HubCommand.objects.filter(session=row.session_id, wish=Wish.ASK, step=Step.DUE)
+    newer = waiting.exclude(pk=row.pk).first()
+    if newer is None:
+        row.again(seconds)
+    else:
+        row.command, row.due_at = None, max(newer.due_at, leases.now() + PATIENCE)
+        row.save(update_fields=["command", "due_at"])
 
 
 def _fail(row: HubCommand, why: str) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 
 from charging_profiles.models import ProfileCommand
 from flex.full_rate import FullRate, FullRates, of_connector
@@ -20,7 +19,6 @@ from flex.life import releasing, silence
 from flex.life.locking import lock
 from flex.life.models import SteeredSession
 from flex.life.silence import Facts, Release, Silence
-from flex.models import FspAssignment
 from flex.sites.keeping import AT
 from hub.db import leases, sql
 from hub.db.leases import NOW
@@ -211,15 +209,22 @@ def _silence(row: SteeredSession, found: Silence | None) -> None:
     note(row.session_id, Topic.ASSIGNMENT, text, since=found.since, holds_back=found.holds_back)
 
 
+_SILENT: Final = """
+    SELECT known.session_id, known.silent_why FROM flex_life_steeredsession AS known
+    JOIN ocpi_sessions_session AS kept ON kept.id = known.session_id
+    WHERE known.silent_since IS NOT NULL AND kept.status <> ALL(%s) AND EXISTS (
+        SELECT FROM flex_fspassignment AS one
+        WHERE one.session_id = known.session_id AND one.ended_at IS NULL
+          AND one.started_at <= known.silent_since AND one.fsp_party_id <> '')
+    ORDER BY known.silent_since LIMIT 200
+"""
+
+
 def silent_sessions() -> Iterator[tuple[Session, str]]:
     """Sessions whose FSP is silent, and why; not where another has become FSP since."""
-    acts = FspAssignment.objects.filter(
-        session=OuterRef("session"), ended_at=None, started_at__lte=OuterRef("silent_since")
-    ).exclude(fsp_party_id="")
-    rows = SteeredSession.objects.filter(Exists(acts), silent_since__isnull=False)
-    rows = rows.exclude(session__status__in=OVER).select_related("session")
-    for row in rows.order_by("silent_since")[:200]:
-        yield row.session, row.silent_why
+    silent = dict(sql.run(_SILENT, [list(OVER)]))
+    found = Session.objects.in_bulk(list(silent)) if silent else {}
+    yield from ((found[pk], why) for pk, why in silent.items() if pk in found)
 
 
 def silence_has_ended(session: Session) -> None:
