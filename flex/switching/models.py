@@ -147,6 +147,8 @@ class FspFailure(models.Model):
     why = models.CharField(max_length=300)
     since = models.DateTimeField()
     until = models.DateTimeField()
+    # How often, one after the other: without a profile of its own that the CPO took in between.
+    times = models.PositiveSmallIntegerField(default=1, db_default=1)
     # The choice has been looked at again after `until`.
     is_past = models.BooleanField(default=False, db_default=False)
 
@@ -178,20 +180,41 @@ class FspFailure(models.Model):
 
     @classmethod
     def add(cls, session: Session, fsp: PartyId, why: str, seconds: float) -> None:
-        """Leave it out from now on."""
-        sql.run(
-            """
-            INSERT INTO flex_switching_fspfailure AS kept (
-                session_id, fsp_country_code, fsp_party_id, why, since, until, is_past)
-            VALUES (%(session)s, %(country_code)s, %(party_id)s, %(why)s, statement_timestamp(),
-                    statement_timestamp() + %(seconds)s::float8 * interval '1 second', false)
-            ON CONFLICT (session_id, upper(fsp_country_code), upper(fsp_party_id)) DO UPDATE
-            SET why = excluded.why, since = excluded.since, until = excluded.until, is_past = false
-            """,
-            {"session": session.pk, "why": why[:300], "seconds": seconds, **fsp._asdict()},
-        )
+        """Leave it out from now on: for so long, and for twice as long as before each next time.
+
+        So those that never send anything do not take turns for ever: in the end all are left out,
+        and the hub releases the session. A profile that the CPO took in between forgives.
+        """
+        named = {"session": session.pk, "why": why[:300], "seconds": seconds, "most": MOST_TIMES}
+        sql.run(_LEAVE_OUT, named | fsp._asdict())
+
+    def stays_out(self, why: str, seconds: float) -> None:
+        """It could not act either when its time was over: that is the same failure still."""
+        self.why, self.until = why[:300], leases.now() + timedelta(seconds=seconds)
+        self.save(update_fields=["why", "until"])
 
 
+# Twice as long each time, up to 128 times FSP_LEFT_OUT.
+MOST_TIMES: Final = 8
+_LEAVE_OUT: Final = f"""
+    INSERT INTO flex_switching_fspfailure AS kept (
+        session_id, fsp_country_code, fsp_party_id, why, since, until, is_past, times)
+    VALUES (%(session)s, %(country_code)s, %(party_id)s, %(why)s, {NOW},
+            {NOW} + %(seconds)s::float8 * interval '1 second', false, 1)
+    ON CONFLICT (session_id, upper(fsp_country_code), upper(fsp_party_id)) DO UPDATE
+    SET (why, since, until, is_past, times) = (
+        SELECT excluded.why, excluded.since,
+               {NOW} + %(seconds)s::float8 * 2 ^ (again.times - 1) * interval '1 second', false,
+               again.times
+        FROM (SELECT CASE WHEN EXISTS (
+            SELECT FROM {ProfileCommand._meta.db_table} AS command
+            WHERE command.session_id = kept.session_id AND command.created_at > kept.since
+              AND command.method = 'PUT' AND command.purpose = ''
+              AND command.state = 'RESULT_ACCEPTED'
+              AND upper(command.fsp_country_code) = upper(kept.fsp_country_code)
+              AND upper(command.fsp_party_id) = upper(kept.fsp_party_id)
+        ) THEN 1 ELSE least(kept.times + 1, %(most)s) END AS times) AS again)
+"""  # noqa: S608 - names of ours
 _LEFT_OUT: Final = f"""
     SELECT fsp_country_code, fsp_party_id, why, until FROM flex_switching_fspfailure
     WHERE session_id = %s AND until > {NOW}

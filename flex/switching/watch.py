@@ -151,7 +151,7 @@ def _may_act_again(row: FspFailure, directory: Directory) -> None:
     fsp = PartyId.of(row.fsp_country_code, row.fsp_party_id)
     why = None if row.session.is_over else cannot_act(directory, fsp, row.session.owner)
     if why is not None:
-        FspFailure.add(row.session, fsp, why, settings.FSP_LEFT_OUT)
+        row.stays_out(why, settings.FSP_LEFT_OUT)
         return
     row.is_past = True
     row.save(update_fields=["is_past"])

@@ -103,6 +103,10 @@ def test_who_fails_is_followed_by_the_next_in_the_order(clock):
         hand = carried_out(clock, 14, ("suspend", "A"))
         assert own(hand) == ["RELEASE DELETE A"]
         assert hand.cpo.profiles == {}
+    with case("its FSP has deleted its profile, which this CPO ignores, and nobody follows"):
+        hand = carried_out(clock, 17, ("delete", "A"), ("unassign", "A"), ignores=True)
+        assert own(hand) == ["RELEASE DELETE A", "RELEASE PUT A"]
+        assert hand.cpo.offered(hand.clock.now) == hand.cpo.site
     with case("the new one wants no limit"):
         hand = carried_out(clock, 15, ("assign", "B"), ("delete", "B"), per_sender=True)
         assert own(hand) == ["RELEASE DELETE A"]
