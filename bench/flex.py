@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--histories", type=int, help="so many random histories of FSPs instead, on real tables"
     )
     parser.add_argument("--first", type=int, default=0, help="the seed of the first history")
+    parser.add_argument("--processes", type=int, default=1, help="that share the histories")
     parser.add_argument("--quick", action="store_true", help="without the group of 10,000")
     parser.add_argument(
         "--sessions", type=Path, help="charging sessions (CSV), replayed one by one"
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, print; 1 where something promised was missed."""
     if options.histories:
-        return flex_histories.run(options.histories, options.first)
+        return flex_histories.run(options.histories, options.first, options.processes)
     if bool(options.sessions) != bool(options.prices):
         sys.stderr.write("script/bench flex: --sessions and --prices belong together\n")
         return 2

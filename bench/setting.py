@@ -100,10 +100,13 @@ def setting(folder: Path, hang_milliseconds: int) -> Iterator[Setting]:
 
 
 @contextmanager
-def services(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty database and a broker of its own; the environment that names them."""
+def services(folder: Path, *, durable: bool = True) -> Iterator[dict[str, str]]:
+    """An empty database and a broker of its own; the environment that names them.
+
+    Not `durable`: no commit waits for the disk.
+    """
     with ExitStack() as stack:
-        postgres = Postgres(folder / "postgres", sink=keep_quiet)
+        postgres = Postgres(folder / "postgres", durable=durable, sink=keep_quiet)
         stack.callback(postgres.stop)
         valkey = Valkey(folder / "valkey", sink=keep_quiet)
         stack.callback(valkey.stop)

@@ -39,7 +39,14 @@ from hub.routing.directory import holder
 from locations.models import Location
 from sessions.models import Session
 from tests.flex.histories.cpo import Cpo, Profile
-from tests.flex.histories.endings import counted, journal, left, sent_of
+from tests.flex.histories.endings import (
+    counted,
+    errors_of,
+    is_at_rest,
+    journal,
+    left,
+    sent_of,
+)
 from tests.flex.histories.history import FSPS, History
 from tests.flex.histories.judge import Judge
 
@@ -48,7 +55,7 @@ PARTIES: Final = {name: PartyId("XX", name * 3) for name in FSPS}
 NAMES: Final = {str(party): name for name, party in PARTIES.items()}
 BEGIN: Final = datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp()
 # So long nothing more happens, until all that follows has been done.
-QUIET: Final = 2_500.0
+QUIET: Final = 7_500.0
 _FIELDS: Final = [field.attname for field in ProfileCommand._meta.concrete_fields]
 _CLOCKS: Final = ("statement_timestamp", "clock_timestamp", "transaction_timestamp", "now")
 
@@ -160,13 +167,15 @@ class ByHand:
 
     def run(self) -> list[str]:
         """All of it; what was wrong."""
-        for event in self.history.events:
-            self._happens(*event)
-            self._turn()
-        self._come_back()
-        self._pass(QUIET)
+        with errors_of("flex", "charging_profiles") as errors:
+            for event in self.history.events:
+                self._happens(*event)
+                self._turn()
+            self._come_back()
+            self._pass(QUIET, until_rest=True)
         self.judge.before(self.clock.now)
-        faults = [*self.judge.faults, *left(self.session, self.judge, self.clock.now)]
+        faults = [*self.judge.faults, *errors]
+        faults += left(self.session, self.judge, self.clock.now)
         if faults:
             faults += journal(self.session)
         self._end()
@@ -400,8 +409,11 @@ class ByHand:
     def _at(self, moment: float, do: Callable[[], None]) -> None:
         heapq.heappush(self._due, _Due(moment, next(self._numbers), do))
 
-    def _pass(self, seconds: float) -> None:
-        """Time passes; what is due happens in its order, and the turns by the clock between."""
+    def _pass(self, seconds: float, *, until_rest: bool = False) -> None:
+        """Time passes; what is due happens in its order, and the turns by the clock between.
+
+        Where nothing follows any more by the rows, that is enough.
+        """
         end, pause = self.clock.now + seconds, 1.0
         while self.clock.now < end:
             following = min(end, self.clock.now + pause)
@@ -413,6 +425,8 @@ class ByHand:
                 self.clock.set(following)
                 pause = min(pause * 3, 90.0)
             self._turn()
+            if until_rest and not self._due and is_at_rest(self.session):
+                return
 
     def _turn(self) -> None:
         """What is done by the clock, and what may leave after it."""

@@ -1,12 +1,16 @@
 """What must be so when nothing more follows in a history, and what the hub says of its way."""
 
 import json
-from typing import Any
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from charging_profiles.models import ProfileCommand, Purpose
 from flex.models import FspAssignment, JournalEntry
 from flex.switching.models import FspSwitch
 from flex.switching.steps import ENDS, Step
+from hub.db import sql
 from sessions.models import Session
 from tests.flex.histories.cpo import profile_of
 from tests.flex.histories.judge import Judge, Sent
@@ -41,6 +45,48 @@ def left(session: Session, judge: Judge, now: float) -> list[str]:
 def _told(switch: FspSwitch) -> str:
     steps = [f"{one.at:%H:%M:%S} {one.step} {one.why}" for one in switch.steps.order_by("pk")]
     return "; ".join([*steps, f"due {switch.due_at:%H:%M:%S}, command {switch.looked_at}"])
+
+
+def is_at_rest(session: Session) -> bool:
+    """Nothing of it waits for anything: no command, no switch, nobody left out, no look to come."""
+    return bool(sql.run(_IS_AT_REST, {"session": session.pk})[0][0])
+
+
+_IS_AT_REST: Final = """
+    SELECT NOT EXISTS (SELECT FROM ocpi_charging_profiles_profilecommand
+                       WHERE session_id = %(session)s
+                         AND (state IN ('WAITING', 'SENDING', 'ACCEPTED') OR in_force <> ''
+                              AND in_force IN ('DUE', 'ASKED')))
+       AND NOT EXISTS (SELECT FROM flex_switching_fspswitch
+                       WHERE session_id = %(session)s AND ended_at IS NULL)
+       AND NOT EXISTS (SELECT FROM flex_life_hubcommand
+                       WHERE session_id = %(session)s AND step IN ('DUE', 'AT_CPO', 'VERIFYING'))
+       AND NOT EXISTS (SELECT FROM flex_switching_fspfailure
+                       WHERE session_id = %(session)s AND NOT is_past)
+       AND NOT EXISTS (SELECT FROM flex_life_steeredsession
+                       WHERE session_id = %(session)s
+                         AND (due_at IS NOT NULL OR silent_since IS NOT NULL))
+"""
+
+
+@contextmanager
+def errors_of(*names: str) -> Iterator[list[str]]:
+    """What these parts of the hub log as errors: turns go on past one item that fails."""
+    found: list[str] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(f"{record.name}: {self.format(record)}")
+
+    handler = Keeping(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 def journal(session: Session) -> list[str]:
