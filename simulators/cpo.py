@@ -1,8 +1,9 @@
 """A CPO: a site whose sessions follow the pushed profiles (mod_sessions, mod_charging_profiles)."""
 
 import asyncio
+import itertools
 import logging
-import uuid
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,7 +30,7 @@ from simulators import documents
 from simulators.charging import Ev, Evse, Meter, Plug, cost_at_once, site_shares
 from simulators.clock import SessionClock
 from simulators.command_receiver import CommandReceiver
-from simulators.documents import SimulatedSession, Site
+from simulators.documents import SimulatedSession, Site, called
 from simulators.driving_data import REAL_DAY, Day
 from simulators.faulty_platform import FaultyPlatform
 from simulators.judgement import judge
@@ -88,6 +89,7 @@ class Cpo(FaultyPlatform):
         self.push_every = push_every
         self.day = day
         self.sessions: Recent[str, SimulatedSession] = Recent()
+        self._cars = itertools.count(1)
         self.cdrs: Recent[str, dict[str, Any]] = Recent()
         self.cdr_urls: Recent[str, str] = Recent()
         self.preferences: Recent[str, ChargingPreferences] = Recent()
@@ -168,7 +170,7 @@ class Cpo(FaultyPlatform):
         if evse is None:
             raise LookupError(f"every EVSE of {self.site.id} is occupied")
         session = SimulatedSession(
-            id=session_id or str(uuid.uuid4()),
+            id=session_id or self._new_session_id(),
             owner=self.party,
             site=self.site,
             plug=Plug(evse, ev or Ev(), clock.start),
@@ -181,17 +183,21 @@ class Cpo(FaultyPlatform):
         self.sessions[session.id] = session
         self._share_site()
         story.info(
-            "%s arrives at %s %s at %s: a car for %.1f kW%s",
-            session.id[:8],
+            "%s arrives at %s %s: it takes up to %.1f kW; its clock says %s%s",
+            called(session.id),
             self.site.name,
             evse.uid,
-            f"{clock.start:%H:%M}",
             session.plug.ev.max_amps * session.plug.watts_per_amp / 1000,
-            f", stays until {session.leaves_at:%H:%M}" if session.leaves_at else "",
+            f"{clock.start:%H:%M}",
+            f", it stays until {session.leaves_at:%H:%M}" if session.leaves_at else "",
         )
         await self.push_session(session)
         await self._tell_status(evse)
         return session
+
+    def _new_session_id(self) -> str:
+        """A name for people, with what makes it another one after a restart."""
+        return f"car-{next(self._cars)}-{secrets.token_hex(6)}"
 
     async def end_session(self, session_id: str) -> SimulatedSession:
         """The car leaves: last PATCH, then the CDR."""
@@ -203,7 +209,7 @@ class Cpo(FaultyPlatform):
         at_once = cost_at_once(session.plug, session.meter.kwh, self.day)
         story.info(
             "%s left after %.1f h: %.1f kWh for EUR %.2f, EUR %.2f if charged at once",
-            session.id[:8],
+            called(session.id),
             (now - session.clock.start).total_seconds() / 3600,
             session.meter.kwh,
             session.meter.cost,

@@ -22,7 +22,7 @@ from sessions.objects import CdrToken, ProfileType, TokenType
 from simulators import documents
 from simulators.charging import VOLTS, Ev
 from simulators.cpo import Cpo
-from simulators.documents import SimulatedSession
+from simulators.documents import SimulatedSession, called
 from simulators.driving_data import PRICE_DAY, SOURCES, Day, Visit
 from simulators.emsp import Emsp, preferences
 from simulators.episodes import Episodes
@@ -86,7 +86,8 @@ class Demo:
                 self._mandate.touch()
             story.info("the driver's page of the demo: %s/", emsp.url)
             story.info(
-                "one simulated hour takes %.0f s; arrivals and prices (%s) begin at %s:00",
+                "each car has a clock of its own, which begins with the time of day at its "
+                "arrival; an hour takes %.0f s; arrivals and prices (%s) begin at %s:00",
                 3600 / self.speed_up,
                 PRICE_DAY,
                 self.hour,
@@ -232,7 +233,7 @@ async def _ask(emsp: Emsp, session: SimulatedSession, wanted: Visit, chance: ran
     try:
         await emsp.send_preferences(session.id, wish)
     except (OcpiError, aiohttp.ClientError, TimeoutError) as error:
-        logger.warning("%s the wishes did not get through: %s", session.id[:8], error)
+        logger.warning("%s the wishes did not get through: %s", called(session.id), error)
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:

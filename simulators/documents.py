@@ -17,6 +17,12 @@ CURRENCY = "EUR"
 TARIFF_ID = "day-ahead"
 
 
+def called(session_id: str) -> str:
+    """What the log of a simulation calls a session: the car of a simulated CPO."""
+    car, _, rest = session_id.rpartition("-")
+    return car if car.startswith("car-") and rest else session_id[:8]
+
+
 @dataclass
 class Site:
     """One Location with EVSEs behind one connection to the grid."""

@@ -26,6 +26,7 @@ from party.recent import Recent
 from party.sessions_receiver import SessionsReceiver, is_active, owner
 from sessions.objects import ChargingPreferences, ProfileType
 from simulators.clock import clock
+from simulators.documents import called
 from simulators.driver_page import PAGE
 from simulators.faulty_platform import FaultyPlatform
 from simulators.hub_app import HubApp
@@ -115,7 +116,7 @@ class Emsp(FaultyPlatform):
         )
         said = answer.data if isinstance(answer.data, str) else answer.summary
         self.asked[session_id.upper()] = Asked(preferences, said)
-        story.info("%s driver wishes: %s -> %s", session_id[:8], _told(preferences), said)
+        story.info("%s driver wishes: %s -> %s", called(session_id), _told(preferences), said)
         return answer
 
     # CDRs, Receiver -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from hub.ocpi.party import PartyId
 from party.messages import to_json
 from sessions.objects import ProfileType
 from simulators.cpo import Cpo
-from simulators.documents import SimulatedSession
+from simulators.documents import SimulatedSession, called
 from simulators.emsp import Emsp, preferences
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Episodes:
         before = ", ".join(str(one) for one in session.profile_senders)
         story.info(
             "%s the operator gives it to %s (%s until now): manage.py set_fsp",
-            session.id[:8],
+            called(session.id),
             self.successor,
             before,
         )

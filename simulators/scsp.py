@@ -25,6 +25,7 @@ from party.sessions_receiver import SessionsReceiver, is_active, owner
 from sessions.objects import ChargingPreferences, ChargingPreferencesResponse, ProfileType
 from simulators.charging import VOLTS
 from simulators.clock import clock
+from simulators.documents import called
 from simulators.driving_data import REAL_DAY, Day
 from simulators.faulty_platform import FaultyPlatform
 from simulators.schedule import Limits, charge_now, cheapest_hours
@@ -149,7 +150,7 @@ class Scsp(FaultyPlatform):
         try:
             await self._step(task)
         except (CommandRefused, OcpiError, aiohttp.ClientError, TimeoutError, LookupError) as error:
-            logger.warning("session %s: %s", task.session_id[:8], error or type(error).__name__)
+            logger.warning("session %s: %s", called(task.session_id), error or type(error).__name__)
 
     async def _step(self, task: Task) -> None:
         if task.session is not None and not is_active(task.session):
@@ -167,13 +168,13 @@ class Scsp(FaultyPlatform):
         if result.result is not ChargingProfileResultType.ACCEPTED:
             raise CommandRefused(f"PUT: result {result.result}")
         task.pushed = profile
-        story.info("%s schedule pushed: %s", task.session_id[:8], told(profile))
+        story.info("%s schedule pushed: %s", called(task.session_id), told(profile))
         if self.verify:
             task.active = await self._active(task, self._seconds(task, now))
             task.follows = is_within(task.active, profile)
             story.info(
                 "%s active profile %s the schedule",
-                task.session_id[:8],
+                called(task.session_id),
                 "now follows" if task.follows else "does NOT follow",
             )
 
@@ -192,7 +193,7 @@ class Scsp(FaultyPlatform):
         self._learn_phases(task)
         story.info(
             "%s active profile learnt: at most %s %s",
-            task.session_id[:8], f"{rate:g}", charging_profile.charging_rate_unit,
+            called(task.session_id), f"{rate:g}", charging_profile.charging_rate_unit,
         )  # fmt: skip
 
     async def _active(self, task: Task, duration: int) -> ActiveChargingProfile:

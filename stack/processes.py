@@ -31,9 +31,14 @@ def show(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
+def line_of(name: str, line: str) -> str:
+    """A line of a process as it is shown: when, who, what."""
+    return f"{time.strftime('%H:%M:%S')} {name:<10}| {line}"
+
+
 def log(name: str, line: str) -> None:
     """One line of one process."""
-    show(f"{time.strftime('%H:%M:%S')} {name:<10}| {line}")
+    show(line_of(name, line))
 
 
 def keep_quiet(_name: str, _line: str) -> None:

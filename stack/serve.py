@@ -17,10 +17,11 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from stack import folder as data
+from stack.detail import Detail
 from stack.errors import SetupError
 from stack.outside import check_database, check_redis
 from stack.postgres import Postgres
-from stack.processes import STOP_SIGNALS, Child, log, show, stop
+from stack.processes import STOP_SIGNALS, Child, Sink, log, show, stop
 from stack.service import Service
 from stack.supervisor import Supervisor
 from stack.valkey import Valkey
@@ -116,7 +117,12 @@ def where(listener: socket.socket) -> str:
 
 
 def web_process(
-    name: str, listener: socket.socket, env: Mapping[str, str], project: Path, grace: float = 10
+    name: str,
+    listener: socket.socket,
+    env: Mapping[str, str],
+    project: Path,
+    grace: float = 10,
+    sink: Sink = log,
 ) -> Child:
     """One web process on a socket that outlives it."""
     return Child(
@@ -128,6 +134,7 @@ def web_process(
         fds=[listener.fileno()],
         grace=grace,
         beats=True,
+        sink=sink,
     )
 
 
@@ -145,6 +152,8 @@ class Runner:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.messages = settings.folder / "messages.log"
+        self.sink = Detail(self.messages).sink if settings.demo else log
         self.services: list[Service] = []
         # In the order in which they are stopped.
         self.groups: dict[str, list[Child]] = {
@@ -211,7 +220,9 @@ class Runner:
         self._first_operator()
         for number in range(1, settings.web_workers + 1):
             name = f"web-{number}"
-            child = web_process(name, listener, self._env_of(name), settings.project)
+            child = web_process(
+                name, listener, self._env_of(name), settings.project, sink=self.sink
+            )
             self._begin("web", child)
         for group in WORKERS:
             self._add("workers", group, worker(group))
@@ -221,7 +232,7 @@ class Runner:
             self._add("demo", "demo", ["-m", "simulators", "demo", "--hub-versions-url", url])
 
     def _embedded(self, kind: type[Service]) -> str:
-        service = kind(self.settings.folder / kind.__name__.lower(), sink=log)
+        service = kind(self.settings.folder / kind.__name__.lower(), sink=self.sink)
         self.services.append(service)
         begun = time.monotonic()
         url = service.start()
@@ -240,6 +251,7 @@ class Runner:
             cwd=self.settings.project,
             # The demo ends its own parties; the others are made to be killed at any moment.
             dies_with_runner=signal.SIGTERM if group == "demo" else signal.SIGKILL,
+            sink=log if group == "demo" else self.sink,
         )
         self._begin(group, child)
 
@@ -255,7 +267,7 @@ class Runner:
             if line.startswith("{"):
                 told.append(line)
             else:
-                log(name, line)
+                self.sink(name, line)
 
         child = Child(
             command.removeprefix("first_"),
@@ -272,13 +284,20 @@ class Runner:
         return told
 
     def _first_operator(self) -> None:
+        file = self.settings.folder / "operator.txt"
         for line in self._manage("first_operator"):
             answer = json.loads(line)
-            if answer["created"]:
-                name, password = answer["username"], answer["password"]
-                self.operator = (
-                    f"  Operator       {name}   one-time password {password} (shown now only)"
-                )
+            if not answer["created"]:
+                continue
+            name, password = answer["username"], answer["password"]
+            told, where_else = f"  Operator       {name}   one-time password {password}", "now only"
+            if self.settings.demo:
+                # Whoever tries the hub out looks away while it starts.
+                data.write(file, f"{name}\n{password}\n")
+                where_else = f"now, at the end, and in {file}"
+            self.operator = f"{told} (shown {where_else})"
+        if self.settings.demo and not self.operator and file.exists():
+            self.operator = f"  Operator       the first password stands in {file}, if still in use"
 
     def _await_web(self, listener: socket.socket) -> None:
         limit = time.monotonic() + READY_SECONDS
@@ -315,9 +334,12 @@ class Runner:
         address = self._address(listener)
         lines = ["", "Flexhub is ready; Ctrl-C stops it.", f"  Listens on     {where(listener)}"]
         lines += [f"  Console        {address}/admin/"]
-        lines += [f"  OCPI versions  {address}/ocpi/versions", self.operator]
-        show("\n".join(lines))
-        self.operator = ""
+        lines += [f"  OCPI versions  {address}/ocpi/versions"]
+        if self.settings.demo:
+            lines += [f"  Each message   {self.messages}"]
+        show("\n".join([*lines, self.operator]))
+        if not self.settings.demo:
+            self.operator = ""
 
     def _stop(self) -> None:
         begun = time.monotonic()
@@ -325,7 +347,7 @@ class Runner:
             stop(children, self._is_hurried)
         for service in reversed(self.services):
             service.stop(self._is_hurried)
-        if self.operator:  # created, but it was never ready: it will not be told again
+        if self.operator:  # of the demo; or created, but it was never ready: it is not told again
             show(self.operator)
         if self.services or any(self.groups.values()):
             log("runner", f"all stopped in {time.monotonic() - begun:.1f} s")

@@ -426,10 +426,10 @@ class Drain:
         if call.covers and fate not in LASTING:
             tell(
                 logger,
-                "%s %s to platform %s: %s (%s), correlation %s",
+                "%s %s to %s: %s (%s), correlation %s",
                 call.method,
                 call.module,
-                lane.platform_id,
+                holder.snapshot.name_of(lane.platform_id),
                 STATES[fate].value,
                 outcome,
                 call.correlation_id,

@@ -188,12 +188,12 @@ async def _problem(
     except (ConnectionProblem, ForwardTimeout) as error:
         return error.message
     except HubError as error:
-        logger.warning("platform %s answers the still-alive check: %s", platform.id, error.message)
+        logger.warning("%s answers the still-alive check: %s", platform.name, error.message)
         return ""
     if response.status in NOT_ITS_OWN:
         return f"GET versions was answered with HTTP {response.status}"
     if response.status != HTTPStatus.OK:
         logger.warning(
-            "platform %s answers the still-alive check with HTTP %s", platform.id, response.status
+            "%s answers the still-alive check with HTTP %s", platform.name, response.status
         )
     return ""

@@ -98,8 +98,8 @@ def is_away(platform_id: int, problem: str, began: float | None = None) -> bool:
         counters.delivery_ended(platform_id, DeliveryState.FAILED, failed)
         if changed or dropped or failed:
             logger.warning(
-                "platform %s is OFFLINE (%s); %s objects and %s messages were not told",
-                platform_id,
+                "%s is OFFLINE (%s); %s objects and %s messages were not told",
+                found[0].name,
                 problem,
                 dropped,
                 failed,
@@ -123,7 +123,7 @@ def is_back(platform_id: int) -> None:
     since = health.values_list("lacks_since", flat=True).get() if platform.is_replayed_to else None
     came([party for party in parties if party.status == ConnectionStatus.CONNECTED], since)
     heard(platform_id, lacks_since=None)
-    transaction.on_commit(partial(logger.info, "platform %s is CONNECTED again", platform_id))
+    transaction.on_commit(partial(logger.info, "%s is CONNECTED again", platform.name))
 
 
 def told_on(platform: Platform, parties: Iterable[Party]) -> None:

@@ -154,6 +154,11 @@ class Directory:
             if found.platform.id not in changed:
                 self._remember(header, found)
 
+    def name_of(self, platform_id: int) -> str:
+        """What people call a platform, for the log."""
+        entry = self.platforms.get(platform_id)
+        return entry.name if entry else f"platform {platform_id}"
+
     def has_module(self, identifier: str) -> bool:
         """Whether any platform offers a module of this name."""
         if "modules" not in self.memo:

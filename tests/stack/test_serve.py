@@ -154,6 +154,9 @@ def test_a_whole_life(run, data_folder):
     told = first.line_with("one-time password")
     assert "operator" in told
     assert "shown-once" in told
+    file = data_folder / "operator.txt"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == "operator\nshown-once\n"
     assert f"http://127.0.0.1:{port}/admin/" in "\n".join(first.lines)
     _, pid = ask(port).split()
     soft, hard = limits(int(pid))
@@ -185,6 +188,7 @@ def test_a_whole_life(run, data_folder):
     code, output, errors = first.end(signal.SIGINT)
     assert (code, errors) == (0, "")
     assert "did not stop" not in output
+    assert output.count("shown-once") == 2  # again, for who looked away
     assert processes_of(data_folder) == {}
     with pytest.raises(ConnectionRefusedError):
         ask(port)
