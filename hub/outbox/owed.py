@@ -186,6 +186,23 @@ def oldest() -> dict[int, datetime]:
     return found
 
 
+_OLDEST_MESSAGES: Final = f"""
+    {_lanes("hub_delivery", _WAITS, _MESSAGES_SINCE)}
+    SELECT receiver_id, min(since) FROM lane GROUP BY receiver_id
+"""  # noqa: S608 - names of ours
+
+
+def oldest_of_all() -> dict[int, datetime]:
+    """Since when the first object or message waits for each receiver."""
+    found = oldest()
+    with transaction.atomic():
+        sql.run(_BY_INDEX)
+        messages = sql.run(_OLDEST_MESSAGES, {"first": 0, "last": _LAST, "lanes": _LAST})
+    for receiver, first in messages:
+        found[receiver] = min(first, found.get(receiver, first))
+    return found
+
+
 # The index alone, without a look at the rows.
 _NUMBER_OF: Final = """
     SELECT receiver_id, count(*) FROM hub_stalecopy WHERE state IN ('WAITING', 'TAKEN')

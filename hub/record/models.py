@@ -98,6 +98,32 @@ class Tally(models.Model):
         return f"{self.name} {self.labels}: {self.number}"
 
 
+class Minute(models.Model):
+    """How many messages began in one minute, how many of them failed, how long they took together.
+
+    Of each module (`platform_id` 0), and of each platform (`module` ""): with IN what it has sent,
+    with OUT what it was sent. Strangers are not in it.
+    """
+
+    at = models.DateTimeField()
+    platform_id = models.BigIntegerField()
+    direction = models.CharField(max_length=3)
+    module = models.CharField(max_length=20)
+    number = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    seconds = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["at", "platform_id", "direction", "module"], name="minute_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M} {self.direction} {self.module or self.platform_id}: {self.number}"
+
+
 class BodyRecording(models.Model):
     """The bodies of a party's messages are kept until then, masked."""
 

@@ -16,7 +16,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import DataError, connection, transaction
 
-from hub.record import partitions, strangers, tallies
+from hub.record import minutes, partitions, strangers, tallies
 from hub.record.models import DrainedBatch
 from hub.record.note import Row
 from hub.record.recorder import FIELD, STREAM, Batch, Count, connect
@@ -77,6 +77,7 @@ def _keep(entries: Sequence[Entry]) -> int:
     if nobodies:
         counts.append(Count("strangers", (), nobodies))
     tallies.add(rows, counts)
+    minutes.add(rows)
     return len(rows)
 
 
@@ -110,5 +111,6 @@ def drain_messages() -> None:
 
 @shared_task(name="record.make_partitions")
 def make_partitions() -> None:
-    """By the clock, long before they are needed."""
+    """By the clock, long before they are needed; minutes that are past their time go."""
     partitions.make_ahead()
+    minutes.forget()

@@ -26,9 +26,14 @@ _ADD: Final = """
 """
 
 
+def module_of(row: Row) -> str:
+    """The module where it is one of OCPI's, `custom` for others, `none` without one."""
+    return row.module if row.module in _MODULES else ("custom" if row.module else "none")
+
+
 def labels_of(row: Row) -> tuple[str, ...]:
     """direction, kind, module, code, bucket."""
-    module = row.module if row.module in _MODULES else ("custom" if row.module else "none")
+    module = module_of(row)
     code = "none" if row.ocpi_code is None else str(row.ocpi_code)
     if row.ocpi_code is not None and row.ocpi_code not in _CODES:
         code = "other"

@@ -68,6 +68,7 @@ PAGES: Final = {
     "messages/": "ORVP",
     "messages/exchange/": "ORVP",
     "api/messages": "ORVP",
+    "overview/": "OR",
     "owed/": "OR",
     "hub/platform/invite/": "O",
     "hub/platform/connect/": "O",
