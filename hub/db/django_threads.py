@@ -10,6 +10,7 @@ import io
 import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
 from django.core.handlers.exception import convert_exception_to_response
@@ -41,6 +42,12 @@ class _Views(WSGIHandler):
         self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
 
 
+@cache
+def _handler(*, is_view: bool) -> WSGIHandler:
+    """One for all pools of the process, made when it is needed: it looks at each of the assets."""
+    return _Views() if is_view else WSGIHandler()
+
+
 class DjangoThreads:
     """The thread pool that runs Django for one web process; platforms take turns on it.
 
@@ -55,8 +62,6 @@ class DjangoThreads:
             thread_name_prefix="django",
             initializer=lambda: self._databases.append(connections["default"]),
         )
-        self._pages = WSGIHandler()
-        self._views = _Views()
 
     def close(self) -> None:
         """Let running requests end; then close each thread's database connection."""
@@ -78,13 +83,12 @@ class DjangoThreads:
         """Django's response to an ASGI request; `extra` goes into `request.META`."""
         environ = _environ(scope, body) | extra
         is_view = scope["path"].startswith((own_paths.ROOT, own_paths.FLEX))
-        handler = self._views if is_view else self._pages
 
         def call() -> HttpResponse:
             set_script_prefix("/")
             look_at_connection()
             try:
-                return _whole(handler.get_response(WSGIRequest(environ)))
+                return _whole(_handler(is_view=is_view).get_response(WSGIRequest(environ)))
             finally:
                 reset_queries()
 
