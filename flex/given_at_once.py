@@ -195,6 +195,8 @@ async def keep_and_give(writer: Writer, forwarded: Forwarded, values: Mapping[st
     owner = PartyId(values["country_code"], values["party_id"])
     directory = holder.snapshot
     entry = relay.open_entry(directory, fsp.party, InterfaceRole.RECEIVER, {owner})
+    if directory.extends(owner, fsp.party):
+        return False  # On a thread what they agreed on is added.
     if entry is None or (fsp.choice is not None and cannot_act(directory, fsp.party, owner)):
         return False
     statement = _STATEMENTS[request.method, fsp.assignment is not None and fsp.is_relayed]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from django.conf import settings
 from django.db import models
 
-from flex import facts, given_at_once, preferences, relay
+from flex import extensions, facts, given_at_once, preferences, relay
 from flex.choice import FIRST_PUT, Choice, Facts, choose, refusal
 from flex.facts import acting
 from flex.life import watching
@@ -20,6 +20,7 @@ from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
 from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
 from hub.workers import sooner
 from sessions.flexibility import CommandNews, Flexibility, MayAct, SessionNews
 from sessions.models import Session
@@ -131,6 +132,10 @@ class FlexHooks(Flexibility):
         if news.is_news:
             preferences.give_waiting(news.session)
 
+    def fields_told(self, request: OcpiRequest) -> None:
+        """They are kept; who agreed gets them with the object, and sees them in what is known."""
+        extensions.keep(request)
+
     def session_refused(self, session: Session) -> bool:
         """Preferences that the CPO has accepted keep it: both sides do have the session."""
         if not preferences.has_accepted(session):
@@ -174,7 +179,10 @@ class FlexHooks(Flexibility):
             END
             FROM flex_fspassignment AS one
             WHERE one.session_id = {0}.session_id AND one.ended_at IS NULL
-        ), {0}.epoch = 0) END)
+        ), {0}.epoch = 0 AND NOT EXISTS (
+            SELECT FROM flex_fspassignment AS later
+            WHERE later.session_id = {0}.session_id AND later.started_at > {0}.created_at
+        )) END)
     """
     statements: ClassVar[Sequence[Statement]] = given_at_once.STATEMENTS
 

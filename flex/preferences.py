@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from flex import relay
+from flex import extensions, relay
 from flex.api.words import of_preferences
 from flex.facts import acting
 from flex.journal import Topic, note
@@ -106,7 +106,8 @@ def _give(copy: PreferenceCopy, session: Session) -> None:
     if assignment is None or assignment.fsp is None or assignment.fsp == session.emsp:
         return
     path = f"{quote(session.session_id, safe='')}/charging_preferences"
-    owed = relay.Owed(InterfaceRole.SENDER, path, bytes(copy.document), copy.correlation_id)
+    body = extensions.preferences_for(assignment.fsp, session, bytes(copy.document))
+    owed = relay.Owed(InterfaceRole.SENDER, path, body, copy.correlation_id)
     relay.give(assignment.fsp, session, session.emsp, owed)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from flex import extensions
 from flex.facts import acting
 from flex.models import FspAssignment
 from hub.models import Delivery, DeliveryState
@@ -38,7 +39,8 @@ def give_session(news: SessionNews) -> None:
             return
     elif not news.is_news or (news.is_answered and _has_sent(assignment, session)):
         return
-    if give(assignment.fsp, session, session.owner, _owed(session, news.correlation_id)):
+    owed = _owed(assignment.fsp, session, news.correlation_id)
+    if give(assignment.fsp, session, session.owner, owed):
         assignment.relayed()
 
 
@@ -63,7 +65,8 @@ def give_whole(session: Session, assignment: FspAssignment) -> None:
     """Give it to one that has just become its FSP, as it is now; its eMSP has it."""
     if assignment.fsp in {None, session.emsp} or not session.is_accepted:
         return
-    if give(assignment.fsp, session, session.owner, _owed(session, headers.new_id())):
+    owed = _owed(assignment.fsp, session, headers.new_id())
+    if give(assignment.fsp, session, session.owner, owed):
         assignment.relayed()
 
 
@@ -92,9 +95,10 @@ class Owed(NamedTuple):
     correlation_id: str
 
 
-def _owed(session: Session, correlation_id: str) -> Owed:
+def _owed(fsp: PartyId, session: Session, correlation_id: str) -> Owed:
     path = "/".join((session.country_code, session.party_id, quote(session.session_id, safe="")))
-    return Owed(InterfaceRole.RECEIVER, path, bytes(session.document), correlation_id)
+    body = extensions.session_for(fsp, session)
+    return Owed(InterfaceRole.RECEIVER, path, body, correlation_id)
 
 
 def give(fsp: PartyId, session: Session, sender: PartyId, owed: Owed) -> bool:

@@ -13,6 +13,7 @@ from django.db import models
 from hub.db.batch_writer import Statement, Writer
 from hub.ocpi.party import PartyId
 from hub.outbound.forwarded import Forwarded
+from hub.routing.request import OcpiRequest
 from sessions.head import Push
 from sessions.models import Session
 
@@ -120,6 +121,10 @@ class Flexibility(Listener, ABC):
     @abstractmethod
     def session_changed(self, news: SessionNews) -> None:
         """A CPO has pushed a Session that the hub knows; its row is locked where it has changed."""
+
+    @abstractmethod
+    def fields_told(self, request: OcpiRequest) -> None:
+        """A party that agreed on extension fields has told some (hub/ocpi/extensions.py)."""
 
     @abstractmethod
     def session_refused(self, session: Session) -> bool:

@@ -113,7 +113,7 @@ class FspCoverage(FlexView):
         session = found_session(country_code, party_id, session_id)
         if session is None or not own(caller.party).filter(session=session).exists():
             raise not_found(f"{caller.party} is flexibility provider of no such session.")
-        return answer(coverage_of(session, leases.now()))
+        return answer(coverage_of(session, leases.now(), caller.party))
 
 
 class FspChanges(FlexView):

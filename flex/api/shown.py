@@ -71,7 +71,8 @@ class Shower:
 
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
         """One session, with everything that its flexibility provider may know."""
-        latest, known = latest_preferences(session), bounds.of(session)
+        latest = latest_preferences(session)
+        known = bounds.of(session, viewer=assignment.fsp)
         return msgspec.structs.replace(
             brief(session, assignment, latest, wishes_of(session)),
             assignment=explained_assignment(session, assignment),
@@ -244,8 +245,8 @@ def _bound(one: LimitBound) -> Bound:
     )
 
 
-def coverage_of(session: Session, now: datetime) -> list[Covered]:
-    """Each data object of the deliverable."""
+def coverage_of(session: Session, now: datetime, viewer: PartyId) -> list[Covered]:
+    """Each data object of the deliverable, as far as this party may know it."""
     return [
         Covered(
             id=one.object.id,
@@ -259,7 +260,7 @@ def coverage_of(session: Session, now: datetime) -> list[Covered]:
             told_at=one.told_at,
             age_seconds=one.age(now),
         )
-        for one in coverage.of(session)
+        for one in coverage.of(session, viewer=viewer)
     ]
 
 

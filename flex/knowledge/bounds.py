@@ -5,19 +5,21 @@ Derived whenever somebody asks, never stored: they are as fresh as what they are
 (decision 0038). W stay W and A stay A: nobody tells the phases of an EV.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from flex import extensions
 from flex.knowledge import facts, verdicts
 from flex.knowledge.active import Seen
 from flex.knowledge.facts import Connector, Facts, SetProfile
 from flex.knowledge.metering import Metered
 from flex.knowledge.profiles import Profile
 from hub.ocpi import heads
+from hub.ocpi.party import PartyId
 from sessions.models import Session
 
 # What was only inferred is believed so long.
@@ -74,9 +76,19 @@ class Bounds:
     anomalies: tuple[Anomaly, ...]
 
 
-def of(session: Session, known: Facts | None = None) -> Bounds:
-    """Of a session, as it is now; `known` are its facts, where the caller has them already."""
-    return derive(known or facts.of(session))
+def of(session: Session, known: Facts | None = None, *, viewer: PartyId | None = None) -> Bounds:
+    """Of a session, as it is now; `known` are its facts, where the caller has them already.
+
+    `viewer` gets of extension fields what it agreed on with who told them; None gets all.
+    """
+    known = known or facts.of(session)
+    derived, told = derive(known), extensions.known(session, viewer)
+    if not told:
+        return derived
+    found = [one for one in map(_of_extension, told) if one is not None]
+    still = [one for one in found if one.valid_until is None or one.valid_until > known.now]
+    contradicted = _beyond_told(known, still)
+    return Bounds((*derived.bounds, *still), (*derived.anomalies, *contradicted))
 
 
 def derive(known: Facts) -> Bounds:
@@ -301,6 +313,47 @@ def _of_preferences(known: Facts) -> Iterator[LimitBound]:
             asked.correlation_id,
             asked.received_at,
         )
+
+
+# --- Extension fields -----------------------------------------------------------------------------
+
+
+def _of_extension(told: extensions.Known) -> LimitBound | None:
+    """What EV or site told in a field of its own; what changes while it charges grows old."""
+    field, value = told.value.field, told.value.number
+    if not field.bound or value is None:
+        return None
+    is_of_now = field.bound == Kind.ESTIMATE
+    return LimitBound(
+        field.data_object,
+        Kind(field.bound),
+        value,
+        field.unit,
+        told.source,
+        told.message,
+        told.observed_at,
+        told.observed_at + HOLDS if is_of_now else None,
+    )
+
+
+_FLOWS_BY: Final = {
+    "ev_max_charging_power": (1, "highest"),
+    "ev_max_discharging_power": (-1, "lowest"),
+}
+
+
+def _beyond_told(known: Facts, told: Sequence[LimitBound]) -> Iterator[Anomaly]:
+    """More has flowed than the EV is said to take, or to give."""
+    for one in told:
+        sign, side = _FLOWS_BY.get(one.quantity, (0, ""))
+        most = _extreme(known.metered, side) if sign else None
+        if most is not None and sign * most[0] > one.value * _OVER + _OVER_WATTS:
+            yield Anomaly(
+                f"beyond-told:{one.quantity}",
+                f"{sign * most[0] / 1000:.1f} kW flowed, where the {one.source} says "
+                f"{one.quantity} {one.value / 1000:.1f} kW.",
+                most[1].end or most[1].begin,
+            )
 
 
 # --- Contradictions -------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The data coverage of a session: which data objects are known, since when, by which message.
 
-SCALE D2.3, 8.4.1.1 and 11.1. Computed when somebody asks, out of what the hub has been told.
+SCALE D2.3, 8.4.1.1, 8.4.1.2 and 11.1. Computed when somebody asks, out of what the hub has been
+told.
 """
 
 import re
@@ -12,12 +13,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from cdrs.models import Cdr
+from flex import extensions
 from flex.knowledge import facts
 from flex.knowledge.active import Seen
 from flex.knowledge.data_objects import DATA_OBJECTS, DataObject, Source, Status, Strength
 from flex.knowledge.facts import Facts
 from hub.ocpi import heads, lenient, masking
 from hub.ocpi.comparison import plain
+from hub.ocpi.party import PartyId
 from hub.ocpi.v2_2_1 import VERSION
 from sessions.models import Session
 from tariffs.models import Tariff
@@ -41,6 +44,7 @@ class Known(StrEnum):
     BOUNDED = "bounded or guessed"
     NOT_TOLD = "not told"
     NOT_CARRIED = f"not carried by OCPI {VERSION}"
+    BY_EXTENSION = f"told by an extension field, not carried by OCPI {VERSION}"
     BY_APP = f"told by the app, not carried by OCPI {VERSION}"
 
 
@@ -58,7 +62,8 @@ class Covered:
     """A data object of one session.
 
     `value` as text, with `unit` where it has one; `path` is the field ("session.kwh"), `message`
-    the correlation id or object that told it, `told_at` when the hub received that.
+    the correlation id or object that told it, `told_at` when the hub received that; of an extension
+    field when it was so, where its teller says that.
     """
 
     object: DataObject
@@ -92,21 +97,35 @@ def wishes_from(read: Callable[[Session], Mapping[str, Wish]]) -> None:
     _wishes[:] = [read]
 
 
-def of(session: Session, known: Facts | None = None) -> list[Covered]:
-    """Each data object of 8.4.1.1 and 11.1, in their order.
+def of(
+    session: Session, known: Facts | None = None, *, viewer: PartyId | None = None
+) -> list[Covered]:
+    """Each data object of 8.4.1.1, 8.4.1.2 and 11.1, in their order.
 
-    `known` are the session's facts, where the caller has them already.
+    `known` are the session's facts, where the caller has them already. `viewer` gets of extension
+    fields what it agreed on with who told them; None gets all.
     """
     known = known or facts.of(session)
     told = _documents(session, known)
     wishes: dict[str, Wish] = {}
     for read in _wishes:
         wishes |= read(session)
-    return [_covered(one, told, wishes.get(one.wish)) for one in DATA_OBJECTS]
+    beside: dict[str, extensions.Known] = {}
+    for each in extensions.known(session, viewer):
+        beside.setdefault(each.value.field.data_object, each)
+    return [_covered(one, told, beside.get(one.id), wishes.get(one.wish)) for one in DATA_OBJECTS]
 
 
-def _covered(one: DataObject, told: Mapping[str, list[_Document]], wish: Wish | None) -> Covered:
-    """By the first field that states it, else by the app, else by the first that bounds it."""
+def _covered(
+    one: DataObject,
+    told: Mapping[str, list[_Document]],
+    beside: extensions.Known | None,
+    wish: Wish | None,
+) -> Covered:
+    """By the first field that states it, else by an extension field, else by the app.
+
+    Else by the first field that bounds it.
+    """
     for is_direct in (True, False):
         for source in one.sources:
             if (source.strength is Strength.DIRECT) is is_direct:
@@ -125,12 +144,27 @@ def _covered(one: DataObject, told: Mapping[str, list[_Document]], wish: Wish | 
                         document.message,
                         document.told_at,
                     )
+        if is_direct and beside is not None:
+            return _by_extension(one, beside)
         if is_direct and wish is not None:
             return Covered(
                 one, Known.BY_APP, wish.value, wish.unit, "flex API", "flex API", wish.told_at
             )
     is_carried = one.status in {Status.CARRIED, Status.PARTIAL}
     return Covered(one, Known.NOT_TOLD if is_carried else Known.NOT_CARRIED)
+
+
+def _by_extension(one: DataObject, told: extensions.Known) -> Covered:
+    field = told.value.field
+    return Covered(
+        one,
+        Known.BY_EXTENSION,
+        told.value.value[:_LONGEST],
+        field.unit,
+        f"{field.carrier}.{field.path}",
+        f"{told.message}, {told.source}",
+        told.observed_at,
+    )
 
 
 def _first(source: Source, documents: list[_Document]) -> tuple[str, _Document] | None:

@@ -1,6 +1,7 @@
 """The data objects of flexibility services, and where OCPI carries each (SCALE D2.3).
 
-Those of sections 8.4.1.1 (data coverage) and 11.1 (data categories). A table: no code.
+Those of sections 8.4.1.1 (data coverage), 8.4.1.2 (gaps) and 11.1 (data categories). A table: no
+code.
 """
 
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class DataObject:
 
 
 _A: Final = ("8.4.1.1",)
+# Of the gap analysis, those that neither of the two lists has.
+_GAPS: Final = ("8.4.1.2",)
 _B: Final = ("11.1",)
 _AB: Final = ("8.4.1.1", "11.1")
 _BOUND: Final = Strength.BOUND
@@ -289,6 +292,11 @@ DATA_OBJECTS: Final = (
         _B,
         Status.GAP,
     ),
+    DataObject("local_frequency", "Local frequency", "site", _GAPS, Status.GAP),
+    DataObject("local_voltage", "Local voltage", "site", _GAPS, Status.GAP),
+    DataObject("feed_in_tariff", "Feed-in tariff", "site", _GAPS, Status.GAP),
+    DataObject("highest_measured_peak", "Highest measured peak", "site", _GAPS, Status.GAP),
+    DataObject("brp_id", "BRP ID", "site", _GAPS, Status.GAP),
     DataObject(
         "ev_max_charging_power",
         "EV maximum charging power",

@@ -3,6 +3,7 @@
 from flex.choice import FspKind
 from flex.models.agreements import Consent, FlexAgreement, FlexExclusion
 from flex.models.assignments import FspAssignment
+from flex.models.extensions import PlaceExtension, SessionExtension
 from flex.models.journal import JournalEntry
 from flex.models.preferences import PreferenceCopy
 
@@ -13,5 +14,7 @@ __all__ = [
     "FspAssignment",
     "FspKind",
     "JournalEntry",
+    "PlaceExtension",
     "PreferenceCopy",
+    "SessionExtension",
 ]

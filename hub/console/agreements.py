@@ -13,8 +13,10 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from flex.extensions import agreement_ended
 from hub.console.tables import GREEN, RED, ago, badge, column
 from hub.models import Agreement, Party
+from hub.ocpi.extensions import AGREED_AS
 from hub.ocpi.modules import ROUTES
 from hub.ocpi.party import PartyId
 from hub.parties import party_status
@@ -55,7 +57,8 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
     module = forms.ChoiceField(
         required=False,
         widget=UnfoldAdminSelectWidget(),
-        help_text="An agreement on one module takes precedence over one on all modules.",
+        help_text="An agreement on one module takes precedence over one on all modules. Extension "
+        "fields pass between two parties only where an agreement on them is open.",
     )
 
     class Meta:
@@ -70,7 +73,8 @@ class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
             self.fields[name].disabled = True
         for name in ("one", "other"):
             self._choices(name, parties_to_choose("Select a party", *pair))
-        modules = sorted({route.module for route in ROUTES} | {self.instance.module} - {""})
+        known = {route.module for route in ROUTES} | {AGREED_AS}
+        modules = sorted(known | {self.instance.module} - {""})
         self._choices("module", [("", "all modules"), *((name, name) for name in modules)])
         self.fields["module"].disabled = bool(pair)
 
@@ -140,10 +144,14 @@ class AgreementAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     def save_model(self, request: HttpRequest, obj: Agreement, form: Any, change: Any) -> None:
         """Both sides are told in the same transaction."""
         super().save_model(request, obj, form, change)
+        if obj.module == AGREED_AS and not obj.is_open:
+            agreement_ended(obj.pair)
         announce(obj.pair)
 
     def delete_model(self, request: HttpRequest, obj: Agreement) -> None:
         """Back to the default: both sides are told."""
         pair = obj.pair
         super().delete_model(request, obj)
+        if obj.module == AGREED_AS:
+            agreement_ended(pair)
         announce(pair)

@@ -39,6 +39,7 @@ _COLOURS: Final = {
 _KNOWN_COLOURS: Final = {
     Known.TOLD: GREEN,
     Known.BOUNDED: BLUE,
+    Known.BY_EXTENSION: GREEN,
     Known.BY_APP: BLUE,
     Known.NOT_TOLD: AMBER,
     Known.NOT_CARRIED: GREY,

@@ -20,7 +20,7 @@ from typing import Final
 
 from hub.deviations import noting
 from hub.fairness.lanes import Lane, behalf, behalf_of, lane_in_store, lane_of
-from hub.gateway import hop, modules, own_answers, via, ways
+from hub.gateway import extended, hop, modules, own_answers, via, ways
 from hub.gateway import recorded as record
 from hub.gateway.answer import (
     MOST_UNREAD,
@@ -160,8 +160,10 @@ class Gateway:
         # DELETE is ignored, unless there is a response_url in it that has to be replaced.
         if method in _WITH_JSON or (body and (method == "POST" or _MAY_BE_CALLED in body)):
             check_json(body)
-        if request.match is None:
+        if (place := request.match) is None:
             return await self._unrouted(request, outcome)
+        if method in _WITH_JSON:
+            request = extended.taken_apart(request, place)
         decision = self._known_way(request, outcome) or await self._decide(request, outcome)
         if decision.noted:
             noting.note(request.platform.id, decision.noted)
@@ -171,9 +173,9 @@ class Gateway:
         if isinstance(decision, decisions.Ask):
             outcome.kind = Kind.FORWARD
             return await hop.ask_all(self._worker, request, outcome, decision)
-        outcome.kind = record.kind_of(request.match, method)
+        outcome.kind = record.kind_of(place, method)
         outcome.receiver = decision.receiver
-        behalf.set(behalf_of(request.platform.id, lane_in_store(request.match, method)))
+        behalf.set(behalf_of(request.platform.id, lane_in_store(place, method)))
         return await self._answer(request.between(decision.sender, decision.receiver), outcome)
 
     async def _unrouted(self, request: OcpiRequest, outcome: Outcome) -> Outgoing:
@@ -223,7 +225,10 @@ class Gateway:
     # --- 3. Answer ------------------------------------------------------------------------------
 
     async def _answer(self, request: OcpiRequest, outcome: Outcome) -> Outgoing:
-        return await own_answers.answer(self._worker, request, outcome)
+        outgoing = await own_answers.answer(self._worker, request, outcome)
+        if request.beside is not None and (outcome.code or 0) // 1000 == 1:
+            await extended.keep(self._worker, request)
+        return outgoing
 
     def _refused(self, request: OcpiRequest, outcome: Outcome, error: Exception) -> Outgoing:
         """The answer to what is refused, or has failed."""

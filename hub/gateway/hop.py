@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from hub.db.leases import Lease
-from hub.gateway import modules, own_urls
+from hub.gateway import extended, modules, own_urls
 from hub.gateway.answer import Outgoing, answer_of
 from hub.gateway.outcome import Outcome
 from hub.gateway.process import WebProcess
@@ -33,7 +33,10 @@ _MOMENT: Final = 0.1  # seconds
 async def forward(
     worker: WebProcess, request: OcpiRequest, outcome: Outcome, decision: Forward
 ) -> Outgoing:
-    """Send it on within the request, byte for byte except a response_url, and answer with that."""
+    """Send it on within the request, and answer with that.
+
+    Byte for byte, except a response_url and extension fields that the two have not agreed on.
+    """
     outcome.receiver = decision.receiver.identity
     request = request.between(decision.sender, outcome.receiver)
     lease: Lease | None = None
@@ -51,10 +54,14 @@ async def forward(
         url = url_below(decision.endpoint_url, request.rest, request.query)
         response = await call(worker, request, outcome, decision, url, lease)
     except OcpiError as error:
+        if request.beside is not None:
+            await extended.keep(worker, request)
         if (undo := modules.no_answer(request, error)) is not None:
             await worker.django.run(undo, request, lease)
         await own_urls.end(worker.django, keys, decision.sender, error)
         raise modules.told(request, error) from error.__cause__
+    if request.beside is not None and response.is_accepted:
+        await extended.keep(worker, request)
     if (keeper := modules.after_answer(request)) is not None:
         forwarded = Forwarded(request, response, lease)
         if not await modules.at_once(worker.writer, forwarded):
@@ -102,6 +109,8 @@ async def outgoing_of(
     response: Response,
 ) -> Outgoing:
     """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
+    if request.method == "GET":
+        response = extended.answer_for(request, outcome, decision, response)
     answer = answer_of(decision.receiver.identity, response)
     verdict = answer.verdict
     outcome.code, outcome.problem = verdict.status_code, verdict.status_message or ""
@@ -163,7 +172,7 @@ def _message(request: OcpiRequest, outcome: Outcome, decision: Forward, url: str
         module=place.module if place else "",
         routing=routing,
         correlation_id=request.correlation_id,
-        body=request.body,
+        body=request.body if request.beside is None else extended.body_for(request),
         came_to=(place, request.path, request.query),
         between=(decision.sender, decision.receiver.identity),
         related_id=outcome.related_id,

@@ -20,6 +20,7 @@ from hub.store import broadcast_at_once, told_to_one
 from hub.store.handling import AfterAnswer, BeforeForwarding, Handling, NoAnswer
 from hub.workers import wake
 from locations.module import HANDLING as LOCATIONS
+from sessions import flexibility
 from sessions.module import HANDLING as SESSIONS
 from tariffs.module import HANDLING as TARIFFS
 from tokens import authorization as authorization
@@ -76,6 +77,11 @@ def told(request: OcpiRequest, error: OcpiError) -> OcpiError:
 def after_answer(request: OcpiRequest) -> AfterAnswer | None:
     """The step to run after the receiver's answer and before ours; None for most messages."""
     return _of(request).after
+
+
+def fields_told(request: OcpiRequest) -> None:
+    """Extension fields came beside a message: the flexibility layer keeps them."""
+    flexibility.current().fields_told(request)
 
 
 async def checked(

@@ -21,6 +21,7 @@ from hub.db import secret_box, sql
 from hub.models import DirectoryReader, Party, Platform
 from hub.ocpi import headers
 from hub.ocpi.datatypes import ConnectionStatus, InterfaceRole, Role
+from hub.ocpi.extensions import AGREED_AS
 from hub.ocpi.party import PartyId
 from hub.routing import directory_rows
 from hub.routing.directory_rows import Rows
@@ -173,6 +174,24 @@ class Directory:
             return False
         now = time.time()
         return any(until > now and who in parties for who, until in self.recorded_bodies.items())
+
+    def extends(self, one: PartyId, other: PartyId) -> bool:
+        """Whether these two agreed on extension fields (hub/ocpi/extensions.py)."""
+        is_open, _ = self.agreements.get((frozenset((one, other)), AGREED_AS), (False, ""))
+        return is_open
+
+    @property
+    def extending(self) -> frozenset[PartyId]:
+        """Who agreed on extension fields with anybody."""
+        if AGREED_AS not in self.memo:
+            self.memo[AGREED_AS] = frozenset(
+                party
+                for (pair, module), (is_open, _) in self.agreements.items()
+                if module == AGREED_AS and is_open
+                for party in pair
+            )
+        found: frozenset[PartyId] = self.memo[AGREED_AS]
+        return found
 
     def closed_because(self, one: PartyId, other: PartyId, module: str) -> str | None:
         """Why this pair may not exchange the module; None when it may.

@@ -26,6 +26,7 @@ from hub.ocpi.errors import (
     NotAuthenticated,
     NotFound,
 )
+from hub.ocpi.extensions import Apart
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import Match, NoSuchUrl, WrongMethod, match
 from hub.ocpi.party import PartyId
@@ -82,6 +83,8 @@ class OcpiRequest(Struct, frozen=True, eq=False):
     match: Match | None = None
     rest: str = ""
     body: bytes = b""
+    # Of a body that came with extension fields, which `body` has no more.
+    beside: Apart | None = None
     # In whose name it goes, and to whom; None for the hub, and for what is not routed.
     sent_by: PartyId | None = None
     sent_to: PartyId | None = None

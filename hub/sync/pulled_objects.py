@@ -19,6 +19,7 @@ from hub.models.pulls import Pull, Untold
 from hub.ocpi import headers, heads
 from hub.ocpi.datatypes import Role
 from hub.ocpi.errors import OcpiError
+from hub.ocpi.extensions import carrier_listed, without
 from hub.ocpi.modules import AGGREGATED, DATA_OWNERS, DELETABLE, SECRET_IDS, TYPED
 from hub.ocpi.party import PartyId
 from hub.ocpi.reading import UnusableObject, read
@@ -129,6 +130,9 @@ def _read(
     document: bytes, kind: type[StoredObject], pull: Pull, place: int, *, is_strict: bool
 ) -> _Object | None:
     """An object that the hub can answer for; None, and a log line with its id, for another."""
+    if (carrier := carrier_listed(pull.module)) is not None:
+        # A list has no receiver that agreed on them.
+        document = without(carrier, document)
     try:
         found = read(document, kind.ESSENTIALS)
         if is_strict:

@@ -1,0 +1,68 @@
+"""Extension fields on their way: whoever did not agree on them never sees them (decision 0043).
+
+They are taken out of a body when it comes in, so that nothing of the hub (copies, lists, relays,
+broadcasts) has them, and go on to a receiver that agreed with their sender.
+"""
+
+from msgspec.structs import replace
+
+from hub.deviations import noting
+from hub.gateway import modules
+from hub.gateway.outcome import Outcome
+from hub.gateway.process import WebProcess
+from hub.ocpi import extensions
+from hub.ocpi.lenient import Deviation
+from hub.ocpi.modules import Match
+from hub.outbound.platform_calls import Response
+from hub.routing.decisions import Forward
+from hub.routing.directory import holder
+from hub.routing.request import OcpiRequest
+
+
+def taken_apart(request: OcpiRequest, place: Match) -> OcpiRequest:
+    """The request with what OCPI has of its body, and the rest beside it."""
+    carrier = extensions.carrier_of(place)
+    if carrier is None or not extensions.may_hold(carrier, request.body):
+        return request
+    found = extensions.apart(carrier, request.body)
+    return request if found is None else replace(request, body=found.plain, beside=found)
+
+
+def body_for(request: OcpiRequest) -> bytes:
+    """What its receiver gets: byte for byte what came, where the two have agreed."""
+    beside = request.beside
+    if beside is not None and holder.snapshot.extends(request.sender, request.receiver):
+        return beside.whole
+    return request.body
+
+
+def answer_for(
+    request: OcpiRequest, outcome: Outcome, decision: Forward, response: Response
+) -> Response:
+    """A receiver's answer to a GET, without the fields that its asker did not agree on."""
+    place = request.match or outcome.match
+    if (
+        place is None
+        or (carrier := extensions.carrier_of(place, is_answer=True)) is None
+        or not extensions.may_hold(carrier, response.body)
+        or holder.snapshot.extends(decision.sender, decision.receiver.identity)
+    ):
+        return response
+    body = extensions.answer_without(carrier, response.body)
+    if body is response.body:
+        return response
+    return Response(response.status, response.headers, body)
+
+
+async def keep(worker: WebProcess, request: OcpiRequest) -> None:
+    """Keep what was told, where its sender agreed with anybody; what cannot be read is noted."""
+    beside = request.beside
+    if beside is None or request.sent_by is None:
+        return
+    if request.sent_by in worker.directory.extending:
+        noting.note(request.platform.id, extensions.malformed(beside.told))
+        await worker.django.run(modules.fields_told, request)
+    else:
+        paths = {f"{one.carrier}.{one.name}" for one in beside.told}
+        found = [Deviation("extension-not-agreed", path) for path in sorted(paths)]
+        noting.note(request.platform.id, found)
