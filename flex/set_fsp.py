@@ -31,15 +31,20 @@ class CannotSet(Exception):
 
 
 @locking.whole
-def set_fsp(session: Session, who: str, *, said_by: Speaker) -> FspAssignment | None:
+def set_fsp(
+    session: Session, who: str, *, said_by: Speaker, consent_by: str = ""
+) -> FspAssignment | None:
     """Set a party ("NL-SCS") or one of KINDS; the speaker's earlier word on the session ends.
 
-    Returns the open assignment, which may be another's. CannotSet: nothing has changed.
+    `consent_by` is one of `Consent`: who has consented for the driver, which is kept with the
+    word. Returns the open assignment, which may be another's. CannotSet: nothing has changed.
     """
     kept = _live(session)
     kind, fsp = _wanted(kept, who)
     _check(kept, kind, fsp, said_by)
     word = _word(kept, kind, fsp, said_by)
+    if consent_by:
+        word.consent_by, word.consented_at = consent_by, timezone.now()
     _end_words(kept, said_by)
     word.save()
     return reconsider(kept, f"{said_by.label} has set {word.who}")

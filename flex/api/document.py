@@ -67,6 +67,15 @@ OPERATIONS: Final = (
         ),
     ),
     Operation("GET", "fsp/sites", "FSP", "The sites of your sessions", list[objects.SiteShown]),
+    *(
+        Operation(method, f"{who}/sessions/{_SESSION}/fsp", tag, summary, told, body)
+        for who, tag in (("cpo", "CPO"), ("emsp", "eMSP"))
+        for method, summary, told, body in (
+            ("GET", "Who is its flexibility provider, and why", objects.SessionFsp, None),
+            ("PUT", "Say who is to be it", objects.SessionFsp, objects.FspWord),
+            ("DELETE", "Take your word on it back", None, None),
+        )
+    ),
     Operation("GET", "cpo/sites", "CPO", "Your sites", list[objects.SiteShown]),
     Operation("GET", "cpo/sites/{name}", "CPO", "One of them", objects.SiteShown),
     Operation(

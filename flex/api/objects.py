@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -129,6 +129,29 @@ class Assignment(Answer, kw_only=True):
     since: datetime
     words: list[Word] = []
     delegates: list[str] = []
+
+
+class FspWord(msgspec.Struct, kw_only=True):
+    """Who is to be flexibility provider of a session: a party, or NONE, EMSP, CPO, EMS, EV."""
+
+    who: Annotated[str, msgspec.Meta(min_length=2, max_length=10)]
+    # Of an eMSP's word: whose consent it has, its own (EMSP) if nothing is said, or the DRIVER's.
+    consent_by: Literal["EMSP", "DRIVER"] | None = None
+
+
+class SessionName(Answer, kw_only=True):
+    """Which session it is."""
+
+    country_code: str
+    party_id: str
+    session_id: str
+
+
+class SessionFsp(SessionName, kw_only=True):
+    """Who is flexibility provider of a session now, and in words why."""
+
+    in_words: str
+    assignment: Assignment | None = None
 
 
 class Bound(Answer, kw_only=True):
@@ -281,6 +304,14 @@ class Breach(Answer, kw_only=True):
     in_words: str
 
 
+class Strangers(Answer, kw_only=True):
+    """What sessions that others steer, or nobody, take of a site now, in W or A of each phase."""
+
+    unit: ChargingRateUnit
+    taken: Decimal
+    sessions: int
+
+
 class SiteShown(Answer, kw_only=True):
     """A site with its limits as they are now."""
 
@@ -292,6 +323,7 @@ class SiteShown(Answer, kw_only=True):
     breach: Breach | None = None
     # Of the flexibility provider that asks, or of all for its CPO.
     sessions: list[str] = []
+    strangers: list[Strangers] = []
 
 
 # --- Keys -----------------------------------------------------------------------------------------
@@ -402,14 +434,6 @@ class PreparedShown(Answer, kw_only=True):
     expires_at: datetime
     cpo: CpoSaid | None = None
     session: "SessionName | None" = None
-
-
-class SessionName(Answer, kw_only=True):
-    """Which session it is."""
-
-    country_code: str
-    party_id: str
-    session_id: str
 
 
 class Progress(Answer, kw_only=True):

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from datetime import datetime
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from flex.api.base import FlexView, answer, body_of, nothing
@@ -17,12 +19,13 @@ from flex.api.objects import (
     NewSite,
     SiteLimits,
     SiteShown,
+    Strangers,
 )
 from flex.api.problems import conflict, invalid, not_found
-from flex.sites import keeping
+from flex.sites import keeping, watch
 from flex.sites.keeping import AT
 from flex.sites.models import MOST_MEMBERS, MOST_PERIODS, Site, SiteLimit
-from hub.db import sql
+from hub.db import leases, sql
 from hub.ocpi import lenient
 from hub.ocpi.party import PartyId
 
@@ -143,7 +146,29 @@ def of_fsp(fsp: PartyId) -> list[SiteShown]:
     for pk, session_id in sql.run(_OF_FSP, (fsp.country_code, fsp.party_id)):
         found[pk].append(session_id)
     sites = Site.objects.filter(pk__in=found).order_by("country_code", "party_id", "name")
-    return [shown(site, found[site.pk]) for site in sites]
+    return [
+        msgspec.structs.replace(
+            shown(site, found[site.pk]), strangers=_strangers(site, set(found[site.pk]))
+        )
+        for site in sites
+    ]
+
+
+def _strangers(site: Site, own: set[str]) -> list[Strangers]:
+    """What the other sessions take now, in each unit in which the site has a limit."""
+    others = [one.pk for one in keeping.live_at(site) if one.session_id not in own]
+    if not others:
+        return []
+    now = leases.now()
+    asking = watch.asking_of(others, now)
+    return [
+        Strangers(
+            unit=limits.unit,  # type: ignore[arg-type]
+            taken=sum((one.taken(limits.unit, now) for one in asking.values()), Decimal(0)),
+            sessions=len(asking),
+        )
+        for limits in keeping.limits_of(site)
+    ]
 
 
 def _all_at(site: Site) -> list[str]:

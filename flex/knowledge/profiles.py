@@ -3,6 +3,7 @@
 Pure. W stay W and A stay A (per phase): OCPI says nowhere how many phases an EV has.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Self
 
-import msgspec
-
 from hub.ocpi import heads, lenient
+from hub.ocpi.comparison import plain
+from hub.ocpi.errors import NotJson
 
-_decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
 # Beyond these a profile is not one.
 _MOST_PERIODS: Final = 2_000
 _LONGEST: Final = 10**9  # seconds
@@ -67,7 +67,7 @@ class Profile:
             lenient.clamped(start),
             steps,
             duration if duration is not None and 0 < duration < _LONGEST else None,
-            _bounded(lenient.number(inner.get("min_charging_rate"))),
+            _rate(inner.get("min_charging_rate")),
         )
 
     @property
@@ -109,8 +109,8 @@ class Profile:
 def _holder(document: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The object with the time of computation, and the ChargingProfile itself."""
     try:
-        found = _decode(document)
-    except (msgspec.DecodeError, RecursionError, ValueError):
+        found = plain(document)
+    except NotJson:
         return None
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
@@ -124,8 +124,24 @@ def _holder(document: bytes) -> tuple[dict[str, Any], dict[str, Any]] | None:
     return None
 
 
-def _bounded(rate: Decimal | None) -> Decimal | None:
-    return None if rate is None else min(max(rate, -_HIGHEST), _HIGHEST)
+def _rate(value: Any) -> Decimal | None:
+    """A limit within all bounds; also of a number that nothing reckons with, such as 1e1000."""
+    rate = lenient.number(value)
+    if rate is not None:
+        return min(max(rate, -_HIGHEST), _HIGHEST)
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        number = Decimal(value)
+        is_small, is_negative = number.is_finite() and number.adjusted() < 0, number.is_signed()
+    elif isinstance(value, str) and (found := _BEYOND(value.strip())) is not None:
+        is_small, is_negative = found["exponent"].startswith("-"), found["sign"] == "-"
+    else:
+        return None
+    return Decimal(0) if is_small else -_HIGHEST if is_negative else _HIGHEST
+
+
+_BEYOND: Final = re.compile(
+    r"(?P<sign>-?)[1-9]\d{0,39}(?:\.\d{1,40})?[eE](?P<exponent>[+-]?\d{3,40})", re.ASCII
+).fullmatch
 
 
 def _steps(periods: Any) -> tuple[tuple[int, Decimal], ...]:
@@ -137,7 +153,7 @@ def _steps(periods: Any) -> tuple[tuple[int, Decimal], ...]:
         if not isinstance(period, dict):
             return ()
         offset = lenient.whole_number(period.get("start_period"))
-        limit = _bounded(lenient.number(period.get("limit")))
+        limit = _rate(period.get("limit"))
         if offset is None or limit is None or not 0 <= offset < _LONGEST:
             return ()
         found[offset] = limit

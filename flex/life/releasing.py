@@ -7,6 +7,7 @@ refused as TOO_OFTEN: only by the command that is on its way (charging_profiles/
 import logging
 from typing import Any, Final
 
+import msgspec
 from django.db import transaction
 
 from charging_profiles import order
@@ -20,6 +21,7 @@ from flex.life.locking import lock
 from flex.life.models import OPEN, HubCommand, Step, WhyNot, Wish
 from flex.life.sending import CannotSend, newest_epoch, send
 from flex.life.table import RELEASE, Next, how_it_ended
+from flex.sites import rejecting
 from hub.db import leases, sql
 from hub.ocpi.party import PartyId
 from sessions.models import Session
@@ -103,12 +105,25 @@ def _send_by(row: HubCommand, chosen: means.Means | None) -> None:
         row.refused_means = ""  # A CPO may change its mind.
         row.again(pause(row.attempts))
         return
+    if (why_not := _breaks(row, chosen)) is not None:
+        _tell(row, why_not)
+        row.attempts += 1
+        row.again(pause(row.attempts))
+        return
     try:
         row.sent(send(row, chosen.method, chosen.body))
     except CannotSend as why:
         _tell(row, str(why))
         row.attempts += 1
         row.again(pause(row.attempts))
+
+
+def _breaks(row: HubCommand, chosen: means.Means) -> str | None:
+    """Whether a site whose CPO rejects what breaks its limit has no room for it yet."""
+    if chosen.method != "PUT":
+        return None
+    profile = Profile.read(msgspec.json.encode(chosen.body), leases.now())
+    return None if profile is None else rejecting.breaks(row.session, profile)
 
 
 def _answered(row: HubCommand) -> None:

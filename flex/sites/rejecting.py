@@ -1,18 +1,18 @@
 """A site whose CPO wants that a profile which breaks its limit is rejected (SCALE D2.3, 8.4).
 
-What has not left or may have been carried out counts beside what is in force: of each session the
-highest. One profile is judged at a time, and is written before the next one is.
+What has not left or may have been carried out counts beside what is in force, of each session the
+highest; and what cars without a profile take. One profile is judged at a time, and is written
+before the next one is.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from charging_profiles.models import ProfileCommand
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
-from flex.sites import keeping
+from flex.sites import keeping, without_profile
 from flex.sites.connectors import Connectors
 from flex.sites.keeping import AT
 from flex.sites.limits import NOTHING, Asking, excess
@@ -75,6 +75,15 @@ def rejects(session: Session, body: bytes) -> str | None:
     return None
 
 
+def breaks(session: Session, profile: Profile) -> str | None:
+    """The same of what the hub itself is about to send; nobody waits for another's."""
+    now = leases.now()
+    for site in Site.around(session):
+        if site.rejects_breaches and (reason := _why(site, session.pk, profile, now)) is not None:
+            return reason
+    return None
+
+
 def _why(site: Site, session: int, profile: Profile, now: datetime) -> str | None:
     """Where it takes more than its session's former one: what takes less makes nothing worse."""
     others, former = _asked(site, session)
@@ -82,17 +91,17 @@ def _why(site: Site, session: int, profile: Profile, now: datetime) -> str | Non
     mine = Asking((profile,), connectors.most(session))
     before = NOTHING if former is None else Asking((former,), connectors.most(session))
     beside = [Asking(tuple(them), connectors.most(pk)) for pk, them in others.items()]
+    living = {one.pk for one in keeping.live_at(site)}
+    cars = without_profile.asking(living - {session} - others.keys(), now)
+    all_there = "and what goes on there ask" if cars else "and those in force ask"
+    beside += cars.values()
     for limits in keeping.limits_of(site):
-        for who, together in _together(mine, beside):
+        for who, together in (("asks", [mine]), (all_there, [mine, *beside])):
             found = excess(limits, together, now, (mine, before))
             if found is not None:
                 name = f"site {site.name} of {site.owner}"
                 return f"This profile {who} for {found.in_words}: the limit of {name} is broken."
     return None
-
-
-def _together(mine: Asking, others: Sequence[Asking]) -> Sequence[tuple[str, Sequence[Asking]]]:
-    return (("asks", [mine]), ("and those in force ask", [mine, *others]))
 
 
 def _asked(site: Site, session: int) -> tuple[dict[int, list[Profile]], Profile | None]:

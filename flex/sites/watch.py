@@ -17,7 +17,7 @@ from flex import hub_commands
 from flex.full_rate import FullRates
 from flex.journal import Topic, note
 from flex.knowledge.profiles import Profile
-from flex.sites import keeping
+from flex.sites import keeping, without_profile
 from flex.sites.connectors import Connectors
 from flex.sites.keeping import AT
 from flex.sites.limits import Asking, Excess, Limits, excess
@@ -32,18 +32,22 @@ AGAIN: Final = timedelta(minutes=1)
 # Such a part of a share is worth another command.
 NOTEWORTHY: Final = Decimal("0.1")
 _COMMANDS: Final = ProfileCommand._meta.db_table
-# The last change that the CPO has taken of each session that goes on at these sites.
-_IN_FORCE: Final = f"""
-    SELECT DISTINCT site.id, kept.id, last.id, last.method, last.purpose
-    FROM flex_api_site AS site
-    JOIN flex_api_sitemember AS member ON member.site_id = site.id
-    JOIN ocpi_sessions_session AS kept ON {AT}
-    JOIN LATERAL (
+# Of a session `kept`: the last change that the CPO has taken.
+_LAST_TAKEN: Final = f"""
+    LEFT JOIN LATERAL (
         SELECT command.id, command.method, command.purpose FROM {_COMMANDS} AS command
         WHERE command.session_id = kept.id AND command.method <> 'GET'
           AND command.state IN ('ACCEPTED', 'RESULT_ACCEPTED', 'EXPIRED')
         ORDER BY command.created_at DESC LIMIT 1
     ) AS last ON true
+"""  # noqa: S608 - names of ours
+# The sessions that go on at these sites, with that.
+_IN_FORCE: Final = f"""
+    SELECT DISTINCT site.id, kept.id, last.id, last.method, last.purpose
+    FROM flex_api_site AS site
+    JOIN flex_api_sitemember AS member ON member.site_id = site.id
+    JOIN ocpi_sessions_session AS kept ON {AT}
+    {_LAST_TAKEN}
     WHERE site.id = ANY(%s)
     ORDER BY 1, 2
 """  # noqa: S608 - names of ours
@@ -51,10 +55,13 @@ _IN_FORCE: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The last profile that the CPO has taken of a session, by the command that set it."""
+    """The last profile that the CPO has taken of a session, by the command that set it.
+
+    None: it has none, or none any more.
+    """
 
     session: int
-    command: int
+    command: int | None
     is_release: bool
 
 
@@ -65,18 +72,20 @@ def watch() -> int:
     if not found:
         return 0
     for site, *taken_last in sql.run(_IN_FORCE, (list(found),)):
-        found[site] += _in_force(*taken_last)
+        found[site].append(_in_force(*taken_last))
     now = leases.now()
     looked: list[bool] = []
     each(found, lambda pk: looked.append(_look(pk, found[pk], now)))
     return sum(looked)
 
 
-def _in_force(session: int, command: int, method: str, purpose: str) -> list[InForce]:
-    """Nothing after a DELETE."""
+def _in_force(
+    session: int, command: int | None, method: str | None, purpose: str | None
+) -> InForce:
+    """None after a DELETE."""
     if method != "PUT":
-        return []
-    return [InForce(session, command, purpose == Purpose.RELEASE)]
+        return InForce(session, None, is_release=False)
+    return InForce(session, command, purpose == Purpose.RELEASE)
 
 
 def _look(pk: int, taking: Sequence[InForce], now: datetime) -> bool:
@@ -85,9 +94,9 @@ def _look(pk: int, taking: Sequence[InForce], now: datetime) -> bool:
     if site is None or _is_seen(site, seen, now):
         return False
     profiles = _profiles(taking)
-    asking = _asking(profiles)
+    asking = _all_asking(taking, profiles, now)
     found = _first(keeping.limits_of(site), asking.values(), now)
-    _tell(site, found, asking, now)
+    _tell(site, found, asking, now, frozenset(profiles))
     released = {one.session for one in taking if one.is_release}
     _share_anew(site, {pk: one for pk, one in profiles.items() if pk in released}, now)
     site.seen, site.looked_at = seen, now
@@ -101,7 +110,7 @@ def _is_seen(site: Site, seen: str, now: datetime) -> bool:
 
 def _profiles(taking: Iterable[InForce]) -> dict[int, Profile]:
     """By session; one that cannot be read takes no part."""
-    by_command = {one.command: one.session for one in taking}
+    by_command = {one.command: one.session for one in taking if one.command is not None}
     rows = ProfileCommand.objects.filter(pk__in=by_command)
     found = {}
     for pk, body, at in rows.values_list("pk", "body", "created_at"):
@@ -116,12 +125,38 @@ def _asking(profiles: Mapping[int, Profile]) -> dict[int, Asking]:
     return {pk: Asking((one,), connectors.most(pk)) for pk, one in profiles.items()}
 
 
+_LAST: Final = f"""
+    SELECT kept.id, last.id, last.method, last.purpose FROM ocpi_sessions_session AS kept
+    {_LAST_TAKEN}
+    WHERE kept.id = ANY(%s)
+"""  # noqa: S608 - names of ours
+
+
+def asking_of(sessions: Sequence[int], now: datetime) -> dict[int, Asking]:
+    """What these sessions ask for now: by the profile in force, or without one."""
+    taking = [_in_force(*row) for row in sql.run(_LAST, (list(sessions),))]
+    return _all_asking(taking, _profiles(taking), now)
+
+
+def _all_asking(
+    taking: Sequence[InForce], profiles: Mapping[int, Profile], now: datetime
+) -> dict[int, Asking]:
+    without = [one.session for one in taking if one.session not in profiles]
+    return _asking(profiles) | without_profile.asking(without, now)
+
+
 def _first(limits: Iterable[Limits], asking: Collection[Asking], now: datetime) -> Excess | None:
     found = [one for each in limits if (one := excess(each, asking, now)) is not None]
     return min(found, key=lambda one: one.at) if found else None
 
 
-def _tell(site: Site, found: Excess | None, asking: Mapping[int, Asking], now: datetime) -> None:
+def _tell(
+    site: Site,
+    found: Excess | None,
+    asking: Mapping[int, Asking],
+    now: datetime,
+    with_profile: frozenset[int],
+) -> None:
     """Once where a breach begins, changes, or ends."""
     former = site.breach
     if found is None:
@@ -129,30 +164,42 @@ def _tell(site: Site, found: Excess | None, asking: Mapping[int, Asking], now: d
             site.breach = None
             _note(site, asking, f"The limit of site {site.name} of {site.owner} is kept again.")
         return
-    is_new = former is None or _amounts(former) != _amounts(_kept(found, now))
-    if not is_new:
-        return
-    site.breach = _kept(found, now) | ({"since": former["since"]} if former else {})
     taking = [pk for pk, one in asking.items() if one.asked(found.unit, found.at)]
-    logger.warning("site %s of %s: profiles ask for %s", site.name, site.owner, found.in_words)
-    words = f"{len(taking)} profiles in force at site {site.name} of {site.owner} ask for"
-    if len(taking) == 1:
-        words = f"The profile in force at site {site.name} of {site.owner} asks for"
-    _note(site, taking, f"{words} {found.in_words}: the limit is broken.", **_kept(found, now))
+    profiles = len(with_profile.intersection(taking))
+    kept = _kept(found, now, profiles, len(taking) - profiles)
+    if former is not None and _amounts(former) == _amounts(kept):
+        return
+    site.breach = kept | ({"since": former["since"]} if former else {})
+    where = f"at site {site.name} of {site.owner}"
+    logger.warning("site %s of %s: %s", site.name, site.owner, kept["in_words"])
+    words = _who(profiles, len(taking) - profiles, where)
+    _note(site, taking, f"{words} {found.in_words}: the limit is broken.", **kept)
+
+
+def _who(profiles: int, cars: int, where: str) -> str:
+    """Who asks for it: profiles, and cars that have none."""
+    if profiles == 1 and not cars:
+        return f"The profile in force {where} asks for"
+    of_cars = f"{cars} {'car' if cars == 1 else 'cars'} without a profile"
+    if not profiles:
+        return f"{of_cars} {where} {'takes' if cars == 1 else 'take'}"
+    of_profiles = f"{profiles} {'profile' if profiles == 1 else 'profiles'} in force {where}"
+    return f"{of_profiles}, and {of_cars}, ask for" if cars else f"{of_profiles} ask for"
 
 
 def _amounts(breach: dict[str, Any]) -> tuple[Any, ...]:
     return breach["unit"], Decimal(str(breach["limit"])), Decimal(str(breach["sum"]))
 
 
-def _kept(found: Excess, now: datetime) -> dict[str, Any]:
+def _kept(found: Excess, now: datetime, profiles: int, cars: int) -> dict[str, Any]:
     return {
         "at": _text(found.at),
         "unit": found.unit,
         "limit": float(found.limit),
         "sum": float(found.sum),
         "since": _text(now),
-        "in_words": f"The profiles in force ask for {found.in_words}.",
+        "in_words": f"{_who(profiles, cars, 'here') if cars else 'The profiles in force ask for'} "
+        f"{found.in_words}.",
     }
 
 

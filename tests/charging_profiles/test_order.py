@@ -237,6 +237,12 @@ def test_one_of_an_assignment_that_has_ended_never_leaves_and_ends_nothing(cast,
     assert fourth.result(PATIENCE).json()["data"] == ACCEPTED
     assert wait(lambda: state(late) == CommandState.SUPERSEDED)
     assert methods(cast, session_id) == ["PUT", "PUT", "PUT", "DELETE"]
+    # Nor does one that was let in when nobody was FSP yet, once nobody is again.
+    before = FspAssignment.objects.get(session=session, epoch=2).started_at - timedelta(seconds=1)
+    assign(session, None, because="the operator has said so")
+    stale = left(cast, session_id, session=session, epoch=0, created_at=before, answer_by=hour)
+    assert wait(lambda: state(stale) == CommandState.SUPERSEDED)
+    assert len(methods(cast, session_id)) == 4
 
 
 def sender(cast, command: ProfileCommand | None) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_the_examples_of_the_flex_api_work(cast):
         "CURSOR": fsp.get("fsp/sessions")["cursor"],
     }
     commands = lines()
-    assert len(commands) == 15
+    assert len(commands) == 19
     for command in commands:
         curl, *arguments = [Template(one).substitute(names) for one in command]
         assert curl == "curl"

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from flex import hub_commands
@@ -14,11 +15,12 @@ from flex.full_rate import FullRates, full_rate
 from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
 from flex.sites import watch
+from flex.sites.models import Site
 from locations.models import Location
 from party.messages import Reply
 from sessions.models import Session
 from tests.cases import case
-from tests.flex.agreements import agree
+from tests.flex.agreements import acts, agree
 from tests.flex.api.calling import Api, refused
 from tests.flex.api.test_fsp_view import passed
 from tests.hub.strangers import until
@@ -192,11 +194,70 @@ def test_what_is_on_its_way_or_in_doubt_counts_where_breaches_are_rejected(cast)
     with case("a profile that asks for more than its connector gives takes what that gives"):
         keep_location(cast.cpo, "LOC4")
         last = next(name for name in names if name not in {taken, other})
+        # The fourth has no profile, and may take what its connector gives.
         owner.put(
-            "cpo/sites/Four/limits", low | {"periods": [low["periods"][0] | {"limit": 42_000}]}
+            "cpo/sites/Four/limits", low | {"periods": [low["periods"][0] | {"limit": 64_000}]}
         )
         assert in_force(cast, last, 99_000)["data"]["result"] == "ACCEPTED"
     owner.send("DELETE", "cpo/sites/Four")
+
+
+def draws(cast, kilowatts: float, minute: int) -> None:
+    """CAR-2 draws so much from then on, by its meter."""
+    moment = f"2026-03-01T10:{minute}:00Z"
+    period = {"start_date_time": moment, "dimensions": [{"type": "POWER", "volume": kilowatts}]}
+    told = {"charging_periods": [period], "last_updated": moment, "location_id": "LOC3"}
+    assert cast.cpo.put_session("CAR-2", cast.emsp, **told).json()["status_code"] == 1000
+    Site.objects.update(seen="")
+
+
+def test_a_car_without_a_profile_counts_by_what_it_draws_or_may_draw(cast):
+    owner, fsp = Api.of(cast.cpo), Api.of(cast.scsp)
+    keep_location(cast.cpo, "LOC3")
+    for name in ("CAR-1", "CAR-2"):
+        cast.cpo.put_session(name, cast.emsp, location_id="LOC3")
+    session = Session.objects.named("CAR-1").get()
+    acts(cast.scsp.party, session)
+    assert in_force(cast, "CAR-1", 11_000)["data"]["result"] == "ACCEPTED"
+    low = {"unit": "W", "periods": [{"start": "2026-03-01T09:00:00Z", "limit": 24_000}]}
+    members = {"members": [{"location_id": "LOC3"}], "limits": [low]}
+    owner.put("cpo/sites/Three", members, 201)
+    with case("what its connector gives"):
+        watch.watch()
+        breach = owner.get("cpo/sites/Three")["breach"]
+        assert breach["sum"] == 33_000
+        assert "1 profile in force here, and 1 car without a profile, ask for" in breach["in_words"]
+        [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Three"]
+        assert site["strangers"] == [{"unit": "W", "taken": 22_000, "sessions": 1}]
+    with case("what it draws, where that is metered"):
+        draws(cast, 3, 10)
+        watch.watch()
+        assert "breach" not in owner.get("cpo/sites/Three")
+        [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Three"]
+        assert site["strangers"] == [{"unit": "W", "taken": 3_000, "sessions": 1}]
+    owner.put("cpo/sites/Three", members | {"rejects_breaches": True})
+    with case("in what is rejected"):
+        answer = in_force(cast, "CAR-1", 28_000)
+        assert answer["data"]["result"] == "REJECTED"
+        assert "and what goes on there ask for" in answer["status_message"]
+        assert in_force(cast, "CAR-1", 5_000)["data"]["result"] == "ACCEPTED"
+    with case("in what the hub sends to release a session"):
+        draws(cast, 20, 20)
+        before = len(cast.cpo.got("CAR-1", method="PUT"))
+        wish = hub_commands.release(session, "A test wants it.")
+        hub_commands.advance()
+        wish.refresh_from_db()
+        assert (wish.is_told, wish.step) == (True, Step.DUE)
+        assert len(cast.cpo.got("CAR-1", method="PUT")) == before
+        draws(cast, 3, 30)
+
+        def is_released() -> bool:
+            HubCommand.objects.filter(pk=wish.pk, step=Step.DUE).update(due_at=Now())
+            hub_commands.advance()
+            return len(cast.cpo.got("CAR-1", method="PUT")) > before
+
+        until(is_released)
+    owner.send("DELETE", "cpo/sites/Three")
 
 
 def keep_location(cpo, location_id: str) -> None:

@@ -94,7 +94,17 @@ def test_a_start_beyond_all_times_is_read_and_overflows_nothing(start, active):
 
 def test_a_limit_beyond_all_rates_is_no_limit_and_stays_a_number_that_can_be_kept():
     body = b'{"charging_rate_unit":"W","charging_profile_period":[{"start_period":0,"limit":%b}]}'
-    for told, found in ((b"1e400", 10**9), (b"-1e400", -(10**9)), (b'"1e400"', 10**9)):
+    for told, found in (
+        (b"1e400", 10**9),
+        (b"-1e400", -(10**9)),
+        (b'"1e400"', 10**9),
+        (b"1e1000", 10**9),
+        (b"-1.5E+5000", -(10**9)),
+        (b"1e99999999999999999999", 10**9),
+        (b'"2e1000"', 10**9),
+        (b"1e-5000", 0),
+        (b"9" * 5000, 10**9),
+    ):
         profile = Profile.read(body % told, T0)
         assert profile is not None
         assert profile.at(T0) == found
