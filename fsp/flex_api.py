@@ -42,6 +42,13 @@ class SiteLimits(msgspec.Struct):
     periods: list[LimitPeriod]
 
 
+class Strangers(msgspec.Struct):
+    """What others' sessions take of a site, in W or in A of each phase."""
+
+    unit: ChargingRateUnit
+    taken: float
+
+
 class SiteTold(msgspec.Struct):
     """A site of sessions that we may steer, and which of them are there."""
 
@@ -49,13 +56,19 @@ class SiteTold(msgspec.Struct):
     name: str
     limits: list[SiteLimits] = []
     sessions: list[str] = []
+    strangers: list[Strangers] = []
 
 
 class Wishes(msgspec.Struct):
     """What the driver's app told and OCPI has no field for."""
 
+    min_soc: float | None = None
+    target_soc: float | None = None
+    max_soc: float | None = None
     priority_charging: bool | None = None
     green_level: float | None = None
+    # The price of a kWh that the driver wants to be planned with.
+    tariff_override: float | None = None
 
 
 class SessionTold(msgspec.Struct):

@@ -96,7 +96,7 @@ class ReferenceFsp(Platform):
     def _on_session(self, session: dict[str, Any]) -> None:
         one = self.of(session["id"])
         was_active = one.session is None or is_active(one.session)
-        one.session = dict(session)
+        one.told(session)
         if not one.is_active and was_active and one.asked is not None:
             self._learn_of(one, one.asked, seconds_of(session.get("end_date_time")) or _now())
         if one.is_active or was_active:
@@ -190,11 +190,12 @@ class ReferenceFsp(Platform):
         bounds, now = one.refresh(_now()), _now()
         if one.asked is None or bounds is None:
             return  # It charges at once, which needs no profile.
-        grid = self.grid()
-        need = self._need(one, bounds, grid, now)
+        grid = one.grid(self.grid())
+        need, unobeyed = self._need(one, bounds, grid, now)
         made = plan(need, bounds, grid, now)
         verdict = judge(made, one.in_force, need, bounds, grid, now, one.pushed_at)
-        logger.info("%s: %s; %s", one.session_id, verdict.reason, made.unmet or "need met")
+        reasons = "; ".join([verdict.reason, str(made.unmet or "need met"), *unobeyed])
+        logger.info("%s: %s", one.session_id, reasons)
         if verdict.push:
             await self._push(one, made.schedule, now)
             one.is_dirty = True
@@ -209,11 +210,20 @@ class ReferenceFsp(Platform):
             one.was_changed = False
             one.compare(await self._active(one), _now())
 
-    def _need(self, one: Steered, bounds: Bounds, grid: Grid, now: int) -> Need:
-        """The part of the driver's statement that is worth planning for."""
-        return self.statements.reliable_part(
-            _user(one), one.left, bounds, grid, now, one.asked_at, one.taken
+    def _need(
+        self, one: Steered, bounds: Bounds, grid: Grid, now: int
+    ) -> tuple[Need, tuple[str, ...]]:
+        """The part of the driver's statement that is worth planning for; what is not obeyed, why.
+
+        A least state of charge is for an emergency: it is not reckoned against what others did.
+        """
+        left, unobeyed = one.left(now)
+        if left.first is not None:
+            return left, unobeyed
+        need = self.statements.reliable_part(
+            _user(one), left, bounds, grid, now, one.asked_at, one.taken
         )
+        return need, unobeyed
 
     def _wake_at(self, work: Work, when: int) -> None:
         if not work.waits:
@@ -237,15 +247,19 @@ class ReferenceFsp(Platform):
         known = [(one, bounds) for one in members if (bounds := one.refresh(now)) is not None]
         if not known:
             return
+        needs = [self._need(one, bounds, grid, now) for one, bounds in known]
         group = Group(
             [
-                Member(self._need(one, bounds, grid, now), bounds, one.taken)
-                for one, bounds in known
+                Member(need, bounds, one.taken)
+                for (one, bounds), (need, _) in zip(known, needs, strict=True)
             ],
             site.site,
             grid,
             now,
         )
+        for (one, _), (need, unobeyed) in zip(known, needs, strict=True):
+            if reasons := [*unobeyed, *one.unobeyed_together(need)]:
+                logger.info("%s: %s", one.session_id, "; ".join(reasons))
         made = await asyncio.to_thread(plan_group, group)
         sessions = [one for one, _ in known]
         pushes = judge_group(

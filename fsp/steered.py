@@ -1,14 +1,19 @@
 """What the reference FSP steers: sessions, and sites whose sessions are planned together."""
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
+
 from charging_profiles.objects import ActiveChargingProfile, ChargingRateUnit
+from fsp.charge import Charge, wished
 from fsp.flex_api import SiteTold, Wishes
 from fsp.group import Site
 from fsp.needs import Bounds, Need
-from fsp.rates import VOLTS, Scale
+from fsp.planner import Grid
+from fsp.rates import VOLTS, Scale, one_decimal
 from fsp.schedule import Schedule
 from hub.ocpi.datatypes import ProfileType, utc
 from party.sessions_receiver import is_active
@@ -17,6 +22,8 @@ from party.sessions_receiver import is_active
 LEAST_AMPERES: Final = 6.0
 # Nobody tells when a local limit ends: after so many seconds more is tried again.
 TRIED_AGAIN: Final = 3600
+# What others take of a site is counted in such steps, rounded up: W, or A of each phase.
+STEPS: Final = {ChargingRateUnit.W: 500.0, ChargingRateUnit.A: 1.0}
 # Of 100: from here on the driver wants green energy more than cheap energy.
 GREEN: Final = 50
 
@@ -40,6 +47,7 @@ class Steered(Work):
     asked_at: int = 0
     kwh_when_asked: float = 0.0
     wishes: Wishes | None = None
+    charge: Charge = field(default_factory=Charge)
     bounds: Bounds | None = None
     in_force: Schedule | None = None
     pushed_at: int | None = None
@@ -66,14 +74,42 @@ class Steered(Work):
         token = (self.session or {}).get("cdr_token") or {}
         return str(token.get("contract_id") or token.get("uid") or "")
 
-    @property
-    def left(self) -> Need:
-        """What is to be done yet; without preferences it charges at once."""
+    def told(self, session: dict[str, Any]) -> None:
+        """The Session as its CPO tells it now."""
+        self.session = dict(session)
+        self.charge.take(session)
+
+    def left(self, now: int) -> tuple[Need, tuple[str, ...]]:
+        """What is to be done yet, and why a wish of the app's is not obeyed.
+
+        Without preferences it charges at once.
+        """
         if self.asked is None:
-            return Need()
+            return Need(), ()
         energy = self.asked.energy_kwh
         left = None if energy is None else max(0.0, energy - self.taken)
-        return replace(self.asked, energy_kwh=left, profile_type=self._wanted(self.asked))
+        need = replace(self.asked, energy_kwh=left, profile_type=self._wanted(self.asked))
+        bounds = self.bounds
+        kw = 0.0 if bounds is None else bounds.maximum * bounds.scale.least_kw
+        return wished(need, self.wishes, self.charge, kw, now)
+
+    def unobeyed_together(self, need: Need) -> list[str]:
+        """What a plan of many sessions has no place for."""
+        found = []
+        if self.wishes is not None and self.wishes.tariff_override is not None:
+            found.append("tariff_override: the sessions of a site have one price")
+        if need.first is not None and self.wishes is not None and self.wishes.min_soc is not None:
+            found.append("min_soc: the sessions of a site are planned by their departure")
+        return found
+
+    def grid(self, grid: Grid) -> Grid:
+        """Under the price that the app told in place of all others, if it told one."""
+        price = None if self.wishes is None else self.wishes.tariff_override
+        if price is None:
+            return grid
+        return replace(
+            grid, prices=replace(grid.prices, values=np.full_like(grid.prices.values, price))
+        )
 
     def _wanted(self, asked: Need) -> ProfileType:
         """The app's wishes say more than the profile_type of OCPI."""
@@ -123,15 +159,26 @@ class SteeredSite(Work):
 def site_of(told: SiteTold) -> Site | None:
     """Its limit; None where it has none. Of two units it is that in W, which counts all phases."""
     limits = sorted(told.limits, key=lambda one: one.unit is not ChargingRateUnit.W)
+    # In steps: a car that draws a little more than a moment ago is no reason for other profiles.
+    others = {one.unit: _in_steps(one.taken, STEPS[one.unit]) for one in told.strangers}
     for one in limits:
         steps = [
-            (int(period.start.timestamp()), float("inf") if period.limit is None else period.limit)
+            (int(period.start.timestamp()), _left(period.limit, others.get(one.unit, 0.0)))
             for period in one.periods
         ]
         if any(limit != float("inf") for _, limit in steps):
             is_watts = one.unit is ChargingRateUnit.W
             return Site(Scale.watts() if is_watts else Scale.amperes(), tuple(steps))
     return None
+
+
+def _in_steps(taken: float, step: float) -> float:
+    return math.ceil(taken / step) * step
+
+
+def _left(limit: float | None, taken: float) -> float:
+    """By what the sessions of others take now: nobody knows what they will take later."""
+    return float("inf") if limit is None else max(0.0, one_decimal(limit - taken))
 
 
 def bounds_of(active: ActiveChargingProfile) -> Bounds:
