@@ -3,6 +3,7 @@
 from hub.console import (
     accounts,
     agreements,
+    audit_page,
     body_recordings,
     conformance,
     deliveries,
@@ -27,6 +28,7 @@ from hub.console import (
 __all__ = (
     "accounts",
     "agreements",
+    "audit_page",
     "body_recordings",
     "conformance",
     "deliveries",

@@ -191,6 +191,12 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+# A session at the console ends when nobody was there for so long, and so long after its login.
+SESSION_IDLE_MINUTES = env.number("SESSION_IDLE_MINUTES", 60)
+SESSION_HOURS = env.number("SESSION_HOURS", 12)
+SESSION_COOKIE_AGE = int(SESSION_HOURS * 3600)
+# Every account has to present a second factor, and to set one up before anything else.
+SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED", False)
 
 INSTALLED_APPS = [
     "unfold",
@@ -229,7 +235,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hub.console.access.trail.Trail",
+    "hub.console.access.gate.Gate",
     "hub.console.password.OneTimePasswordMiddleware",
+    "hub.console.access.gate.FactorRequired",
 ]
 ROOT_URLCONF = "hub.urls"
 # OCPI endpoints are answered with and without a trailing slash, never redirected.
@@ -320,6 +329,7 @@ UNFOLD = {
     "SITE_URL": "/admin/",
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": sidebar.SIDEBAR,
+    "ACCOUNT": sidebar.ACCOUNT,
     "COLORS": sidebar.COLORS,
     "STYLES": sidebar.STYLES,
     "SITE_FAVICONS": sidebar.FAVICONS,
@@ -411,6 +421,8 @@ LOGGING = {
         "celery": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "urllib3": {"level": "ERROR"},
+        # It tells the ids of people's security keys.
+        "fido2": {"level": "WARNING"},
         # uvicorn's own handlers would write past the formatter above.
         "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
     },

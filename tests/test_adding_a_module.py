@@ -41,8 +41,8 @@ def places_of(module: str) -> set[str]:
     found = set()
     for path, text in HUB.items():
         if names(text, module):
-            folder = f"{path.rpartition('/')[0]}/"
-            found.add(folder if folder in PLACES else path)
+            folders = [f"{folder}/" for folder in map(str, Path(path).parents)]
+            found.add(next((folder for folder in folders if folder in PLACES), path))
     return found
 
 

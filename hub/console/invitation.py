@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from hub.console.access import audit
 from hub.models import Platform
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
@@ -83,6 +84,8 @@ def page(request: HttpRequest, context: dict[str, Any], platform: Platform | Non
         if not _is_first_use(request):
             form.add_error(None, "This form was sent before. Send it again for a new token.")
         elif (invitation := form.invite()) is not None:
+            roles = ", ".join(form.cleaned_data["roles"])
+            audit.note(request, "invite", str(form.identity), detail=roles)
             context |= {
                 "title": f"{form.identity} is invited",
                 "invitation": invitation,

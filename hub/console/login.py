@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 
+from hub.console.access import audit, gate
 from hub.console.throttle import Throttle
 from hub.db.django_threads import CALLER
 from hub.fairness.callers import UNKNOWN, FirstOfMinute, group_of
@@ -35,6 +36,8 @@ def login(request: HttpRequest) -> HttpResponse:
     response = admin.site.login(request)
     if response.status_code == HTTPStatus.FOUND:
         throttle.was_right(account, group)
+        gate.forget_age(request.session)
+        audit.note(request, "login")
         logger.info("login of %r from %s", name, address)
     else:
         logger.warning("login of %r from %s failed: wrong name or password", name, address)

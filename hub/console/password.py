@@ -26,11 +26,8 @@ class OneTimePasswordMiddleware:
         change = reverse("admin:password_change")
         if request.path == change:
             return self._change(request, mark)
-        if request.path in {
-            reverse("admin:logout"),
-            reverse("admin:login"),
-            reverse("admin:jsi18n"),
-        }:
+        open_ = {reverse("admin:logout"), reverse("admin:login"), reverse("admin:jsi18n")}
+        if request.path in open_ or request.path.startswith(reverse("second-factor-check")):
             return self._get_response(request)
         messages.warning(request, "Your password was for one time: choose your own to go on.")
         return HttpResponseRedirect(change)
@@ -43,9 +40,11 @@ class OneTimePasswordMiddleware:
             return HttpResponseRedirect(request.path)
         old = _password(mark)
         response = self._get_response(request)
-        if _password(mark) != old:
-            mark.delete()
-        return response
+        if _password(mark) == old:
+            return response
+        mark.delete()
+        messages.success(request, "Your password is changed, and you are logged out elsewhere.")
+        return HttpResponseRedirect(reverse("admin:index"))
 
 
 def _password(mark: OneTimePassword) -> str:

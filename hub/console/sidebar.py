@@ -22,6 +22,9 @@ def _table(title: str, icon: str, model: str) -> dict[str, Any]:
     return _page(title, icon, f"admin:{model}_changelist", f"{app}.view_{name}")
 
 
+ACCOUNT = {
+    "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+}
 SIDEBAR = {
     "show_search": False,
     "show_all_applications": False,
@@ -87,6 +90,7 @@ SIDEBAR = {
                 _table("Keys of the flex API", "key", "flex_api_apikey"),
                 _table("Operators", "badge", "auth_user"),
                 _table("Erasures", "person_off", "hub_erasure"),
+                _table("Audit trail", "history", "access_auditentry"),
             ],
         },
     ],

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from hub.console import dashboard, messages, owed
-from hub.console.access import first_page
+from hub.console.access import factor_check, factor_pages, first_page
 
 urlpatterns = [
     path("", admin.site.admin_view(first_page.page)),
@@ -13,4 +13,21 @@ urlpatterns = [
     path("messages/exchange/", admin.site.admin_view(messages.exchange), name="exchange"),
     path("owed/", admin.site.admin_view(owed.page), name="owed"),
     path("api/messages", messages.api, name="api-messages"),
+    path("second-factor/", admin.site.admin_view(factor_pages.page), name="second-factor"),
+    path("second-factor/app/", admin.site.admin_view(factor_pages.app), name="second-factor-app"),
+    path(
+        "second-factor/codes/",
+        admin.site.admin_view(factor_pages.codes),
+        name="second-factor-codes",
+    ),
+    path(
+        "second-factor/key/", admin.site.admin_view(factor_pages.new_key), name="second-factor-key"
+    ),
+    path(
+        "second-factor/remove/",
+        admin.site.admin_view(factor_pages.remove),
+        name="second-factor-remove",
+    ),
+    path("second-factor/check/", factor_check.page, name="second-factor-check"),
+    path("second-factor/check/key/", factor_check.key, name="second-factor-check-key"),
 ]

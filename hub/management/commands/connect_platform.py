@@ -4,9 +4,10 @@ import json
 import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from hub.deviations import noting
+from hub.management.audited import AuditedCommand
 from hub.management.parties import named_party
 from hub.models import Platform
 from hub.ocpi.datatypes import Role
@@ -16,7 +17,7 @@ from hub.parties import registration
 _FROM_ENVIRONMENT = "CREDENTIALS_TOKEN_A"
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "The hub registers itself with another platform, which has given out a token for that. The "
         "hub has to be running: the other platform calls it during the handshake."

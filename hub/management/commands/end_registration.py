@@ -3,14 +3,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models.parties import rows_of
 from hub.parties import registration
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "End the registration of a party's platform here alone: for one that has lost its token, "
         "or cannot be called. Its token is dead at once; invite_party gives it a new one."

@@ -4,9 +4,10 @@ import getpass
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from hub.keeping.erasure import Driver, Erased, Eraser
+from hub.management.audited import AuditedCommand
 from hub.management.parties import named_party
 from hub.ocpi.datatypes import TokenType
 
@@ -16,7 +17,7 @@ erase again after restoring one), and reservations and callback URLs, which name
 A CPO or eMSP that sends the driver's objects again brings them back: erase again then."""
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Erase what the hub keeps of the driver with this token: Tokens, Sessions with preferences "
         "and profile commands, deliveries, agreements. CDRs are kept under a pseudonym, amounts "

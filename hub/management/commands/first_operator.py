@@ -5,16 +5,17 @@ from secrets import token_urlsafe
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
 from hub.db.leases import lock_name
+from hub.management.audited import AuditedCommand
 from hub.models import OneTimePassword
 
 USERNAME = "operator"
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Create the operator account when the hub has none. Prints one line of JSON."
 
     def handle(self, *args: Any, **options: Any) -> None:

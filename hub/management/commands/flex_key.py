@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import F
 
 from flex.api import keys
 from flex.api.models import ApiKey, KeyKind, Use
+from hub.management.audited import AuditedCommand
 from hub.management.parties import named_party
 from hub.ocpi.party import PartyId
 from hub.routing.directory import holder
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Make a key of the flex API for a party's back-end, which is printed once: "
         "`flex_key NL-MSP`. `--list` shows the keys that there are, `--revoke PREFIX` ends one."

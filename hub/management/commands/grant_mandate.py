@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from hub.db.leases import lock_name
+from hub.management.audited import AuditedCommand
 from hub.management.flexibility import active_like, add_scope, agreement_of
 from hub.models import Party
 from hub.ocpi.party import PartyId
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Let an SCSP set charging profiles for the sessions of a CPO, of an eMSP's drivers, or of "
         "both together. Granting what is granted changes nothing."

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
@@ -18,7 +19,7 @@ def _role(text: str) -> str:
     return text.upper()
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Invite a party. Prints its CREDENTIALS_TOKEN_A, which is shown only now, and the "
         "versions URL. Run again for a party that has not come, it gets a new token."

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models import Platform
 from hub.routing import directory
@@ -11,7 +12,7 @@ from hub.store import leaving_out
 from hub.store.kinds import kinds_left_out
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Have Locations and Tariffs that deviate from the text left out of the lists and pushes "
         "of a party's platform, except those that it holds already."

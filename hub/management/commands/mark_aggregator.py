@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models import Platform
 from hub.routing import directory
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Mark the platform of a party as aggregator or national access point: it may push "
         "Locations and Tariffs of others, and its lists keep each owner's ids. What an owner "

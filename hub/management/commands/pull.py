@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models.pulls import Pull, PullState
 from hub.ocpi.escaping import escaped
@@ -14,7 +15,7 @@ from hub.sync import pull_tasks
 LOOK_AGAIN = 0.5  # seconds
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Have the hub read a party's lists of Locations, Tariffs or Tokens now."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models import Party
 from hub.record.models import BodyRecording
@@ -13,7 +14,7 @@ from hub.record.models import BodyRecording
 MOST_MINUTES = 24 * 60
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Record the bodies of a party's messages too, masked, until the time is over."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models import Platform, Replay
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.routing import directory
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "PUT the Locations, Tariffs and Tokens that a party may see to it, as they are now."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,13 +4,14 @@ import getpass
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from hub.deliveries import resend
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Send again, in their order, the Sessions, preferences and results that a party did not "
         "get: it was OFFLINE, refused them, or was not there. Nothing is sent that is older than "

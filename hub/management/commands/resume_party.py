@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.models.parties import rows_of
 from hub.parties import onboarding
 from hub.routing import directory
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Resume a suspended party."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.flexibility import active_like, add_scope, agreement_of
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "End what grant_mandate has granted. Sessions that have this FSP get the next in the order."
     )

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from flex.choice import Speaker
 from flex.models import FspAssignment
 from flex.set_fsp import KINDS, CannotSet, set_fsp, take_back
+from hub.management.audited import AuditedCommand
 from hub.management.parties import named_party
 from sessions.models import Session
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Set the flexibility provider of a session that is not over: the operator's word, which "
         "counts more than those of its eMSP and CPO, except where the CPO excludes the party."

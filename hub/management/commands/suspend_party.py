@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 from hub.parties import onboarding
 from hub.routing import directory
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Suspend a party: it gets nothing and can send nothing until it is resumed."
 
     def add_arguments(self, parser: CommandParser) -> None:

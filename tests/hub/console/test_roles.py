@@ -27,6 +27,7 @@ from tests.hub.recording import message
 # Who sees a page: R read-only, V privacy, P a party's own staff, N an account without any role. An
 # operator (O) sees all except what is an administrator's; both are written out too.
 TABLES: Final = {
+    "access_auditentry": "OV",
     "auth_user": "",
     "conformance_conformancecheck": "ORP",
     "deviations_deviationcount": "ORP",
@@ -70,6 +71,12 @@ PAGES: Final = {
     "api/messages": "ORVP",
     "overview/": "OR",
     "owed/": "OR",
+    "second-factor/": "ORVPN",
+    "second-factor/app/": "ORVPN",
+    "second-factor/check/": "ORVPN",
+    "second-factor/codes/": "ORVPN",
+    "second-factor/key/": "ORVPN",
+    "second-factor/remove/": "ORVPN",
     "hub/platform/invite/": "O",
     "hub/platform/connect/": "O",
 }
@@ -92,7 +99,7 @@ ACTIONS: Final = {
     "ocpi_sessions/session/set_fsp": "O",
 }
 # Answered to everybody, or leading nowhere: Django's own.
-OPEN: Final = frozenset({"login/", "logout/", "autocomplete/"})
+OPEN: Final = frozenset({"login/", "logout/", "autocomplete/", "second-factor/check/key/"})
 NOWHERE: Final = re.compile(r"r/<|\(\?P<(url|app_label)>")
 OF_A_ROW: Final = frozenset({"history/", "delete/", "change/", "password/", ""})
 NAME: Final = {
