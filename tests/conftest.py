@@ -29,10 +29,10 @@ hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment, django_db_blocker) -> Iterator[None]:
+def django_db_setup(django_test_environment, django_db_blocker, pytestconfig) -> Iterator[None]:
     """The test database, also where only the running hub uses it."""
     with django_db_blocker.unblock():
-        before = databases.create()
+        before = databases.create(pytestconfig.cache.mkdir("database"))
     yield
     with django_db_blocker.unblock():
         databases.drop(before)
