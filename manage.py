@@ -4,8 +4,9 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+
+from hub.startup.command_line import run
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
-    execute_from_command_line(sys.argv)
+    sys.exit(run(sys.argv))

@@ -35,6 +35,7 @@ from hub.outbound.platform_calls import AsyncCaller, LeaseEnded, NotArrived, Res
 from hub.parties import still_alive, token_forms
 from hub.record.note import Kind
 from hub.routing.directory import Directory, PlatformEntry, holder
+from hub.workers.pulse import pulse
 from sessions import flexibility
 from sessions.models import Session
 
@@ -397,7 +398,8 @@ class Carrying:
         if self._is_stopping.is_set():
             return
         try:
-            await self._carrier.run()
+            with pulse.of_this_loop("profiles"):
+                await self._carrier.run()
         finally:
             self._carrier = None
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from hub.console import sidebar
-from hub.startup.environment import Environment
+from hub.startup.environment import NEW_KEY, Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FLEXHUB_DATA = Path(os.environ.get("FLEXHUB_DATA", BASE_DIR / ".data"))
@@ -17,22 +17,41 @@ env = Environment(FLEXHUB_DATA / "services.env")
 
 
 def _secret_key() -> str:
-    """SECRET_KEY, or one generated into FLEXHUB_DATA (mode 0600) at the first start."""
+    """SECRET_KEY, or the one in FLEXHUB_DATA, which the first `manage.py migrate` makes (0600)."""
     if "SECRET_KEY" in os.environ or "SECRET_KEY_FILE" in os.environ:
         return env.text("SECRET_KEY")
     path = FLEXHUB_DATA / "secret.key"
-    FLEXHUB_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.is_file():
         key = path.read_text().strip()
         if not key:
-            raise ImproperlyConfigured(f"{path} is empty; restore it from a backup.") from None
+            raise ImproperlyConfigured(f"{path} is empty; restore it from a backup.")
         return key
+    is_told_where = "DATABASE_URL" in os.environ or "DATABASE_URL_FILE" in os.environ
+    if not (is_told_where and NEW_KEY in os.environ):
+        # A key that was made here would be another one than the hub's.
+        raise ImproperlyConfigured(
+            f"no hub was ever started with the data folder {FLEXHUB_DATA}. Start it "
+            "(script/server), or say which folder is the hub's with FLEXHUB_DATA."
+        )
+    return _made(path)
+
+
+def _made(path: Path) -> str:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = secrets.token_urlsafe(48)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another one has made it this moment
+        return path.read_text().strip()
     with os.fdopen(descriptor, "w") as file:
-        key = secrets.token_urlsafe(48)
         file.write(key)
     return key
+
+
+def _former_keys() -> list[str]:
+    """Those that `manage.py rotate_keys --new` has replaced in FLEXHUB_DATA, the newest first."""
+    path = FLEXHUB_DATA / "former.keys"
+    return path.read_text().split() if path.is_file() else []
 
 
 # --- Who the hub is ----------------------------------------------------------------------------
@@ -112,6 +131,8 @@ PROFILE_CALLS_PER_RECEIVER = env.integer("PROFILE_CALLS_PER_RECEIVER", 16, least
 # --- The message record ------------------------------------------------------------------------
 RECORD_MESSAGES = env.flag("RECORD_MESSAGES", True)
 MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
+# A span of each message to an OpenTelemetry collector (hub/record/traces.py).
+TRACES = env.flag("TRACES", False)
 # What Prometheus presents at /metrics; see hub/monitoring/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
@@ -184,6 +205,9 @@ BACKUP_S3_SECRET_KEY = env.text("BACKUP_S3_SECRET_KEY", "")
 SECRET_KEY = _secret_key()
 # Credentials tokens that the hub must send are encrypted with this; kept apart when given.
 ENCRYPTION_KEY = env.text("ENCRYPTION_KEY", SECRET_KEY)
+# Keys of before: what they signed or encrypted is still read (manage.py rotate_keys).
+SECRET_KEY_FALLBACKS = env.words("FORMER_SECRET_KEYS") + _former_keys()
+FORMER_ENCRYPTION_KEYS = env.words("FORMER_ENCRYPTION_KEYS") + SECRET_KEY_FALLBACKS
 DEBUG = False
 ALLOWED_HOSTS = ["*"] if IS_TRIAL else [urlsplit(BASE_URL).hostname, "127.0.0.1", "localhost"]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
@@ -408,14 +432,17 @@ TURNS_BY_THE_CLOCK = {
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 logging._srcfile = None
 
+# `line` for people, `json` for programs: an object a line, with the ids of the message.
+LOG_FORMAT = env.choice("LOG_FORMAT", "line", "json")
 # --- Logging: one line a message, never a credentials token or a driver's uid ------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"class": "hub.startup.log.Line", "format": "%(levelname)-7s %(name)s %(message)s"}
+        "line": {"class": "hub.startup.log.Line", "format": "%(levelname)-7s %(name)s %(message)s"},
+        "json": {"class": "hub.startup.log.Json"},
     },
-    "handlers": {"stderr": {"class": "hub.startup.log.Batches", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "hub.startup.log.Batches", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "celery": {"level": "WARNING"},

@@ -13,6 +13,7 @@ from hub.console.login import login
 from hub.gateway.modules import MODULES
 from hub.monitoring.health import health
 from hub.monitoring.metrics import metrics
+from hub.monitoring.readiness import readiness
 from hub.ocpi import own_paths
 from hub.ocpi.errors import HubError, NotFound
 from hub.openapi.views import docs, openapi
@@ -59,6 +60,7 @@ urlpatterns = [
     path(f"{own_paths.FLEX[1:]}v1/", include("flex.api.urls")),
     re_path(rf"^{own_paths.FLEX[1:]}(?P<rest>[\s\S]*)$", flex_has_nothing),
     path("health", health),
+    path("readyz", readiness),
     path("metrics", metrics),
     path("admin/login/", login),
     path("admin/", include("hub.console.urls")),

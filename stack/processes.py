@@ -1,6 +1,7 @@
 """Child processes of the runner: how they start, what they say, how they end."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from queue import SimpleQueue
 LAUNCHER = Path(__file__).with_name("child.py")
 INSIST_SECONDS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Names the pipe into which a program writes a byte every few seconds (hub/gateway/heartbeat.py).
+# Names the pipe into which a program writes a byte every few seconds (hub/startup/heartbeat.py).
 HEARTBEAT = "FLEXHUB_HEARTBEAT"
 
 Sink = Callable[[str, str], None]
@@ -32,7 +33,14 @@ def show(text: str) -> None:
 
 
 def line_of(name: str, line: str) -> str:
-    """A line of a process as it is shown: when, who, what."""
+    """A line of a process as it is shown: when, who, what.
+
+    With LOG_FORMAT=json an object, as those of the hub are already.
+    """
+    if os.environ.get("LOG_FORMAT") == "json":
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        told = {"time": moment, "level": "INFO", "process": name, "message": line}
+        return line if line.startswith('{"time"') else json.dumps(told)
     return f"{time.strftime('%H:%M:%S')} {name:<10}| {line}"
 
 

@@ -247,11 +247,13 @@ class Runner:
         child = Child(
             name,
             [sys.executable, *arguments],
-            env=self._env_of(name),
+            # PYTHONFAULTHANDLER: where it hung, should it have to be ended for that.
+            env={**self._env_of(name), "PYTHONFAULTHANDLER": "1"},
             cwd=self.settings.project,
             # The demo ends its own parties; the others are made to be killed at any moment.
             dies_with_runner=signal.SIGTERM if group == "demo" else signal.SIGKILL,
             sink=log if group == "demo" else self.sink,
+            beats=group == "workers",
         )
         self._begin(group, child)
 

@@ -19,7 +19,7 @@ TURN = 1.0  # seconds
 class Patience:
     """How long a child may be silent, in seconds: since its last beat, and until its first one.
 
-    A web process beats every 10 s (hub/gateway/heartbeat.py): three are missed. Its start loads a
+    A web process beats every 10 s (hub/startup/heartbeat.py): three are missed. Its start loads a
     lot.
     """
 

@@ -1,6 +1,7 @@
 """PostgreSQL and Valkey for one command, in a temporary folder."""
 
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -23,7 +24,7 @@ def run(command: list[str]) -> int:
         valkey = Valkey(folder / "valkey", durable=False)
         try:
             env = {"DATABASE_URL": postgres.start(), "REDIS_URL": valkey.start()}
-            data.make(folder / "data")
+            data.write(data.make(folder / "data") / "secret.key", secrets.token_urlsafe(48))
             return _run({**os.environ, **env, "FLEXHUB_DATA": str(folder / "data")}, command)
         finally:
             valkey.stop()

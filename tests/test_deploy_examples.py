@@ -10,8 +10,8 @@ import yaml
 from django.conf import settings
 
 from hub.db import batch_writer
-from hub.gateway import heartbeat
 from hub.models import Sharding
+from hub.startup import heartbeat
 from hub.workers.process import JOBS_AT_ONCE
 from stack.__main__ import CHECKOUT
 from stack.serve import WEB, WORKERS, worker
@@ -200,13 +200,15 @@ def test_the_proxy_is_trusted_and_says_who_calls():
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in NGINX
 
 
-def test_a_web_process_that_hangs_is_started_again():
-    web = UNITS["flexhub-web@.service"]
-    assert values(web, "Type") == ["notify"]
-    assert values(web, "Restart") == ["always"]
-    (seconds,) = map(int, values(web, "WatchdogSec"))
+@pytest.mark.parametrize("unit", ["web@", *(f"worker-{group}" for group in WORKERS)])
+def test_a_process_that_hangs_is_started_again(unit):
+    file = UNITS[f"flexhub-{unit}.service"]
+    assert values(file, "Type") == ["notify"]
+    assert values(file, "NotifyAccess") == ["main"]
+    assert values(file, "Restart") == ["always"]
+    (seconds,) = map(int, values(file, "WatchdogSec"))
     assert seconds == 3 * heartbeat.EVERY == Patience().silent
-    assert "PYTHONFAULTHANDLER=1" in values(web, "Environment")
+    assert "PYTHONFAULTHANDLER=1" in values(file, "Environment")
     # The container's own program is the runner, which minds the web process.
     assert COMPOSE["services"]["web"]["restart"] == "unless-stopped"
 

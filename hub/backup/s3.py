@@ -43,13 +43,16 @@ class Credentials:
 class Bucket:
     """One bucket at one endpoint; every failure is a BackupError in words."""
 
-    def __init__(self, endpoint: str, name: str, credentials: Credentials) -> None:
+    def __init__(
+        self, endpoint: str, name: str, credentials: Credentials, *, part: int = PART
+    ) -> None:
         if not (name and credentials.access_key and credentials.secret_key):
             raise BackupError(
                 "A store needs s3://BUCKET in BACKUP_TO, BACKUP_S3_ACCESS_KEY and "
                 "BACKUP_S3_SECRET_KEY."
             )
         self.name = name
+        self._part = part
         self._url = f"{endpoint}/{name}"
         self._auth = AWS4Auth(
             credentials.access_key, credentials.secret_key, credentials.region, "s3"
@@ -58,7 +61,7 @@ class Bucket:
     def put(self, file: Path, key: str) -> None:
         """Upload a file: in one request, or in parts where it is larger than one."""
         size = file.stat().st_size
-        part = max(PART, -(-size // _MOST_PARTS))
+        part = max(self._part, -(-size // _MOST_PARTS))
         with self._session() as http, file.open("rb") as source:
             if size <= part:
                 self._call(http, "PUT", key, data=source.read())

@@ -23,6 +23,7 @@ from django.urls import set_script_prefix
 from hub.fairness.lanes import behalf
 from hub.fairness.turns import Turns
 from hub.ocpi import own_paths
+from hub.startup import log
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,10 +96,11 @@ class DjangoThreads:
         return await self._on_a_thread(call)
 
     async def _on_a_thread(self, call: Callable[[], T]) -> T:
-        whose = behalf.get()
+        whose, told = behalf.get(), log.told_about()
 
         def called() -> T:
             behalf.set(whose)  # A thread has a context of its own.
+            log.taken_over(told)
             return call()
 
         if (turn := self._turns.take(whose)) is not None:

@@ -4,9 +4,15 @@ import base64
 import hashlib
 import hmac
 from functools import cache
+from typing import Final
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+_WRONG: Final = (
+    "A stored credentials token cannot be decrypted: ENCRYPTION_KEY (or secret.key in "
+    "FLEXHUB_DATA) is not the one it was stored with."
+)
 
 
 class WrongKey(RuntimeError):
@@ -33,9 +39,27 @@ def _box(key: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(derived))
 
 
+@cache
+def _boxes(*keys: str) -> MultiFernet:
+    return MultiFernet([_box(key) for key in keys])
+
+
+def _all_boxes() -> MultiFernet:
+    """Writes with the key, reads also what former keys have written (manage.py rotate_keys)."""
+    return _boxes(settings.ENCRYPTION_KEY, *settings.FORMER_ENCRYPTION_KEYS)
+
+
 def encrypt(credentials_token: str) -> bytes:
     """Ciphertext for the database; the key is in the environment or in FLEXHUB_DATA."""
     return _box(settings.ENCRYPTION_KEY).encrypt(credentials_token.encode())
+
+
+def renewed(ciphertext: bytes) -> bytes:
+    """The same under the key of now; WrongKey when no key opens it."""
+    try:
+        return _all_boxes().rotate(ciphertext)
+    except InvalidToken as error:
+        raise WrongKey(_WRONG) from error
 
 
 def decrypt(ciphertext: bytes) -> str:
@@ -43,12 +67,9 @@ def decrypt(ciphertext: bytes) -> str:
     if not ciphertext:
         return ""
     try:
-        return _box(settings.ENCRYPTION_KEY).decrypt(ciphertext).decode()
+        return _all_boxes().decrypt(ciphertext).decode()
     except InvalidToken as error:
-        raise WrongKey(
-            "A stored credentials token cannot be decrypted: ENCRYPTION_KEY (or secret.key in "
-            "FLEXHUB_DATA) is not the one it was stored with."
-        ) from error
+        raise WrongKey(_WRONG) from error
 
 
 def fingerprint(key: str) -> str:

@@ -20,6 +20,7 @@ from hub.db.notify import connection_parameters
 from hub.deliveries.drain import Drain
 from hub.deliveries.shard import LeaseLost, Shard
 from hub.models import Sharding
+from hub.workers.pulse import pulse
 
 logger = logging.getLogger("hub.delivery")  # As docs/operations.md says.
 # How often a process looks whether it holds its part of the shards.
@@ -69,7 +70,7 @@ class Keeper:
         while not self._is_stopping.is_set():
             try:
                 with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(self._keep())
+                    runner.run(self._turning())
             except psycopg.Error as error:
                 logger.warning("drains wait for the database: %s", error)
             except Exception:
@@ -100,6 +101,10 @@ class Keeper:
     def _end(self) -> None:
         self._has_to_end.set()
         self._look()
+
+    async def _turning(self) -> None:
+        with pulse.of_this_loop("deliveries"):
+            await self._keep()
 
     async def _keep(self) -> None:
         self._has_to_end = asyncio.Event()

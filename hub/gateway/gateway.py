@@ -83,6 +83,7 @@ class Gateway:
     async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
         whole = whole_of(scope)
         request, outcome = OcpiRequest.of(scope), Outcome()
+        log.about(request.request_id, request.correlation_id)
         is_told = True
         try:
             try:

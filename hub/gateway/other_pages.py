@@ -1,4 +1,4 @@
-"""Answers beside OCPI: whether the process lives, health, metrics, the console and its assets.
+"""Answers beside OCPI: whether the process lives, works, metrics, the console and its assets.
 
 Strangers may call them, so they have threads of their own: whatever strangers ask, those of OCPI
 are free. The requests in hand are limited, for each address and in all; further ones are told to
@@ -23,12 +23,18 @@ from hub.routing.request import Scope
 
 LIVEZ: Final = "/livez"
 HEALTH: Final = "/health"
+READYZ: Final = "/readyz"
 LOGIN: Final = "/admin/login/"
 _TEXT: Final = (b"content-type", b"text/plain")
 _BUSY: Final = Outgoing(
     HTTPStatus.SERVICE_UNAVAILABLE,
     b"The console has too much in hand; try again in a moment.\n",
     [_TEXT, (b"retry-after", b"1")],
+)
+_HANGS: Final = Outgoing(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    b'{"status": "not ready", "database": "no answer"}',
+    [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
 )
 _ALIVE: Final = Outgoing(HTTPStatus.OK, b"alive\n", [_TEXT, (b"cache-control", b"no-store")])
 
@@ -42,18 +48,22 @@ class Pages:
     MAX_FORM_BYTES: Final = 256_000
     # A password takes a thread for a third of a second; these wait for it.
     MOST_LOGINS: Final = 8
+    # Seconds. While the database hangs, nobody who asks for /readyz waits for longer.
+    READY_WITHIN = 5.0
 
     def __init__(self, worker: WebProcess) -> None:
         self._worker = worker
         self._in_hand: Counter[str] = Counter()
-        self._health: asyncio.Task[Outgoing] | None = None
+        self._looks: dict[str, asyncio.Task[Outgoing]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"] == LIVEZ:
             await _sent(scope, send, _ALIVE)  # By the event loop alone: no thread, no database.
         elif scope["path"] == HEALTH:
-            await _sent(scope, send, await self._healthy(scope))
+            await _sent(scope, send, await self._looked(scope))
+        elif scope["path"] == READYZ:
+            await _sent(scope, send, await self._ready(scope))
         elif loops.is_own_message(dict(scope["headers"])):
             await _sent(scope, send, refusal(HubError(loops.REASON)))
         else:
@@ -83,11 +93,19 @@ class Pages:
         with self._counted(LOGIN):
             return of_django(await self._worker.logins.answer(scope, body, **{CALLER: address}))
 
-    async def _healthy(self, scope: Scope) -> Outgoing:
+    async def _ready(self, scope: Scope) -> Outgoing:
+        try:
+            return await asyncio.wait_for(self._looked(scope), self.READY_WITHIN)
+        except TimeoutError:
+            return _HANGS
+
+    async def _looked(self, scope: Scope) -> Outgoing:
         """On a thread that waits for no table; all who ask meanwhile share one look."""
-        if self._health is None or self._health.done():
-            self._health = asyncio.create_task(self._look(scope))
-        return await asyncio.shield(self._health)
+        path = scope["path"]
+        look = self._looks.get(path)
+        if look is None or look.done():
+            look = self._looks[path] = asyncio.create_task(self._look(scope))
+        return await asyncio.shield(look)
 
     async def _look(self, scope: Scope) -> Outgoing:
         # The others who get this answer may have asked under another name.

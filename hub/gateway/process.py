@@ -20,12 +20,12 @@ from hub.deviations import noting
 from hub.fairness import unanswered
 from hub.fairness.lanes import Lane
 from hub.fairness.memory import UnderWay
-from hub.gateway.heartbeat import Heartbeat
 from hub.gateway.in_hand import InHand, Rates, Refusals
 from hub.models import quotas
 from hub.outbound.platform_calls import AsyncCaller
 from hub.parties import still_alive
 from hub.routing.directory import Directory, PlatformEntry, holder
+from hub.startup.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]

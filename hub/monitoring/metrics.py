@@ -24,8 +24,9 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from hub.deviations import noting
-from hub.models import Party, Platform, WorkerProcess
+from hub.models import Party, Platform
 from hub.models.quotas import COUNTED, Usage
+from hub.monitoring import running
 from hub.outbox import owed
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
@@ -99,7 +100,7 @@ class _Hub(Collector):
         yield from _queues(platform)
         yield from _quotas()
         yield _parties()
-        yield from _workers()
+        yield from running.families()
 
 
 def _messages() -> Iterator[Metric]:
@@ -132,21 +133,6 @@ def _messages() -> Iterator[Metric]:
         took.add_metric(of, list(zip(bounds, below, strict=True)), sums[of])
     yield total
     yield took
-
-
-def _workers() -> Iterator[Metric]:
-    alive = GaugeMetricFamily("flexhub_workers", "Worker processes alive.", labels=("queue",))
-    silent = GaugeMetricFamily(
-        "flexhub_worker_silent_seconds",
-        "Since the process that has been silent longest was heard; dead ones for an hour.",
-        labels=("queue",),
-    )
-    for workers in WorkerProcess.by_queue():
-        alive.add_metric((workers.queue,), workers.alive)
-        if workers.silent is not None:
-            silent.add_metric((workers.queue,), workers.silent)
-    yield alive
-    yield silent
 
 
 def _counted(

@@ -24,6 +24,7 @@ from hub.outbound.platform_calls import JSON_TYPE, AsyncCaller, Response
 from hub.record.note import Direction, Kind, Note, cleaned, is_failure, named
 from hub.record.recorder import recorder
 from hub.routing.directory import PlatformEntry, holder
+from hub.startup import log
 from hub.startup.quick_settings import setting
 
 _NONE: Final[Mapping[str, str]] = {}
@@ -97,6 +98,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         room: BytesTaken | None = None,
     ) -> Response:
         """One attempt, with the errors of AsyncCaller.call; it is in the record either way."""
+        log.sent(self.correlation_id)
         sent, began = self.headers(authorization), time.monotonic()
         platform = self.platform
         try:
@@ -128,6 +130,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         limit: int | None = None,
     ) -> Response:
         """The same in a job or a view, with the errors of platform_calls.call."""
+        log.sent(self.correlation_id)
         sent, began = self.headers(authorization), time.monotonic()
         try:
             response = platform_calls.call(

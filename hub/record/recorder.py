@@ -18,6 +18,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from hub.record import traces
 from hub.record.note import Note, Row, rows
 from hub.record.strangers import Stranger, joined
 
@@ -82,6 +83,7 @@ class Recorder:
         self._valkey: redis.Redis | None = None
         self._is_away = False
         self._thread: threading.Thread | None = None
+        self._traces: traces.Traces | None = None
 
     def add(self, note: Note) -> None:
         """Keep a note until the next flush; called on the hot path."""
@@ -111,11 +113,12 @@ class Recorder:
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
+                    self._traces = traces.of_settings()
                     self._thread = threading.Thread(
                         target=self._flush_on, name="record", daemon=True
                     )
                     self._thread.start()
-                    atexit.register(self.flush)
+                    atexit.register(self._end)
         self._has_some.set()
 
     def _flush_on(self) -> None:
@@ -126,6 +129,11 @@ class Recorder:
             self.flush()
             if self._notes:
                 self._has_some.set()
+
+    def _end(self) -> None:
+        self.flush()
+        if self._traces is not None:
+            self._traces.close()
 
     def flush(self) -> None:
         """Send what has gathered; what Valkey does not take is dropped and counted."""
@@ -140,7 +148,10 @@ class Recorder:
                 counts["unrecorded", ()] += dropped
             if not notes and not counts and not strangers:
                 return
-            batches = _batches(rows(notes))
+            made = rows(notes)
+            if self._traces is not None:
+                self._traces.tell(made)
+            batches = _batches(made)
             batches[0].strangers = list(joined(strangers).values())
             if counts:
                 batches[0].counts = [Count(name, labels, n) for (name, labels), n in counts.items()]

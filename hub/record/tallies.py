@@ -6,10 +6,12 @@ from typing import Final
 
 from hub.db import sql
 from hub.ocpi.modules import ROUTES
-from hub.record.note import Row
+from hub.record.note import Direction, Row
 from hub.record.recorder import Count
 
 MESSAGES: Final = "messages"
+# By party, direction, and whether it failed.
+PARTIES: Final = "party_messages"
 # Upper bounds of the latency histogram, in seconds; the last bucket has none.
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MODULES: Final = frozenset(
@@ -17,6 +19,7 @@ _MODULES: Final = frozenset(
 )
 # What others invent must not make ever more labels.
 _CODES: Final = range(1000, 5000)
+_PARTY: Final = len("NL-CPO")
 Key = tuple[str, str]
 _ADD: Final = """
     INSERT INTO record_tally AS kept (name, labels, number, seconds)
@@ -41,6 +44,16 @@ def labels_of(row: Row) -> tuple[str, ...]:
     return row.direction, row.kind, module, code, str(bucket)
 
 
+def _party_of(row: Row) -> str:
+    """The party at the other end; "" where that is not one that the hub knows.
+
+    A platform that is known sends for its own parties and is sent to in the name of one.
+    """
+    party = row.sender if row.direction == Direction.IN else row.receiver
+    # NL-CPO: what others invent must not make ever more labels.
+    return party.upper() if row.platform_id is not None and len(party) == _PARTY else ""
+
+
 def add(rows: Iterable[Row], counts: Iterable[Count]) -> None:
     """Add to the table, in the transaction of the rows."""
     sums: dict[Key, tuple[int, float]] = {}
@@ -48,6 +61,9 @@ def add(rows: Iterable[Row], counts: Iterable[Count]) -> None:
         key = (MESSAGES, "|".join(labels_of(row)))
         number, seconds = sums.get(key, (0, 0.0))
         sums[key] = number + 1, seconds + row.milliseconds / 1000
+        if party := _party_of(row):
+            key = (PARTIES, f"{party}|{row.direction}|{'failed' if row.is_failed else 'ok'}")
+            sums[key] = sums.get(key, (0, 0.0))[0] + 1, 0.0
     for count in counts:
         key = (count.name[:40], "|".join(count.labels)[:200])
         number, seconds = sums.get(key, (0, 0.0))

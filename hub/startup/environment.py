@@ -3,10 +3,13 @@
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+# Says to hub/settings.py that a new installation begins, which has no key yet.
+NEW_KEY: Final = "FLEXHUB_NEW_KEY"
 
 
 class Environment:
@@ -68,6 +71,17 @@ class Environment:
         if text in {"0", "false", "no", "off", ""}:
             return False
         raise ImproperlyConfigured(f"{name}={text!r} is not yes or no.")
+
+    def choice(self, name: str, *allowed: str) -> str:
+        """One of these; the first is the default."""
+        text = self.text(name, allowed[0])
+        if text not in allowed:
+            raise ImproperlyConfigured(f"{name}={text!r} is not one of {', '.join(allowed)}.")
+        return text
+
+    def words(self, name: str) -> list[str]:
+        """Words with white space between them, such as a line each; none when it is not set."""
+        return self.text(name, "").split()
 
     def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
         """Addresses and networks, with commas between them; none when it is not set."""

@@ -1,9 +1,13 @@
 """Log lines: whatever others wrote stays within its line; and one system call for many of them."""
 
+import json
 import logging
+import os
 import re
 import threading
-from typing import Any
+import time
+from contextvars import ContextVar
+from typing import Any, Final, NamedTuple
 
 from hub.ocpi.escaping import escaped
 
@@ -11,6 +15,42 @@ SECONDS = 0.2  # seconds
 _SHOWN = re.compile(r"%\((\w+)\)").findall
 # What a message says; a stranger's may be as long as an answer can be.
 LONGEST = 4_000  # characters
+
+
+class About(NamedTuple):
+    """The message that lines are about: X-Request-ID, where it came in here, and correlation id."""
+
+    request_id: str = ""
+    correlation_id: str = ""
+
+
+_NOTHING: Final = About()
+# Kept only while lines tell it (LOG_FORMAT=json): each message would set it for nobody.
+_about: ContextVar[About] = ContextVar("about", default=_NOTHING)
+_is_kept = False
+
+
+def about(request_id: str, correlation_id: str) -> None:
+    """Lines that this task or thread writes from now on are about this message."""
+    if _is_kept:
+        _about.set(About(request_id, correlation_id))
+
+
+def sent(correlation_id: str) -> None:
+    """The same of a message that is sent: as a part of the request in hand, where it is one."""
+    if _is_kept and _about.get().correlation_id != correlation_id:
+        _about.set(About("", correlation_id))
+
+
+def told_about() -> About:
+    """For a thread that takes something over; see `taken_over`."""
+    return _about.get() if _is_kept else _NOTHING
+
+
+def taken_over(what: About = _NOTHING) -> None:
+    """A thread begins with something else: nothing, or what was handed to it."""
+    if _is_kept:
+        _about.set(what)
 
 
 class Line(logging.Formatter):
@@ -51,6 +91,41 @@ class Line(logging.Formatter):
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """Likewise."""
         return _indented(super().formatStack(stack_info))
+
+
+class Json(Line):
+    """One JSON object for each record, in one line: for whatever collects logs."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        global _is_kept
+        super().__init__(*arguments, **more)
+        self.is_brief = False
+        self._process = os.environ.get("FLEXHUB_WORKER", "")
+        _is_kept = True
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Times are UTC; ids are there where a line is about a message."""
+        text = record.getMessage()
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        told: dict[str, Any] = {
+            "time": f"{seconds}.{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)})",
+        }
+        if self._process:
+            told["process"] = self._process
+        ids = _about.get()
+        if ids.correlation_id:
+            told["correlation_id"] = ids.correlation_id
+        if ids.request_id:
+            told["request_id"] = ids.request_id
+        if record.exc_info:
+            told["exception"] = logging.Formatter.formatException(self, record.exc_info)
+        if record.stack_info:
+            told["stack"] = record.stack_info
+        # ASCII: what others wrote can break no line, nor what reads it.
+        return json.dumps(told)
 
 
 def _indented(text: str) -> str:

@@ -6,6 +6,7 @@ before Celery asks for a connection, and PostgreSQL alone tells them what to do.
 """
 
 import logging
+import os
 import select
 import threading
 import time
@@ -24,7 +25,9 @@ from hub.db import leases, sql
 from hub.db.leases import process_name
 from hub.db.notify import connection_parameters, payloads
 from hub.models.workers import QUEUES
+from hub.startup.heartbeat import Heartbeat
 from hub.workers import jobs, sooner, timers
+from hub.workers.pulse import pulse
 from hub.workers.threads import Threads
 from hub.workers.wake import CHANNEL
 
@@ -84,7 +87,7 @@ class Worker:
         work = [loop.run for loop in self._loops.values()]
         self._threads = [
             threading.Thread(target=run, name="worker", daemon=True)
-            for run in (self._listen, self._give_out, *work)
+            for run in (self._listen, self._give_out, self._beat, *work)
         ]
 
     def start(self) -> None:
@@ -108,6 +111,9 @@ class Worker:
             thread.join(max(0.0, until - time.monotonic()))
         for threads in (self._jobs, self._turns):
             threads.join(max(0.1, until - time.monotonic()))
+
+    def _beat(self) -> None:
+        pulse.beat(Heartbeat(os.environ), self._is_stopping)
 
     # --- Hearing that something waits -------------------------------------------------------------
 
@@ -146,6 +152,7 @@ class Worker:
     def _give_out(self) -> None:
         presented_at = -PRESENT_EVERY
         while not self._is_stopping.is_set():
+            pulse.turned("giving out work")
             self._to_look.clear()
             try:
                 if time.monotonic() - presented_at >= PRESENT_EVERY:
@@ -161,6 +168,7 @@ class Worker:
                 # The boundary of this thread: without it the process would live and do nothing.
                 logger.exception("no work was given out; trying again")
             self._to_look.wait(LOOK_EVERY)
+        pulse.ended("giving out work")
         self._leave()
 
     def _leave(self) -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from hub.db.django_threads import look_at_connection
 from hub.deviations import noting
+from hub.startup import log
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Threads:
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
             look_at_connection()
+            log.taken_over()
             try:
                 work()
                 noting.flush()

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hub.backup.archive import BackupError, opened
 from hub.backup.restoration import Restored, Wish, restore
 from hub.backup.sealed import readable
-from hub.management.keys import place_of_key, put_key
+from hub.management.keys import fits, place_of_key, put_key
 
 
 class Command(BaseCommand):
@@ -50,10 +50,12 @@ class Command(BaseCommand):
         self._tell(restored)
 
     def _key(self, file: Path, *, with_key: bool) -> str:
-        if not with_key:
-            return str(settings.ENCRYPTION_KEY)
         with opened(file) as archive:
-            key = archive.key
+            key, fingerprint = archive.key, archive.manifest.key_fingerprint
+        if not with_key:
+            known = [settings.ENCRYPTION_KEY, *settings.FORMER_ENCRYPTION_KEYS]
+            # A former key reads it as well; then rotate_keys has to be run again.
+            return next((one for one in known if fits(one, fingerprint)), known[0])
         if key is None:
             raise BackupError("the backup does not hold the encryption key.")
         place_of_key(must_be_file=True)
@@ -71,6 +73,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"The former database is kept as {restored.former}; drop it when nobody needs it."
             )
+        if not fits(settings.ENCRYPTION_KEY, manifest.key_fingerprint):
+            self.stdout.write("Its tokens are under a former key: run manage.py rotate_keys.")
         self.stdout.write(
             "Restart the hub's processes: those that run have lost their connections and read the "
             "directory anew. Then run manage.py check_alive, and erase again whom you had erased."

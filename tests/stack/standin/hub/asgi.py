@@ -28,7 +28,7 @@ async def application(
 
 
 async def _beat() -> None:
-    """As hub/gateway/heartbeat.py does."""
+    """As hub/startup/heartbeat.py does."""
     while True:
         os.write(int(os.environ["FLEXHUB_HEARTBEAT"]), b".")
         await asyncio.sleep(1)

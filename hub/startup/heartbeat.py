@@ -1,8 +1,9 @@
-"""Tells the runner or systemd that the event loop turns: a beat every ten seconds.
+"""Tells the runner or systemd that a process lives: a beat every ten seconds.
 
-All web processes share one socket, so nobody outside can ask one of them for /livez. Each tells it
-instead: the runner (stack/supervisor.py) through a pipe, systemd through sd_notify(3). Whoever
-misses three beats ends the process.
+All web processes share one socket, so nobody outside can ask one of them for /livez, and a worker
+has none. Each tells it instead, as long as its event loop turns (of a worker its threads and loops:
+hub/workers/pulse.py): the runner (stack/supervisor.py) through a pipe, systemd through
+sd_notify(3). Whoever misses three beats ends the process.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ class Heartbeat:
     """Nothing when nobody minds."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._every = EVERY
+        self.every = EVERY
         self._tells: list[Callable[[], None]] = []
         self._notified: socket.socket | None = None
         if pipe := environ.get(PIPE):
@@ -37,16 +38,24 @@ class Heartbeat:
             self._notified.connect(f"\0{path[1:]}" if path.startswith("@") else path)
             if watchdog := environ.get("WATCHDOG_USEC"):
                 # systemd ends it after that: three beats within.
-                self._every = min(EVERY, int(watchdog) / 1_000_000 / 3)
+                self.every = min(EVERY, int(watchdog) / 1_000_000 / 3)
                 self._tells.append(lambda: self._notify(b"WATCHDOG=1"))
 
     async def beat(self) -> None:
         """Beat until it is cancelled; the first beat says that the process serves."""
-        self._notify(b"READY=1")
+        self.begin()
         while self._tells:
-            for tell in self._tells:
-                tell()
-            await asyncio.sleep(self._every)
+            self.tell()
+            await asyncio.sleep(self.every)
+
+    def begin(self) -> None:
+        """Say that the process serves."""
+        self._notify(b"READY=1")
+
+    def tell(self) -> None:
+        """One beat; it waits for nobody."""
+        for tell in self._tells:
+            tell()
 
     def stop(self) -> None:
         """Say that the process ends, so that nobody minds its silence."""

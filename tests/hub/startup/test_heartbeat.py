@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from hub.gateway.heartbeat import PIPE, Heartbeat
+from hub.startup.heartbeat import PIPE, Heartbeat
 from stack import processes
 
 
