@@ -14,7 +14,9 @@ from bench import (
     listing,
     pull,
     record,
+    recovery,
     relay,
+    rolling,
     statuses,
 )
 
@@ -43,6 +45,8 @@ BENCHES: dict[str, Bench] = {
     "statuses": statuses,
     "former": former,
     "flex": flex,
+    "recovery": recovery,
+    "rolling": rolling,
 }
 
 

@@ -1,14 +1,13 @@
-"""`python -m stack serve [--demo]`, `python -m stack web`, `python -m stack test -- command`."""
+"""`python -m stack serve [--demo]`, `… web`, `… worker QUEUE`, `… test -- command`."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from stack import throwaway
-from stack import web as web_process
+from stack import alone, throwaway
 from stack.errors import SetupError
-from stack.serve import Runner, Settings
+from stack.serve import WORKERS, Runner, Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +21,9 @@ def main() -> int:
     serve.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
     web = commands.add_parser("web", help="one web process on HOST and PORT, kept alive")
     web.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
+    work = commands.add_parser("worker", help="one worker, kept alive")
+    work.add_argument("group", choices=WORKERS, help="its queue")
+    work.add_argument("--project", type=Path, default=CHECKOUT, help="folder of manage.py")
     test = commands.add_parser("test", help="run a command with PostgreSQL and Valkey of its own")
     test.add_argument("run", nargs=argparse.REMAINDER, metavar="-- command")
     options = parser.parse_args()
@@ -29,7 +31,9 @@ def main() -> int:
         if options.command == "serve":
             return Runner(Settings.read(os.environ, options.project, demo=options.demo)).run()
         if options.command == "web":
-            return web_process.run(os.environ, options.project)
+            return alone.run(os.environ, options.project)
+        if options.command == "worker":
+            return alone.run_worker(os.environ, options.project, options.group)
         return throwaway.run(options.run[1:] if options.run[:1] == ["--"] else options.run)
     except KeyboardInterrupt:
         return 130

@@ -18,6 +18,8 @@ INSIST_SECONDS = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Names the pipe into which a program writes a byte every few seconds (hub/startup/heartbeat.py).
 HEARTBEAT = "FLEXHUB_HEARTBEAT"
+# How a line of the hub's begins with LOG_FORMAT=json (hub/startup/log.py).
+LINE_OF_LOG = '{"time"'
 
 Sink = Callable[[str, str], None]
 
@@ -40,7 +42,7 @@ def line_of(name: str, line: str) -> str:
     if os.environ.get("LOG_FORMAT") == "json":
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         told = {"time": moment, "level": "INFO", "process": name, "message": line}
-        return line if line.startswith('{"time"') else json.dumps(told)
+        return line if line.startswith(LINE_OF_LOG) else json.dumps(told)
     return f"{time.strftime('%H:%M:%S')} {name:<10}| {line}"
 
 

@@ -21,7 +21,7 @@ from stack.detail import Detail
 from stack.errors import SetupError
 from stack.outside import check_database, check_redis
 from stack.postgres import Postgres
-from stack.processes import STOP_SIGNALS, Child, Sink, log, show, stop
+from stack.processes import LINE_OF_LOG, STOP_SIGNALS, Child, Sink, log, show, stop
 from stack.service import Service
 from stack.supervisor import Supervisor
 from stack.valkey import Valkey
@@ -266,7 +266,7 @@ class Runner:
         told: list[str] = []
 
         def sink(name: str, line: str) -> None:
-            if line.startswith("{"):
+            if line.startswith("{") and not line.startswith(LINE_OF_LOG):
                 told.append(line)
             else:
                 self.sink(name, line)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from django.conf import settings
 
+from hub.backup.dump import release
 from hub.db import batch_writer
 from hub.models import Sharding
 from hub.startup import heartbeat
@@ -25,6 +26,7 @@ HUB = {name for name, service in COMPOSE["services"].items() if service["image"]
 NGINX = (DEPLOY / "nginx.conf").read_text()
 PYTHON = "/opt/flexhub/.venv/bin/python"
 DATA = Path("/var/lib/flexhub")
+ALONE = ["python", "-m", "stack"]
 # Not settings of the hub: Python's, libpq's, and the name that a web process is given.
 OTHERS = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER"}
 OTHERS |= {"PGAPPNAME", "FLEXHUB_WORKER"}
@@ -63,12 +65,13 @@ def test_units_start_what_the_runner_starts():
 
 
 def test_containers_start_what_the_runner_starts():
-    dockerfile = (DEPLOY / "compose" / "Dockerfile").read_text()
+    dockerfile = (DEPLOY / "Containerfile").read_text()
     (said,) = re.findall(r"^CMD (.+)$", dockerfile, re.MULTILINE)
-    assert yaml.safe_load(said) == ["python", "-m", "stack", "web"]
+    assert yaml.safe_load(said) == [*ALONE, "web"]
     assert WEB[-1] == "--fd"
     commands = {name: COMPOSE["services"][name].get("command") for name in HUB}
-    expected = {f"worker-{group}": ["python", *worker(group)] for group in WORKERS}
+    # The runner, which minds one process and starts what script/server does.
+    expected = {f"worker-{group}": [*ALONE, "worker", group] for group in WORKERS}
     assert commands == {
         "web": None,  # the image's own
         "migrate": ["python", "manage.py", "migrate", "--no-input"],
@@ -115,7 +118,7 @@ def named_settings() -> set[str]:
             named |= {pair.partition("=")[0] for pair in shlex.split(line)}
     for name in HUB:
         named |= COMPOSE["services"][name].get("environment", {}).keys()
-    dockerfile = (DEPLOY / "compose" / "Dockerfile").read_text()
+    dockerfile = (DEPLOY / "Containerfile").read_text()
     for line in re.findall(r"^ENV (.+)$", dockerfile, re.MULTILINE):
         named |= {pair.partition("=")[0] for pair in shlex.split(line)}
     return {name.removesuffix("_FILE") for name in named} - OTHERS
@@ -215,8 +218,8 @@ def test_a_process_that_hangs_is_started_again(unit):
 
 def test_images_are_pinned():
     images = {service["image"] for service in COMPOSE["services"].values()} - {"flexhub"}
-    dockerfile = (DEPLOY / "compose" / "Dockerfile").read_text()
-    images |= set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
+    containerfile = (DEPLOY / "Containerfile").read_text()
+    images |= set(re.findall(r"^FROM (\S+)", containerfile, re.MULTILINE))
     assert len(images) == 3
     for image in images:
         assert re.fullmatch(r"[\w/]+:\d+\.[\w.-]+", image), image
@@ -244,3 +247,39 @@ def test_the_budget_of_connections_is_the_one_that_is_written_down():
 def test_script_server_and_script_test_need_nothing_of_it():
     for script in (CHECKOUT / "script").iterdir():
         assert "deploy" not in script.read_text()
+
+
+# --- The chart, which deploy/check_chart.py renders where Helm is to be had ----------------------
+
+CHART = DEPLOY / "helm"
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def template(name: str) -> str:
+    return (CHART / "templates" / f"{name}.yaml").read_text()
+
+
+def test_the_chart_starts_what_the_runner_starts():
+    assert VALUES["workers"].keys() == set(WORKERS)
+    assert "command: [python, -m, stack, worker, {{ $queue }}]" in template("workers")
+    assert "command: [python, -m, stack, web]" in template("web")
+    assert "command: [python, manage.py, migrate, --no-input]" in template("migrate")
+    assert re.findall(r"path: (/\w+), port", template("web")) == ["/readyz", "/livez", "/livez"]
+
+
+def test_the_chart_names_settings_that_there_are_and_no_secret():
+    named = set(VALUES["settings"]) | set(VALUES["secret"]["files"])
+    assert named <= known_settings()
+    assert not SECRETS & VALUES["settings"].keys()
+    assert set(VALUES["secret"]["files"]) == SECRETS
+    # Both are in the same files, whoever reads them.
+    files = {
+        f"{name}_FILE": f"/etc/flexhub/secrets/{VALUES['secret']['files'][name]}"
+        for name in SECRETS
+    }
+    assert files.items() <= environment().items()
+
+
+def test_the_chart_is_of_this_release():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == release()

@@ -1,6 +1,7 @@
 """Typed reading of the environment: every wrong value fails loudly, naming the variable."""
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 # Says to hub/settings.py that a new installation begins, which has no key yet.
 NEW_KEY: Final = "FLEXHUB_NEW_KEY"
+
+# An address of IPv6 in brackets, or a name; and a port.
+_HOST: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\],]*))(?::(\d+))?")
 
 
 class Environment:
@@ -94,7 +98,11 @@ class Environment:
             ) from error
 
     def database(self, name: str) -> dict[str, Any]:
-        """Django's database settings out of postgresql://user:password@host:port/name?sslmode=…."""
+        """Django's database settings out of postgresql://user:password@host:port/name?sslmode=….
+
+        Of several hosts (host:port,host:port) libpq takes the first that answers, or that takes
+        writes where the query says target_session_attrs=read-write.
+        """
         url = urlsplit(self.text(name))
         if url.scheme not in {"postgresql", "postgres"} or not url.path.strip("/"):
             raise ImproperlyConfigured(
@@ -102,12 +110,20 @@ class Environment:
             )
         pairs = (pair.partition("=") for pair in url.query.split("&"))
         options = {unquote(key): unquote(value) for key, equals, value in pairs if equals}
+        who, _, where = url.netloc.rpartition("@")
+        user, _, password = who.partition(":")
+        found = [_HOST.fullmatch(one) for one in where.split(",")]
+        if not all(found):
+            raise ImproperlyConfigured(f"{name}: its hosts are not host:port,host:port.")
+        places = [(one[1] or one[2] or "", one[3] or "") for one in found if one]
+        is_many = len(places) > 1
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(url.path.strip("/")),
-            "USER": unquote(url.username or ""),
-            "PASSWORD": unquote(url.password or ""),
-            "HOST": url.hostname or "",
-            "PORT": str(url.port or ""),
+            "USER": unquote(user),
+            "PASSWORD": unquote(password),
+            "HOST": ",".join(host for host, _ in places),
+            # Of several, each needs one: an empty one is libpq's default.
+            "PORT": ",".join(port or (is_many and "5432") or "" for _, port in places),
             "OPTIONS": options,
         }
