@@ -6,6 +6,8 @@ What a CPO was seen not to take is a row of its own (NotTaken), shown in the con
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from django.db.models import QuerySet
+
 from charging_profiles import order
 from charging_profiles.models import CommandState, ProfileCommand
 from flex.full_rate import FullRate, FullRates
@@ -96,15 +98,23 @@ def learn(session: Session, method: str, why: WhyNot) -> None:
 
 def is_not_taken(session: Session, method: str) -> bool:
     """Whether it was learned within a day, and no later command was accepted."""
+    return _known(session, method).exists()
+
+
+def ignores_delete(session: Session) -> bool:
+    """Whether its CPO was seen within a day to accept a DELETE and keep the profile."""
+    return _known(session, "DELETE").filter(why=WhyNot.IGNORED).exists()
+
+
+def _known(session: Session, method: str) -> "QuerySet[NotTaken]":
     cpo = session.owner
-    known = NotTaken.objects.filter(
+    return NotTaken.objects.filter(
         country_code=cpo.country_code,
         party_id=cpo.party_id,
         evse_uid__in=("", session.evse_uid),
         method=method,
         last_at__gt=leases.now() - TRY_AGAIN,
     )
-    return known.exists()
 
 
 # How often it is looked whether something was accepted, and how long that may take to be told.

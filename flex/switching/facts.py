@@ -10,6 +10,7 @@ from charging_profiles.verification import DOUBTFUL
 from flex.full_rate import full_rate
 from flex.knowledge.active import baseline
 from flex.knowledge.profiles import Profile
+from flex.life import means
 from flex.life.models import HubCommand
 from flex.life.models import Step as Life
 from flex.models import FspAssignment
@@ -41,6 +42,8 @@ class Known:
         if self.put is not None and self.put.pk != switch.looked_at:
             self._begins_anew(switch)
         doubt_until = _doubt_until(sent, self.put)
+        if switch.step == Step.RELEASING:
+            doubt_until = _doubt_after(sent, switch.release)
         asked, active, is_none = _asked(switch)
         if asked is Asked.ANSWERED and _is_too_old(switch, doubt_until, now):
             asked = Asked.NOT_YET
@@ -49,7 +52,7 @@ class Known:
             since=_since(switch, self.current),
             is_over=session.is_over,
             is_party=fsp is not None,
-            former=_former(sent, fsp, switch.epoch, slots),
+            former=_former(sent, fsp, switch, slots),
             put=_put(self.put),
             is_delete=self.put is not None and self.put.method == "DELETE",
             put_ended=_ended(self.put),
@@ -137,19 +140,22 @@ def _profile(command: ProfileCommand | None) -> Profile | None:
 
 
 def _former(
-    sent: Sequence[ProfileCommand], fsp: PartyId | None, epoch: int, slots: Slots
+    sent: Sequence[ProfileCommand], fsp: PartyId | None, switch: FspSwitch, slots: Slots
 ) -> list[Former]:
     """Who else has set a profile that may be in force; on one slot only the last."""
     found: dict[PartyId, Former] = {}
+    has_deleted = any(_is_told_deleted(one) for one in sent)
+    ignores_delete = has_deleted and means.ignores_delete(switch.session)
     for command in sent:
         outcome = _put(command)
         if outcome is Put.REFUSED or command.state == CommandState.WAITING:
             continue
         is_done = outcome in {Put.TAKEN, Put.DELETED}
-        if command.purpose == Purpose.CLEAR and command.epoch == epoch:
+        if command.purpose == Purpose.CLEAR and command.epoch == switch.epoch:
             continue  # It is still to be seen whether that has had an effect.
         if command.method == "DELETE" or command.purpose == Purpose.RELEASE:
-            if fsp is None and not command.purpose and command.result != "UNKNOWN":
+            is_unproved = ignores_delete or (fsp is None and not command.purpose)
+            if is_unproved and _is_told_deleted(command):
                 continue  # Some CPOs ignore DELETE: where nobody steers any more, it is verified.
             if is_done and slots == Slots.ONE:
                 found.clear()
@@ -163,6 +169,11 @@ def _former(
     return [one for party, one in found.items() if party != fsp]
 
 
+def _is_told_deleted(command: ProfileCommand) -> bool:
+    """Its CPO says that it has cleared a profile, not that there was none."""
+    return command.method == "DELETE" and command.result == "ACCEPTED"
+
+
 def _doubt_until(sent: Sequence[ProfileCommand], put: ProfileCommand | None) -> datetime | None:
     """Until when something may come into force that was sent before the new FSP's PUT."""
     ends = [
@@ -173,6 +184,23 @@ def _doubt_until(sent: Sequence[ProfileCommand], put: ProfileCommand | None) -> 
         and one.state in DOUBTFUL
         and one.answered_at is not None
         and not one.result
+    ]
+    return max(ends, default=None)
+
+
+def _doubt_after(sent: Sequence[ProfileCommand], release: HubCommand | None) -> datetime | None:
+    """Until when a PUT that the CPO did not answer may come into force after the release."""
+    ended = None if release is None else release.ended_at
+    ends = [
+        until
+        for one in sent
+        if ended is not None
+        and one.method == "PUT"
+        and one.purpose != Purpose.RELEASE
+        and one.state in DOUBTFUL
+        and one.answered_at is not None
+        and not one.result
+        and (until := one.answered_at + DOUBT) > ended
     ]
     return max(ends, default=None)
 

@@ -123,7 +123,8 @@ class Facts:
     active: Profile | None = None
     # The CPO says that no profile is active.
     is_none_active: bool = False
-    # Until then something may come into force that the CPO did not answer.
+    # Until then something may come into force that the CPO did not answer; of a release, what may
+    # have done so since it ended.
     doubt_until: datetime | None = None
     # GETs without an answer, and PUTs that were sent again, since the new FSP's last command.
     tries: int = 0
@@ -274,6 +275,7 @@ def _learned(facts: Facts) -> Slots | None:
 _NO_RESULT: Final = (
     "The CPO has accepted the new profile and told no result; nobody knows whether it is in force."
 )
+_LATE: Final = "A profile that the CPO did not answer may have come into force since the release."
 _BINDS: Final = (
     "The former limit still binds, and nobody knows whether this CPO keeps a profile of each "
     "sender: it is cleared only where that is known."
@@ -346,6 +348,10 @@ def _releasing(facts: Facts, now: datetime, setting: Setting) -> Next:
         return _wait(facts, now + setting.try_again)
     if not facts.is_released:
         return Next(Do.END, Step.ATTENTION, "Nobody can say that the CPO has released the session.")
+    if facts.doubt_until is not None:
+        if now < facts.doubt_until:
+            return _wait(facts, facts.doubt_until)
+        return _release(None, _LATE, now, setting)
     left = [one for one in facts.former if one.fsp not in facts.cleared]
     if left and facts.slots != Slots.ONE:
         return _release(left[-1], f"{left[-1].fsp}'s profile may bind too.", now, setting)

@@ -107,6 +107,10 @@ def test_who_fails_is_followed_by_the_next_in_the_order(clock):
         hand = carried_out(clock, 17, ("delete", "A"), ("unassign", "A"), ignores=True)
         assert own(hand) == ["RELEASE DELETE A", "RELEASE PUT A"]
         assert hand.cpo.offered(hand.clock.now) == hand.cpo.site
+    with case("its DELETE is ignored, and another becomes FSP before that is known"):
+        late = [("unassign", "A"), ("assign", "B"), ("put", "B", TEN)]
+        hand = carried_out(clock, 18, *late, ignores=True, per_sender=True)
+        assert steps(hand)[-1] == "ATTENTION"
     with case("the new one wants no limit"):
         hand = carried_out(clock, 15, ("assign", "B"), ("delete", "B"), per_sender=True)
         assert own(hand) == ["RELEASE DELETE A"]
@@ -127,6 +131,11 @@ def test_who_becomes_fsp_after_nobody_was_has_its_own_time_and_its_first_put_cou
 
 def test_what_was_lost_on_its_way_is_sent_again(clock):
     # B's PUT is in force before A's DELETE, which the CPO did not answer, takes it away.
+    # One that the CPO carries out after the release was verified.
+    late = [("put", "A", TEN), ("pass", 31), ("unassign", "A")]
+    hand = carried_out(clock, 21, *late, answers=["ok", "overdue"])
+    assert own(hand) == ["RELEASE DELETE A", "RELEASE DELETE A"]
+    assert hand.judge.disorders == 1
     overdue = [("delete", "A"), ("assign", "B"), ("pass", 31), ("put", "B", TEN)]
     hand = carried_out(clock, 20, *overdue, answers=["ok", "overdue", "ok"])
     assert own(hand) == ["AGAIN PUT B"]
