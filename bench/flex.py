@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from bench import flex_histories
+from bench import flex_histories, flex_load
 from bench.flex_sessions import replay
 from fsp.group import Group, Member, Site
 from fsp.group_plan import GroupPlan, is_within, plan_group
@@ -45,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--first", type=int, default=0, help="the seed of the first history")
     parser.add_argument("--processes", type=int, default=1, help="that share the histories")
-    parser.add_argument("--quick", action="store_true", help="without the group of 10,000")
+    parser.add_argument("--load", action="store_true", help="a hub with many live sessions")
+    parser.add_argument("--live", type=int, default=10_000, help="so many, of the load")
+    parser.add_argument("--ended", type=int, default=0, help="and so many that have ended")
+    parser.add_argument("--against", type=Path, help="a checkout of an older hub, in turn with it")
+    parser.add_argument("--quick", action="store_true", help="short rounds; no group of 10,000")
     parser.add_argument(
         "--sessions", type=Path, help="charging sessions (CSV), replayed one by one"
     )
@@ -57,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print; 1 where something promised was missed."""
     if options.histories:
         return flex_histories.run(options.histories, options.first, options.processes)
+    if options.load:
+        return flex_load.run(options)
     if bool(options.sessions) != bool(options.prices):
         sys.stderr.write("script/bench flex: --sessions and --prices belong together\n")
         return 2
