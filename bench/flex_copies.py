@@ -1,10 +1,13 @@
 """Makes many live sessions out of a few, with all that the hub knows of them.
 
 Run by `manage.py shell -c` in whichever checkout's hub: it reads the tables out of the catalogue.
-`COPIES` and `ENDED` are set before it: copies of each session, and those that have ended.
+It reads how many copies of each session, and how many more that have ended: [199, 0].
 """
 
+import json
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -39,7 +42,7 @@ DOCUMENT = """convert_to(replace(convert_from(document, 'UTF8'),
 AFTER_ITS_END = {"status": "'COMPLETED'", "ended_at": "coalesce(ended_at, now())", "due_at": "NULL"}
 
 
-def tables(cursor):
+def tables(cursor: Any) -> tuple[list[str], dict[tuple[str, str], str]]:
     """Those that hang on a session, in an order in which they can be filled; their keys."""
     cursor.execute(_KEYS)
     keys = cursor.fetchall()
@@ -49,14 +52,20 @@ def tables(cursor):
     return found, {(of, column): to for of, column, to in keys if to in found and of in found}
 
 
-def copy(cursor, found, keys, numbers, other):
+def copy(
+    cursor: Any,
+    found: Sequence[str],
+    keys: Mapping[tuple[str, str], str],
+    numbers: Sequence[int],
+    other: Mapping[str, str],
+) -> None:
     """The rows of the few, so many times; ids and keys between them are moved by the same."""
     for table in found:
         cursor.execute(_COLUMNS, [table])
         columns = cursor.fetchall()
         cursor.execute(_PRIMARY, [table])
         primary = cursor.fetchone()[0]
-        here = other | ({"document": DOCUMENT} if table == SESSIONS else {})
+        here = dict(other) | ({"document": DOCUMENT} if table == SESSIONS else {})
         values = [
             f'"{name}" + copy::bigint * {STRIDE}'
             if (table, name) in keys or (name == primary and identity == "YES")
@@ -86,9 +95,10 @@ def copy(cursor, found, keys, numbers, other):
 with connection.cursor() as cursor:
     cursor.execute("SET session_replication_role = replica")
     found, keys = tables(cursor)
-    copy(cursor, found, keys, [1, COPIES], OTHER)  # noqa: F821 - set before it
-    if ENDED:  # noqa: F821
-        copy(cursor, found, keys, [COPIES + 1, COPIES + ENDED], OTHER | AFTER_ITS_END)  # noqa: F821
+    copies, ended = json.load(sys.stdin)
+    copy(cursor, found, keys, [1, copies], OTHER)
+    if ended:
+        copy(cursor, found, keys, [copies + 1, copies + ended], OTHER | AFTER_ITS_END)
     cursor.execute("SET session_replication_role = DEFAULT")
     cursor.execute("VACUUM ANALYZE")
     cursor.execute(f"SELECT count(*) FROM {SESSIONS}")  # noqa: S608

@@ -123,11 +123,10 @@ class Loaded:
         names += [f"{name}.{copy}" for name in names for copy in range(1, copies + 1)]
         self.chance.shuffle(names)
         self.sessions = itertools.cycle(names)
-        numbers = f"COPIES, ENDED = {copies}, {ended // PATTERNS}\n"
-        code = numbers + (PROJECT / "bench" / "flex_copies.py").read_text()
-        told = await asyncio.to_thread(
-            self.hub.run, "manage.py", "shell", "--no-imports", "-c", code
-        )
+        code = (PROJECT / "bench" / "flex_copies.py").read_text()
+        command = ["manage.py", "shell", "--no-imports", "-c", code]
+        numbers = json.dumps([copies, ended // PATTERNS])
+        told = await asyncio.to_thread(lambda: self.hub.run(*command, told=numbers))
         return int(told.split()[-1])
 
     async def round(self, per_second: float, seconds: float) -> Round:

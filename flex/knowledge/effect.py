@@ -12,6 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from charging_profiles.models import ProfileCommand, ProfileUpdate
 from flex import hub_commands, journal
 from flex.journal import Topic
 from flex.knowledge import bounds, by_plan, facts, judging
@@ -20,15 +21,18 @@ from flex.knowledge.models import LABELS, ProfileEffect
 from flex.knowledge.verdicts import Effect, Verdict
 from flex.sites.keeping import limits_of
 from flex.sites.models import Site
-from hub.db import sql
+from hub.db import leases, sql
 from hub.db.leases import NOW
 from hub.db.one_by_one import each
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
 # So many are looked at in one turn; and a process that dies gives its own back after so long.
-_A_TURN: Final = 25
-_LEASE: Final = 60  # seconds
+_A_TURN: Final = 100
+_LEASE: Final = timedelta(seconds=60)
+_TURN_SECONDS: Final = 4.0
+# What was told may be committed so long after its time.
+_COMMITTED: Final = "interval '2 seconds'"
 # Numbers of commands are given out before they are accepted: so far back one may still be.
 _BEHIND: Final = 5_000
 # While it is not known, while it is, and after it was replaced: what was metered comes later.
@@ -39,6 +43,16 @@ _SELDOM: Final = timedelta(minutes=15)
 _FSP_ASKS: Final = timedelta(seconds=60)
 _WHY_ASKED: Final = "what its profile has done is not known"
 _YOUNG: Final = timedelta(minutes=2)
+_SPANS: Final = {
+    "lease": _LEASE,
+    "soon": _SOON,
+    "later": _LATER,
+    "seldom": _SELDOM,
+    "young": _YOUNG,
+    "asks": _FSP_ASKS,
+}
+_COMMANDS: Final = ProfileCommand._meta.db_table
+_UPDATES: Final = ProfileUpdate._meta.db_table
 _ENOUGH_INTERVALS: Final = 2
 # Shares are told of so many days.
 SHARE_DAYS: Final = 30
@@ -141,12 +155,35 @@ _ADD: Final = f"""
                       WHERE effect.command_id = command.id)
     ON CONFLICT (command_id) DO NOTHING
 """  # noqa: S608 - names of ours
+# What has been told of its session since it was looked at, or what the clock alone may change. With
+# nothing new it is not judged: of most profiles nobody tells anything for minutes.
 _CLAIM: Final = f"""
-    UPDATE flex_knowledge_profileeffect SET due_at = {NOW} + %s * interval '1 second'
-    WHERE command_id IN (
-        SELECT command_id FROM flex_knowledge_profileeffect
-        WHERE due_at <= {NOW} ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-    RETURNING session_id
+    WITH due AS MATERIALIZED (
+        SELECT command_id, session_id, accepted_at, looked_at, is_asked
+        FROM flex_knowledge_profileeffect
+        WHERE due_at <= {NOW} ORDER BY due_at LIMIT {_A_TURN} FOR UPDATE SKIP LOCKED
+    ), judged AS (
+        SELECT due.command_id, looked_at IS NULL OR looked_at < {NOW} - %(seldom)s::interval
+               OR NOT is_asked AND accepted_at + %(asks)s::interval <= {NOW}
+                  AND looked_at < accepted_at + %(asks)s::interval
+               OR (SELECT received_at FROM ocpi_sessions_session WHERE id = due.session_id)
+                  > looked_at - {_COMMITTED}
+               OR EXISTS (SELECT FROM {_COMMANDS} AS command
+                          WHERE command.session_id = due.session_id
+                            AND greatest(created_at, sent_at, answered_at, result_at)
+                                > looked_at - {_COMMITTED})
+               OR EXISTS (SELECT FROM {_UPDATES} AS told WHERE told.session_id = due.session_id
+                            AND told.received_at > looked_at - {_COMMITTED}) AS has_news
+        FROM due
+    )
+    UPDATE flex_knowledge_profileeffect AS one SET due_at = {NOW} + CASE
+        WHEN has_news THEN %(lease)s::interval
+        WHEN effect <> 'UNKNOWN' OR accepted_at < {NOW} - %(seldom)s::interval
+            THEN %(seldom)s::interval
+        WHEN accepted_at > {NOW} - %(young)s::interval THEN %(soon)s::interval
+        ELSE %(later)s::interval END
+    FROM judged WHERE judged.command_id = one.command_id
+    RETURNING one.session_id, has_news
 """  # noqa: S608 - names of ours
 
 
@@ -156,17 +193,26 @@ def add_new() -> None:
 
 
 def judge_due() -> int:
-    """Judge the profiles that are due; of how many sessions. Two processes may run it at once."""
+    """Judge the profiles that are due; of how many sessions. Two processes may run it at once.
+
+    It goes on while there are more, for as long as a turn may take.
+    """
     add_new()
-    sessions = {pk for (pk,) in sql.run(_CLAIM, [float(_LEASE), _A_TURN])}
-    # One that cannot be judged comes again when its lease ends.
-    each(Session.objects.filter(pk__in=sessions), judge_session)
-    return len(sessions)
+    number, until = 0, leases.clock() + _TURN_SECONDS
+    while found := sql.run(_CLAIM, _SPANS):
+        sessions = {pk for pk, has_news in found if has_news}
+        # One that cannot be judged comes again when its lease ends.
+        each(Session.objects.filter(pk__in=sessions), judge_session)
+        number += len(sessions)
+        if len(found) < _A_TURN or leases.clock() > until:
+            break
+    return number
 
 
 @transaction.atomic
 def judge_session(session: Session, now: datetime | None = None) -> None:
     """Write what is known of its open profiles, and tell what has changed."""
+    looked_at = leases.now()
     known = facts.of(session, now)
     rows = {
         row.command_id: row
@@ -184,6 +230,7 @@ def judge_session(session: Session, now: datetime | None = None) -> None:
     if rows:
         _note_contradictions(session, known, list(rows.values()))
     for row in rows.values():
+        row.looked_at = looked_at
         row.save()
 
 

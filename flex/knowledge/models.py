@@ -45,6 +45,8 @@ class ProfileEffect(models.Model):
     noted = models.JSONField(default=list)
     # When it is looked at again; None: never, it has been replaced or its session is over.
     due_at = models.DateTimeField(null=True, blank=True)
+    # What had been told by then is counted in.
+    looked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "effect of a profile"

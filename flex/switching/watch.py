@@ -27,8 +27,9 @@ from sessions.models import Session
 from sessions.objects import OVER
 
 logger = logging.getLogger(__name__)
-# Seconds after which all are looked at, though the directory says nothing new.
-LOOK_AGAIN: Final = 10.0
+# Seconds after which all are looked at, though the directory says nothing new: whoever cannot act
+# is not chosen, so only a choice made while it changed can be missed.
+LOOK_AGAIN: Final = 60.0
 END_AGAIN: Final = 300.0
 _OVER: Final = ", ".join(f"'{status}'" for status in OVER)
 _OPEN: Final = f"""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db.models.functions import Now
 
 from charging_profiles.models import ProfileCommand, ProfileUpdate
 from flex.knowledge import active, effect
@@ -13,6 +14,7 @@ from flex.sites import keeping
 from hub.keeping import retention
 from hub.keeping.erasure import Driver, Eraser
 from hub.ocpi.party import PartyId
+from sessions.models import Session
 from tests.flex.knowledge.told import T0, Told, at, period, profile
 from tests.hub.console import rows
 
@@ -194,6 +196,12 @@ def test_the_turn_keeps_what_is_known_tells_it_once_and_counts_it(told):
         ),
     ]
     assert effect.judge_due() == 0
+    # Nothing was told since: it is due, and not judged; what is told meanwhile is.
+    for heard_at, judged in ((T0, 0), (Now(), 1)):
+        Session.objects.update(received_at=heard_at)
+        ProfileEffect.objects.update(due_at=Now())
+        assert effect.judge_due() == judged
+        assert ProfileEffect.objects.get().due_at > row.due_at
     # 30 days are counted, and these are of another year.
     assert effect.known_share(CPO).share is None
     days = (row.due_at - T0).days + 2
