@@ -47,6 +47,15 @@ class _Head(msgspec.Struct):
 _read: Final = heads.reader(_Head)
 
 
+def cost_and_saving(session: Session, now: datetime) -> tuple[Cost, Saving]:
+    """What it has cost until now, and what steering has saved."""
+    head, counted = (
+        _read(bytes(session.document)),
+        _counted(session, latest_preferences(session), now),
+    )
+    return _cost(head, counted), _saving(session, head, counted)
+
+
 def emsp_session(session: Session, shower: Shower) -> EmspSession:
     """One session, with everything that its driver may know."""
     head, latest = _read(bytes(session.document)), latest_preferences(session)

@@ -94,14 +94,19 @@ def of(session: Session, known: Facts | None = None) -> list[Effected]:
     `known` are its facts, where the caller has them already.
     """
     known = known or facts.of(session)
-    return [_effected(session, known, one) for one in reversed(known.set)]
+    found = [
+        _effected(one, _where(session, known, verdict)) for one, verdict in judging.judged(known)
+    ]
+    return found[::-1]
 
 
 def current(session: Session, known: Facts | None = None) -> Effected | None:
     """That of the profile that was accepted last and has not been replaced; None: none is set."""
     known = known or facts.of(session)
     last = known.set[-1] if known.set else None
-    return None if last is None or last.until is not None else _effected(session, known, last)
+    if last is None or last.until is not None:
+        return None
+    return _effected(last, _judged(session, known, last))
 
 
 def known_share(cpo: PartyId, *, days: int = SHARE_DAYS) -> Share:
@@ -111,20 +116,16 @@ def known_share(cpo: PartyId, *, days: int = SHARE_DAYS) -> Share:
     return Share(rows.exclude(effect=Effect.UNKNOWN).count(), rows.count())
 
 
-def _effected(session: Session, known: Facts, one: SetProfile) -> Effected:
-    return Effected(
-        one.command,
-        one.fsp,
-        one.correlation_id,
-        one.accepted_at,
-        one.until,
-        _judged(session, known, one),
-    )
+def _effected(one: SetProfile, verdict: Verdict) -> Effected:
+    return Effected(one.command, one.fsp, one.correlation_id, one.accepted_at, one.until, verdict)
 
 
 def _judged(session: Session, known: Facts, one: SetProfile) -> Verdict:
+    return _where(session, known, judging.judge(known, one))
+
+
+def _where(session: Session, known: Facts, verdict: Verdict) -> Verdict:
     """With the limit of the site, where the EVSE has one of which nothing more is known."""
-    verdict = judging.judge(known, one)
     if not verdict.limited_by.endswith(by_plan.AT_THE_EVSE):
         return verdict
     told = [

@@ -6,7 +6,7 @@ an active limit that equals the profile proves something only where another one 
 or is at another time. docs/flexibility.md ("What is known") has the rules in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from flex.knowledge.by_meter import DOUBTFUL, NOT_METERED, Reading, by_meter, readings_of
 from flex.knowledge.by_plan import by_plan
@@ -17,13 +17,20 @@ from flex.knowledge.verdicts import AHEAD, Case, Effect, Verdict
 def judge(facts: Facts, one: SetProfile) -> Verdict:
     """Of one profile, by all that was told while it was the last one."""
     found = Verdict(Effect.UNKNOWN, "")
+    for each, verdict in judged(facts):
+        found = verdict
+        if each.command == one.command:
+            break
+    return found
+
+
+def judged(facts: Facts) -> Iterator[tuple[SetProfile, Verdict]]:
+    """Of each profile, the oldest first; none is judged twice."""
     has_followed = False
     for each in facts.set:
         found = _judge(facts, each, has_followed=has_followed)
         has_followed = has_followed or found.effect is Effect.IN_FORCE
-        if each.command == one.command:
-            break
-    return found
+        yield each, found
 
 
 def _judge(facts: Facts, one: SetProfile, *, has_followed: bool) -> Verdict:

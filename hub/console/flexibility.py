@@ -12,39 +12,12 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from flex.choice import FspKind, Speaker
 from flex.facts import explain
-from flex.models import FspAssignment, JournalEntry
 from flex.set_fsp import CannotSet, set_fsp, take_back
 from hub.console.agreements import parties_to_choose
 from hub.console.dialogs import dialog
-from hub.console.tables import ReadOnlyRows, column
 from sessions.models import Session
 
 _TAKE_BACK = "TAKE_BACK"
-
-
-class FspRows(ReadOnlyRows):
-    """The FSPs of a session, one after the other."""
-
-    model = FspAssignment
-    verbose_name_plural = "FSP history"
-    fields = ("epoch", "fsp_", "reason", "started_at", "ended_at", "end_reason")
-    readonly_fields = ("fsp_",)
-    ordering = ("-epoch",)
-
-    @column("FSP")
-    def fsp_(self, assignment: FspAssignment) -> str:
-        """The party, or what acts in its place."""
-        return assignment.label
-
-
-class JournalRows(ReadOnlyRows):
-    """What happened, the latest first."""
-
-    model = JournalEntry
-    verbose_name_plural = "what happened to its flexibility"
-    fields = ("written_at", "topic", "reason")
-    show_change_link = False
-    ordering = ("-id",)
 
 
 def why(session: Session) -> SafeString:

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from charging_profiles.models import ProfileCommand
-from flex.knowledge import active
+from flex.knowledge.active import Seen
 from flex.life.models import HubCommand, NotTaken, Spacing, Step
 from hub.console.profile_commands import state_badge
 from hub.console.tables import (
@@ -13,14 +13,12 @@ from hub.console.tables import (
     GREEN,
     GREY,
     RED,
-    ReadOnlyRows,
     ReadOnlyTable,
     ago,
     badge,
     column,
 )
 from hub.db import leases
-from sessions.models import Session
 
 STEP_COLOURS = {
     Step.DUE: GREY,
@@ -42,25 +40,6 @@ def request_badge(wish: HubCommand) -> SafeString | None:
     """What has become of the request that serves it now."""
     command: ProfileCommand | None = wish.command
     return None if command is None else state_badge(command)
-
-
-class HubCommandRows(ReadOnlyRows):
-    """The hub's own commands of a session."""
-
-    model = HubCommand
-    verbose_name_plural = "commands of the hub's own"
-    fields = ("wish", "why", "step_", "command_", "attempts", "outcome", "asked_at")
-    readonly_fields = ("step_", "command_")
-    ordering = ("-asked_at",)
-    per_page = 20
-
-    @column("step")
-    def step_(self, wish: HubCommand) -> SafeString:
-        return step_badge(wish)
-
-    @column("request")
-    def command_(self, wish: HubCommand) -> SafeString | None:
-        return request_badge(wish)
 
 
 @admin.register(HubCommand)
@@ -145,9 +124,8 @@ class NotTakenAdmin(ReadOnlyTable):
         return ago(known.last_at)
 
 
-def age_of_active(session: Session) -> str | None:
+def age_of_active(seen: Seen | None) -> str | None:
     """How old what is known of its active profile is, and whence; None: nothing is known."""
-    seen = active.latest(session)
     if seen is None:
         return None
     seconds = max((leases.now() - seen.observed_at).total_seconds(), 0)

@@ -11,8 +11,10 @@ from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from flex.knowledge import bounds, coverage, effect
-from flex.knowledge.coverage import Known
+from flex.knowledge import effect
+from flex.knowledge.bounds import Bounds
+from flex.knowledge.coverage import Covered, Known
+from flex.knowledge.effect import Effected
 from flex.knowledge.models import LABELS, ProfileEffect
 from flex.knowledge.verdicts import Effect
 from hub.console.tables import (
@@ -28,7 +30,6 @@ from hub.console.tables import (
     local,
 )
 from hub.ocpi.party import PartyId
-from sessions.models import Session
 
 _COLOURS: Final = {
     Effect.IN_FORCE: GREEN,
@@ -54,9 +55,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], nothing: str) -> 
     )
 
 
-def bounds_table(session: Session) -> SafeString:
+def effect_badge(one: Effected) -> SafeString:
+    """Green follows the profile, amber is limited, red does not follow, grey is not known."""
+    return badge(one.label, _COLOURS[one.verdict.effect])
+
+
+def bounds_table(found: Bounds) -> SafeString:
     """Bounds with their source and expiry, and what contradicts itself."""
-    found = bounds.of(session)
     rows = [
         (
             one.quantity,
@@ -80,11 +85,11 @@ def bounds_table(session: Session) -> SafeString:
     )
 
 
-def effect_table(session: Session) -> SafeString:
+def effect_table(found: Sequence[Effected]) -> SafeString:
     """Each accepted profile and what it has done, the last one first."""
     rows = [
         (
-            badge(one.label, _COLOURS[one.verdict.effect]),
+            effect_badge(one),
             one.verdict.because,
             one.verdict.limited_by,
             one.verdict.pause,
@@ -93,7 +98,7 @@ def effect_table(session: Session) -> SafeString:
             ago(one.accepted_at),
             local(one.until),
         )
-        for one in effect.of(session)
+        for one in found
     ]
     return table(
         ("effect", "because", "limited by", "pause by", "FSP", "correlation", "accepted", "until"),
@@ -102,7 +107,7 @@ def effect_table(session: Session) -> SafeString:
     )
 
 
-def coverage_table(session: Session) -> SafeString:
+def coverage_table(found: Sequence[Covered]) -> SafeString:
     """Each data object of the deliverable's two lists."""
     rows = [
         (
@@ -114,7 +119,7 @@ def coverage_table(session: Session) -> SafeString:
             one.message,
             ago(one.told_at),
         )
-        for one in coverage.of(session)
+        for one in found
     ]
     return table(
         ("data object", "SCALE D2.3", "known", "value", "field", "told by", "age"), rows, ""

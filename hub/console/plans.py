@@ -1,79 +1,44 @@
-"""Plan against price, cost and saving of a session, as plain tables (SCALE D2.3, 8.4).
-
-Computed when the page is opened, as the flex API shows them (flex/api/shown.py).
-"""
+"""Cost and saving of a session, and what its driver's app has told (SCALE D2.3, 8.4)."""
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 from django.utils.safestring import SafeString
 
-from flex.api.emsp_shown import emsp_session
 from flex.api.models import Prepared, Wish
-from flex.api.shown import Shower, last_taken, latest_preferences
-from flex.knowledge import active
-from flex.knowledge.profiles import Profile
+from flex.api.objects import Cost, Saving
 from hub.console.knowledge import table
-from hub.console.tables import ReadOnlyRows, local
+from hub.console.tables import ago, badge
 from sessions.models import Session
 
 
-class WishRows(ReadOnlyRows):
-    """What the driver's app has told beside OCPI."""
-
-    model = Wish
-    verbose_name_plural = "wishes that OCPI has no field for"
-    fields = ("wishes", "told_at")
-    show_change_link = False
-
-
-class PreparedRows(ReadOnlyRows):
-    """Preferences that were given before the session."""
-
-    model = Prepared
-    fields = ("state", "outcome", "attempts", "created_at", "ended_at")
-
-
-def plan_table(session: Session) -> SafeString:
-    """Each quarter of an hour: its price, and the limits that were pushed and that are active."""
-    if session.is_over:
-        return table((), (), "The session is over.")
-    prices = Shower().prices(session, latest_preferences(session))
-    command, seen = last_taken(session), active.latest(session)
-    pushed = Profile.read(bytes(command.body), command.created_at) if command else None
+def told_by_app(session: Session) -> SafeString:
+    """Wishes that OCPI has no field for, and preferences that were given before the session."""
     rows = [
-        (
-            local(step.start),
-            step.why if step.per_kwh is None else f"{step.per_kwh:f} {prices.currency}",
-            _limit(pushed, step.start),
-            _limit(seen.profile if seen else None, step.start),
-        )
-        for step in prices.steps
+        (name, f"{value}", ago(wish.told_at))
+        for wish in Wish.objects.filter(session=session)
+        for name, value in wish.wishes.items()
     ]
-    nothing = " ".join(prices.unclear) or "No price is known."
-    return table(("from", "a kWh costs", "pushed", "active"), rows, nothing)
+    rows += [
+        ("preferences before the session", f"{badge(one.state)} {one.outcome}", ago(one.created_at))
+        for one in Prepared.objects.filter(session=session).order_by("-created_at")[:20]
+    ]
+    return table(("what", "value", "told"), rows, "Nothing was told that OCPI has no field for.")
 
 
-def _limit(profile: Profile | None, moment: Any) -> str:
-    limit = None if profile is None else profile.at(moment)
-    return "" if limit is None or profile is None else f"{float(limit):g} {profile.unit}"
-
-
-def cost_table(session: Session) -> SafeString:
+def cost_table(cost: Cost, saving: Saving) -> SafeString:
     """What it has cost, and what steering has saved."""
-    return table(("", "without VAT"), _cost_rows(session), "")
+    return table(("", "without VAT"), _cost_rows(cost, saving), "")
 
 
-def _cost_rows(session: Session) -> Iterator[tuple[str, str]]:
-    shown = emsp_session(session, Shower())
-    cost, saving = shown.cost, shown.saving
-    yield "told by the CPO", _amount(cost.told_by_cpo, cost.currency)
-    yield "by its Tariff", _amount(cost.by_tariff, cost.currency) or (cost.unclear or "")
-    yield "saved against uncontrolled", _amount(saving.amount, saving.currency) or saving.why or ""
+def _cost_rows(cost: Cost, saving: Saving) -> Iterator[tuple[str, str]]:
+    yield "told by the CPO", money(cost.told_by_cpo, cost.currency) or "nothing"
+    yield "by its Tariff", money(cost.by_tariff, cost.currency) or (cost.unclear or "")
+    yield "saved against uncontrolled", money(saving.amount, saving.currency) or saving.why or ""
     if saving.how:
         yield "computed", saving.how
 
 
-def _amount(amount: Decimal | None, currency: str | None) -> str:
+def money(amount: Decimal | None, currency: str | None) -> str:
+    """An amount with its currency; "" where it is not known."""
     return "" if amount is None else f"{amount:.2f} {currency or ''}".strip()

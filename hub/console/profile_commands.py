@@ -12,7 +12,6 @@ from hub.console.tables import (
     GREEN,
     GREY,
     RED,
-    ReadOnlyRows,
     ReadOnlyTable,
     ago,
     badge,
@@ -61,6 +60,11 @@ def why(command: ProfileCommand) -> str:
         return command.problem
     if command.state != CommandState.REFUSED:
         return "" if command.state == CommandState.RESULT_ACCEPTED else _label(command)
+    return answer_in_words(command)
+
+
+def answer_in_words(command: ProfileCommand) -> str:
+    """The CPO's own answer: its result where OCPI knows it, and what is odd of it."""
     answer = envelope.read_answer(bytes(command.answer_body))
     said = answer_of(bytes(answer.data))
     known = said.result if said and said.result in ChargingProfileResponseType.__members__ else ""
@@ -74,34 +78,6 @@ def why(command: ProfileCommand) -> str:
 def _label(command: ProfileCommand) -> str:
     ended = command.state in FAILED or command.state == CommandState.SUPERSEDED
     return str(CommandState(command.state).label) if ended else ""
-
-
-class CommandRows(ReadOnlyRows):
-    """The commands of a session."""
-
-    model = ProfileCommand
-    verbose_name_plural = "profile commands"
-    fields = ("method", "from_", "state_", "result", "why_", "took", "created_at")
-    readonly_fields = ("from_", "state_", "why_", "took")
-    ordering = ("-created_at",)
-    per_page = 20
-
-    @column("from")
-    def from_(self, command: ProfileCommand) -> str:
-        return str(command.fsp)
-
-    @column("state")
-    def state_(self, command: ProfileCommand) -> SafeString:
-        return state_badge(command)
-
-    @column("why")
-    def why_(self, command: ProfileCommand) -> str:
-        return why(command)
-
-    @column("CPO took")
-    def took(self, command: ProfileCommand) -> str | None:
-        """The time until the CPO's own answer."""
-        return time_between(command.created_at, command.answered_at)
 
 
 @admin.register(ProfileCommand)

@@ -1,34 +1,30 @@
 """Charging sessions as the hub keeps them, with everything that hangs on them (mod_sessions)."""
 
-from typing import Any
+from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from flex import hub_commands
 from flex.choice import PARTY_KINDS, FspKind
 from flex.models import FspAssignment, PreferenceCopy
+from hub.console import session_view
 from hub.console.access import scope
-from hub.console.dialogs import back
-from hub.console.documents import pretty
-from hub.console.flexibility import SET_FSP, FspRows, JournalRows, set_by_operator, why
-from hub.console.hub_commands import HubCommandRows, age_of_active
-from hub.console.knowledge import bounds_table, coverage_table, effect_table
+from hub.console.dialogs import back, dialog
+from hub.console.flexibility import SET_FSP, set_by_operator
 from hub.console.objects import amount
-from hub.console.plans import PreparedRows, WishRows, cost_table, plan_table
-from hub.console.preferences import cpo_said
-from hub.console.profile_commands import CommandRows
-from hub.console.switches import FailureRows, SwitchRows
 from hub.console.tables import (
     AMBER,
     BLUE,
     GREEN,
     GREY,
     RED,
-    ReadOnlyRows,
     ReadOnlyTable,
     action,
     ago,
@@ -48,17 +44,13 @@ STATUS_COLOURS: dict[str, str] = {
 }
 
 
-class PreferenceRows(ReadOnlyRows):
-    """The preferences of the driver."""
-
-    model = PreferenceCopy
-    fields = ("profile_type", "departure_time", "energy_need", "cpo", "received_at")
-    readonly_fields = ("cpo",)
-    ordering = ("-received_at",)
-
-    @column("CPO's answer")
-    def cpo(self, preferences: PreferenceCopy) -> SafeString:
-        return cpo_said(preferences)
+RELEASE: Final = dialog(
+    "Release this session to its full rate?",
+    "The hub clears the profile in force at the CPO, or pushes the full rate where the CPO does "
+    "not take that; it tries until the CPO has taken it, and verifies it. The flexibility provider "
+    "stays and may push again: to keep it from that, set the FSP to nobody.",
+    "Release",
+)
 
 
 @admin.register(Session)
@@ -80,36 +72,10 @@ class SessionAdmin(ReadOnlyTable):
     search_fields = ("session_id", "party_id", "emsp_party_id", "location_id", "evse_uid")
     search_help_text = "Session id, party id, location id or EVSE uid"
     ordering = ("-last_updated", "-id")
-    inlines = (
-        *(PreferenceRows, WishRows, PreparedRows, FspRows, SwitchRows, FailureRows),
-        *(CommandRows, HubCommandRows, JournalRows),
-    )
-    actions_detail = ("set_fsp",)
-    fieldsets = (
-        (None, {"fields": ("session_id", "status_", "cpo", "emsp_", "kwh", "departure_", "fsp_")}),
-        ("Where", {"fields": ("location_id", "evse_uid")}),
-        ("Active profile", {"fields": ("known_",)}),
-        (
-            "How it came",
-            {
-                "fields": (
-                    *("last_updated", "received_at", "created_at"),
-                    *("sent_to", "unanswered_by", "token_type"),
-                )
-            },
-        ),
-        ("Who is FSP, and why", {"fields": ("why_",)}),
-        ("Bounds", {"fields": ("bounds_",)}),
-        ("Effect", {"fields": ("effect_",)}),
-        ("Plan against price", {"fields": ("plan_",)}),
-        ("Cost and saving", {"fields": ("cost_",)}),
-        ("Data coverage", {"fields": ("coverage_",)}),
-        ("Document", {"fields": ("document_",)}),
-    )
-    readonly_fields = (
-        *("status_", "cpo", "emsp_", "kwh", "departure_", "fsp_", "why_", "known_", "document_"),
-        *("bounds_", "effect_", "coverage_", "plan_", "cost_"),
-    )
+    actions_detail = ("set_fsp", "release")
+    change_form_template = "console/session.html"
+    # The page has its own sections (session_view.py).
+    fields = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """With the latest preferences and the open assignment, in the one query."""
@@ -163,46 +129,28 @@ class SessionAdmin(ReadOnlyTable):
         """How long ago it was updated, by the CPO's clock."""
         return ago(session.last_updated)
 
-    @column("known of it")
-    def known_(self, session: Session) -> str | None:
-        """How old that is, and by what message it came."""
-        return age_of_active(session)
+    # --- The page of one session ------------------------------------------------------------------
 
-    @column("bounds")
-    def bounds_(self, session: Session) -> SafeString:
-        """What limits EV, EVSE and site, as far as it was told."""
-        return bounds_table(session)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page; `?live` is its part that changes, which the page asks for while it is open."""
+        found = None
+        if object_id and request.method == "GET":
+            found = self.get_object(request, unquote(object_id))
+        if found is None or not self.has_view_permission(request, found):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        shown = session_view.context(request, found, self.status_(found))
+        if "live" in request.GET:
+            return TemplateResponse(request, "console/session_live.html", shown)
+        extra = {**(extra_context or {}), **shown}
+        return super().changeform_view(request, object_id, form_url, extra)
 
-    @column("effect")
-    def effect_(self, session: Session) -> SafeString:
-        """What each accepted profile has done."""
-        return effect_table(session)
-
-    @column("data coverage")
-    def coverage_(self, session: Session) -> SafeString:
-        """Each data object of SCALE D2.3, 8.4.1.1 and 11.1."""
-        return coverage_table(session)
-
-    @column("plan")
-    def plan_(self, session: Session) -> SafeString:
-        """Against the price of each quarter of an hour."""
-        return plan_table(session)
-
-    @column("cost")
-    def cost_(self, session: Session) -> SafeString:
-        """Until now, and what was saved."""
-        return cost_table(session)
-
-    @column("document")
-    def document_(self, session: Session) -> SafeString | None:
-        """Whole; what identifies the driver is masked."""
-        return pretty(session.document)
-
-    @column("words")
-    def why_(self, session: Session) -> SafeString:
-        return why(session)
-
-    # --- Setting the FSP ------------------------------------------------------------------------
+    # --- What an operator does -------------------------------------------------------------------
 
     def has_set_fsp_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Who may write agreements; of a session that is not over."""
@@ -218,4 +166,17 @@ class SessionAdmin(ReadOnlyTable):
         who = form.cleaned_data["who"]
         if set_by_operator(request, session, who):
             self.log_change(request, session, f"Set FSP: {who}.")
+        return back(request, reverse("admin:ocpi_sessions_session_change", args=[session.pk]))
+
+    def has_release_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """As to set the FSP."""
+        return self.has_set_fsp_permission(request, object_id)
+
+    @action("Release", permissions=["release"], icon="lock_open", dialog=RELEASE)
+    def release(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """By a command of the hub's own."""
+        session = get_object_or_404(Session, pk=object_id)
+        wish = hub_commands.release(session, "an operator has asked for it at the console")
+        self.log_change(request, session, "Released it to its full rate.")
+        messages.success(request, f"The session is being released, in the name of {wish.fsp}.")
         return back(request, reverse("admin:ocpi_sessions_session_change", args=[session.pk]))

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from flex.switching.models import CpoSlots, FspFailure, FspSwitch
+from flex.switching.models import CpoSlots, FspSwitch
 from flex.switching.steps import Step
 from hub.console.tables import (
     AMBER,
@@ -15,7 +15,6 @@ from hub.console.tables import (
     GREEN,
     GREY,
     RED,
-    ReadOnlyRows,
     ReadOnlyTable,
     ago,
     badge,
@@ -46,34 +45,6 @@ def steps_of(switch: FspSwitch) -> SafeString:
     """Each step with its time and reason, one a line."""
     lines = [(f"{one.at:%H:%M:%S}", one.step, one.why) for one in switch.steps.order_by("pk")]
     return format_html_join(mark_safe("<br>"), "{} {}: {}", lines)
-
-
-class SwitchRows(ReadOnlyRows):
-    """The switches of a session."""
-
-    model = FspSwitch
-    verbose_name_plural = "switches"
-    fields = ("former", "new", "because", "step_", "steps_", "since", "ended_at")
-    readonly_fields = ("step_", "steps_")
-    ordering = ("-pk",)
-    per_page = 20
-
-    @column("step")
-    def step_(self, switch: FspSwitch) -> SafeString:
-        return step_badge(switch)
-
-    @column("steps")
-    def steps_(self, switch: FspSwitch) -> SafeString:
-        return steps_of(switch)
-
-
-class FailureRows(ReadOnlyRows):
-    """The parties that are left out of the choice of its FSP."""
-
-    model = FspFailure
-    verbose_name_plural = "left out of the choice"
-    fields = ("fsp_country_code", "fsp_party_id", "why", "since", "until")
-    ordering = ("-since",)
 
 
 @admin.register(FspSwitch)
