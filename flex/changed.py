@@ -50,8 +50,11 @@ def _agreement(agreement: FlexAgreement, now: datetime) -> int:
 
 
 def _exclusion(exclusion: FlexExclusion, now: datetime) -> int:
+    at = f" at location {exclusion.location_id}" if exclusion.location_id else ""
     ends = "" if exclusion.is_active else " not any more"
-    number = reconsider_all(_of_cpo(exclusion), f"{exclusion.cpo} excludes {exclusion.who}{ends}")
+    number = reconsider_all(
+        _of_cpo(exclusion), f"{exclusion.cpo} excludes {exclusion.who}{at}{ends}"
+    )
     _goes_on(exclusion, now, "")
     return number
 
@@ -75,9 +78,11 @@ def because(agreement: FlexAgreement, now: Any) -> str:
 
 def _of_cpo(exclusion: FlexExclusion) -> Any:
     cpo = exclusion.cpo
-    return Session.objects.filter(
+    found = Session.objects.filter(
         country_code__iexact=cpo.country_code, party_id__iexact=cpo.party_id
     )
+    place = exclusion.location_id
+    return found.filter(location_id__iexact=place) if place else found
 
 
 def _goes_on(row: FlexAgreement | FlexExclusion, now: Any, more: str) -> None:

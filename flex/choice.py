@@ -154,9 +154,9 @@ def refusal(party: PartyId, facts: Facts) -> str | None:
     if party == facts.cpo:
         return None
     if None in facts.excluded:
-        return f"{facts.cpo} lets no third party act at its sites."
+        return f"{facts.cpo} lets no third party act there."
     if party in facts.excluded:
-        return f"{facts.cpo} does not let {party} act at its sites."
+        return f"{facts.cpo} does not let {party} act there."
     return facts.unable.get(party)
 
 

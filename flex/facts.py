@@ -42,15 +42,16 @@ def facts_of(session: Session, current: FspAssignment | None) -> Facts | None:
         cpo=session.owner,
         emsp=session.emsp,
         words=words,
-        excluded=FlexExclusion.by(session.owner),
+        excluded=FlexExclusion.by(session.owner, session.location_id),
         unable=unable(session, (party for party in named if party)),
         first_put=first_put,
     )
 
 
-def excluded_by(cpo: PartyId, party: PartyId) -> str | None:
-    """Why a party must not act at this CPO's sites; None where it does not exclude it."""
-    return refusal(party, Facts(cpo, PartyId("", ""), excluded=FlexExclusion.by(cpo)))
+def excluded_by(cpo: PartyId, party: PartyId, location_id: str = "") -> str | None:
+    """Why a party must not act at this CPO's sites, or at one; None where it is not excluded."""
+    excluded = FlexExclusion.by(cpo, location_id)
+    return refusal(party, Facts(cpo, PartyId("", ""), excluded=excluded))
 
 
 def unable(session: Session, parties: Iterable[PartyId]) -> dict[PartyId, str]:

@@ -61,6 +61,7 @@ _WILL_BE: Final = {
     for name, column in SCOPE.items()
 }
 _EMSP: Final = (storing.will_be("emsp_country_code"), storing.will_be("emsp_party_id"))
+_PLACE: Final = storing.will_be("location_id")
 # Who gets it: by an open assignment to which the CPO itself has sent nothing as new; or, of one
 # that is not over, by the agreement that would make one, as `flex.choice` weighs them.
 FIND: Final = f"""
@@ -73,8 +74,8 @@ FIND: Final = f"""
         SELECT agreed.* FROM {fitting("kept.id", _WILL_BE)} AS agreed
         WHERE one.id IS NULL AND NOT {_IS_OVER}
           AND NOT CASE agreed.kind
-              WHEN 'SCSP' THEN {excluded("agreed.fsp_country_code", "agreed.fsp_party_id")}
-              WHEN 'EMSP' THEN {_EMSP[1]} = '' OR {excluded(*_EMSP)}
+              WHEN 'SCSP' THEN {excluded("agreed.fsp_country_code", "agreed.fsp_party_id", _PLACE)}
+              WHEN 'EMSP' THEN {_EMSP[1]} = '' OR {excluded(*_EMSP, _PLACE)}
               ELSE false END
         ORDER BY {FIRST} LIMIT 1
     ) AS agreed ON true

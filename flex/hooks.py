@@ -64,7 +64,7 @@ class FlexHooks(Flexibility):
         if settings.FSP_AGREEMENT_REQUIRED:
             return MayAct(f"{caller} has no agreement to act as flexibility provider.")
         if caller == session.emsp or (is_scsp and session.is_known_to(caller)):
-            return MayAct(facts.excluded_by(session.owner, caller))
+            return MayAct(facts.excluded_by(session.owner, caller, session.location_id))
         return MayAct(
             f"{caller} is neither the eMSP of the session's token nor an SCSP that the CPO chose."
         )

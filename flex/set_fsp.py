@@ -86,7 +86,7 @@ def _check(session: Session, kind: FspKind, fsp: PartyId | None, said_by: Speake
     if kind not in PARTY_KINDS:
         return
     party = fsp or session.emsp
-    excluded = FlexExclusion.by(session.owner)
+    excluded = FlexExclusion.by(session.owner, session.location_id)
     facts = Facts(session.owner, session.emsp, (), excluded, unable(session, [party]))
     if (why := refusal(party, facts)) is not None:
         raise CannotSet(why)

@@ -209,13 +209,15 @@ class FlexAgreement(models.Model):
 
 
 class FlexExclusion(models.Model):
-    """A CPO's word that a party, or any third party, does not act at its sites."""
+    """A CPO's word that a party, or any third party, does not act at its sites, or at one."""
 
     cpo_country_code = models.CharField("CPO country code", max_length=2)
     cpo_party_id = models.CharField("CPO party id", max_length=3)
     # Empty: all third parties.
     fsp_country_code = models.CharField("FSP country code", max_length=2, blank=True)
     fsp_party_id = models.CharField("FSP party id", max_length=3, blank=True)
+    # Empty: all of the CPO's.
+    location_id = models.CharField(max_length=36, blank=True, default="", db_default="")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
@@ -226,7 +228,10 @@ class FlexExclusion(models.Model):
         verbose_name_plural = "exclusions by CPOs"
         constraints = [
             models.UniqueConstraint(
-                fields=["cpo_country_code", "cpo_party_id", "fsp_country_code", "fsp_party_id"],
+                fields=[
+                    *("cpo_country_code", "cpo_party_id", "fsp_country_code", "fsp_party_id"),
+                    "location_id",
+                ],
                 condition=models.Q(is_active=True),
                 name="flex_exclusion_once",
                 violation_error_message="The CPO excludes it already.",
@@ -241,7 +246,7 @@ class FlexExclusion(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.who} at {self.cpo}"
+        return f"{self.who} at {self.where}"
 
     @property
     def cpo(self) -> PartyId:
@@ -255,10 +260,15 @@ class FlexExclusion(models.Model):
             return "all third parties"
         return str(PartyId.of(self.fsp_country_code, self.fsp_party_id))
 
+    @property
+    def where(self) -> str:
+        """The CPO, or a location of it."""
+        return f"location {self.location_id} of {self.cpo}" if self.location_id else str(self.cpo)
+
     @classmethod
-    def by(cls, cpo: PartyId) -> frozenset[PartyId | None]:
-        """Whom a CPO excludes; None: all third parties."""
-        found = sql.run(_EXCLUDED, list(cpo))
+    def by(cls, cpo: PartyId, location_id: str = "") -> frozenset[PartyId | None]:
+        """Whom a CPO excludes, everywhere or at this location; None: all third parties."""
+        found = sql.run(_EXCLUDED, [*cpo, location_id])
         return frozenset(PartyId.of(*codes) if codes[1] else None for codes in found)
 
 
@@ -311,8 +321,8 @@ def _from(of: str, values: Mapping[str, Sequence[str]]) -> str:
     return f"FROM flex_flexagreement AS agreed WHERE {IS_VALID} AND {of} AND {fit}"
 
 
-def excluded(country_code: str, party_id: str) -> str:
-    """Whether the CPO of `kept` excludes this party, which is not the CPO itself (SQL)."""
+def excluded(country_code: str, party_id: str, location_id: str) -> str:
+    """Whether the CPO of `kept` excludes this party there, which is not the CPO itself (SQL)."""
     return f"""(
         NOT (upper({country_code}) = upper(kept.country_code)
              AND upper({party_id}) = upper(kept.party_id))
@@ -320,6 +330,7 @@ def excluded(country_code: str, party_id: str) -> str:
             SELECT FROM flex_flexexclusion AS barred WHERE barred.is_active
             AND upper(barred.cpo_country_code) = upper(kept.country_code)
             AND upper(barred.cpo_party_id) = upper(kept.party_id)
+            AND (barred.location_id = '' OR upper(barred.location_id) = upper({location_id}))
             AND (barred.fsp_party_id = '' OR upper(barred.fsp_country_code) = upper({country_code})
                  AND upper(barred.fsp_party_id) = upper({party_id}))
         )
@@ -339,4 +350,5 @@ _ON_ALL: Final = f"""
 _EXCLUDED: Final = """
     SELECT fsp_country_code, fsp_party_id FROM flex_flexexclusion
     WHERE is_active AND upper(cpo_country_code) = %s AND upper(cpo_party_id) = %s
+      AND (location_id = '' OR upper(location_id) = upper(%s))
 """

@@ -125,7 +125,8 @@ class FlexExclusionForm(_PartiesForm):
 
     class Meta:
         model = FlexExclusion
-        fields = ("is_active",)
+        fields = ("location_id", "is_active")
+        help_texts = {"location_id": "Empty: all locations of the CPO."}
 
 
 class _Words(ModelAdmin):  # type: ignore[misc]  # unfold has no types
@@ -211,12 +212,17 @@ class FlexExclusionAdmin(_Words):
     """They are taken away before anybody's word counts."""
 
     form = FlexExclusionForm
-    fields = ("cpo_party", "fsp_party", "is_active")
-    list_display = ("who", "cpo_", "state", "created")
+    fields = ("cpo_party", "fsp_party", "location_id", "is_active")
+    list_display = ("who", "cpo_", "place", "state", "created")
     list_filter = ("is_active",)
-    search_fields = ("fsp_party_id", "cpo_party_id")
-    search_help_text = "Party id"
+    search_fields = ("fsp_party_id", "cpo_party_id", "location_id")
+    search_help_text = "Party id or location"
     ordering = ("-is_active", "cpo_country_code", "cpo_party_id", "id")
+
+    @column("location", ordering="location_id")
+    def place(self, word: FlexExclusion) -> SafeString | str:
+        """Where it holds."""
+        return word.location_id or badge("any")
 
 
 def _named(country_code: str, party_id: str) -> SafeString | str:

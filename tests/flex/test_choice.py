@@ -103,7 +103,7 @@ def test_every_word_says_why_it_was_taken_or_passed_over():
     first = Choice(FspKind.EMSP, FIRST_PUT, EMSP, is_first_put=True)
     facts = Facts(CPO, EMSP, words, frozenset({EMSP}), {}, first)
     assert [(one.fsp, one.is_taken, one.why) for one in consider(facts)] == [
-        ("DE-MSP", False, "NL-CPO does not let DE-MSP act at its sites."),
+        ("DE-MSP", False, "NL-CPO does not let DE-MSP act there."),
         ("NL-SCS", True, "Taken: said by the eMSP of a token, and nothing outweighs it."),
         ("BE-SCS", False, "The word of the eMSP counts more than that of the CPO."),
         ("NL-SCS", False, "The word of the eMSP counts more than that of the CPO."),
@@ -229,7 +229,13 @@ def at_once(session: Session, **told: str) -> Any:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(agreements(), max_size=8),
-    st.lists(st.sampled_from([("", ""), ("NL", "SCS"), ("BE", "SCS"), EMSP]), max_size=1),
+    st.lists(
+        st.tuples(
+            st.sampled_from([("", ""), ("NL", "SCS"), ("BE", "SCS"), EMSP]),
+            st.sampled_from(["", "loc1", "LOC2"]),
+        ),
+        max_size=1,
+    ),
 )
 def test_in_sql_it_is_the_same_choice(said, excluded):
     for model in (FlexAgreement, FlexExclusion, Session):
@@ -248,15 +254,16 @@ def test_in_sql_it_is_the_same_choice(said, excluded):
             session=session if is_of_session and one["cpo_party_id"] else None,
             created_at=DAY + timedelta(minutes=number // 2),
         )
-    for country_code, party_id in excluded:
+    for (country_code, party_id), place in excluded:
         FlexExclusion.objects.create(
             cpo_country_code="nl", cpo_party_id="CPO",
-            fsp_country_code=country_code, fsp_party_id=party_id,
+            fsp_country_code=country_code, fsp_party_id=party_id, location_id=place,
         )  # fmt: skip
     fitting = [one.word for one in FlexAgreement.objects.all() if fits(one, session)]
     assert {one.id for one in FlexAgreement.words(session)} == {one.id for one in fitting}
-    barred = FlexExclusion.by(session.owner)
-    assert barred == {PartyId(*codes) if codes[1] else None for codes in excluded}
+    barred = FlexExclusion.by(session.owner, session.location_id)
+    here = [codes for codes, place in excluded if place != "LOC2"]
+    assert barred == {PartyId(*codes) if codes[1] else None for codes in here}
     choice = choose(Facts(session.owner, session.emsp, fitting, barred))
     found = at_once(session, emsp_country_code="DE", emsp_party_id="MSP")
     # What is no party is for a thread.

@@ -188,8 +188,24 @@ def test_nobody_acts_where_the_cpo_excludes_all_third_parties(cast):
         for actor in (cast.scsp, cast.emsp):
             refused = actor.put_profile(session_id, to=cast.cpo).json()
             assert refused["data"]["result"] == "REJECTED"
-            assert "lets no third party act at its sites" in refused["status_message"]
+            assert "lets no third party act there" in refused["status_message"]
         assert asked(cast.cpo, session_id) == []
+
+
+def test_an_exclusion_may_be_of_one_location(cast):
+    FlexExclusion.objects.create(
+        cpo_country_code=cast.cpo.party.country_code,
+        cpo_party_id=cast.cpo.party.party_id,
+        location_id="loc1",
+    )
+    agree(cast.scsp, cpo=cast.cpo)
+    for session_id, location_id, result in (
+        ("EXC-2", "LOC1", "REJECTED"),
+        ("EXC-3", "LOC2", "ACCEPTED"),
+    ):
+        cast.cpo.put_session(session_id, cast.emsp, location_id=location_id)
+        assert said(cast.scsp, session_id, cast.cpo) == result
+        assert fsp(session_id) == (cast.scsp.party if result == "ACCEPTED" else None)
 
 
 def test_who_is_refused_is_told_who_it_is_and_why_where_it_may_see_the_session(cast):

@@ -76,7 +76,7 @@ def test_bad_input_is_said_and_changes_nothing(session):
         (["NL-CPO", "S-00001", "BE-SUS"], "BE-SUS is SUSPENDED."),
         (["NL-CPO", "S-00001", "BE-PLA"], "BE-PLA is not connected."),
         (["NL-CPO", "S-00001", "BE-NAP"], "BE-NAP has no role of an FSP here"),
-        (["NL-CPO", "S-00001", "EMSP"], "NL-CPO does not let DE-MSP act at its sites."),
+        (["NL-CPO", "S-00001", "EMSP"], "NL-CPO does not let DE-MSP act there."),
         (["NL-CPO", "S-00001"], "Name who is to be FSP, or --take-back."),
         (["NL-CPO", "S-00001", "--take-back"], "The operator has said nothing of this session."),
         (["NL-CPO", over.session_id, "EV"], "The session is over"),

@@ -182,5 +182,9 @@ def test_a_cpo_excludes_a_party_and_all(console):
         chosen = {"cpo_party": "NL-CPO", "fsp_party": who, "is_active": "on"}
         assert console.post(add, chosen).status_code == 302
         assert str(FlexExclusion.objects.latest("pk")) == text
+    narrow = {"cpo_party": "NL-CPO", "fsp_party": "", "location_id": "LOC1", "is_active": "on"}
+    assert console.post(add, narrow).status_code == 302
+    text = "all third parties at location LOC1 of NL-CPO"
+    assert str(FlexExclusion.objects.latest("pk")) == text
     again = console.post(add, {"cpo_party": "NL-CPO", "fsp_party": "DE-MSP", "is_active": "on"})
     assert "The CPO excludes it already." in again.content.decode()
