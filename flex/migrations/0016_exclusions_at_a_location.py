@@ -4,6 +4,10 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    survives = (
+        "The new constraint takes all that the one before it took, since older code tells no "
+        "location. It reads an exclusion of one location as one of all of them."
+    )
     dependencies = [
         ("flex", "0015_extension_fields"),
     ]
