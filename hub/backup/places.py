@@ -17,6 +17,7 @@ from hub.backup.archive import BackupError
 from hub.backup.s3 import Bucket, Credentials
 
 _SHAPE: Final = "%Y%m%dT%H%M%SZ"
+_REST: Final = re.compile(r"(\d{8}T\d{6}Z)\.zip(?:\.age)?").fullmatch
 
 
 class Kept(NamedTuple):
@@ -57,8 +58,8 @@ def name_of(moment: datetime) -> str:
 
 def time_of(name: str) -> datetime | None:
     """When a backup of this hub was begun; None for what is not one."""
-    begun = re.escape(f"flexhub-{hub_name()}-")
-    found = re.fullmatch(rf"{begun}(\d{{8}}T\d{{6}}Z)\.zip(?:\.age)?", name)
+    begun = f"flexhub-{hub_name()}-"
+    found = _REST(name.removeprefix(begun)) if name.startswith(begun) else None
     if not found:
         return None
     try:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 NEW_KEY: Final = "FLEXHUB_NEW_KEY"
 
 # An address of IPv6 in brackets, or a name; and a port.
-_HOST: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\],]*))(?::(\d+))?")
+_HOST: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\],]*))(?::(\d+))?").fullmatch
 
 
 class Environment:
@@ -112,7 +112,7 @@ class Environment:
         options = {unquote(key): unquote(value) for key, equals, value in pairs if equals}
         who, _, where = url.netloc.rpartition("@")
         user, _, password = who.partition(":")
-        found = [_HOST.fullmatch(one) for one in where.split(",")]
+        found = [_HOST(one) for one in where.split(",")]
         if not all(found):
             raise ImproperlyConfigured(f"{name}: its hosts are not host:port,host:port.")
         places = [(one[1] or one[2] or "", one[3] or "") for one in found if one]
