@@ -5,6 +5,7 @@ import sys
 from typing import Protocol
 
 from bench import (
+    console,
     delivery,
     faults,
     flex,
@@ -34,6 +35,7 @@ class Bench(Protocol):
 
 
 BENCHES: dict[str, Bench] = {
+    "console": console,
     "relay": relay,
     "delivery": delivery,
     "ingest": ingest,

@@ -3,6 +3,7 @@
 from hub.console import (
     accounts,
     agreements,
+    alerts,
     audit_page,
     body_recordings,
     conformance,
@@ -28,6 +29,7 @@ from hub.console import (
 __all__ = (
     "accounts",
     "agreements",
+    "alerts",
     "audit_page",
     "body_recordings",
     "conformance",

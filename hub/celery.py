@@ -20,6 +20,7 @@ app = Celery(
         "hub.conformance.check",
         "hub.deliveries.keeper",
         "hub.deviations.jobs",
+        "hub.monitoring.alerts.tasks",
         "hub.sync.pull_tasks",
         "hub.record.stream_to_table",
         "hub.sync.replay",

@@ -136,6 +136,20 @@ TRACES = env.flag("TRACES", False)
 # What Prometheus presents at /metrics; see hub/monitoring/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 
+# --- Alerts (hub/monitoring/alerts/) -------------------------------------------------------------
+# Hosts of an operator's own that may be told of alerts in a private network, and in plain http.
+ALERT_LOCAL_HOSTS = frozenset(
+    host.strip().lower() for host in env.text("ALERT_LOCAL_HOSTS", "").split(",") if host.strip()
+)
+EMAIL_HOST = env.text("EMAIL_HOST", "")
+EMAIL_PORT = env.integer("EMAIL_PORT", 25, least=1)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+# STARTTLS, or TLS from the first byte.
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", False)
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "flexhub@localhost")
+
 # --- How long what is stored is kept, in days; 0: always (hub/keeping/retention.py) --------------
 # Billing: what CPOs and eMSPs may have to prove to a tax office, ten years in many countries.
 CDRS_KEPT_DAYS = env.integer("CDRS_KEPT_DAYS", 3653)
@@ -236,6 +250,7 @@ INSTALLED_APPS = [
     "hub.conformance.apps.ConformanceConfig",
     "hub.console.access.apps.AccessConfig",
     "hub.deviations.apps.DeviationsConfig",
+    "hub.monitoring.alerts.apps.AlertsConfig",
     "hub.record.apps.RecordConfig",
     "locations.apps.LocationsConfig",
     "tariffs.apps.TariffsConfig",
@@ -381,6 +396,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 # By the explicit names of tasks: the word before the dot is a subject, not a module.
 CELERY_TASK_ROUTES = {
+    "alerts.*": {"queue": "upkeep"},
     "charging_profiles.*": {"queue": "profiles"},
     "flex.*": {"queue": "profiles"},
     "pulls.*": {"queue": "pulls"},
@@ -409,8 +425,12 @@ TURNS_BY_THE_CLOCK = {
         "flex.watch_sites": 5.0,
         "flex.reconsider_changed": 1.0,
         "flex.look_for_prepared": 1.0,
+        # In both: whoever comes first takes the turn, and each tells of the other's end.
+        "alerts.watch": 5.0,
     },
     "upkeep": {
+        "alerts.watch": 5.0,
+        "alerts.look_at_certificates": 600.0,
         "pulls.queue_due": 5.0,
         "sessions.forget_left_behind": 10.0,
         "cdrs.check_new": 5.0,

@@ -63,6 +63,7 @@ def _body(reader: User | AnonymousUser) -> dict[str, Any]:
     )
     return {
         "tiles": list(filter(None, shown)),
+        "alerts": network.alerts() if sees("alerts.view_alert") else [],
         "traffic": flow,
         "failures": failed,
         "cards": list(filter(None, cards)),

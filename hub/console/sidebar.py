@@ -31,6 +31,14 @@ SIDEBAR = {
     "navigation": [
         {"items": [_page("Overview", "monitoring", "admin:index", "hub.view_overview")]},
         {
+            "title": "Alerts",
+            "items": [
+                _table("Alerts", "notifications_active", "alerts_alert"),
+                _table("Alert rules", "rule_settings", "alerts_rule"),
+                _table("Alert targets", "forward_to_inbox", "alerts_target"),
+            ],
+        },
+        {
             "title": "Network",
             "items": [
                 _table("Platforms", "hub", "hub_platform"),

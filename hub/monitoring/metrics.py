@@ -27,6 +27,7 @@ from hub.deviations import noting
 from hub.models import Party, Platform
 from hub.models.quotas import COUNTED, Usage
 from hub.monitoring import running
+from hub.monitoring.alerts.models import Alert, Rule, Target
 from hub.outbox import owed
 from hub.record.models import Tally
 from hub.record.tallies import BOUNDS, MESSAGES
@@ -101,6 +102,7 @@ class _Hub(Collector):
         yield from _quotas()
         yield _parties()
         yield from running.families()
+        yield from _alerts()
 
 
 def _messages() -> Iterator[Metric]:
@@ -133,6 +135,27 @@ def _messages() -> Iterator[Metric]:
         took.add_metric(of, list(zip(bounds, below, strict=True)), sums[of])
     yield total
     yield took
+
+
+def _alerts() -> Iterator[Metric]:
+    """Without names of parties: what goes on, the console tells."""
+    firing = GaugeMetricFamily(
+        "flexhub_alerts_firing",
+        "Alerts of the hub's own rules that go on.",
+        labels=("kind", "severity"),
+    )
+    numbers = {(rule.kind, rule.severity): 0 for rule in Rule.objects.filter(is_on=True)}
+    open_now = Alert.objects.filter(ended_at__isnull=True)
+    for key in open_now.values_list("rule__kind", "rule__severity"):
+        numbers[key] = numbers.get(key, 0) + 1
+    for key, number in sorted(numbers.items()):
+        firing.add_metric(key, number)
+    yield firing
+    failing = GaugeMetricFamily(
+        "flexhub_alert_targets_failing", "Targets of alerts that could not be told lately."
+    )
+    failing.add_metric((), Target.objects.filter(is_on=True).exclude(problem="").count())
+    yield failing
 
 
 def _counted(

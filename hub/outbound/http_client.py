@@ -282,12 +282,14 @@ class Client:
         only_once: bool = False,
         lease: Lease | None = None,
         room: BytesTaken | None = None,
+        is_local: bool = False,
     ) -> HttpAnswer:
         """Send one request to what platform `whose` has named; the answer in time.
 
         `until` by the loop's clock, or TimeoutError; NotConnected, another OSError, NoSuchStatus or
         TooLong when there is no answer of use; TooManyRequests when `room` has none for a large
-        one. Under a `lease` nothing leaves when it has ended: TooLate.
+        one. Under a `lease` nothing leaves when it has ended: TooLate. `is_local`: an operator has
+        named the host, which may be in a private network.
         """
         request = _head(method, origin, target, headers, body) + body
         connection = self._take_idle(origin)
@@ -295,7 +297,7 @@ class Client:
         while True:
             if connection is None:
                 with Within(until - self._loop.time()):
-                    connection = await self._connect(origin, whose)
+                    connection = await self._connect(origin, whose, is_local=is_local)
             try:
                 if lease is not None and not lease.is_held:
                     raise TooLate("its lease has ended")
@@ -358,14 +360,14 @@ class Client:
                 del self._idle[origin]
         self._pruning = self._loop.call_later(IDLE_SECONDS, self._prune)
 
-    async def _connect(self, origin: Origin, whose: Whose) -> _Connection:
+    async def _connect(self, origin: Origin, whose: Whose, *, is_local: bool) -> _Connection:
         """To the first address that takes it; only to addresses that the hub may call."""
         failure: OSError | None = None
         failed_at, found = "", []
         try:
             async with asyncio.timeout(settings.CONNECT_TIMEOUT):
                 found = await resolver.find(origin.host, whose)
-                for address in addresses.allowed(origin.host, found):
+                for address in found if is_local else addresses.allowed(origin.host, found):
                     try:
                         _, connection = await self._loop.create_connection(
                             _Connection,

@@ -149,18 +149,29 @@ def call(
     known: str = "",
     hang_up: HangUp | None = None,
     limit: int | None = None,
+    is_local: bool = False,
 ) -> Response:
     """Send one message and wait, in a job or a view; without `follow` a redirect is the answer.
 
     NotArrived (4003) when no connection was made, ConnectionProblem (4003) when it broke,
     ForwardTimeout (4002) after `seconds` (FORWARD_TIMEOUT), HungUp (4000) when another thread has
     ended it by `hang_up`, HubError (4000) for more than `limit` bytes. `known`: as for
-    AsyncCaller.call.
+    AsyncCaller.call. `is_local`: no party, but an operator has named the host, and only for this:
+    it may be in a private network.
     """
     longest = settings.FORWARD_TIMEOUT if seconds is None else seconds
     whose = behalf.get().platform
     request = _Request(
-        whose, method, url, headers, body, longest, known, follow=follow, at_most=limit
+        whose,
+        method,
+        url,
+        headers,
+        body,
+        longest,
+        known,
+        follow=follow,
+        at_most=limit,
+        is_local=is_local,
     )
     return _background().call(request, hang_up or HangUp())
 
@@ -180,6 +191,7 @@ class _Request(msgspec.Struct, eq=False):
     follow: bool = True
     room: BytesTaken | None = None
     at_most: int | None = None
+    is_local: bool = False
 
     @property
     def limit(self) -> int:
@@ -292,6 +304,7 @@ def _asked(
         only_once=request.only_once,
         lease=request.lease,
         room=request.room,
+        is_local=request.is_local,
     )
 
 

@@ -57,6 +57,7 @@ _MAY: Final = {
     Role.READER: _view(
         *(f"hub.{name}" for name in _NETWORK),
         *("conformance.conformancecheck", "deviations.deviationcount"),
+        *("alerts.alert", "alerts.rule", "alerts.target"),
         *_FLEXIBILITY,
         *_DRIVERS,
         *("ocpi_locations.location", "ocpi_tariffs.tariff"),

@@ -9,16 +9,19 @@ from django.db.models import Prefetch, Q
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from hub.console.alerts import state_badge
 from hub.console.statuses import problem_of
 from hub.console.tables import ago
 from hub.deviations.models import DeviationCount
 from hub.models import Party, Platform, Pull
 from hub.models.pulls import PullState
+from hub.monitoring.alerts.models import Alert
 from hub.ocpi.datatypes import ConnectionStatus
 from hub.outbox import owed
 from hub.record.handshakes import failed_handshakes
 
 MOST: Final = 6
+MOST_ALERTS: Final = 8
 _A_DAY: Final = timedelta(days=1)
 
 
@@ -41,6 +44,31 @@ class Card:
     items: list[Item]
     nothing: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """An alert that goes on."""
+
+    badge: SafeString
+    summary: str
+    when: SafeString | None
+    url: str
+
+
+def alerts() -> list[Going]:
+    """What goes on, critical ones first."""
+    found = Alert.objects.filter(ended_at__isnull=True).select_related("rule")
+    newest = found.prefetch_related("notices").order_by("rule__severity", "-began_at")
+    return [
+        Going(
+            state_badge(alert),
+            alert.summary,
+            ago(alert.began_at),
+            reverse("admin:alerts_alert_change", args=[alert.pk]),
+        )
+        for alert in newest[:MOST_ALERTS]
+    ]
 
 
 def offline() -> Card:

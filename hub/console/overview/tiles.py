@@ -12,13 +12,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from charging_profiles.models import ProfileCommand
+from hub import backup
 from hub.console.deliveries import STATE_COLOURS
 from hub.console.overview.steering import Steering, effect_badge
 from hub.console.overview.traffic import Traffic
 from hub.console.owed import state_badge
 from hub.console.sessions_page import STATUS_COLOURS as SESSION_COLOURS
 from hub.console.statuses import status_badge
-from hub.console.tables import GREEN, GREY, RED, ago, badge
+from hub.console.tables import GREEN, GREY, RED, ago, badge, duration
 from hub.models import Delivery, DeliveryState, Party, WorkerProcess
 from hub.models.stale_copies import CopyState
 from hub.models.workers import Workers
@@ -142,7 +143,15 @@ def workers() -> Tile:
     found = WorkerProcess.by_queue()
     alive = sum(one.alive for one in found)
     lines = [Line(_queue(one), str(one.alive), "") for one in found]
-    return Tile("Worker processes", str(alive), lines, "")
+    return Tile("Worker processes", f"{alive:,}", [*lines, _backup()], "")
+
+
+def _backup() -> Line:
+    """When the last one was begun; red once it is too old."""
+    last = backup.last()
+    when = "none" if last.at is None else duration(timezone.now() - last.at)
+    colour = RED if last.is_too_old or last.problem else GREY
+    return Line(badge("last backup, ago" if last.at else "last backup", colour), when, "")
 
 
 def _queue(one: Workers) -> SafeString:

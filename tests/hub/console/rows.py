@@ -26,6 +26,7 @@ from hub.models import (
     PlatformHealth,
     StaleCopy,
 )
+from hub.monitoring.alerts.models import Alert, Notice, Rule, Target
 from hub.ocpi.party import PartyId
 from hub.outbound.platform_calls import Response
 from locations.models import Location
@@ -355,6 +356,19 @@ def fill() -> None:
     own_command(first, learned_of="CPO")
     switch(first, kept_by="CPO")
     flex_api(first, "Garage")
+    alert("Bornes du Sud is OFFLINE since 09:12 UTC.")
+
+
+def alert(summary: str) -> Alert:
+    """One that goes on, of a rule and with a target of its own, which could not be told."""
+    Rule.objects.all().delete()
+    rule = Rule.objects.create(name="Party OFFLINE", kind="OFFLINE", limit=10)
+    target = Target(name="Night shift", channel="WEBHOOK", problem="It answered with HTTP 500.")
+    target.address = "https://shift.example/hooks?secret=1"
+    target.save()
+    made = Alert.objects.create(rule=rule, subject="platform 4", summary=summary)
+    Notice.objects.create(alert=made, target=target, event="BEGAN", attempts=2)
+    return made
 
 
 def own_command(session: Session, *, learned_of: str) -> None:

@@ -15,6 +15,7 @@ from flex.life.models import HubCommand, NotTaken, Spacing
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment, PreferenceCopy
 from flex.switching.models import CpoSlots, FspSwitch
 from hub.models import Agreement, Delivery, Erasure, Party, Platform, StaleCopy
+from hub.monitoring.alerts.models import Alert, Rule, Target
 from hub.ocpi.party import PartyId
 from locations.models import Location
 from sessions.models import Session
@@ -25,6 +26,7 @@ from tests.hub.console import rows
 from tokens.models import Token
 
 READ_ONLY = (
+    Alert,
     Platform,
     Party,
     Delivery,
@@ -44,7 +46,7 @@ READ_ONLY = (
     Token,
     Cdr,
 )
-EDITABLE = (Agreement, FlexAgreement, FlexExclusion, ApiKey, Site)
+EDITABLE = (Rule, Target, Agreement, FlexAgreement, FlexExclusion, ApiKey, Site)
 pytestmark = pytest.mark.usefixtures("filled")
 
 

@@ -20,6 +20,7 @@ from hub.console.access.roles import Role
 from hub.deviations.models import DeviationCount
 from hub.models import Delivery, DeliveryState, Party, Platform, StaleCopy
 from hub.models.pulls import Pull
+from hub.monitoring.alerts.models import Target
 from sessions.models import Session
 from tests.cases import case
 from tests.hub.recording import message
@@ -28,6 +29,9 @@ from tests.hub.recording import message
 # operator (O) sees all except what is an administrator's; both are written out too.
 TABLES: Final = {
     "access_auditentry": "OV",
+    "alerts_alert": "OR",
+    "alerts_rule": "OR",
+    "alerts_target": "OR",
     "auth_user": "",
     "conformance_conformancecheck": "ORP",
     "deviations_deviationcount": "ORP",
@@ -82,6 +86,7 @@ PAGES: Final = {
 }
 # Actions on one row, which show a form on GET.
 ACTIONS: Final = {
+    "alerts/target/test": "O",
     "flex_api/apikey/revoke": "O",
     "hub/delivery/send_again": "OP",
     "hub/party/agree": "O",
@@ -198,6 +203,7 @@ def test_each_role_sees_its_pages_and_no_others(browsers):
 
 # On which rows an action can be done; "" is any.
 ACTED_ON: Final = {
+    "alerts/target/test": Target.objects.all(),
     "flex_api/apikey/revoke": ApiKey.objects.filter(revoked_at=None),
     "hub/delivery/send_again": Delivery.objects.filter(is_kept=True, state=DeliveryState.FAILED),
     "hub/party/agree": Party.objects.filter(party_id="ZUN"),
