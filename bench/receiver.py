@@ -5,44 +5,21 @@ OCPI envelope.
 """
 
 import asyncio
-import re
 import socket
 import sys
-from typing import cast
 
 import uvloop
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_BODY = b'{"status_code":1000,"status_message":"OK","timestamp":"2026-01-01T00:00:00Z"}'
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
-) + _BODY
+from bench.whole_requests import WholeRequests, answer
+
+_ANSWER = answer(b'{"status_code":1000,"status_message":"OK","timestamp":"2026-01-01T00:00:00Z"}')
 
 
-class Receiver(asyncio.Protocol):
+class Receiver(WholeRequests):
     """One kept-alive connection."""
 
-    _buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio.Transport.
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-        head = data.find(b"\r\n\r\n")
-        length = _LENGTH.search(data, 0, head + 2) if head >= 0 else None
-        if head < 0 or len(data) < head + 4 + (int(length.group(1)) if length else 0):
-            self._buffer = data
-            return
-        self._buffer = b""
-        milliseconds = int(data.split(b"/", 2)[1])
-        if milliseconds:
-            loop = asyncio.get_running_loop()
-            loop.call_later(milliseconds / 1000, self._transport.write, _ANSWER)
-        else:
-            self._transport.write(_ANSWER)
+    def asked(self, request: bytes, head: int) -> None:
+        self.say(_ANSWER, after=int(request.split(b"/", 2)[1]))
 
 
 async def main() -> None:

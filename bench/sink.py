@@ -11,53 +11,27 @@ import re
 import socket
 import sys
 import time
-from typing import cast
 
 import uvloop
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+from bench.whole_requests import WholeRequests, answer
+
 _SEQ = re.compile(rb'"x_seq":(\d+)')
-_OK = b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}'
+_ANSWER = answer(b'{"status_code":1000,"timestamp":"2026-01-01T00:00:00Z"}')
 came: list[tuple[int, int, float]] = []
 
 
-def _answer(body: bytes) -> bytes:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    return head % len(body) + body
-
-
-_ANSWER = _answer(_OK)
-
-
-class Sink(asyncio.Protocol):
+class Sink(WholeRequests):
     """One kept-alive connection."""
 
-    _buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio.Transport.
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-        head = data.find(b"\r\n\r\n")
-        length = _LENGTH.search(data, 0, head + 2) if head >= 0 else None
-        if head < 0 or len(data) < head + 4 + (int(length.group(1)) if length else 0):
-            self._buffer = data
+    def asked(self, request: bytes, head: int) -> None:
+        if request.startswith(b"GET"):
+            self.say(answer(_told(request)))
             return
-        self._buffer = b""
-        if data.startswith(b"GET"):
-            self._transport.write(_answer(_told(data)))
-            return
-        _, milliseconds, receiver, _ = data.split(b"/", 3)
-        seq = _SEQ.search(data, head)
+        _, milliseconds, receiver, _ = request.split(b"/", 3)
+        seq = _SEQ.search(request, head)
         came.append((int(receiver), int(seq.group(1)) if seq else -1, time.monotonic()))
-        if wait := int(milliseconds):
-            loop = asyncio.get_running_loop()
-            loop.call_later(wait / 1000, self._transport.write, _ANSWER)
-        else:
-            self._transport.write(_ANSWER)
+        self.say(_ANSWER, after=int(milliseconds))
 
 
 def _told(request: bytes) -> bytes:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import msgspec
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -15,7 +14,7 @@ from hub.db import sql
 from hub.ocpi.errors import UnknownLocation
 from hub.ocpi.patches import fields_of
 from hub.ocpi.reading import Essentials, Reading, is_right
-from hub.store import whole_objects
+from hub.store import indexes, whole_objects
 from hub.store.pushed import (
     EVERYBODY,
     FUTURE_TOLERANCE,
@@ -70,24 +69,7 @@ class Location(StoredObject):
         ]
         indexes = [
             models.Index(fields=["object_id"], name="location_by_id"),
-            models.Index(fields=["last_updated"], name="location_by_last_updated"),
-            # What came since a time (hub/sync/replay.py).
-            BrinIndex(
-                fields=["received_at"],
-                name="location_by_arrival",
-                autosummarize=True,
-                pages_per_range=8,
-            ),
-            models.Index(
-                fields=["audience"], condition=~models.Q(audience=""), name="location_variants"
-            ),
-            models.Index(
-                fields=["told_by"], condition=~models.Q(told_by=""), name="location_told_by_others"
-            ),
-            # Counts and offsets of long lists without a look at the documents.
-            models.Index(
-                fields=["id"], include=["owner", "audience", "last_updated"], name="location_list"
-            ),
+            *indexes.of_stored("location"),
             models.Index(
                 fields=["owner"], condition=models.Q(deviates=True), name="location_deviating"
             ),

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models, transaction
 
 from hub.models import quotas
 from hub.ocpi.reading import Essentials
+from hub.store import indexes
 from hub.store.pushed import ENDED, EVERYBODY, Pushed, PushOutcome, PushResult, check_ids
 from hub.store.store import StoredObject
 from tariffs.objects import Tariff as TariffObject
@@ -35,24 +35,7 @@ class Tariff(StoredObject):
         ]
         indexes = [
             models.Index(fields=["object_id"], name="tariff_by_id"),
-            models.Index(fields=["last_updated"], name="tariff_by_last_updated"),
-            # What came since a time (hub/sync/replay.py).
-            BrinIndex(
-                fields=["received_at"],
-                name="tariff_by_arrival",
-                autosummarize=True,
-                pages_per_range=8,
-            ),
-            models.Index(
-                fields=["audience"], condition=~models.Q(audience=""), name="tariff_variants"
-            ),
-            models.Index(
-                fields=["told_by"], condition=~models.Q(told_by=""), name="tariff_told_by_others"
-            ),
-            # Counts and offsets of long lists without a look at the documents.
-            models.Index(
-                fields=["id"], include=["owner", "audience", "last_updated"], name="tariff_list"
-            ),
+            *indexes.of_stored("tariff"),
             models.Index(
                 fields=["owner"], condition=models.Q(deviates=True), name="tariff_deviating"
             ),

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import msgspec
-from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from hub.ocpi.errors import InvalidParameters, UnknownToken
 from hub.ocpi.patches import merged
 from hub.ocpi.reading import Essentials, is_right
+from hub.store import indexes
 from hub.store.pushed import EVERYBODY, Pushed, PushResult, check_ids, is_older
 from hub.store.store import Merged, StoredObject
 from tokens.objects import Token as TokenObject
@@ -43,24 +43,7 @@ class Token(StoredObject):
         ]
         indexes = [
             models.Index(fields=["object_id"], name="token_by_uid"),
-            models.Index(fields=["last_updated"], name="token_by_last_updated"),
-            # What came since a time (hub/sync/replay.py).
-            BrinIndex(
-                fields=["received_at"],
-                name="token_by_arrival",
-                autosummarize=True,
-                pages_per_range=8,
-            ),
-            models.Index(
-                fields=["audience"], condition=~models.Q(audience=""), name="token_variants"
-            ),
-            models.Index(
-                fields=["told_by"], condition=~models.Q(told_by=""), name="token_told_by_others"
-            ),
-            # Counts and offsets of long lists without a look at the documents.
-            models.Index(
-                fields=["id"], include=["owner", "audience", "last_updated"], name="token_list"
-            ),
+            *indexes.of_stored("token"),
         ]
 
     def __str__(self) -> str:
