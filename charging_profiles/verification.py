@@ -2,11 +2,13 @@
 
 The CPO may carry out what it did not answer after what was sent next. So when the EVSE has said
 what became of that, or too late to say it, the hub asks for the active profile; should it be one
-that had not been answered, what followed it is sent once more. Nobody waits for any of this: the
-sweep of each second takes one step after the other.
+that had not been answered, what followed it is sent once more. When it is too late for one without
+an answer to come into force, the hub asks once more, for what was sent last by then. Nobody waits
+for any of this: the sweep of each second takes one step after the other.
 """
 
 import logging
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,7 +17,7 @@ import msgspec
 from django.db import models
 
 from charging_profiles.models import UNSENT, CommandState, InForce, ProfileCommand, Purpose
-from hub.db import sql
+from hub.db import leases, sql
 from hub.db.one_by_one import each
 from hub.ocpi import lenient
 
@@ -23,6 +25,11 @@ logger = logging.getLogger(__name__)
 # The hub asks for so many seconds of profile.
 DURATION: Final = 3600
 DOUBTFUL: Final = (CommandState.TIMED_OUT, CommandState.UNREACHABLE, CommandState.NO_RESULT)
+# A CPO may carry out what it did not answer for so long after the hub gave it up.
+DOUBT: Final = timedelta(seconds=120)
+# A GET that tells nothing is repeated after so long, a few times.
+PAUSE: Final = timedelta(seconds=20)
+MOST_ASKED: Final = 4
 # Of these nothing has come into force.
 _WITHOUT_EFFECT: Final = (*DOUBTFUL, CommandState.REFUSED, CommandState.SUPERSEDED)
 _decode = msgspec.json.Decoder(float_hook=lenient.decimal).decode
@@ -39,9 +46,24 @@ def advance() -> None:
         return
     due = ProfileCommand.objects.filter(in_force=InForce.DUE)
     due.filter(state__in=_WITHOUT_EFFECT).update(in_force="")
-    each(due.filter(_has_ended()), _ask_once)
+    each(due.filter(_has_ended()).exclude(_is_too_early(leases.now())), _ask_once)
     asked = ProfileCommand.objects.filter(_has_ended(), verifies__in_force=InForce.ASKED)
-    each(asked, _judge)
+    each(asked.order_by("pk"), _judge)
+
+
+def _is_too_early(now: datetime) -> models.Q:
+    """It was verified, and is again when nothing may come into force after it any more."""
+    doubtful = _doubtful(models.OuterRef("lane"), models.OuterRef("pk"))
+    asked = ProfileCommand.objects.filter(verifies=models.OuterRef("pk"))
+    just_now = models.Q(models.Exists(asked.filter(created_at__gt=now - PAUSE)))
+    is_in_doubt = models.Q(models.Exists(doubtful.filter(answered_at__gt=now - DOUBT)))
+    return models.Q(models.Exists(asked)) & (just_now | is_in_doubt)
+
+
+def _doubtful(lane: Any, before: Any) -> "models.QuerySet[ProfileCommand]":
+    """Those without an answer that may have come into force after a later command."""
+    sent = ProfileCommand.objects.filter(lane=lane, pk__lt=before).exclude(method="GET")
+    return sent.filter(sent_at__isnull=False, state__in=DOUBTFUL)
 
 
 def _has_ended() -> models.Q:
@@ -49,9 +71,18 @@ def _has_ended() -> models.Q:
 
 
 def _ask_once(follower: ProfileCommand) -> None:
+    """Of the last that may be in force: what was sent since the first time is verified with it."""
     mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.DUE)
-    if mine.update(in_force=InForce.ASKED):
-        _ask(follower)
+    later = ProfileCommand.objects.filter(lane=follower.lane, pk__gte=follower.pk)
+    later = later.exclude(method="GET").exclude(state__in=_WITHOUT_EFFECT)
+    last = later.filter(sent_at__isnull=False).order_by("-pk").first() or follower
+    if last.pk != follower.pk and not ProfileCommand.objects.filter(verifies=follower).exists():
+        last = follower
+    if not mine.update(in_force=InForce.ASKED if last.pk == follower.pk else InForce.UNCLEAR):
+        return
+    if last.pk != follower.pk:
+        ProfileCommand.objects.filter(pk=last.pk).update(in_force=InForce.ASKED)
+    _ask(last)
 
 
 def _ask(follower: ProfileCommand) -> None:
@@ -76,9 +107,16 @@ def _judge(asked: ProfileCommand) -> None:
     if follower is None:
         return
     sent = ProfileCommand.objects.filter(lane=follower.lane).exclude(method="GET")
-    doubtful = sent.filter(pk__lt=follower.pk, sent_at__isnull=False, state__in=DOUBTFUL)
+    if ProfileCommand.objects.filter(verifies=follower, pk__gt=asked.pk).exists():
+        return  # It was asked once more since.
+    doubtful = _doubtful(follower.lane, follower.pk)
     bodies = [bytes(body) for body in doubtful.order_by("-pk").values_list("body", flat=True)[:10]]
     found = outcome(bytes(asked.result_body), bytes(follower.body), bodies)
+    late = doubtful.filter(answered_at__gt=asked.created_at - DOUBT)
+    is_told = asked.result in {"ACCEPTED", "UNKNOWN"}
+    times = ProfileCommand.objects.filter(verifies=follower).count()
+    if found != InForce.OVERTAKEN and (late.exists() or not is_told) and times < MOST_ASKED:
+        found = InForce.DUE
     mine = ProfileCommand.objects.filter(pk=follower.pk, in_force=InForce.ASKED)
     if not mine.update(in_force=found) or found != InForce.OVERTAKEN:
         return

@@ -1,12 +1,12 @@
 """What is known of a switch, out of the rows of commands, asks and assignments."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from charging_profiles.models import CommandState, ProfileCommand, Purpose
-from charging_profiles.verification import DOUBTFUL
+from charging_profiles.verification import DOUBT, DOUBTFUL
 from flex.full_rate import full_rate
 from flex.knowledge.active import baseline
 from flex.knowledge.profiles import Profile
@@ -19,8 +19,6 @@ from flex.switching.steps import Asked, Facts, Former, Put, Slots, Step
 from hub.ocpi.party import PartyId
 from sessions.models import Session
 
-# A CPO may carry out what it did not answer for so long after the hub gave it up.
-DOUBT: Final = timedelta(seconds=120)
 _MOST: Final = 300
 _ON_ITS_WAY: Final = (CommandState.WAITING, CommandState.SENDING, CommandState.ACCEPTED)
 _WITHOUT_EFFECT: Final = (
