@@ -1,7 +1,7 @@
 """A CPO, an eMSP and an FSP that answer at once: what is left of a chain's time is the hub's.
 
-A chain: the eMSP's preferences to the CPO, the hub tells the FSP, whose profile goes to the CPO
-(SCALE D2.3, 11.4; mod_sessions, mod_charging_profiles).
+A chain: the eMSP's preferences to the CPO, the hub tells the FSP, whose profile goes to the CPO,
+and then a GET that verifies it (SCALE D2.3, 11.4; mod_sessions, mod_charging_profiles).
 """
 
 import asyncio
@@ -158,7 +158,12 @@ class ThinFsp(Platform):
         return f"{self.endpoint_url('chargingprofiles', SENDER)}/results/{session_id}"
 
     async def _result(self, message: Received) -> Reply:
-        self.chains[message.parts[-1]].has_result.set()
+        """Of a PUT it asks what is active now, as whoever steers does; of a GET that is all."""
+        session_id = message.parts[-1]
+        if message.read(ProfileResult).profile is None:
+            self.later(self.ask(session_id))
+        else:
+            self.chains[session_id].has_result.set()
         return Reply()
 
 
@@ -175,7 +180,7 @@ class ThinParties:
     async def pattern(self, session_id: str) -> None:
         """A session that goes on: preferences, a profile, and GETs before and after it."""
         await self.cpo.start_session(session_id)
-        for step in (self.fsp.ask, self._change, self.fsp.ask):
+        for step in (self.fsp.ask, self._change):
             self.chains.pop(session_id, None)
             await step(session_id)
             async with asyncio.timeout(CHAIN_SECONDS):

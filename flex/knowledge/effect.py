@@ -39,6 +39,8 @@ _BEHIND: Final = 5_000
 _SOON: Final = timedelta(seconds=15)
 _LATER: Final = timedelta(minutes=1)
 _SELDOM: Final = timedelta(minutes=15)
+# What is known, and has not been replaced, changes when something is told.
+_STEADY: Final = timedelta(hours=1)
 # So long the hub leaves it to the FSP to ask what is active.
 _FSP_ASKS: Final = timedelta(seconds=60)
 _WHY_ASKED: Final = "what its profile has done is not known"
@@ -48,6 +50,7 @@ _SPANS: Final = {
     "soon": _SOON,
     "later": _LATER,
     "seldom": _SELDOM,
+    "steady": _STEADY,
     "young": _YOUNG,
     "asks": _FSP_ASKS,
 }
@@ -160,11 +163,15 @@ _ADD: Final = f"""
 # nothing new it is not judged: of most profiles nobody tells anything for minutes.
 _CLAIM: Final = f"""
     WITH due AS MATERIALIZED (
-        SELECT command_id, session_id, accepted_at, looked_at, is_asked
-        FROM flex_knowledge_profileeffect
-        WHERE due_at <= {NOW} ORDER BY due_at LIMIT {_A_TURN} FOR UPDATE SKIP LOCKED
+        SELECT command_id, session_id, accepted_at, looked_at, is_asked,
+               CASE WHEN effect = 'UNKNOWN' OR EXISTS (
+                   SELECT FROM flex_knowledge_profileeffect AS later
+                   WHERE later.session_id = one.session_id AND later.command_id > one.command_id)
+               THEN %(seldom)s::interval ELSE %(steady)s::interval END AS by_the_clock
+        FROM flex_knowledge_profileeffect AS one
+        WHERE due_at <= {NOW} ORDER BY due_at LIMIT {_A_TURN} FOR UPDATE OF one SKIP LOCKED
     ), judged AS (
-        SELECT due.command_id, looked_at IS NULL OR looked_at < {NOW} - %(seldom)s::interval
+        SELECT due.command_id, looked_at IS NULL OR looked_at < {NOW} - by_the_clock
                OR NOT is_asked AND accepted_at + %(asks)s::interval <= {NOW}
                   AND looked_at < accepted_at + %(asks)s::interval
                OR (SELECT received_at FROM ocpi_sessions_session WHERE id = due.session_id)
