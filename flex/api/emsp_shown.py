@@ -22,6 +22,7 @@ from flex.api.shown import (
 )
 from flex.api.wishes import wishes_of
 from flex.full_rate import of_connector
+from flex.knowledge import facts
 from flex.models import FspAssignment, PreferenceCopy
 from hub.ocpi import heads, lenient
 from hub.ocpi.datatypes import decode, utc
@@ -61,6 +62,7 @@ def emsp_session(session: Session, shower: Shower) -> EmspSession:
     head, latest = _read(bytes(session.document)), latest_preferences(session)
     current = FspAssignment.current(session)
     counted = _counted(session, latest, shower.now)
+    told = facts.of(session)
     return EmspSession(
         country_code=session.owner.country_code,
         party_id=session.owner.party_id,
@@ -75,8 +77,8 @@ def emsp_session(session: Session, shower: Shower) -> EmspSession:
         preferences=None if latest is None else shown_preferences(latest, session),
         wishes=wishes_of(session),
         plan=pushed(session),
-        active=active_profile(session),
-        effect=effect_of(session),
+        active=active_profile(told),
+        effect=effect_of(session, told),
         progress=_progress(session, latest),
         prices=Prices() if session.is_over else shower.prices(session, latest),
         cost=_cost(head, counted),

@@ -36,8 +36,9 @@ from flex.api.objects import (
 from flex.api.wishes import wishes_of, wishes_of_all
 from flex.api.words import of_preferences
 from flex.facts import explain
-from flex.knowledge import active, bounds, coverage, effect
+from flex.knowledge import bounds, coverage, effect, facts
 from flex.knowledge.bounds import LimitBound
+from flex.knowledge.facts import Facts
 from flex.knowledge.profiles import Profile
 from flex.life import spacing
 from flex.models import FspAssignment, PreferenceCopy
@@ -72,14 +73,15 @@ class Shower:
     def fsp_session(self, session: Session, assignment: FspAssignment) -> FspSession:
         """One session, with everything that its flexibility provider may know."""
         latest = latest_preferences(session)
-        known = bounds.of(session, viewer=assignment.fsp)
+        told = facts.of(session)
+        known = bounds.of(session, told, viewer=assignment.fsp)
         return msgspec.structs.replace(
             brief(session, assignment, latest, wishes_of(session)),
             assignment=explained_assignment(session, assignment),
             prices=self.prices(session, latest),
             pushed=pushed(session),
-            active=active_profile(session),
-            effect=effect_of(session),
+            active=active_profile(told),
+            effect=effect_of(session, told),
             bounds=[_bound(one) for one in known.bounds],
             anomalies=[
                 Anomaly(sentence=one.sentence, observed_at=one.observed_at)
@@ -214,9 +216,9 @@ def explained_assignment(session: Session, assignment: FspAssignment) -> Assignm
 # --- What is known --------------------------------------------------------------------------------
 
 
-def effect_of(session: Session) -> Effect | None:
+def effect_of(session: Session, told: Facts) -> Effect | None:
     """Of the profile that was accepted last and has not been replaced."""
-    found = effect.current(session)
+    found = effect.current(session, told)
     if found is None:
         return None
     return Effect(
@@ -316,9 +318,9 @@ def pushed(session: Session) -> PushedProfile | None:
     )
 
 
-def active_profile(session: Session) -> ActiveProfile | None:
+def active_profile(told: Facts) -> ActiveProfile | None:
     """What the CPO told last, whoever asked."""
-    seen = active.latest(session)
+    seen = told.latest
     if seen is None:
         return None
     return ActiveProfile(
