@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from flex.models import FlexAgreement, FlexExclusion
 from hub.models import Agreement, Party, PartyNews
+from hub.ocpi.extensions import AGREED_AS
+from hub.ocpi.party import PartyId
 from hub.parties.party_status import client_info
 from hub.routing.directory import load
 from tests.hub.console import rows
@@ -188,3 +190,13 @@ def test_a_cpo_excludes_a_party_and_all(console):
     assert str(FlexExclusion.objects.latest("pk")) == text
     again = console.post(add, {"cpo_party": "NL-CPO", "fsp_party": "DE-MSP", "is_active": "on"})
     assert "The CPO excludes it already." in again.content.decode()
+
+
+def test_an_agreement_on_extension_fields_opens_them_and_nothing_else(console):
+    assert close(console, module=AGREED_AS, is_open="on").status_code == 302
+    assert str(Agreement.objects.get()) == "DE-MSP and NL-CPO: extension fields open"
+    pair = (PartyId("DE", "MSP"), PartyId("NL", "CPO"))
+    assert load().extends(*pair)
+    delete = reverse("admin:hub_agreement_delete", args=[Agreement.objects.get().pk])
+    assert console.post(delete, {"post": "yes"}).status_code == 302
+    assert (load().extends(*pair), load().extending) == (False, frozenset())
