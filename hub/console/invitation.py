@@ -9,8 +9,10 @@ from django.template.response import TemplateResponse
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from hub.console import hand_over
 from hub.console.access import audit
 from hub.models import Platform
+from hub.models.parties import rows_of
 from hub.ocpi import headers
 from hub.ocpi.datatypes import Role
 from hub.ocpi.party import PartyId
@@ -89,6 +91,13 @@ def page(request: HttpRequest, context: dict[str, Any], platform: Platform | Non
             context |= {
                 "title": f"{form.identity} is invited",
                 "invitation": invitation,
+                "platform_id": rows_of(form.identity).values_list("platform", flat=True)[0],
+                "sheet": hand_over.sheet(
+                    form.identity,
+                    form.cleaned_data["roles"],
+                    form.cleaned_data["name"],
+                    headers.authorization(invitation.token),
+                ),
                 "authorization": headers.authorization(invitation.token),
                 "base64": headers.authorization(invitation.token).removeprefix("Token "),
             }

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -69,7 +69,15 @@ class PlatformAdmin(ReadOnlyTable):
     search_help_text = "Name, country code or party id"
     ordering = ("name", "id")
     actions_list = ("invite", "connect")
-    actions_detail = ("invite_again", "connect_invited", "renew", "end", "end_here", "pull_now")
+    actions_detail = (
+        "joining",
+        "invite_again",
+        "connect_invited",
+        "renew",
+        "end",
+        "end_here",
+        "pull_now",
+    )
     inlines = (PartyRows, EndpointRows, PullRows, DeviationRows)
     fieldsets = (
         (
@@ -272,6 +280,15 @@ class PlatformAdmin(ReadOnlyTable):
     def invite(self, request: HttpRequest) -> HttpResponse:
         """The form, and TOKEN_A once."""
         return invitation.page(request, self.admin_site.each_context(request), None)
+
+    @action("Joining", permissions=["joining"], icon="checklist")
+    def joining(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Its way in, step by step, as it happens."""
+        return HttpResponseRedirect(reverse("joining", args=[object_id]))
+
+    def has_joining_permission(self, request: HttpRequest, object_id: str) -> bool:
+        """Whoever sees the platform."""
+        return request.user.has_perm("hub.view_platform")
 
     @action("Invite again", permissions=["invite"], icon="key", url_path="invite-again")
     def invite_again(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from hub.console import dashboard, messages, owed
+from hub.console import dashboard, joining, messages, owed
 from hub.console.access import factor_check, factor_pages, first_page
 
 urlpatterns = [
@@ -11,6 +11,12 @@ urlpatterns = [
     path("overview/", admin.site.admin_view(dashboard.live), name="overview-live"),
     path("messages/", admin.site.admin_view(messages.page), name="messages"),
     path("messages/exchange/", admin.site.admin_view(messages.exchange), name="exchange"),
+    path("joining/<int:platform_id>/path/", admin.site.admin_view(joining.page), name="joining"),
+    path(
+        "joining/<int:platform_id>/steps/",
+        admin.site.admin_view(joining.live),
+        name="joining-live",
+    ),
     path("owed/", admin.site.admin_view(owed.page), name="owed"),
     path("api/messages", messages.api, name="api-messages"),
     path("second-factor/", admin.site.admin_view(factor_pages.page), name="second-factor"),

@@ -101,6 +101,9 @@ ACTIONS: Final = {
     "hub/platform/pull-now": "O",
     "hub/platform/renew": "O",
     "hub/stalecopy/try_again": "O",
+    "hub/platform/joining": "OR",
+    "joining/path": "ORP",
+    "joining/steps": "ORP",
     "ocpi_sessions/session/set_fsp": "O",
 }
 # Answered to everybody, or leading nowhere: Django's own.
@@ -217,6 +220,9 @@ ACTED_ON: Final = {
     "hub/platform/invite-again": Platform.objects.filter(registered_at=None),
     "hub/platform/pull-now": Platform.objects.filter(name="Volt Charging B.V."),
     "hub/platform/renew": Platform.objects.exclude(registered_at=None),
+    "hub/platform/joining": Platform.objects.exclude(registered_at=None),
+    "joining/path": Platform.objects.filter(name="Volt Charging B.V."),
+    "joining/steps": Platform.objects.filter(name="Volt Charging B.V."),
     "hub/stalecopy/try_again": StaleCopy.objects.filter(state="REFUSED"),
     "ocpi_sessions/session/set_fsp": Session.objects.filter(status="ACTIVE"),
 }
