@@ -104,6 +104,7 @@ ACTIONS: Final = {
     "hub/platform/joining": "OR",
     "joining/path": "ORP",
     "joining/steps": "ORP",
+    "ocpi_sessions/session/release": "O",
     "ocpi_sessions/session/set_fsp": "O",
 }
 # Answered to everybody, or leading nowhere: Django's own.
@@ -224,6 +225,7 @@ ACTED_ON: Final = {
     "joining/path": Platform.objects.filter(name="Volt Charging B.V."),
     "joining/steps": Platform.objects.filter(name="Volt Charging B.V."),
     "hub/stalecopy/try_again": StaleCopy.objects.filter(state="REFUSED"),
+    "ocpi_sessions/session/release": Session.objects.filter(status="ACTIVE"),
     "ocpi_sessions/session/set_fsp": Session.objects.filter(status="ACTIVE"),
 }
 
