@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.faults import Parties, Report, _compare, _join, _settle
@@ -47,8 +48,8 @@ def checked_out(commit: str, folder: Path) -> Path:
 @contextmanager
 def _serving(hub: Older, name: str, port: int) -> Iterator[Program]:
     data = str(hub.folder / name)
-    more = {"PORT": str(port), "FLEXHUB_DATA": data, "WEB_WORKERS": "1"}
-    with hub.program(name, "-m", "stack", "serve", **more) as program:
+    own = {**hub.env, "PORT": str(port), "FLEXHUB_DATA": data, "WEB_WORKERS": "1"}
+    with replace(hub, env=own).program(name, "-m", "stack", "serve") as program:
         program.await_line("Flexhub is ready")
         yield program
 

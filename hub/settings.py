@@ -133,6 +133,8 @@ RECORD_MESSAGES = env.flag("RECORD_MESSAGES", True)
 MESSAGES_KEPT_DAYS = env.integer("MESSAGES_KEPT_DAYS", 14, least=1)
 # A span of each message to an OpenTelemetry collector (hub/record/traces.py).
 TRACES = env.flag("TRACES", False)
+if TRACES:
+    env.package("TRACES", "opentelemetry-exporter-otlp-proto-http", "requirements-traces.txt")
 # What Prometheus presents at /metrics; see hub/monitoring/metrics.py for who may read it without.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
 

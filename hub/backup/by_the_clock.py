@@ -25,6 +25,7 @@ TRY_AGAIN: Final = timedelta(hours=1)
 # Whatever their age: a hub whose clock or timer is wrong for long must not lose its last ones.
 ALWAYS_KEPT: Final = 3
 # Rows tell more than files do, and are small.
+_UNFINISHED: Final = "it has not come to its end"
 _LEFT_AFTER: Final = 86_400.0  # seconds
 _ROWS_KEPT: Final = timedelta(days=400)
 
@@ -51,11 +52,13 @@ def is_due() -> bool:
 def make() -> Backup:
     """Make one now, and then remove what is past its time; BackupError when there is none."""
     begun_at = timezone.now()
-    noted = Backup.objects.create(begun_at=begun_at)
+    # Bad until it is known to be good, whatever ends it.
+    noted = Backup.objects.create(begun_at=begun_at, problem=_UNFINISHED)
     try:
         place, name = places.place(), places.name_of(begun_at)
         noted.where = f"{place.title}/{name}"
         noted.size = _put(place, name)
+        noted.problem = ""
     except BackupError as error:
         noted.problem = str(error)
         raise

@@ -38,7 +38,7 @@ class Last:
 def last() -> Last:
     """One or two small queries; whatever made the backup, command or clock."""
     good = Backup.objects.filter(ended_at__isnull=False, problem="").order_by("-begun_at").first()
-    since = Backup.objects.exclude(problem="")
+    since = Backup.objects.exclude(problem="").filter(ended_at__isnull=False)
     if good is not None:
         since = since.filter(begun_at__gt=good.begun_at)
     bad = since.order_by("-begun_at").first()

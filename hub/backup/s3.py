@@ -68,7 +68,7 @@ class Bucket:
                 return
             upload = self._begun(http, key)
             try:
-                tags = []
+                tags: list[str] = []
                 while chunk := source.read(part):
                     given = {"partNumber": str(len(tags) + 1), "uploadId": upload}
                     tags.append(self._call(http, "PUT", key, given, data=chunk).headers["ETag"])

@@ -33,10 +33,11 @@ def encrypted_columns() -> Iterator[tuple[type[models.Model], str]]:
 
 def under_former_keys() -> int:
     """How many values the key of now alone does not open."""
-    return sum(
-        len(_old(model.objects.values_list("pk", column)))  # type: ignore[attr-defined]
-        for model, column in encrypted_columns()
-    )
+    found = 0
+    for model, column in encrypted_columns():
+        rows = model.objects.values_list("pk", column)  # type: ignore[attr-defined]
+        found += len(_old(rows))
+    return found
 
 
 def renew(model: type[models.Model], column: str) -> int:

@@ -1,6 +1,5 @@
 """System checks: wrong setups are told at start-up, not found out later."""
 
-from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -25,14 +24,6 @@ def check_setup(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "BYTES_PER_PLATFORM must be twice MAX_ANSWER_BYTES at least: half of it is between "
                 "two platforms, and a single answer has to fit.",
                 id="flexhub.E003",
-            )
-        )
-    if settings.TRACES and not find_spec("opentelemetry"):
-        found.append(
-            Error(
-                "TRACES needs the packages of requirements-traces.txt: pip install -r "
-                "requirements-traces.txt.",
-                id="flexhub.E004",
             )
         )
     if not settings.IS_TRIAL and not settings.BASE_URL.startswith("https:"):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.metadata import PackageNotFoundError, version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +87,14 @@ class Environment:
     def words(self, name: str) -> list[str]:
         """Words with white space between them, such as a line each; none when it is not set."""
         return self.text(name, "").split()
+
+    @staticmethod
+    def package(name: str, package: str, file: str) -> None:
+        """Refuse a setting that needs a package which is not installed."""
+        try:
+            version(package)
+        except PackageNotFoundError:
+            raise ImproperlyConfigured(f"{name} needs more: pip install -r {file}") from None
 
     def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
         """Addresses and networks, with commas between them; none when it is not set."""

@@ -23,6 +23,43 @@ def test_a_database_url_is_read_as_libpq_reads_it(monkeypatch):
     assert found["OPTIONS"] == {"sslmode": "require", "options": "-c lock_timeout=5s"}
 
 
+@pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("a", "a", ""),
+        ("[::1]:5433", "::1", "5433"),
+        ("a:1,b:2", "a,b", "1,2"),
+        ("a,[2001:db8::1]:2", "a,2001:db8::1", "5432,2"),
+        ("", "", ""),
+    ],
+)
+def test_a_database_may_be_at_one_of_several_hosts(monkeypatch, hosts, host, port):
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:p@{hosts}/flex")
+    found = Environment(Path("no such file")).database("DATABASE_URL")
+    assert (found["HOST"], found["PORT"], found["NAME"]) == (host, port, "flex")
+
+
+def test_what_is_no_host_is_told(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret@a:b:c/flex")
+    with pytest.raises(ImproperlyConfigured, match="host:port") as told:
+        Environment(Path("no such file")).database("DATABASE_URL")
+    assert "secret" not in str(told.value)
+
+
+def test_words_choices_and_packages_that_a_setting_needs(monkeypatch):
+    environment = Environment(Path("no such file"))
+    assert environment.words("FORMER_SECRET_KEYS") == []
+    monkeypatch.setenv("FORMER_SECRET_KEYS", "one\n two\n")
+    assert environment.words("FORMER_SECRET_KEYS") == ["one", "two"]
+    assert environment.choice("LOG_FORMAT", "line", "json") == "line"
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    with pytest.raises(ImproperlyConfigured, match="line, json"):
+        environment.choice("LOG_FORMAT", "line", "json")
+    environment.package("TRACES", "pytest", "some.txt")
+    with pytest.raises(ImproperlyConfigured, match=r"TRACES needs more: pip install -r some\.txt"):
+        environment.package("TRACES", "a-package-that-nobody-has", "some.txt")
+
+
 def test_proxies_are_addresses_and_networks(monkeypatch):
     environment = Environment(Path("no such file"))
     assert environment.networks("TRUSTED_PROXIES") == []
