@@ -24,6 +24,7 @@ import requests
 
 from bench.clusters import Archiving, Restored, of_both, rows, until
 from bench.faults import Parties, Report, _compare, _join, _settle
+from bench.flexibility import manage
 from bench.programs import Program, free_port
 
 SERVE = [sys.executable, "-m", "stack", "serve"]
@@ -37,6 +38,8 @@ def _say(line: str) -> None:
 def _hub(folder: Path, url: str) -> tuple[Program, dict[str, str]]:
     env = {"DATABASE_URL": url, "REDIS_URL": "", "WEB_WORKERS": "2", "PORT": str(free_port())}
     env |= {"FLEXHUB_DATA": str(folder / "data"), "FORWARD_TIMEOUT": "5"}
+    # Before, since on a busy machine it takes longer than a hub may take to start.
+    manage({**env, "REDIS_URL": "redis://127.0.0.1:1/0"}, "migrate", "--no-input")
     return Program("hub", SERVE, folder, env=env), env
 
 
