@@ -66,15 +66,17 @@ def narrowed(before: models.Field, after: models.Field) -> list[str]:
     return found
 
 
-def test_processes_of_before_survive_each_migration(db):
+def test_processes_of_before_survive_each_migration():
     loader = MigrationLoader(None)
     before = set(BASELINE.read_text().split())
     nodes = {f"{app}.{name}" for app, name in loader.disk_migrations}
     assert before - nodes == set()  # a released migration is never edited away
+    # Tables of an app that came later are nobody's before.
+    known = OURS & {one.partition(".")[0] for one in before}
     problems = []
     for app, name in sorted(loader.disk_migrations):
         migration = loader.disk_migrations[app, name]
-        if app not in OURS or f"{app}.{name}" in before or hasattr(migration, "survives"):
+        if app not in known or f"{app}.{name}" in before or hasattr(migration, "survives"):
             continue
         state = loader.project_state((app, name), at_end=False)
         for operation in migration.operations:
