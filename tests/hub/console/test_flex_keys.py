@@ -77,11 +77,11 @@ def test_an_operator_sets_the_site_of_a_cpo(console):
         assert site.rejects_breaches
 
 
-def test_a_session_shows_its_plan_against_the_price_and_what_it_cost(console):
+def test_a_session_shows_its_course_and_what_it_cost(console):
     rows.fill()
     kept = Session.objects.get(session_id="S-00000")
     Wish.objects.create(session=kept, wishes={"target_soc": 80})
     address = reverse("admin:ocpi_sessions_session_change", args=[kept.pk])
     html = console.get(address).content.decode()
-    for text in ("Plan against price", "Cost and saving", "target_soc", "saved against"):
+    for text in ("Over time", "Cost and saving", "target_soc", "saved against"):
         assert text in html, text
