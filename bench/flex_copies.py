@@ -37,9 +37,16 @@ OTHER = {
     "lane": "lane || '.' || copy",
     "due_at": "due_at + random() * interval '15 minutes'",
 }
-DOCUMENT = """convert_to(replace(convert_from(document, 'UTF8'),
-    '"' || session_id || '"', '"' || session_id || '.' || copy || '"'), 'UTF8')"""
-AFTER_ITS_END = {"status": "'COMPLETED'", "ended_at": "coalesce(ended_at, now())", "due_at": "NULL"}
+DOCUMENT = {
+    (SESSIONS, "document"): """convert_to(replace(convert_from(document, 'UTF8'),
+        '"' || session_id || '"', '"' || session_id || '.' || copy || '"'), 'UTF8')"""
+}
+AFTER_ITS_END = {
+    (SESSIONS, "status"): "'COMPLETED'",
+    ("flex_fspassignment", "ended_at"): "coalesce(ended_at, now())",
+    ("flex_knowledge_profileeffect", "due_at"): "NULL",
+    ("flex_life_steeredsession", "due_at"): "NULL",
+}
 
 
 def tables(cursor: Any) -> tuple[list[str], dict[tuple[str, str], str]]:
@@ -57,7 +64,7 @@ def copy(
     found: Sequence[str],
     keys: Mapping[tuple[str, str], str],
     numbers: Sequence[int],
-    other: Mapping[str, str],
+    other: Mapping[tuple[str, str], str],
 ) -> None:
     """The rows of the few, so many times; ids and keys between them are moved by the same."""
     for table in found:
@@ -65,7 +72,7 @@ def copy(
         columns = cursor.fetchall()
         cursor.execute(_PRIMARY, [table])
         primary = cursor.fetchone()[0]
-        here = dict(other) | ({"document": DOCUMENT} if table == SESSIONS else {})
+        here = OTHER | {column: value for (of, column), value in other.items() if of == table}
         values = [
             f'"{name}" + copy::bigint * {STRIDE}'
             if (table, name) in keys or (name == primary and identity == "YES")
@@ -96,9 +103,9 @@ with connection.cursor() as cursor:
     cursor.execute("SET session_replication_role = replica")
     found, keys = tables(cursor)
     copies, ended = json.load(sys.stdin)
-    copy(cursor, found, keys, [1, copies], OTHER)
+    copy(cursor, found, keys, [1, copies], DOCUMENT)
     if ended:
-        copy(cursor, found, keys, [copies + 1, copies + ended], OTHER | AFTER_ITS_END)
+        copy(cursor, found, keys, [copies + 1, copies + ended], DOCUMENT | AFTER_ITS_END)
     cursor.execute("SET session_replication_role = DEFAULT")
     cursor.execute("VACUUM ANALYZE")
     cursor.execute(f"SELECT count(*) FROM {SESSIONS}")  # noqa: S608
