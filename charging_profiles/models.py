@@ -14,7 +14,7 @@ from django.utils import timezone
 from charging_profiles import order
 from charging_profiles.profile_updates import ProfileUpdate as ProfileUpdate
 from hub.db import notify, sql
-from hub.db.leases import NOW, Lease, Leased, free
+from hub.db.leases import NEXT_FENCE, NOW, RELEASED, Lease, Leased, free
 from hub.models import Delivery, Platform, locking
 from hub.ocpi import own_paths
 from hub.ocpi.party import PartyId
@@ -84,7 +84,7 @@ BAD_ENDS = (
     *(CommandState.RESULT_OTHER, CommandState.EXPIRED),
 )
 # Lets those look that carry commands.
-_TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}profiles', 'profiles')"
+TELL_CARRIERS: Final = f"pg_notify('{wake.CHANNEL}profiles', 'profiles')"
 
 
 def _new_key() -> str:
@@ -237,10 +237,21 @@ class ProfileCommand(Leased):
     def add(self) -> None:
         """Write the new row, tell who carries commands, and end what it replaces (order.py)."""
         given = sql.by_column(self) | {"seconds": settings.FORWARD_TIMEOUT}
-        [(pk, _, replaces)] = sql.run(ADD, given)
+        [(pk, replaces, _)] = sql.run(ADD, given)
         self.pk = int(pk)
         if replaces == "true" and self.method != "GET":
             order.end_older(self.lane)
+
+    def add_after_all(self) -> None:
+        """The same after a `TAKE` of which nobody knows whether it was done: nothing has left."""
+        sql.run(_NOT_TAKEN, {"key": self.key})
+        self.add()
+
+    @property
+    def news(self) -> tuple[Any, ...]:
+        """What `order.NEWS` says of it, except its state."""
+        fsp = (self.fsp_country_code, self.fsp_party_id)
+        return (self.pk, self.session_id, self.method, *fsp, self.epoch)
 
     def answered(self, said: Said, lease: Lease) -> tuple[str, dict[str, Any]]:
         """The statement that keeps the CPO's own answer, or why there is none.
@@ -342,16 +353,24 @@ _ADD_SAYS = {
     "created_at": NOW,
     "answer_by": f"{NOW} + %(seconds)s::float8 * interval '1 second'",
 }
-_ADDED = {name: _ADD_SAYS.get(name, f"%({name})s") for name in sql.column_names(ProfileCommand)}
-# The same command written twice is one.
-ADD = f"""
-    INSERT INTO ocpi_charging_profiles_profilecommand ({", ".join(_ADDED)})
-    VALUES ({", ".join(_ADDED.values())})
-    ON CONFLICT (key) DO UPDATE SET key = excluded.key
-    RETURNING id::text, {_TELL_CARRIERS}::text, (EXISTS (
+ADDED = {name: _ADD_SAYS.get(name, f"%({name})s") for name in sql.column_names(ProfileCommand)}
+# Whether something that has not left, and may not any more, is in the lane of what is written.
+REPLACES = """(EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand
         WHERE lane = %(lane)s AND method <> 'GET' AND state IN ('WAITING', 'SENDING')
           AND sent_at IS NULL))::text
+"""
+INSERT = f"INSERT INTO ocpi_charging_profiles_profilecommand ({', '.join(ADDED)})"
+# The same command written twice is one.
+ONCE = "ON CONFLICT (key) DO UPDATE SET key = excluded.key"
+ADD = f"""
+    {INSERT} VALUES ({", ".join(ADDED.values())}) {ONCE}
+    RETURNING id::text, {REPLACES}, {TELL_CARRIERS}::text
+"""
+_NOT_TAKEN = f"""
+    UPDATE ocpi_charging_profiles_profilecommand
+    SET state = 'WAITING', sent_at = NULL, fence = {NEXT_FENCE}, {RELEASED}, attempts = 0
+    WHERE key = %(key)s AND state = 'SENDING' AND attempts = 1
 """  # noqa: S608 - names of ours
 # What a result that comes now says.
 IS_NOW = f"""
@@ -374,24 +393,27 @@ DELIVERED = {
     "to_party_id": "fsp_party_id",
     "correlation_id": "correlation_id",
 }
-_ANSWERED = f"""
-    WITH answered AS (
+ANSWER = f"""
         UPDATE ocpi_charging_profiles_profilecommand AS command SET
             state = CASE WHEN %(state)s::text = 'ACCEPTED' AND result <> ''
                          THEN 'RESULT_' || result ELSE %(state)s::text END,
             answered_at = {NOW}, answer_http_status = %(http_status)s, answer_body = %(body)s,
             problem = %(problem)s, lease_until = NULL,
-            sent_at = CASE WHEN %(is_unsent)s THEN NULL ELSE sent_at END,
+            sent_at = CASE WHEN %(is_unsent)s::boolean THEN NULL ELSE sent_at END,
             result_by = CASE WHEN %(state)s::text = 'ACCEPTED'
-                             THEN {NOW} + %(wait)s * interval '1 second' END
-        WHERE id = %(id)s AND fence = %(fence)s AND state IN ('WAITING', 'SENDING')
+                             THEN {NOW} + %(wait)s::float8 * interval '1 second' END
+        WHERE id = %(id)s::bigint AND fence = %(fence)s::bigint AND state IN ('WAITING', 'SENDING')
         RETURNING {order.NEWS.format("command")}, command.lane
-    )
-    SELECT {order.NEWS.format("answered")}, pg_notify('{notify.CHANNEL}', %(payload)s),
-    CASE WHEN method <> 'GET' THEN {sql.DURABLE} END,
-    method <> 'GET' AND EXISTS (
+"""  # noqa: S608 - names of ours
+# Another of its session waits for that.
+IS_WAITED_FOR = """answered.method <> 'GET' AND EXISTS (
         SELECT FROM ocpi_charging_profiles_profilecommand AS other
         WHERE other.lane = answered.lane AND other.method <> 'GET' AND other.state = 'WAITING')
+"""
+_ANSWERED = f"""
+    WITH answered AS ({ANSWER})
+    SELECT {order.NEWS.format("answered")}, pg_notify('{notify.CHANNEL}', %(payload)s),
+    CASE WHEN method <> 'GET' THEN {sql.DURABLE} END, {IS_WAITED_FOR}
     FROM answered
 """  # noqa: S608 - names of ours
 # Whoever carries one ends it itself, in its own time.
@@ -402,7 +424,7 @@ _OVERDUE = f"""
                   || ' did not answer in time.'
     WHERE state IN ('WAITING', 'SENDING') AND answer_by < {NOW} AND {free()}
     RETURNING {order.NEWS.format("command")}, pg_notify('{notify.CHANNEL}', 'command:' || id),
-              {_TELL_CARRIERS}
+              {TELL_CARRIERS}
 """  # noqa: S608 - names of ours
 _EXPIRED = f"""
     UPDATE ocpi_charging_profiles_profilecommand AS command SET state = 'EXPIRED'

@@ -10,15 +10,14 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 from django.http import HttpResponse
 
-from charging_profiles import order
-from charging_profiles.models import ADD, DELIVERED, CommandState, ProfileCommand
+from charging_profiles import at_once, order
+from charging_profiles.models import DELIVERED, CommandState, ProfileCommand
 from charging_profiles.objects import (
     ChargingProfileResponse,
     ChargingProfileResponseType,
@@ -27,7 +26,7 @@ from charging_profiles.objects import (
 from hub.db import sql
 from hub.db.batch_writer import Statement, Writer
 from hub.db.django_threads import DjangoThreads
-from hub.db.leases import NOW
+from hub.db.leases import NOW, Lease
 from hub.deviations import noting
 from hub.fairness.unanswered import forwards
 from hub.ocpi import lenient, response_url
@@ -328,8 +327,11 @@ def _address(command: ProfileCommand, asked: _Asked, cpo: PartyEntry) -> None:
 # --- The CPO's own answer -------------------------------------------------------------------------
 
 
-def _answer_of_cpo(command: ProfileCommand) -> AnswerLater:
-    """Wait for it: the command is written, and a place of the CPO's bulkhead is taken."""
+def _answer_of_cpo(command: ProfileCommand, lease: Lease | None = None) -> AnswerLater:
+    """Wait for it: the command is written, and a place of the CPO's bulkhead is taken.
+
+    Under a lease this process carries it.
+    """
     return AnswerLater(
         answered_by=command.cpo,
         receiver=command.cpo_platform_id,
@@ -337,6 +339,7 @@ def _answer_of_cpo(command: ProfileCommand) -> AnswerLater:
         told=_told,
         resume=partial(_answer_of, command.pk),
         sent=partial(_passed_on, command.pk),
+        carry=None if lease is None else partial(at_once.carry, command, lease),
     )
 
 
@@ -373,14 +376,6 @@ _FIND: Final = Statement(
     FROM ocpi_sessions_session AS kept WHERE upper(kept.session_id) = upper(%(session_id)s::text)
     """,  # noqa: S608 - names of ours
 )
-# Written once, by its key, however often that is repeated. Foreign keys may wait for a platform. It
-# is on the disk before it leaves: the claim's commit comes later.
-_ADD: Final = Statement(
-    "command_add",
-    f"{ADD}, {sql.SOON}",
-    binary={"body", "answer_body", "result_body"},
-    may_wait=True,
-)
 _PASSED_ON: Final = Statement(
     "command_passed_on",
     f"""
@@ -399,7 +394,7 @@ _PASSED_ON: Final = Statement(
     # Should it be lost, the sweep finds it again. Who shares this commit does not wait either.
     shared_by="commits that do not wait",
 )
-STATEMENTS: Final = (_FIND, _ADD, _PASSED_ON)
+STATEMENTS: Final = (_FIND, *at_once.STATEMENTS, _PASSED_ON)
 
 
 async def received(
@@ -418,13 +413,13 @@ async def received(
     except OcpiError:
         return None  # The thread says what is wrong.
     try:
-        await add(writer, django, command)
+        lease = await at_once.add(writer, django, command)
     except BaseException:
         forwards.give_back(target.cpo.platform.id)
         raise
     if request.method == "PUT":
         noting.note(request.platform.id, deviations_of(request.body, SetChargingProfile))
-    return _answer_of_cpo(command)
+    return _answer_of_cpo(command, lease)
 
 
 async def _target_at_once(writer: Writer, request: OcpiRequest, asked: _Asked) -> _Target | None:
@@ -443,22 +438,6 @@ async def _target_at_once(writer: Writer, request: OcpiRequest, asked: _Asked) -
     cpo = decisions.reachable(holder.snapshot, request.sender, owner, MODULE)
     # Who may GET the active profile needs no epoch: it changes nothing.
     return _Target(cpo, int(pk), 0 if request.method == "GET" else int(epoch))
-
-
-async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) -> None:
-    """Do as `command.add`."""
-    given = {
-        name: str(value) if isinstance(value, str) else value
-        for name, value in sql.by_column(command).items()
-    }
-    found = await writer.run(_ADD, given | {"seconds": str(settings.FORWARD_TIMEOUT)})
-    if not found:
-        await django.run(command.add)
-        return
-    [(pk, _, replaces, _)] = found
-    command.pk = int(pk or b"")
-    if replaces == b"true" and command.method != "GET":
-        await django.run(order.end_older, command.lane)
 
 
 async def _passed_on(pk: int, writer: Writer, django: DjangoThreads) -> None:

@@ -30,11 +30,15 @@ PROBLEM = "application/problem+json"
 REQUEST: Final = "flexhub.request"
 # What is done once an answer has left: from the event loop, or on a thread.
 Sent = Callable[[Writer, DjangoThreads], Awaitable[None]]
+# What fetches an answer from another party, with the client that it is called by.
+Carry = Callable[[Writer, DjangoThreads, Any], Awaitable[HttpResponse | None]]
 
 
 class AnswerLater(HttpResponse):
     """An answer of `answered_by` that has to be waited for, without holding a thread.
 
+    `carry` fetches it from this process, whatever becomes of who asked; None where another one
+    does, or where it comes to nothing.
     A notification of `topic` may carry the answer, which `told` reads; where it does not, and once
     a second, the gateway calls `resume` (in a thread) until it returns a response. After the
     response has left, it calls `sent`.
@@ -51,6 +55,7 @@ class AnswerLater(HttpResponse):
         told: Callable[[str], HttpResponse],
         resume: Callable[[], HttpResponse | None],
         sent: Sent,
+        carry: Carry | None = None,
     ) -> None:
         super().__init__()
         self.answered_by = answered_by
@@ -59,6 +64,7 @@ class AnswerLater(HttpResponse):
         self.told = told
         self.resume = resume
         self.sent = sent
+        self.carry = carry
 
 
 class NothingYet(HttpResponse):

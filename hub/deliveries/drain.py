@@ -40,10 +40,10 @@ from hub.startup.quick_settings import setting
 
 # What became of a push stands in the log of the deliveries.
 logger = logging.getLogger("hub.delivery")
-# A drain looks for new rows this often; when it has found none for a moment less often, though it
-# was told that some wait (in another shard, perhaps), and later only once a second.
+# A drain looks for new rows this often; each look that finds none makes the next pause longer,
+# though it was told that some wait (in another shard, perhaps), and later it is once a second.
 LOOK_EVERY: Final = 0.02
-MOMENT: Final = 1.0
+LONGER: Final = 1.5
 LOOK_AT_LEAST_EVERY: Final = 0.1
 IDLE: Final = 5.0
 LOOK_IDLE_EVERY: Final = 1.0
@@ -155,29 +155,28 @@ class Drain:
     # --- Claims -----------------------------------------------------------------------------------
 
     async def _claim_on(self) -> None:
-        busy_at = 0.0
+        busy_at, every = 0.0, LOOK_AT_LEAST_EVERY
         while not self._is_stopping():
             self._look.clear()
             began = time.monotonic()
-            await self._claim()
+            every = LOOK_EVERY if await self._claim() else LONGER * every
             if self._failure is not None:
                 raise self._failure
             now = time.monotonic()
             if self._calls or self._to_read:
                 busy_at = now
             # A look that took long because the machine is busy must not make the next one late.
-            pause = LOOK_EVERY if now - busy_at < MOMENT else LOOK_AT_LEAST_EVERY
-            pause = min(max(pause, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
+            every = pause = min(max(every, (now - began) / LOOKING), LOOK_AT_LEAST_EVERY)
             if now - max(busy_at, self._told_at) > IDLE:
                 pause = LOOK_IDLE_EVERY
             timer = self._loop.call_later(pause, self._look.set)
             await self._look.wait()
             timer.cancel()
 
-    async def _claim(self) -> None:
-        """Take what waits in each lane that has room for it."""
+    async def _claim(self) -> bool:
+        """Take what waits in each lane that has room for it; whether there was something."""
         if sum(len(lane.held) for lane in self._lanes.values()) >= ROWS_HELD:
-            return
+            return False
         least, most = ROWS_PER_LANE
         room = min(max(least, ROWS_HELD // max(1, len(self._lanes))), most)
         rooms: dict[tuple[int, str], LaneRoom] = {}
@@ -201,6 +200,7 @@ class Drain:
             self._pump(lane)
         for platform_id in list(self._telling.behind()):
             self._take_news(platform_id, room)
+        return bool(waiting)
 
     def _take_news(self, platform_id: int, most: int) -> None:
         """Let the lane of a receiver have more parties that have changed, if there is room."""

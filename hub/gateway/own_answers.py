@@ -3,6 +3,7 @@
 It may have to wait for another party (AnswerLater), which takes no thread.
 """
 
+import asyncio
 from typing import Final
 
 from django.http.response import HttpResponse
@@ -60,6 +61,10 @@ async def _wait(worker: WebProcess, later: AnswerLater) -> HttpResponse:
     """Wait without a thread; `resume` ends by itself at the command's deadline."""
     pause = LOOK_AGAIN
     with worker.listener.expect(later.topic) as expected:
+        if later.carry is not None:
+            carrying = worker.start(later.carry(worker.writer, worker.django, worker.carrying))
+            if (response := await asyncio.shield(carrying)) is not None:
+                return response
         while True:
             told = await expected.wait(pause)
             if told:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -28,6 +28,7 @@ from hub.routing.directory import Directory, PlatformEntry, holder
 from hub.startup.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -48,6 +49,7 @@ class WebProcess:
     logins: DjangoThreads
     steady: DjangoThreads
     outbound: AsyncCaller
+    carrying: AsyncCaller
     listener: Listener
     writer: Writer
 
@@ -65,7 +67,7 @@ class WebProcess:
         self.rates = Rates()
         self.refused = Refusals()
         self._done_at: dict[tuple[str, int], float] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
     @property
     def directory(self) -> Directory:
@@ -78,6 +80,8 @@ class WebProcess:
         try:
             self._start_threads()
             self.outbound = AsyncCaller(unanswered.forwards)
+            # For what has its place at the receiver already.
+            self.carrying = AsyncCaller()
             self.writer = Writer(self._statements)
             self.listener = Listener(self._directory_changed)
             await self._confirm()
@@ -117,6 +121,7 @@ class WebProcess:
         await self.django.run(noting.flush)
         await self.django.run(quotas.flush)
         self.outbound.close()
+        self.carrying.close()
         await self.writer.close()
         for threads in (self.django, self.handshakes, self.pages, self.logins, self.steady):
             await asyncio.to_thread(threads.close)
@@ -150,7 +155,7 @@ class WebProcess:
         """A platform has sent or answered something: one that is OFFLINE is checked at once."""
         self._heard[platform.id] = time.monotonic()
         if platform.is_away and self._is_due(("back", platform.id), 1.0):
-            self._start(self.django.run(still_alive.queue_check, platform.id))
+            self.start(self.django.run(still_alive.queue_check, platform.id))
 
     def suspect(self, platform: PlatformEntry) -> None:
         """A message did not get through: let the still-alive check look now.
@@ -158,7 +163,7 @@ class WebProcess:
         For one that is OFFLINE already this is not news.
         """
         if not platform.is_away and self._is_due(("suspect", platform.id), SUSPECT_AT_MOST_EVERY):
-            self._start(self.django.run(still_alive.queue_check, platform.id))
+            self.start(self.django.run(still_alive.queue_check, platform.id))
 
     def _is_due(self, what: tuple[str, int], seconds: float) -> bool:
         now = time.monotonic()
@@ -167,12 +172,14 @@ class WebProcess:
         self._done_at[what] = now
         return True
 
-    def _start(self, work: Any) -> None:
+    def start(self, work: Awaitable[T]) -> "asyncio.Future[T]":
+        """Begin something that is done whatever becomes of who has asked for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
+    def _ended(self, task: "asyncio.Future[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("background work failed", exc_info=error)
@@ -182,7 +189,7 @@ class WebProcess:
         self._is_behind = True
         if not self._is_following:
             self._is_following = True
-            self._start(self._follow())
+            self.start(self._follow())
 
     async def _follow(self) -> None:
         try:

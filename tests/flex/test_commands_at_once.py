@@ -7,13 +7,15 @@ from urllib.parse import quote
 from django.http import HttpResponse
 from msgspec.structs import replace
 
-from charging_profiles import receiver
+from charging_profiles import at_once
 from charging_profiles.models import ProfileCommand
+from hub.db.batch_writer import Writer
 from hub.db.django_threads import DjangoThreads
 from hub.fairness.unanswered import forwards
 from hub.gateway import modules
 from hub.ocpi.datatypes import InterfaceRole
 from hub.ocpi.modules import match
+from hub.outbound.platform_calls import AsyncCaller
 from hub.routing.directory import KnownToken, holder
 from hub.routing.request import OcpiRequest
 from hub.views import AnswerLater
@@ -42,10 +44,22 @@ def request_of(actor: Actor, body: bytes, session_id: str = "", to: Actor | None
 
 
 def answered(request: OcpiRequest) -> HttpResponse | None:
-    """As the gateway asks it; a place at the CPO is given back."""
+    """As the gateway asks it; what it is to carry is carried, and a place at the CPO given back."""
     django = DjangoThreads(1)
+
+    async def ask(writer: Writer) -> HttpResponse | None:
+        response = await modules.answered_at_once(writer, django, request)
+        if isinstance(response, AnswerLater):
+            assert response.carry is not None
+            outbound = AsyncCaller()
+            carried = await response.carry(writer, django, outbound)
+            outbound.close()
+            assert carried is not None
+            assert json.loads(carried.content)["data"]["result"] == "ACCEPTED"
+        return response
+
     try:
-        response = run_at_once(lambda writer: modules.answered_at_once(writer, django, request))
+        response = run_at_once(ask)
     finally:
         django.close()
     if isinstance(response, AnswerLater):
@@ -104,7 +118,7 @@ def test_a_command_that_is_written_twice_is_one(cast):
     command = ProfileCommand.objects.get(session_id_sent="TWICE-1")
     number, command.pk = command.pk, None
     django = DjangoThreads(1)
-    run_at_once(lambda writer: receiver.add(writer, django, command))
+    run_at_once(lambda writer: at_once.add(writer, django, command))
     django.close()
     assert command.pk == number
     command.pk = None

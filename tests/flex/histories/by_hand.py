@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 
 from bench.join import join
-from charging_profiles import carrier, order, tasks
+from charging_profiles import carrier, order, sending, tasks
 from charging_profiles.models import CommandState, ProfileCommand, Said
 from flex import assignment
 from flex import tasks as flex_tasks
@@ -317,7 +317,7 @@ class ByHand:
 
     def _claimed(self) -> list[tuple[Any, ...]]:
         fences = [lease.fence for _, lease in self._open.values()]
-        sql.run(carrier._RENEW, {"held": list(self._open), "fences": fences})
+        sql.run(sending.RENEW, {"held": list(self._open), "fences": fences})
         most = settings.PROFILE_CALLS_PER_RECEIVER
         return sql.run(carrier.CLAIM, {"cpos": [], "open": [], "most": most})
 
@@ -328,7 +328,7 @@ class ByHand:
             return
         is_accepted_put = said.state == CommandState.ACCEPTED and command.method == "PUT"
         if is_accepted_put and not command.epoch:
-            carrier._put_accepted(self.session.pk, command.fsp)
+            sending.put_accepted(self.session.pk, command.fsp)
         order.tell(sql.run(*command.answered(said, found[1])))
         ProfileCommand.passed_on(command.pk)
 
