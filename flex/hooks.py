@@ -12,7 +12,6 @@ from django.db import models
 from flex import extensions, facts, given_at_once, preferences, relay
 from flex.choice import FIRST_PUT, Choice, Facts, choose, refusal
 from flex.facts import acting
-from flex.life import watching
 from flex.models import FlexAgreement, FlexExclusion, FspAssignment
 from flex.sites import rejecting
 from hub.db.batch_writer import Statement, Writer
@@ -146,7 +145,6 @@ class FlexHooks(Flexibility):
     def preferences_put(self, session: Session, forwarded: Forwarded) -> None:
         """They are kept with the CPO's answer, and the FSP gets them."""
         preferences.keep(session, forwarded)
-        watching.look_at(session.pk)
 
     def put_accepted(self, session: Session, caller: PartyId) -> PartyId | None:
         """Where nobody has set anything, the first accepted PUT makes its sender FSP."""

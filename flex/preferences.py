@@ -14,6 +14,7 @@ from flex import extensions, relay
 from flex.api.words import of_preferences
 from flex.facts import acting
 from flex.journal import Topic, note
+from flex.life import watching
 from flex.models import PreferenceCopy
 from hub.db import sql
 from hub.models import locking
@@ -49,7 +50,7 @@ _read_wishes: Final = heads.reader(_Wishes)
 
 @locking.whole
 def keep(session: Session, forwarded: Forwarded) -> None:
-    """Keep what the eMSP of the session has PUT, and give it to the FSP."""
+    """Keep what the eMSP of the session has PUT, give it to the FSP, and have it looked at soon."""
     if not session.is_accepted:
         # Whoever answers the Session's PUT just now waits, or has just ended it.
         found = Session.find(forwarded.request.receiver, session.session_id, for_update=True)
@@ -64,6 +65,7 @@ def keep(session: Session, forwarded: Forwarded) -> None:
         session.save(update_fields=["has_waiting"])
     else:
         _give(copy, session)
+    watching.look_at(session.pk)
 
 
 def _note(copy: PreferenceCopy, session: Session) -> None:

@@ -110,7 +110,17 @@ def take(row: Leased) -> Lease | None:
 
 @contextmanager
 def holding(row: Leased, lease: Lease) -> Iterator[None]:
-    """Renew the lease on `row` while a slow job runs, and give it back however the job ends.
+    """Renew the lease on `row` while a slow job runs, and give it back however the job ends."""
+    try:
+        with renewed(row, lease):
+            yield
+    finally:
+        _release(type(row), row.pk, lease)
+
+
+@contextmanager
+def renewed(row: Leased, lease: Lease) -> Iterator[None]:
+    """Renew the lease on `row` while a slow job runs; whoever asks gives it back.
 
     The renewing thread dies with its process, and the lease soon after. A renewal that fails (the
     database is away) is tried again; should the lease end meanwhile, the row's fence refuses what
@@ -127,7 +137,6 @@ def holding(row: Leased, lease: Lease) -> Iterator[None]:
     finally:
         with _lock:
             _held.discard(held)
-        _release(*held)
 
 
 _lock = threading.Lock()

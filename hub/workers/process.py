@@ -26,9 +26,10 @@ from hub.db.leases import process_name
 from hub.db.notify import connection_parameters, payloads
 from hub.models.workers import QUEUES
 from hub.startup.heartbeat import Heartbeat
-from hub.workers import jobs, sooner, timers
+from hub.workers import jobs, sooner
 from hub.workers.pulse import pulse
 from hub.workers.threads import Threads
+from hub.workers.timers import Timers
 from hub.workers.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Worker:
         app.loader.import_default_modules()
         self._queues = [queue for queue in QUEUES if queue in queues]
         by_queue: dict[str, dict[str, float]] = settings.TURNS_BY_THE_CLOCK if by_the_clock else {}
-        self._timers = {
+        turns = {
             task: seconds
             for queue in self._queues
             for task, seconds in by_queue.get(queue, {}).items()
@@ -83,7 +84,8 @@ class Worker:
         self._to_look = threading.Event()
         self._is_stopping = threading.Event()
         self._jobs = Threads("job", JOBS_AT_ONCE, self._to_look.set)
-        self._turns = Threads("turn", max(1, len(self._timers)))
+        self._turns = Threads("turn", max(1, len(turns)))
+        self._timers = Timers(turns, self._turns)
         work = [loop.run for loop in self._loops.values()]
         self._threads = [
             threading.Thread(target=run, name="worker", daemon=True)
@@ -157,9 +159,9 @@ class Worker:
             try:
                 if time.monotonic() - presented_at >= PRESENT_EVERY:
                     presented_at = time.monotonic()
-                    timers.add(self._timers)
+                    self._timers.add()
                     sql.run(_PRESENT, (process_name(), self._queues))
-                timers.begin(self._timers, self._turns)
+                self._timers.begin()
                 jobs.begin(self._queues, self._jobs)
             except (DatabaseError, psycopg.Error) as error:
                 logger.warning("work waits for the database: %s", error)
@@ -173,6 +175,7 @@ class Worker:
 
     def _leave(self) -> None:
         try:
+            self._timers.give_back()
             sql.run(_GONE, (process_name(),))
         except (DatabaseError, psycopg.Error) as error:
             logger.warning("this process is taken for present a little longer: %s", error)

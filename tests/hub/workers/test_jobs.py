@@ -13,8 +13,9 @@ from hub.celery import app
 from hub.db import leases
 from hub.db.leases import Lease
 from hub.models import Job, Timer
-from hub.workers import jobs, sooner, timers
+from hub.workers import jobs, sooner
 from hub.workers.threads import Threads
+from hub.workers.timers import Timers
 from hub.workers.wake import queue_of, wake
 from tests.hub.strangers import until
 
@@ -114,46 +115,55 @@ def test_a_former_holder_takes_no_job_away(hub):
 
 
 @pytest.fixture
-def two_workers() -> Iterator[list[Threads]]:
+def two_workers() -> Iterator[list[Timers]]:
     both = [Threads(f"turn-{number}", 1, lambda: None) for number in range(2)]
-    yield both
+    yield [Timers({"tests.workers.turn": 3600.0}, threads) for threads in both]
     for threads in both:
         threads.join(1)
 
 
 def test_a_turn_by_the_clock_is_taken_by_one_of_many_workers(hub, two_workers):
-    mine = {"tests.workers.turn": 3600.0}
-    timers.add(mine)
-    timers.add(mine)
-    for threads in two_workers:
-        timers.begin(mine, threads)
+    for timers in two_workers:
+        timers.add()
+        timers.begin()
     of_this = Timer.objects.filter(task="tests.workers.turn")
-    until(lambda: of_this.filter(lease_until__isnull=True).exists())
+    until(lambda: two_workers[0]._ended)
     assert _runs["TURN"] == 1
-    assert of_this.filter(due_at__gt=Now()).count() == 1
+    assert of_this.filter(due_at__gt=Now(), lease_until__gt=Now()).count() == 1
+    # Who has ended it may take it again at once; others, when it has looked once more.
     of_this.update(due_at=Now())
-    for threads in two_workers:
-        timers.begin(mine, threads)
+    for timers in reversed(two_workers):
+        timers.begin()
     until(lambda: _runs["TURN"] == 2)
+    until(lambda: two_workers[0]._ended)
+    two_workers[0].begin()
+    assert of_this.filter(due_at__gt=Now(), lease_until__isnull=True).count() == 1
+    of_this.update(due_at=Now())
+    for timers in reversed(two_workers):
+        timers.begin()
+    until(lambda: two_workers[1]._ended)
+    assert (_runs["TURN"], two_workers[0]._ended) == (3, {})
+    two_workers[1].give_back()
+    assert of_this.filter(lease_until__isnull=True).exists()
 
 
 def test_a_turn_that_is_asked_for_comes_before_its_time(hub, two_workers):
-    mine = {"tests.workers.turn": 3600.0}
-    timers.add(mine)
+    two_workers[0].add()
     of_this = Timer.objects.filter(task="tests.workers.turn")
     of_this.update(due_at=Now() + timedelta(hours=1), lease_until=None)
     before, heard = _runs["TURN"], threading.Event()
     sooner.wake_by(heard.set)
     sooner.ask("tests.workers.turn")
     assert heard.is_set()
-    timers.begin(mine, two_workers[0])
+    two_workers[0].begin()
     until(lambda: _runs["TURN"] == before + 1)
-    until(lambda: of_this.filter(lease_until__isnull=True).exists())
+    until(lambda: two_workers[0]._ended)
+    two_workers[0].give_back()
     sooner.wake_no_more(heard.set)
     # Once; and where nobody takes turns, asking for one leaves nothing behind.
     sooner.ask("tests.workers.turn")
-    for threads in two_workers:
-        timers.begin(mine, threads)
+    for timers in two_workers:
+        timers.begin()
     assert of_this.filter(lease_until__isnull=True).exists()
 
 
