@@ -71,7 +71,10 @@ _LATER: Final = f"""
 
 def advance() -> int:
     """Take each that can go on one step further; how many. Safe to run twice at once."""
-    found, rates = dict(sql.run(_DUE)), FullRates(leases.now())
+    found = dict(sql.run(_DUE))
+    if not found:
+        return 0
+    rates = FullRates(leases.now())
 
     def go_on(pk: int) -> None:
         lock(found[pk])

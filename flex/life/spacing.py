@@ -147,6 +147,8 @@ _ACCEPTED: Final = f"""
 
 def forget_what_was_not_needed() -> None:
     """Count in what CPOs have accepted since; the longer the spacing, the more seldom."""
+    if not Spacing.objects.exists():
+        return
     now = leases.now()
     for known in Spacing.objects.filter(looked_at__lt=now - _LOOK_EVERY):
         if now - known.looked_at < timedelta(seconds=known.seconds / 2):
