@@ -43,9 +43,9 @@ from hub.views import JSON, refusal
 logger = logging.getLogger(__name__)
 _BODIES: Final = frozenset({"body", "answer_body", "result_body"})
 _TELL: Final = f"SELECT {TELL_CARRIERS}"
-# Written and claimed in one, where it may leave now: nothing else of its session is on
-# its way or waits, the outcome of what left before is known, and it is still its FSP's. Two at the
-# same moment: one breaks `one_change_on_its_way`.
+# Written and claimed in one, where it may leave now: nothing else of its session is on its way or
+# waits, the outcome of what left before is known, and it is still its FSP's. Of two at the same
+# moment one breaks `one_change_on_its_way`. `mine` has what the statements of order.py name.
 _IF_FREE: Final = {
     name: f"CASE WHEN (SELECT is_free FROM now) THEN {then} ELSE {otherwise} END"  # noqa: S608
     for name, then, otherwise in (
