@@ -51,7 +51,7 @@ def _body(reader: User | AnonymousUser) -> dict[str, Any]:
     ]
     cards = [
         network.offline() if sees("hub.view_platform") else None,
-        network.behind() if sees("hub.view_stalecopy") else None,
+        network.behind(now) if sees("hub.view_stalecopy") else None,
         network.handshakes(now) if sees(roles.MESSAGES) else None,
         network.deviations(now) if sees("hub.view_platform") else None,
         network.pulls() if sees("hub.view_platform") else None,

@@ -22,6 +22,8 @@ from hub.record.handshakes import failed_handshakes
 
 MOST: Final = 6
 MOST_ALERTS: Final = 8
+# What has waited for less is on its way.
+ON_ITS_WAY: Final = timedelta(seconds=10)
 _A_DAY: Final = timedelta(days=1)
 
 
@@ -102,9 +104,10 @@ def _names(platform: Platform) -> str:
     return f"{platform.name} ({parties})"
 
 
-def behind() -> Card:
-    """Receivers for which something waits, where it has waited longest first."""
-    found = sorted(owed.oldest_of_all().items(), key=lambda pair: pair[1])
+def behind(now: datetime) -> Card:
+    """Receivers for which something waits for a while, where it has waited longest first."""
+    late = {pk: since for pk, since in owed.oldest_of_all().items() if since < now - ON_ITS_WAY}
+    found = sorted(late.items(), key=lambda pair: pair[1])
     shown = [pk for pk, _ in found[:MOST]]
     platforms = Platform.objects.in_bulk(shown)
     items = [

@@ -148,6 +148,10 @@ _OVERDUE: Final = f"""
 
 
 def _workers(rule: Rule) -> Iterator[Finding]:
+    """What is late because the hub was not running is not late: it has just come back."""
+    limit = timezone.now() - timedelta(seconds=rule.limit)
+    if rule.watched_since is None or rule.watched_since > limit:
+        return
     for queue, silent in sql.run(_HEARD, [list(QUEUES)]):
         if silent is None or silent > rule.limit:
             yield Finding(f"queue {queue}", f"No worker of the queue {queue} is alive.")

@@ -123,6 +123,9 @@ class Rule(models.Model):
         "one alert.",
     )
     is_on = models.BooleanField("on", default=True)
+    # Since when it has been looked at without a gap: the hub was running for so long.
+    watched_since = models.DateTimeField(null=True, blank=True, editable=False)
+    looked_at = models.DateTimeField(null=True, blank=True, editable=False)
     targets = models.ManyToManyField(
         Target, blank=True, related_name="rules", help_text="Who is told; nobody chosen: everybody."
     )

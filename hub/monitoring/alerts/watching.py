@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 MOST_ALERTS: Final = 20
 OTHERS: Final = "others"
 KEPT: Final = timedelta(days=90)
+# Nobody has looked for so long: the hub was not running.
+GAP: Final = timedelta(seconds=60)
 
 
 def watch() -> None:
@@ -39,6 +41,10 @@ def _look(pk: int) -> None:
     if rule is None:
         return  # Somebody else looks, or it is gone.
     now = timezone.now()
+    if rule.looked_at is None or rule.looked_at < now - GAP:
+        rule.watched_since = now
+    rule.looked_at = now
+    rule.save(update_fields=["watched_since", "looked_at"])
     open_now = {one.subject: one for one in rule.alerts.filter(ended_at__isnull=True)}
     found = _few(find(rule), open_now) if rule.is_on else {}
     for subject, finding in found.items():

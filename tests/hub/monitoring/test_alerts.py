@@ -209,6 +209,21 @@ def test_a_rule_may_have_targets_of_its_own_and_a_party(away):
         assert others.told == []
 
 
+def test_it_is_known_since_when_somebody_looks(away):
+    made = rule()
+    take_turn()
+    made.refresh_from_db()
+    first = made.watched_since
+    take_turn()
+    made.refresh_from_db()
+    assert made.watched_since == first
+    assert made.looked_at > first
+    Rule.objects.update(looked_at=timezone.now() - timedelta(hours=1))
+    take_turn()
+    made.refresh_from_db()
+    assert made.watched_since > first
+
+
 def test_a_rule_that_is_turned_off_ends_its_alerts(away):
     made = rule(ends_after=3600)
     take_turn()
@@ -364,7 +379,10 @@ def test_workers_turns_and_disks(db):
         WorkerProcess.objects.create(name="w", queue=queue, lease_until=now + timedelta(hours=1))
     Timer.objects.create(task="record.copy_to_table", due_at=now - timedelta(minutes=30))
     Timer.objects.create(task="keeping.clean_up", due_at=now - timedelta(minutes=30))
-    assert found(Kind.WORKERS, 120) == [
+    assert found(Kind.WORKERS, 120) == []
+    # It has just come back: that nothing was done meanwhile is no news.
+    assert found(Kind.WORKERS, 120, watched_since=now - timedelta(seconds=60)) == []
+    assert found(Kind.WORKERS, 120, watched_since=now - timedelta(hours=1)) == [
         "No worker of the queue upkeep is alive.",
         "record.copy_to_table should have been run 30 minutes ago.",
     ]

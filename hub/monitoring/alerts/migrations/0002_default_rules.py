@@ -1,5 +1,7 @@
 """What a new hub watches without anybody having asked; it tells nobody before there is a target."""
 
+from typing import Any
+
 from django.db import migrations
 
 RULES = (
@@ -15,7 +17,7 @@ RULES = (
 )
 
 
-def add(apps, schema_editor):
+def add(apps: Any, schema_editor: Any) -> None:
     rules = apps.get_model("alerts", "Rule")
     for name, kind, limit, severity in RULES:
         rules.objects.get_or_create(
