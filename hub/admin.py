@@ -2,6 +2,7 @@
 
 from hub.console import (
     accounts,
+    admin_keys,
     agreements,
     alerts,
     audit_page,
@@ -28,6 +29,7 @@ from hub.console import (
 
 __all__ = (
     "accounts",
+    "admin_keys",
     "agreements",
     "alerts",
     "audit_page",

@@ -276,6 +276,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hub.console.access.policy.ContentPolicy",
     "hub.console.access.trail.Trail",
     "hub.console.access.gate.Gate",
     "hub.console.password.OneTimePasswordMiddleware",
@@ -341,6 +342,17 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+# Single sign-on (OpenID Connect), where OIDC_ISSUER is set (hub/console/access/oidc.py).
+OIDC_ISSUER = env.text("OIDC_ISSUER", "")
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID", "") if not OIDC_ISSUER else env.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.text("OIDC_NAME", "Single sign-on")
+OIDC_SCOPE = env.text("OIDC_SCOPE", "openid email profile")
+# By what an account is found that nobody has come from there with: its e-mail address, or its name.
+OIDC_ACCOUNT_CLAIM = env.text("OIDC_ACCOUNT_CLAIM", "email")
+# `group=ROLE group=ROLE`: the first that fits is the role of that day. Empty: the hub gives roles.
+OIDC_ROLES_CLAIM = env.text("OIDC_ROLES_CLAIM", "groups")
+OIDC_ROLES = env.pairs("OIDC_ROLES", {"OPERATOR", "READER", "PRIVACY"})
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from flex.api.urls import nothing_here as flex_has_nothing
 from hub.conformance.deviation_lists import Deviations, LeftOutForOthers, LeftOutForYou
 from hub.conformance.results import CheckResults
+from hub.console.api.urls import nothing_here as admin_api_has_nothing
 from hub.console.login import login
 from hub.gateway.modules import MODULES
 from hub.monitoring.health import health
@@ -59,6 +60,8 @@ urlpatterns = [
     re_path(r"^/*[Oo][Cc][Pp][Ii]/(?P<rest>[\s\S]*)$", nothing_here),
     path(f"{own_paths.FLEX[1:]}v1/", include("flex.api.urls")),
     re_path(rf"^{own_paths.FLEX[1:]}(?P<rest>[\s\S]*)$", flex_has_nothing),
+    path(f"{own_paths.ADMIN_API[1:]}v1/", include("hub.console.api.urls")),
+    re_path(rf"^{own_paths.ADMIN_API[1:]}(?P<rest>[\s\S]*)$", admin_api_has_nothing),
     path("health", health),
     path("readyz", readiness),
     path("metrics", metrics),

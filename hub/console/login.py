@@ -4,8 +4,11 @@ import logging
 import math
 from http import HTTPStatus
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -27,13 +30,13 @@ _LONGEST_NAME = 150
 def login(request: HttpRequest) -> HttpResponse:
     """Django's, unless too many passwords were tried from there."""
     if request.method != "POST":
-        return admin.site.login(request)
+        return _page(request)
     name = request.POST.get("username", "")[:_LONGEST_NAME]
     address = str(request.META.get(CALLER) or request.META.get("REMOTE_ADDR") or UNKNOWN)
     account, group = name.casefold(), group_of(address)
     if wait := throttle.try_(account, group):
         return _refused(name, address, group, wait)
-    response = admin.site.login(request)
+    response = _page(request)
     if response.status_code == HTTPStatus.FOUND:
         throttle.was_right(account, group)
         gate.forget_age(request.session)
@@ -42,6 +45,13 @@ def login(request: HttpRequest) -> HttpResponse:
     else:
         logger.warning("login of %r from %s failed: wrong name or password", name, address)
     return response
+
+
+def _page(request: HttpRequest) -> HttpResponse:
+    more = {"single_sign_on": settings.OIDC_NAME if settings.OIDC_ISSUER else ""}
+    wanted = urlencode({"next": request.GET["next"]}) if "next" in request.GET else ""
+    more["single_sign_on_url"] = f"{reverse('single-sign-on')}?{wanted}"
+    return admin.site.login(request, more)
 
 
 def _refused(name: str, address: str, group: str, wait: float) -> HttpResponse:

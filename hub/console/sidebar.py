@@ -96,6 +96,7 @@ SIDEBAR = {
             "title": "Access",
             "items": [
                 _table("Keys of the flex API", "key", "flex_api_apikey"),
+                _table("Keys of the admin API", "vpn_key", "access_adminkey"),
                 _table("Operators", "badge", "auth_user"),
                 _table("Erasures", "person_off", "hub_erasure"),
                 _table("Audit trail", "history", "access_auditentry"),

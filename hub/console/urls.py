@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from hub.console import dashboard, joining, messages, owed
-from hub.console.access import factor_check, factor_pages, first_page
+from hub.console.access import factor_check, factor_pages, first_page, sign_on
 
 urlpatterns = [
     path("", admin.site.admin_view(first_page.page)),
@@ -34,6 +34,8 @@ urlpatterns = [
         admin.site.admin_view(factor_pages.remove),
         name="second-factor-remove",
     ),
+    path("single-sign-on/", sign_on.begin, name="single-sign-on"),
+    path("single-sign-on/return/", sign_on.come_back, name="single-sign-on-return"),
     path("second-factor/check/", factor_check.page, name="second-factor-check"),
     path("second-factor/check/key/", factor_check.key, name="second-factor-check-key"),
 ]

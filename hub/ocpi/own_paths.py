@@ -15,6 +15,8 @@ from hub.ocpi.v2_2_1 import BASE_PATH
 ROOT: Final = "/ocpi/"
 # The flex API, which is not OCPI (flex/api/).
 FLEX: Final = "/flex/"
+# The admin API, which is the console's (hub/console/api/).
+ADMIN_API: Final = "/admin-api/"
 VERSIONS: Final = f"{ROOT}versions"
 # What the hub serves, for everybody, and as a page of it.
 OPENAPI: Final = f"{ROOT}openapi.json"

@@ -106,6 +106,19 @@ class Environment:
                 f"{name}: {error}; it is a list such as 127.0.0.1,10.0.0.0/8."
             ) from error
 
+    def pairs(self, name: str, values: set[str]) -> list[tuple[str, str]]:
+        """`key=VALUE key=VALUE`, in this order; none when it is not set."""
+        found = []
+        for pair in self.text(name, "").split():
+            key, equals, value = pair.rpartition("=")
+            if not (key and equals and value in values):
+                known = ", ".join(sorted(values))
+                raise ImproperlyConfigured(
+                    f"{name}: {pair!r} is not of the form name=VALUE, with one of {known}."
+                )
+            found.append((key, value))
+        return found
+
     def database(self, name: str) -> dict[str, Any]:
         """Django's database settings out of postgresql://user:password@host:port/name?sslmode=….
 

@@ -121,3 +121,59 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.who}: {self.act} {self.object_name}".strip()
+
+
+# --- Keys of the admin API ------------------------------------------------------------------------
+
+
+class AdminKey(models.Model):
+    """A key of the admin API; the secret itself is shown once and kept by nobody here."""
+
+    # The part of it that may be seen, by which people speak of it; and a hash of the whole.
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.BinaryField(unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    role = models.CharField(max_length=8, choices=Role)
+    parties = ArrayField(models.CharField(max_length=6), default=list, blank=True)
+    made_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "key of the admin API"
+        verbose_name_plural = "keys of the admin API"
+        constraints = [
+            models.CheckConstraint(
+                name="admin_key_of_a_party_names_it",
+                condition=models.Q(role="PARTY", parties__len__gt=0)
+                | (~models.Q(role="PARTY") & models.Q(parties__len=0)),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"fxa_{self.prefix} {self.name}".strip()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it opens nothing any more."""
+        has_expired = self.expires_at is not None and self.expires_at <= timezone.now()
+        return has_expired or self.revoked_at is not None
+
+
+class SingleSignOn(models.Model):
+    """By what a provider knows an account, since it first came from there (OpenID Connect)."""
+
+    user = models.OneToOneField(
+        "auth.User", on_delete=models.CASCADE, primary_key=True, related_name="single_sign_on"
+    )
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="subject_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"

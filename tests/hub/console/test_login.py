@@ -54,6 +54,14 @@ def test_the_right_password_opens_the_console(caplog):
     assert f"login of 'operator' from {HERE}" in caplog.messages
 
 
+def test_no_page_takes_a_script_of_its_own_or_of_others():
+    for address in (LOGIN, "/admin/", "/metrics"):
+        policy = Client().get(address).headers["Content-Security-Policy"]
+        rules = dict(one.split(" ", 1) for one in policy.split("; "))
+        assert rules["default-src"] == rules["base-uri"] == rules["frame-ancestors"] == "'none'"
+        assert rules["script-src"] == "'self' 'unsafe-eval'"
+
+
 def test_it_is_the_page_that_the_console_leads_to():
     assert reverse("admin:login") == LOGIN
     page = Client().get(LOGIN)

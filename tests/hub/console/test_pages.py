@@ -66,6 +66,10 @@ def assert_harmless(html: str) -> None:
         assert secret not in html
     for key in ProfileCommand.objects.values_list("key", flat=True):
         assert key not in html
+    # The Content-Security-Policy takes no script of a page.
+    scripts = re.findall(r"<script\b[^>]*>", html)
+    assert all("src=" in one or 'type="application/json"' in one for one in scripts), scripts
+    assert not re.search(r"<[^>]+\son[a-z]+=", html)
     loaded = re.findall(r'(?:src|srcset|action|hx-get|hx-post)="([^"]+)"', html)
     loaded += re.findall(r'<link[^>]+href="([^"]+)"', html)
     assert loaded

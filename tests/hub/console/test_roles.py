@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from flex.api.models import ApiKey
 from hub.conformance.models import ConformanceCheck
-from hub.console.access.models import Account
+from hub.console.access.models import Account, AdminKey
 from hub.console.access.roles import Role
+from hub.console.api import keys as admin_keys
 from hub.deviations.models import DeviationCount
 from hub.models import Delivery, DeliveryState, Party, Platform, StaleCopy
 from hub.models.pulls import Pull
@@ -28,6 +29,7 @@ from tests.hub.recording import message
 # Who sees a page: R read-only, V privacy, P a party's own staff, N an account without any role. An
 # operator (O) sees all except what is an administrator's; both are written out too.
 TABLES: Final = {
+    "access_adminkey": "",
     "access_auditentry": "OV",
     "alerts_alert": "OR",
     "alerts_rule": "OR",
@@ -87,6 +89,7 @@ PAGES: Final = {
 # Actions on one row, which show a form on GET.
 ACTIONS: Final = {
     "alerts/target/test": "O",
+    "access/adminkey/revoke": "",
     "flex_api/apikey/revoke": "O",
     "hub/delivery/send_again": "OP",
     "hub/party/agree": "O",
@@ -108,7 +111,16 @@ ACTIONS: Final = {
     "ocpi_sessions/session/set_fsp": "O",
 }
 # Answered to everybody, or leading nowhere: Django's own.
-OPEN: Final = frozenset({"login/", "logout/", "autocomplete/", "second-factor/check/key/"})
+OPEN: Final = frozenset(
+    {
+        "login/",
+        "logout/",
+        "autocomplete/",
+        "second-factor/check/key/",
+        "single-sign-on/",
+        "single-sign-on/return/",
+    }
+)
 NOWHERE: Final = re.compile(r"r/<|\(\?P<(url|app_label)>")
 OF_A_ROW: Final = frozenset({"history/", "delete/", "change/", "password/", ""})
 NAME: Final = {
@@ -208,6 +220,7 @@ def test_each_role_sees_its_pages_and_no_others(browsers):
 # On which rows an action can be done; "" is any.
 ACTED_ON: Final = {
     "alerts/target/test": Target.objects.all(),
+    "access/adminkey/revoke": AdminKey.objects.filter(revoked_at=None),
     "flex_api/apikey/revoke": ApiKey.objects.filter(revoked_at=None),
     "hub/delivery/send_again": Delivery.objects.filter(is_kept=True, state=DeliveryState.FAILED),
     "hub/party/agree": Party.objects.filter(party_id="ZUN"),
@@ -235,6 +248,7 @@ def test_each_role_may_act_as_its_line_says(browsers):
     Delivery.objects.filter(state=DeliveryState.FAILED).update(is_kept=True, **to_cpo)
     cpo = Platform.objects.get(name="Volt Charging B.V.")
     Pull.objects.create(platform=cpo, country_code="NL", party_id="CPO", module="locations")
+    admin_keys.make(Role.READER, name="", made_by="")
     assert set(ACTED_ON) == set(ACTIONS)
     for action, letters in ACTIONS.items():
         head, _, act = action.rpartition("/")

@@ -1,0 +1,39 @@
+"""Refusals of the admin API: an HTTP status, a word that stays, and a sentence (RFC 9457)."""
+
+from http import HTTPStatus
+
+from django.http import HttpResponse
+
+from hub.views import problem
+
+
+class Problem(Exception):
+    """What is wrong with a request, in words that say what to change."""
+
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+    def response(self) -> HttpResponse:
+        """As it is answered."""
+        return problem(self.status, self.code, self.detail, self.headers)
+
+
+def invalid(detail: str) -> Problem:
+    """400: something in the request cannot be read, or means nothing."""
+    return Problem(HTTPStatus.BAD_REQUEST, "INVALID", detail)
+
+
+def not_found(detail: str) -> Problem:
+    """404: there is nothing such that this key may see."""
+    return Problem(HTTPStatus.NOT_FOUND, "NOT_FOUND", detail)
+
+
+def conflict(detail: str) -> Problem:
+    """409: it cannot be done as things are."""
+    return Problem(HTTPStatus.CONFLICT, "CONFLICT", detail)
