@@ -143,7 +143,11 @@ def _where(session: Session, known: Facts, verdict: Verdict) -> Verdict:
 # --- By the clock ---------------------------------------------------------------------------------
 
 
+# The anti-join looks at the newest effects alone, not at all that there are.
 _ADD: Final = f"""
+    WITH newest AS MATERIALIZED (
+        SELECT coalesce(max(command_id), 0) - {_BEHIND} AS id FROM flex_knowledge_profileeffect
+    )
     INSERT INTO flex_knowledge_profileeffect
         (command_id, session_id, cpo, effect, because, limited_by, pause, accepted_at, is_counted,
          is_asked, noted, due_at)
@@ -151,12 +155,12 @@ _ADD: Final = f"""
            upper(command.cpo_country_code) || '-' || upper(command.cpo_party_id), 'UNKNOWN', '', '',
            '', command.answered_at, false, false, '[]'::jsonb, {NOW}
     FROM ocpi_charging_profiles_profilecommand AS command
-    WHERE command.id > (SELECT coalesce(max(command_id), 0) FROM flex_knowledge_profileeffect)
-                       - {_BEHIND}
+    WHERE command.id > (SELECT id FROM newest)
       AND command.method = 'PUT' AND command.session_id IS NOT NULL
       AND command.state = ANY(%s) AND command.answered_at IS NOT NULL
       AND NOT EXISTS (SELECT FROM flex_knowledge_profileeffect AS effect
-                      WHERE effect.command_id = command.id)
+                      WHERE effect.command_id = command.id
+                        AND effect.command_id > (SELECT id FROM newest))
     ON CONFLICT (command_id) DO NOTHING
 """  # noqa: S608 - names of ours
 # What has been told of its session since it was looked at, or what the clock alone may change. With

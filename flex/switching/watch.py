@@ -50,10 +50,16 @@ _SESSIONS: Final = f"""
 """  # noqa: S608 - names of ours
 # What is told of a session that has ended still goes to who was its FSP, for a few hours.
 _END: Final = f"""
+    WITH going_on AS MATERIALIZED (
+        SELECT id, session_id FROM flex_fspassignment WHERE ended_at IS NULL
+    ), over AS MATERIALIZED (
+        SELECT going_on.id FROM going_on, LATERAL (
+            SELECT FROM ocpi_sessions_session AS kept
+            WHERE kept.id = going_on.session_id AND kept.status IN ({_OVER})
+              AND kept.received_at < {NOW} - interval '3 hours' OFFSET 0) AS ended
+    )
     UPDATE flex_fspassignment AS one SET ended_at = {NOW}, end_reason = 'The session has ended.'
-    FROM ocpi_sessions_session AS kept
-    WHERE one.ended_at IS NULL AND kept.id = one.session_id AND kept.status IN ({_OVER})
-      AND kept.received_at < {NOW} - interval '3 hours'
+    FROM over WHERE one.id = over.id AND one.ended_at IS NULL
 """  # noqa: S608 - names of ours
 _PAST: Final = f"""
     SELECT id FROM flex_switching_fspfailure WHERE NOT is_past AND until <= {NOW} LIMIT 200
