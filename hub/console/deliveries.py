@@ -2,13 +2,17 @@
 
 from typing import Any, Final
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from hub.console.access import roles, scope
+from hub.console.access import audit, roles, scope
+from hub.console.agreements import parties_to_choose
 from hub.console.dialogs import back, dialog
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, ago, badge, column
@@ -16,6 +20,7 @@ from hub.console.tables import span as time_between
 from hub.deliveries import resend
 from hub.models import GIVEN_UP, Delivery, DeliveryState
 from hub.ocpi.modules import SECRET_IDS
+from hub.ocpi.party import PartyId
 
 STATE_COLOURS = {
     DeliveryState.WAITING: BLUE,
@@ -25,6 +30,8 @@ STATE_COLOURS = {
     DeliveryState.DROPPED: AMBER,
 }
 FAILED = GIVEN_UP
+# Those that are sent again by one press of a button; a second press takes the next.
+MOST_AT_ONCE: Final = 2_000
 
 
 def state_badge(delivery: Delivery) -> SafeString:
@@ -57,6 +64,34 @@ _AGAIN_DIALOG: Final = dialog(
 )
 
 
+class SendAllForm(BaseDialogForm):  # type: ignore[misc]  # unfold has no types
+    """Since when, to whom and of which module."""
+
+    since = forms.DateTimeField(
+        label="Given up since (UTC)",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "2026-03-01 10:00"}),
+    )
+    to = forms.ChoiceField(label="To", widget=UnfoldAdminSelectWidget())
+    module = forms.ChoiceField(
+        label="Module",
+        required=False,
+        widget=UnfoldAdminSelectWidget(),
+        choices=[("", "all"), ("sessions", "sessions"), ("chargingprofiles", "chargingprofiles")],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["to"].choices = [("ALL", "every receiver"), *parties_to_choose("Select")[1:]]
+
+
+_ALL_DIALOG: Final = dialog(
+    "Send again what was given up?",
+    f"All messages since then whose bodies are kept, the oldest {MOST_AT_ONCE:,} of them, in their "
+    "order; what something newer was sent of stays where it is.",
+    "Send again",
+) | {"form_class": SendAllForm}
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyTable):
     """One row a push."""
@@ -76,6 +111,7 @@ class DeliveryAdmin(ReadOnlyTable):
     list_filter = ("state", AgainFilter, "module", "receiver", "created_at")
     actions = ("send_selected_again",)
     actions_row = ("send_again",)
+    actions_list = ("send_all_again",)
     actions_detail = ("send_again",)
     list_select_related = ("receiver",)
     search_fields = ("receiver__name", "to_party_id", "from_party_id", "correlation_id", "outcome")
@@ -159,6 +195,32 @@ class DeliveryAdmin(ReadOnlyTable):
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         chosen = scope.to_them(request.user, queryset)
         self._send(request, list(chosen.defer("body").order_by("pk")))
+
+    def has_all_again_permission(self, request: HttpRequest) -> bool:
+        """The receivers that can be chosen are all there are: not for a party's own staff."""
+        return request.user.has_perm(roles.RESEND) and scope.only(request.user) is None
+
+    @action(
+        "Send again since …", permissions=["all_again"], icon="forward_to_inbox", dialog=_ALL_DIALOG
+    )
+    def send_all_again(self, request: HttpRequest, form: Any) -> HttpResponse:
+        """To one receiver or all, from a moment on."""
+        asked = form.cleaned_data
+        found = self._again_of(request).filter(ended_at__gte=asked["since"])
+        if asked["to"] != "ALL":
+            to = PartyId.parse(asked["to"])
+            found = found.filter(
+                to_country_code__iexact=to.country_code, to_party_id__iexact=to.party_id
+            )
+        if asked["module"]:
+            found = found.filter(module=asked["module"])
+        ids = list(found.values_list("pk", flat=True)[:MOST_AT_ONCE])
+        resent = resend.again(ids, by=request.user.get_username())
+        what = f"to {asked['to']} since {asked['since']:%Y-%m-%d %H:%M}: {resent}"
+        audit.note(request, "send again", detail=what)
+        say = messages.success if resent.number else messages.warning
+        say(request, f"{resent}.")
+        return back(request, reverse("admin:hub_delivery_changelist"))
 
     def _send(self, request: HttpRequest, chosen: list[Delivery]) -> None:
         resent = resend.again((one.pk for one in chosen), by=request.user.get_username())

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from hub.conformance.check import CannotCheck
-from hub.console import conformance
+from hub.console import conformance, traffic
 from hub.console.access import roles, scope
 from hub.console.dialogs import back, dialog
 from hub.console.knowledge import known_share
@@ -41,8 +41,19 @@ class PartyAdmin(ReadOnlyTable):
     fieldsets = (
         (None, {"fields": (*_ABOUT, "known_effects")}),
         ("Where", {"fields": ("platform", "problem_", "last_check", "business_details")}),
+        ("Traffic of its platform", {"fields": ("traffic_",)}),
     )
-    readonly_fields = ("identity_", "status_", "came", "problem_", "last_check", "known_effects")
+    readonly_fields = (
+        *("identity_", "status_", "came", "problem_", "last_check", "known_effects", "traffic_"),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Party | None = None) -> Any:
+        """Numbers of a platform are for those who may see all of it."""
+        found = super().get_fieldsets(request, obj)
+        may = request.user.has_perm(roles.MESSAGES)
+        if obj is not None and may and scope.sees_platform(request.user, obj.platform_id):
+            return found
+        return found[:-1]
 
     @column("party", ordering="country_code")
     def identity_(self, party: Party) -> str:
@@ -64,6 +75,11 @@ class PartyAdmin(ReadOnlyTable):
     def came(self, party: Party) -> SafeString:
         """By invitation, or beyond it."""
         return admission_badge(party)
+
+    @column("traffic")
+    def traffic_(self, party: Party) -> SafeString:
+        """How much it sends and gets, what fails, and how long it takes."""
+        return traffic.of_party(party)
 
     @column("last conformance check")
     def last_check(self, party: Party) -> SafeString | None:

@@ -143,12 +143,16 @@ class SessionAdmin(ReadOnlyTable):
         if object_id and request.method == "GET":
             found = self.get_object(request, unquote(object_id))
         if found is None or not self.has_view_permission(request, found):
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return self._as_usual(request, object_id, form_url, extra_context)
         shown = session_view.context(request, found, self.status_(found))
         if "live" in request.GET:
             return TemplateResponse(request, "console/session_live.html", shown)
         extra = {**(extra_context or {}), **shown}
-        return super().changeform_view(request, object_id, form_url, extra)
+        return self._as_usual(request, object_id, form_url, extra)
+
+    def _as_usual(self, request: HttpRequest, *of: Any) -> HttpResponse:
+        response: HttpResponse = super().changeform_view(request, *of)
+        return response
 
     # --- What an operator does -------------------------------------------------------------------
 

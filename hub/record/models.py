@@ -39,6 +39,8 @@ class Message(models.Model):
     # For strangers only: their address, and how many such requests one row stands for.
     address = models.CharField(max_length=49, db_default="")
     times = models.IntegerField(db_default=1)
+    # The object that its URL names, in upper case (objects.py); of Tokens none.
+    object_id = models.CharField(max_length=64, db_default="")
 
     class Meta:
         db_table = "hub_message"
@@ -64,6 +66,11 @@ class Message(models.Model):
                 fields=["at", "address"],
                 name="message_by_address",
                 condition=~models.Q(address=""),
+            ),
+            models.Index(
+                fields=["object_id", "at", "id"],
+                name="message_by_object",
+                condition=~models.Q(object_id=""),
             ),
         ]
 

@@ -33,6 +33,12 @@ class Criteria:
     kind: str | None = None
     failed: bool = False
     correlation_id: str | None = None
+    # IN: came to the hub, OUT: sent by it.
+    direction: str | None = None
+    # A Session, another object, or a reservation by its id, in upper case.
+    object_id: str | None = None
+    # Exchanges that are about that object, though their URLs do not name it.
+    exchanges: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     # Where the previous page ended: the time and id of its last row.
@@ -54,6 +60,8 @@ class Criteria:
             kind=text.get("kind"),
             failed=text.get("failed", "") in {"1", "yes", "true", "on"},
             correlation_id=text.get("correlation_id"),
+            direction=_direction(text.get("direction")),
+            object_id=text.get("object", "").upper() or None,
             since=_moment("from", text.get("from")),
             until=_moment("to", text.get("to")),
             before=_before(text.get("before")),
@@ -106,6 +114,7 @@ def _parts(criteria: Criteria) -> Iterator[QuerySet[Message]]:
         "module": criteria.module,
         "ocpi_code": criteria.code,
         "kind": criteria.kind,
+        "direction": criteria.direction,
         "at__gte": criteria.since,
         "at__lt": criteria.until,
     }
@@ -115,14 +124,28 @@ def _parts(criteria: Criteria) -> Iterator[QuerySet[Message]]:
     if criteria.before is not None:
         at, last = criteria.before
         rows = rows.filter(at__lte=at).exclude(at=at, id__gte=last)
-    if criteria.only is not None:
-        yield from _of_parties(rows, criteria.only, criteria.party)
-    elif criteria.party is None:
+    for part in _about(rows, criteria):
+        if criteria.only is not None:
+            yield from _of_parties(part, criteria.only, criteria.party)
+        elif criteria.party is None:
+            yield part
+        else:
+            party = str(criteria.party)
+            yield part.filter(sender=party)
+            yield part.filter(receiver=party).exclude(sender=party)
+
+
+def _about(rows: QuerySet[Message], criteria: Criteria) -> Iterator[QuerySet[Message]]:
+    """By what the URL names, and by what is known of its exchanges; each has an index."""
+    if criteria.object_id is None:
         yield rows
-    else:
-        party = str(criteria.party)
-        yield rows.filter(sender=party)
-        yield rows.filter(receiver=party).exclude(sender=party)
+        return
+    yield rows.filter(object_id=criteria.object_id)
+    if criteria.exchanges:
+        others = rows.exclude(object_id=criteria.object_id)
+        by_id = Q(correlation_id__in=criteria.exchanges)
+        yield others.filter(by_id)
+        yield others.filter(Q(related_id__in=criteria.exchanges) & ~Q(related_id="")).exclude(by_id)
 
 
 def _of_parties(
@@ -164,6 +187,12 @@ def _party(text: str | None) -> PartyId | None:
         return PartyId.parse(text.replace("*", "-", 1) if "-" not in text else text)
     except ValueError as error:
         raise WrongCriterion(f"party {text!r} is not of the form NL-ABC.") from error
+
+
+def _direction(text: str | None) -> str | None:
+    if text is None or text.upper() in {Direction.IN, Direction.OUT}:
+        return text and text.upper()
+    raise WrongCriterion(f"direction {text!r} is not in or out.")
 
 
 def _number(name: str, text: str | None, most: int) -> int | None:

@@ -19,12 +19,14 @@ from django.db import DataError, connection, transaction
 from hub.record import minutes, partitions, strangers, tallies
 from hub.record.models import DrainedBatch
 from hub.record.note import Row
+from hub.record.objects import object_in
 from hub.record.recorder import FIELD, STREAM, Batch, Count, connect
 
 logger = logging.getLogger(__name__)
 _BATCHES_AT_ONCE: Final = 50
 _decode = msgspec.msgpack.Decoder(Batch).decode
-_COPY: Final = f"COPY {partitions.TABLE} ({', '.join(Row._fields)}) FROM STDIN"
+_COLUMNS: Final = ", ".join((*Row._fields, "object_id"))
+_COPY: Final = f"COPY {partitions.TABLE} ({_COLUMNS}) FROM STDIN"
 Entry = tuple[bytes, dict[bytes, bytes]]
 _connected = cache(connect)
 
@@ -97,7 +99,8 @@ def _copy(rows: Sequence[Row]) -> None:
         cursor.copy(_COPY) as copy,
     ):
         for row in rows:
-            copy.write_row((datetime.fromtimestamp(row.at, UTC), *row[1:]))
+            about = object_in(row.path, row.method)
+            copy.write_row((datetime.fromtimestamp(row.at, UTC), *row[1:], about))
 
 
 @shared_task(name="record.copy_to_table")

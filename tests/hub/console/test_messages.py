@@ -6,6 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from commands.models import Reservation
+from hub.models import ForwardedUrl
 from hub.record.models import BodyRecording
 from tests.hub.console import rows
 from tests.hub.recording import message
@@ -54,6 +56,47 @@ def test_older_messages_are_a_page_away_with_the_same_criteria(console):
     older = console.get(reverse("messages") + link).content.decode()
     assert older.count("<time datetime") == 1
     assert "Newest" in older
+
+
+def test_a_session_is_found_with_its_commands_and_their_messages(console):
+    cpo = rows.platform("Volt", ("NL", "CPO", "CPO"))
+    scsp = rows.platform("Slim", ("NL", "SCS", "SCSP"))
+    session = rows.session(1)
+    command = rows.command(session, scsp, cpo, "REFUSED", timedelta(0), correlation_id="c1")
+    message(object_id="S-00001", module="sessions", path="receiver/sessions/NL/CPO/S-00001")
+    message(correlation_id="c1", module="chargingprofiles", path="receiver/x")
+    message(correlation_id="own", related_id="c1", path="profile-result/•••", problem="Too late.")
+    message(correlation_id="other", path="receiver/other")
+    html = page(console, "messages", object="s-00001")
+    assert html.count("<time datetime") == 3
+    assert "receiver/other" not in html
+    assert '<tr class="why"><td colspan="9">Too late.</td></tr>' in html
+    session_page = reverse("admin:ocpi_sessions_session_change", args=[session.pk])
+    assert session_page in html
+    assert "/profilecommand/?q=s-00001" in html
+    message(correlation_id="c1", object_id="S-00001", module="chargingprofiles")
+    shown = page(console, "exchange", correlation_id=command.correlation_id)
+    assert session_page in shown
+    assert f"{reverse('messages')}?object=S-00001" in shown
+
+
+def test_a_reservation_is_found_by_the_commands_that_made_it(console):
+    emsp = rows.platform("Rijden", ("DE", "MSP", "EMSP"))
+    url = ForwardedUrl.objects.create(
+        kind="RESPONSE_URL",
+        module="commands",
+        target="https://emsp.example/",
+        caller=emsp,
+        owner_country_code="DE",
+        owner_party_id="MSP",
+        correlation_id="reserve",
+    )
+    Reservation.objects.create(
+        emsp="DE-MSP", cpo="NL-CPO", reservation_id="R1", expiry_date=timezone.now(), key=url.key
+    )
+    message(correlation_id="reserve", module="commands", path="receiver/commands/RESERVE_NOW")
+    html = page(console, "messages", object="r1")
+    assert "RESERVE_NOW" in html
 
 
 def test_a_wrong_criterion_is_told_on_the_page(console):

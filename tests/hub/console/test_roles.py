@@ -75,6 +75,8 @@ PAGES: Final = {
     "messages/": "ORVP",
     "messages/exchange/": "ORVP",
     "api/messages": "ORVP",
+    "export/": "ORVP",
+    "hub/delivery/send_all_again/": "O",
     "overview/": "OR",
     "owed/": "OR",
     "second-factor/": "ORVPN",
@@ -331,6 +333,7 @@ def test_a_partys_staff_see_nothing_of_others(browsers):
         *("/admin/messages/", "/admin/messages/?party=DE-MSP", "/admin/messages/?failed=on"),
         *("/admin/messages/exchange/?correlation_id=theirs", "/admin/api/messages"),
         *("/admin/messages/exchange/?correlation_id=ours", "/admin/api/messages?failed=1"),
+        *("/admin/messages/?object=S-00000", "/admin/export/"),
         f"/admin/search/?s={LEAK}&extended=1",
     ]
     own = browsers["P"]

@@ -52,7 +52,7 @@ def test_a_forwarded_message_is_two_rows_in_and_out(hub, cpo, emsp, ids):
     for row in (came, went):
         assert (row.sender, row.receiver) == (str(party), str(emsp.simulator.party))
         assert (row.method, row.module, row.interface_role) == ("PUT", "locations", "RECEIVER")
-        assert row.path == path
+        assert (row.path, row.object_id) == (path, "LOC1")
         assert (row.kind, row.http_status, row.ocpi_code) == ("forward", 200, 1000)
         assert (row.request_bytes, row.answer_bytes) == (len(body), len(answer.body))
         assert not row.is_failed

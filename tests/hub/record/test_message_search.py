@@ -36,7 +36,7 @@ def messages() -> dict[str, Message]:
     """One of each kind, a minute apart."""
     failed = {"is_failed": True, "http_status": 200}
     kinds: dict[str, dict[str, Any]] = {
-        "location": {},
+        "location": {"object_id": "LOC1"},
         "back": {"sender": "DE-MSP", "receiver": "NL-CPO", "module": "tokens"},
         "unreachable": {**failed, "ocpi_code": 4003, "module": "sessions"},
         "html": {**failed, "ocpi_code": None, "sender": "FR-BDS", "receiver": "NL-CPO"},
@@ -62,6 +62,11 @@ def messages() -> dict[str, Message]:
         ({"code": "4003"}, "unreachable"),
         ({"failed": "1"}, "html unreachable"),
         ({"kind": "delivery"}, "delivery"),
+        ({"direction": "out"}, "delivery"),
+        ({"direction": "IN", "party": "FR-BDS"}, "html"),
+        ({"object": "loc1"}, "location"),
+        ({"object": "LOC1", "party": "DE-MSP", "module": "tokens"}, ""),
+        ({"object": "S1"}, ""),
         ({"correlation_id": "correlation"}, "result delivery html unreachable back location"),
         ({"correlation_id": "its own"}, "result"),
         ({"from": "2026-03-01T12:04:00Z"}, "result delivery"),
@@ -115,6 +120,7 @@ def test_a_message_to_oneself_is_found_once():
     [
         {"party": "NLCPO"},
         {"party": "N-C-P"},
+        {"direction": "sideways"},
         {"code": "x"},
         {"code": "-1"},
         {"code": "9" * 30},

@@ -213,8 +213,13 @@
         const open = [...live.querySelectorAll("details[open][id^='section-']")];
         const keys = open.map((one) => one.id.replace("section-", "")).join(",");
         const url = `${live.dataset.url}&open=${encodeURIComponent(keys)}`;
-        const answer = await fetch(url, { credentials: "same-origin" });
-        if (answer.redirected) return;
+        // Marked as a script's, so that a page that looks again keeps no login alive.
+        const headers = { "X-Requested-With": "fetch" };
+        const answer = await fetch(url, { credentials: "same-origin", headers });
+        if (answer.redirected || answer.status === 401) {
+          document.getElementById("session-asof").textContent = "Your session has ended: log in.";
+          return;
+        }
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
       }
     } catch (error) {
