@@ -50,7 +50,7 @@ def reset(user: Any) -> bool:
     """Take all of them away; whether there were any."""
     with transaction.atomic():
         gone = [
-            kind.objects.filter(user=user.pk).delete()[0]  # type: ignore[attr-defined]
+            kind.objects.filter(user=user.pk).delete()[0]
             for kind in (TotpSecret, SecurityKey, RecoveryCode)
         ]
     return any(gone)
@@ -178,7 +178,7 @@ def keep_key(request: HttpRequest, state: Any, answer: Any, name: str) -> Securi
     if SecurityKey.objects.filter(credential_id=credential.credential_id).exists():
         raise WrongFactor("This key is known already.")
     return SecurityKey.objects.create(
-        user_id=request.user.pk,
+        user_id=int(request.user.pk or 0),
         name=name.strip()[:60] or "security key",
         credential_id=credential.credential_id,
         credential=bytes(credential),

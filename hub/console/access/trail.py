@@ -70,7 +70,7 @@ def _has_acted(request: HttpRequest, response: HttpResponse) -> bool:
     }
 
 
-def _of_log(logged: list[LogEntry]) -> Iterator[tuple[str, Model | str, str]]:
+def _of_log(logged: list[LogEntry]) -> Iterator[tuple[str, audit.Row | str, str]]:
     for entry in logged:
         act = {ADDITION: "add", DELETION: "delete"}.get(entry.action_flag, "change")
         kind = entry.content_type.model_class() if entry.content_type else None

@@ -22,7 +22,7 @@ from hub.views import JSON, PROBLEM
 BASE: Final = f"{own_paths.ADMIN_API}v1"
 _KEY: Final = "key"
 _REFUSALS: Final = (400, 401, 403, 404, 405, 409, 429, 500, 503)
-_TYPES: Final = {
+_TYPES: Final[dict[str, dict[str, Any]]] = {
     "BooleanField": {"type": "boolean"},
     "DateTimeField": {"type": "string", "format": "date-time"},
     "JSONField": {},

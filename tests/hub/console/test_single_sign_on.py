@@ -34,7 +34,7 @@ def come(small: SmallProvider, browser: Client | None = None, **changes: str):
     browser = browser or Client()
     led = browser.get(BEGIN, {"next": "/admin/messages/"})
     assert led.status_code == 302
-    brought = small.let_in(led.url)
+    brought = small.let_in(led["Location"])
     return browser.get(BACK, brought | changes)
 
 
