@@ -48,7 +48,8 @@ def multiply(model: type[models.Model], number: int, **said: str) -> None:
     columns = [
         str(field.column)
         for field in model._meta.concrete_fields
-        if not (field.primary_key and isinstance(field, models.BigAutoField))
+        if not field.generated
+        and not (field.primary_key and isinstance(field, models.BigAutoField))
     ]
     values = ", ".join(said.get(name, f'"{name}"') for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
