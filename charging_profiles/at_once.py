@@ -156,8 +156,8 @@ async def carry(
         return None
     if said.http_status is not None:
         return HttpResponse(said.body, status=said.http_status, content_type=JSON)
-    error = ForwardTimeout if said.state == CommandState.TIMED_OUT else ConnectionProblem
-    return refusal(error(said.problem))
+    kind = ForwardTimeout if said.state == CommandState.TIMED_OUT else ConnectionProblem
+    return refusal(kind(said.problem))
 
 
 class _AtOnce(Sending):

@@ -8,7 +8,19 @@ from hub.console.access import audit
 
 # Options that name what a command is about. No other is told: it could be a token, or a uid.
 _TOLD: Final = (
-    *("party", "scsp", "cpo", "emsp", "session_id", "who", "role", "roles", "parties"),
+    *(
+        "party",
+        "scsp",
+        "cpo",
+        "emsp",
+        "one",
+        "other",
+        "session_id",
+        "who",
+        "role",
+        "roles",
+        "parties",
+    ),
     *("module", "is_one", "on_return", "off", "take_back", "update", "end", "revoke"),
     *("minutes", "delete_cdrs", "with_running"),
 )

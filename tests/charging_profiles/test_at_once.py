@@ -15,6 +15,7 @@ from charging_profiles import at_once, tasks
 from charging_profiles.models import CommandState, ProfileCommand
 from hub.db.django_threads import DjangoThreads
 from hub.db.notify import connection_parameters
+from hub.ocpi.headers import authorization
 from hub.workers.wake import CHANNEL
 from party.messages import Received, Reply
 from simulators.testing import PATIENCE
@@ -22,7 +23,7 @@ from tests.at_once import run_at_once
 from tests.charging_profiles.test_order import methods, wait, written
 from tests.charging_profiles.test_sweep import has_left, somebody_has_looked, state
 from tests.flex.agreements import agree
-from tests.scripted import ACCEPTED, PROFILE, Cast, Held, authorization, code
+from tests.scripted import ACCEPTED, PROFILE, Cast, Held, code
 
 
 @pytest.fixture(scope="module", autouse=True)

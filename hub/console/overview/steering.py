@@ -68,7 +68,7 @@ def effect_badge(effect: Effect) -> SafeString:
 def steered_now() -> Steering:
     """The ones that nothing is seen of come first."""
     counts: dict[Effect, int] = {}
-    sessions = []
+    sessions: list[Steered] = []
     for pk, session_id, cpo, verdict, because, number in sql.run(_NOW, [[*map(str, _ORDER)]]):
         effect = Effect(verdict)
         counts[effect] = number

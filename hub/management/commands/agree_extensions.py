@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from flex.extensions import agreement_ended
 from hub.db.leases import lock_name
+from hub.management.audited import AuditedCommand
 from hub.management.parties import named_party
 from hub.models import Agreement
 from hub.ocpi.extensions import AGREED_AS
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Let extension fields, which tell what OCPI has no field for, pass between two parties. "
         "Without it they are taken out of what one sends and the other gets."

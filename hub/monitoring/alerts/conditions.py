@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Sum
@@ -91,7 +91,7 @@ def _errors(rule: Rule) -> Iterator[Finding]:
             yield Finding(f"{way} platform {platform.pk}", f"{_told(row)} {way} {platform} failed.")
 
 
-def _shares(rule: Rule, rows: minutes.Minutes, *by: str) -> Iterator[dict[str, object]]:
+def _shares(rule: Rule, rows: minutes.Minutes, *by: str) -> Iterator[dict[str, Any]]:
     summed = rows.order_by(*by).values(*by).annotate(all=Sum("number"), bad=Sum("failed"))
     for row in summed.filter(all__gte=LEAST_MESSAGES):
         if row["bad"] and 100 * row["bad"] >= rule.limit * row["all"]:
