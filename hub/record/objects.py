@@ -17,7 +17,7 @@ _HIDDEN: Final = frozenset("•…")
 
 @lru_cache(maxsize=4096)
 def object_in(path: str, method: str) -> str:
-    """Its id in upper case ("S1" of receiver/sessions/NL/CPO/S1); "" where it names none.
+    """Its id in upper case (of "receiver/{module}/NL/CPO/s1": S1); "" where it names none.
 
     `path` is that of the record, where a Token's uid is hidden; such an id is not one.
     """
