@@ -4,17 +4,23 @@ from typing import Any, Final
 
 import msgspec
 from django.contrib import admin
+from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cdrs.models import Cdr, CdrCheck, CheckResult
+from hub.console import tariff_words
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, GREEN, GREY, RED, ReadOnlyTable, ago, badge, column
 from hub.ocpi import heads, lenient
+from hub.ocpi.datatypes import decode
+from hub.ocpi.errors import OcpiError
 from hub.ocpi.masking import hint
 from hub.store.store import StoredObject
 from locations.models import Location
 from tariffs.models import Tariff
+from tariffs.objects import Tariff as TariffObject
 from tokens.models import Token
 from tokens.objects import WhitelistType
 
@@ -119,8 +125,49 @@ _price = heads.reader(_Price)
 
 @admin.register(Tariff)
 class TariffAdmin(StoredTable):
+    """Tariffs, in words and by the hour."""
+
     facts = ("object_id", "currency", "kind", "elements", "audience_")
-    list_display = ("object_id", "owner", "currency", "kind", "elements", "audience_", "updated")
+    list_display = (
+        *("object_id", "owner", "prices_", "currency", "kind", "elements", "audience_", "updated"),
+    )
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+        """With what it says."""
+        return (*super().get_readonly_fields(request, obj), "said", "hours")
+
+    def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
+        """Its words first, the document last."""
+        whose, *rest = super().get_fieldsets(request, obj)
+        return (whose, ("In words", {"fields": ("said", "hours")}), *rest)
+
+    @column("prices")
+    def prices_(self, tariff: Tariff) -> str:
+        """From the lowest to the highest of each kind."""
+        found = _read(tariff)
+        return tariff_words.summary(found) if isinstance(found, TariffObject) else ""
+
+    @column("what it says")
+    def said(self, tariff: Tariff) -> SafeString:
+        """One sentence for each of its elements."""
+        found = _said(tariff)
+        if isinstance(found, str):
+            return format_html("{}", found)
+        return render_to_string("console/sentences.html", {"lines": found.words})
+
+    @column("prices by the hour")
+    def hours(self, tariff: Tariff) -> SafeString | None:
+        """By the clock of the Location, and what is not in the table."""
+        found = _said(tariff)
+        if isinstance(found, str):
+            return None
+        days = [
+            (day.name, [tuple(zip(tariff_words.HEADS, row, strict=True)) for row in day.rows])
+            for day in found.days
+        ]
+        heads_ = tariff_words.HEADS
+        context = {"days": days, "heads": heads_, "doubts": found.doubts}
+        return render_to_string("console/tariff_hours.html", context)
 
     @column("currency")
     def currency(self, tariff: Tariff) -> str:
@@ -134,6 +181,21 @@ class TariffAdmin(StoredTable):
     @column("elements")
     def elements(self, tariff: Tariff) -> int:
         return _count(_price(_document(tariff)).elements)
+
+
+def _read(tariff: Tariff) -> TariffObject | str:
+    """Why it cannot be read, where it cannot."""
+    if not tariff.document:
+        return f"It has ended for {tariff.audience}."
+    try:
+        return decode(bytes(tariff.document), TariffObject)
+    except OcpiError as error:
+        return f"It cannot be put into words: {error}"
+
+
+def _said(tariff: Tariff) -> tariff_words.Said | str:
+    found = _read(tariff)
+    return found if isinstance(found, str) else tariff_words.said(found, timezone.now().date())
 
 
 class _Card(msgspec.Struct):
