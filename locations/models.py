@@ -280,6 +280,47 @@ class Location(StoredObject):
         return None if found is None else found.document()
 
 
+class StateOfEvses(models.TextChoices):
+    """The best that a driver finds at a Location, by the status of its EVSEs."""
+
+    FREE = "FREE", "one is available"
+    IN_USE = "IN_USE", "all in use"
+    BROKEN = "BROKEN", "out of order"
+    UNKNOWN = "UNKNOWN", "not known"
+
+
+class Outline(models.Model):
+    """What lists and maps need of a Location (locations/outlines.py); late by some minutes.
+
+    It holds no key of the other table, so that writing it takes no lock of a Location.
+    """
+
+    location = models.OneToOneField(
+        Location,
+        on_delete=models.DO_NOTHING,
+        primary_key=True,
+        related_name="outline",
+        db_constraint=False,
+    )
+    # Of the document that was read.
+    received_at = models.DateTimeField()
+    latitude = models.FloatField(null=True)
+    longitude = models.FloatField(null=True)
+    state = models.CharField(max_length=7, choices=StateOfEvses.choices)
+    # Those that are not REMOVED.
+    evses = models.PositiveIntegerField()
+    lacks_opening_times = models.BooleanField()
+    lacks_energy_mix = models.BooleanField()
+    lacks_evses = models.BooleanField()
+    # Of one of its EVSEs or Connectors.
+    lacks_parking_restrictions = models.BooleanField()
+    lacks_power = models.BooleanField()
+    lacks_tariff_ids = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.location_id}: {self.state}"
+
+
 class PartChange:
     """A PATCH, or a PUT of an EVSE or Connector; `body` tells others of it.
 

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from cdrs.models import Cdr, CdrCheck, CheckResult
-from hub.console import tariff_words
+from hub.console import completeness, tariff_words
 from hub.console.documents import address, pretty
 from hub.console.tables import AMBER, GREEN, GREY, RED, ReadOnlyTable, ago, badge, column
 from hub.ocpi import heads, lenient
@@ -18,6 +18,7 @@ from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
 from hub.ocpi.masking import hint
 from hub.store.store import StoredObject
+from locations import outlines
 from locations.models import Location
 from tariffs.models import Tariff
 from tariffs.objects import Tariff as TariffObject
@@ -94,10 +95,47 @@ _place = heads.reader(_Place)
 
 @admin.register(Location)
 class LocationAdmin(StoredTable):
-    """Locations with their EVSEs."""
+    """Locations with their EVSEs, and what they do not tell."""
 
+    list_filter = (*StoredTable.list_filter, completeness.MissingFilter)
+    list_select_related = ("outline",)
     facts = ("object_id", "place", "evses", "publish", "audience_")
-    list_display = ("object_id", "owner", "place", "evses", "publish", "audience_", "updated")
+    list_display = (
+        *("object_id", "owner", "place", "evses", "missing", "publish", "audience_", "updated"),
+    )
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+        """With what drivers ask for."""
+        return (*super().get_readonly_fields(request, obj), "asked_for")
+
+    def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
+        """What is missing stands before the document in which it is."""
+        *first, document = super().get_fieldsets(request, obj)
+        return (*first, ("What drivers ask for", {"fields": ("asked_for",)}), document)
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+        """What has come since is looked at first, so much of it."""
+        outlines.catch_up()
+        return super().changelist_view(request, extra_context)
+
+    @column("missing")
+    def missing(self, location: Location) -> str:
+        """Of what drivers ask for."""
+        seen = getattr(location, "outline", None)
+        if seen is None:
+            return "not looked at yet"
+        return ", ".join(completeness.missing(vars(seen)))
+
+    @column("what drivers ask for")
+    def asked_for(self, location: Location) -> SafeString:
+        """Each with whether it is told, by the document as it is now."""
+        values = outlines.outline(_document(location))
+        heads_ = ("field", "told", "what is asked")
+        rows = [
+            zip(heads_, (name, _told(is_missing=values[name_]), asked), strict=True)
+            for name_, (name, asked) in completeness.GAPS.items()
+        ]
+        return render_to_string("console/rows.html", {"heads": heads_, "rows": rows})
 
     @column("place")
     def place(self, location: Location) -> str:
@@ -112,6 +150,10 @@ class LocationAdmin(StoredTable):
     def publish(self, location: Location) -> str:
         """Whether drivers may be shown it."""
         return "yes" if _place(_document(location)).publish is True else "no"
+
+
+def _told(*, is_missing: bool) -> SafeString:
+    return badge("missing", AMBER) if is_missing else badge("told", GREEN)
 
 
 class _Price(msgspec.Struct):

@@ -71,6 +71,12 @@ SIDEBAR = {
             "title": "Stored",
             "items": [
                 _table("Locations", "location_on", "ocpi_locations_location"),
+                _page(
+                    "What Locations lack",
+                    "checklist",
+                    "what-locations-lack",
+                    "ocpi_locations.view_location",
+                ),
                 _table("Tariffs", "sell", "ocpi_tariffs_tariff"),
                 _table("Tokens", "contactless", "ocpi_tokens_token"),
                 _table("CDRs", "receipt_long", "ocpi_cdrs_cdr"),

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from hub.console import dashboard, export, joining, messages, owed
+from hub.console import completeness, dashboard, export, joining, messages, owed
 from hub.console.access import factor_check, factor_pages, first_page, sign_on
 
 urlpatterns = [
@@ -19,6 +19,11 @@ urlpatterns = [
     ),
     path("export/", admin.site.admin_view(export.page), name="export"),
     path("owed/", admin.site.admin_view(owed.page), name="owed"),
+    path(
+        "what-locations-lack/",
+        admin.site.admin_view(completeness.page),
+        name="what-locations-lack",
+    ),
     path("api/messages", messages.api, name="api-messages"),
     path("second-factor/", admin.site.admin_view(factor_pages.page), name="second-factor"),
     path("second-factor/app/", admin.site.admin_view(factor_pages.app), name="second-factor-app"),

@@ -13,6 +13,7 @@ from hub.keeping.recount import count_anew
 from hub.models import DirectoryReader, ForwardedUrl, locking
 from hub.record import partitions
 from hub.record.models import BodyRecording
+from locations import outlines
 
 
 @shared_task(name="keeping.clean_up")
@@ -39,5 +40,6 @@ def keep_within_quota() -> None:
 @shared_task(name="keeping.recount")
 @locking.taking_long()
 def recount() -> None:
-    """Count what each party has, against its quotas."""
+    """Count what each party has, against its quotas; read what lists need of Locations."""
     count_anew()
+    outlines.bring_up_to_date()
