@@ -50,7 +50,8 @@ _head: Final = heads.reader(_Head)
 def catch_up(most: int = MOST) -> bool:
     """Read what has changed since, so much of it; whether there may be more."""
     changed = sql.run(_CHANGED, {"most": most})
-    chosen, size = [], 0
+    chosen: list[int] = []
+    size = 0
     for key, length in changed:
         size += length
         if chosen and size > _MOST_BYTES:

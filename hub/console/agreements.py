@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget
 
 from flex.extensions import agreement_ended
 from hub.console.tables import GREEN, RED, ago, badge, column
@@ -52,8 +52,8 @@ def announce(pair: Iterable[PartyId]) -> None:
 class AgreementForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A pair out of the known parties."""
 
-    one = forms.ChoiceField(label="Party", widget=UnfoldAdminSelectWidget())
-    other = forms.ChoiceField(label="and party", widget=UnfoldAdminSelectWidget())
+    one = forms.ChoiceField(label="Party", widget=UnfoldAdminSelect2Widget())
+    other = forms.ChoiceField(label="and party", widget=UnfoldAdminSelect2Widget())
     module = forms.ChoiceField(
         required=False,
         widget=UnfoldAdminSelectWidget(),

@@ -81,7 +81,7 @@ def page(request: HttpRequest) -> HttpResponse:
     found = (
         Location.objects.filter(audience=EVERYBODY, outline__isnull=False)
         .values("owner")
-        .annotate(number=Count("pk"), whole=Count("pk", filter=~_any()), **counts)
+        .annotate(number=Count("pk"), complete=Count("pk", filter=~_any()), **counts)
         .order_by("-number", "owner")[:MOST_CPOS]
     )
     context = {
@@ -95,7 +95,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "console/completeness.html", context)
 
 
-def _row(found: dict[str, Any]) -> dict[str, Any]:
+def _row(found: Mapping[str, Any]) -> dict[str, Any]:
     """Each number leads to the Locations that it counts."""
     listed, owner = reverse("admin:ocpi_locations_location_changelist"), found["owner"]
 
@@ -106,7 +106,7 @@ def _row(found: dict[str, Any]) -> dict[str, Any]:
         "owner": owner,
         "number": f"{found['number']:,}",
         "url": to(),
-        "whole": f"{100 * found['whole'] // found['number']}%",
+        "whole": f"{100 * found['complete'] // found['number']}%",
         "cells": [
             (name, f"{found[column]:,}", to(missing=column.removeprefix("lacks_")))
             for column, (name, _) in GAPS.items()

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget
 
 from flex.choice import FspKind, Speaker
 from flex.models import FlexAgreement, FlexExclusion
@@ -78,11 +78,11 @@ class FlexAgreementForm(_PartiesForm):
     fsp_party = forms.ChoiceField(
         label="Flexibility provider",
         required=False,
-        widget=UnfoldAdminSelectWidget(),
+        widget=UnfoldAdminSelect2Widget(),
         help_text="Of an SCSP or another party.",
     )
-    cpo_party = forms.ChoiceField(label="CPO", required=False, widget=UnfoldAdminSelectWidget())
-    emsp_party = forms.ChoiceField(label="eMSP", required=False, widget=UnfoldAdminSelectWidget())
+    cpo_party = forms.ChoiceField(label="CPO", required=False, widget=UnfoldAdminSelect2Widget())
+    emsp_party = forms.ChoiceField(label="eMSP", required=False, widget=UnfoldAdminSelect2Widget())
     said_by = forms.ChoiceField(
         label="Whose word it is",
         required=False,
@@ -118,9 +118,9 @@ class FlexExclusionForm(_PartiesForm):
 
     EMPTY = {"cpo": "Select a party", "fsp": "all third parties"}
 
-    cpo_party = forms.ChoiceField(label="CPO", widget=UnfoldAdminSelectWidget())
+    cpo_party = forms.ChoiceField(label="CPO", widget=UnfoldAdminSelect2Widget())
     fsp_party = forms.ChoiceField(
-        label="Who may not act at its sites", required=False, widget=UnfoldAdminSelectWidget()
+        label="Who may not act at its sites", required=False, widget=UnfoldAdminSelect2Widget()
     )
 
     class Meta:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminSelectWidget,
+    UnfoldAdminSelect2Widget,
     UnfoldAdminTextInputWidget,
 )
 
@@ -38,7 +38,7 @@ from hub.ocpi.party import PartyId
 class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """For which party, and what it opens."""
 
-    party_ = forms.ChoiceField(label="Party", widget=UnfoldAdminSelectWidget())
+    party_ = forms.ChoiceField(label="Party", widget=UnfoldAdminSelect2Widget())
     opens = forms.MultipleChoiceField(
         label="Opens",
         choices=Use.choices,

@@ -44,7 +44,7 @@ def _count(items: Any) -> int:
 class StoredTable(ReadOnlyTable):
     """One row a variant of an object, the newest first."""
 
-    list_filter: tuple[str, ...] = ("owner", "audience", "last_updated")
+    list_filter: tuple[Any, ...] = ("owner", "audience", "last_updated")
     search_fields: tuple[str, ...] = ("owner", "^object_id")
     search_help_text = "Owner (NL-CPO) or the beginning of an id"
     ordering = ("-last_updated", "-id")

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
-    UnfoldAdminSelectWidget,
+    UnfoldAdminSelect2Widget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
@@ -28,7 +28,7 @@ UNITS: Final = ("W", "A")
 class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A line for each member, and for each change of the limit."""
 
-    cpo = forms.ChoiceField(label="CPO", widget=UnfoldAdminSelectWidget())
+    cpo = forms.ChoiceField(label="CPO", widget=UnfoldAdminSelect2Widget())
     members_ = forms.CharField(
         label="Members",
         required=False,

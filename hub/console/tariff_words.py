@@ -34,6 +34,7 @@ _DIMENSIONS: Final = (
     TariffDimensionType.PARKING_TIME,
     TariffDimensionType.FLAT,
 )
+_USED: Final = _DIMENSIONS[:3]
 _PER: Final = {
     TariffDimensionType.ENERGY: "per kWh",
     TariffDimensionType.TIME: "per hour of charging",
@@ -52,6 +53,7 @@ _DAYS: Final = tuple(DayOfWeek)
 _DAY: Final = timedelta(days=1)
 # So little of everything that no step_size or restriction is reached by it.
 _BIT: Final = Decimal("0.000001")
+_NONE: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +264,8 @@ def _cell(
 ) -> str:
     """The price of one dimension; the clock of the Location stands for UTC here."""
     start = datetime.combine(day, at, UTC)
-    used = {
-        TariffDimensionType.ENERGY: {"energy": _BIT},
-        TariffDimensionType.TIME: {"charging": _BIT},
-        TariffDimensionType.PARKING_TIME: {"parking": _BIT},
-    }.get(dimension, {})
-    period = Period(start, start + timedelta(seconds=1), tariff.id, **used)
+    energy, charging, parking = (_BIT if dimension is one else _NONE for one in _USED)
+    period = Period(start, start + timedelta(seconds=1), tariff.id, energy, charging, parking)
     try:
         lines = price([tariff], Usage([period], UTC)).lines
     except Unclear as error:
