@@ -61,7 +61,7 @@ def beginning(options: Any) -> str:
 @register.simple_tag
 def named_in_menu(options: Any) -> str:
     """The name of a table's page, as the menu has it."""
-    return _lines().get(_listed(options), ("", options.verbose_name_plural))[1]
+    return _lines().get(_listed(options), ("", str(options.verbose_name_plural)))[1]
 
 
 @register.simple_tag
