@@ -69,7 +69,7 @@ class RoleRow(StackedInline):  # type: ignore[misc]  # unfold has no types
 
 @admin.register(User)
 class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unfold has no types
-    """Django's own accounts; a new one's password is for one time."""
+    """Django's own accounts; a new one's password, where it has one, is for one time."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -117,15 +117,19 @@ class OperatorAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # u
         return _may_touch(request, obj) and bool(super().has_delete_permission(request, obj))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
-        """The maker of the account knows its password, so it must be replaced."""
+        """The maker of the account knows its password, so it must be replaced.
+
+        Who comes by single sign-on alone has none.
+        """
         super().save_model(request, obj, form, change)
-        if not change:
+        if not change and obj.has_usable_password():
             OneTimePassword.objects.create(user=obj)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
-        """Who has a role may log in with it."""
+        """Who is given a role may log in with it; later on that can be taken away."""
         super().save_related(request, form, formsets, change)
-        User.objects.filter(pk=form.instance.pk, account__isnull=False).update(is_staff=True)
+        if any(isinstance(made, Account) for each in formsets for made in each.new_objects):
+            User.objects.filter(pk=form.instance.pk).update(is_staff=True)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -17,6 +17,7 @@ from hub.console.access import factors
 _BEGAN: Final = "began"
 _SEEN: Final = "seen"
 _VERIFIED: Final = "second factor"
+_VOUCHED_FOR: Final = "came by single sign-on"
 # The session is written so often at most because somebody was there.
 _WRITTEN_EVERY: Final = 60.0  # seconds
 CONSOLE: Final = "/admin/"
@@ -32,6 +33,17 @@ def verified(request: HttpRequest) -> None:
     """The factor was right: from now on, under another session key."""
     request.session.cycle_key()
     request.session[_VERIFIED] = request.user.pk
+
+
+def vouched_for(request: HttpRequest) -> None:
+    """The provider has said who it is: no password was asked for, and no factor will be."""
+    verified(request)
+    request.session[_VOUCHED_FOR] = request.user.pk
+
+
+def is_vouched_for(request: HttpRequest) -> bool:
+    """Whether this session came by single sign-on."""
+    return bool(request.session.get(_VOUCHED_FOR) == request.user.pk)
 
 
 class Gate:
@@ -126,3 +138,4 @@ def forget_age(session: Any) -> None:
     """A login begins anew, whatever the browser's session was before."""
     session.pop(_BEGAN, None)
     session.pop(_VERIFIED, None)
+    session.pop(_VOUCHED_FOR, None)

@@ -57,7 +57,7 @@ def come_back(request: HttpRequest) -> HttpResponse:
     where = request.session.pop(_NEXT, reverse("admin:index"))
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     gate.forget_age(request.session)
-    gate.verified(request)
+    gate.vouched_for(request)
     audit.note(request, "login", detail="single sign-on")
     logger.info("login of %r from %s by single sign-on", str(user), audit.address_of(request))
     return HttpResponseRedirect(where)

@@ -11,6 +11,7 @@ from django.test import Client
 
 from hub.console.access.models import Account, AuditEntry, SingleSignOn
 from hub.console.access.roles import Role
+from hub.models import OneTimePassword
 from tests.cases import case
 from tests.hub.console import provider
 from tests.hub.console.provider import SmallProvider
@@ -58,6 +59,27 @@ def test_who_is_entered_gets_in_and_is_known_from_then_on(small, settings):
     user.is_active = False
     user.save()
     assert come(small).url == "/admin/login/"
+
+
+def test_an_account_that_was_entered_at_the_console_gets_to_its_pages(small, console):
+    """Whether or not it was given a password: nobody told it to who comes by single sign-on."""
+    password = {"password1": "correct-horse-7", "password2": "correct-horse-7"}
+    for name, sent in (
+        ("without", {"usable_password": "false"}),
+        ("with", {"usable_password": "true"} | password),
+    ):
+        with case(name):
+            made = console.post("/admin/auth/user/add/", {"username": name} | sent)
+            assert made.status_code == 302, made.content
+            assert OneTimePassword.objects.exists() is (name == "with")
+            account = User.objects.filter(username=name)
+            account.update(email=f"{name}@party.example", is_staff=True, is_superuser=True)
+            small.claims |= {"sub": name, "email": f"{name}@party.example"}
+            browser = Client()
+            assert come(small, browser).url == "/admin/messages/"
+            assert browser.get("/admin/messages/").status_code == 200
+    browser.post("/admin/login/", {"username": "with", "password": password["password1"]})
+    assert browser.get("/admin/messages/").url == "/admin/password_change/"
 
 
 def test_who_is_not_entered_or_not_verified_does_not(small):
