@@ -277,10 +277,11 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hub.console.access.policy.ContentPolicy",
-    "hub.console.access.trail.Trail",
     "hub.console.access.gate.Gate",
     "hub.console.password.OneTimePasswordMiddleware",
     "hub.console.access.gate.FactorRequired",
+    # Last: what one of these turns away is no act.
+    "hub.console.access.trail.Trail",
 ]
 ROOT_URLCONF = "hub.urls"
 # OCPI endpoints are answered with and without a trailing slash, never redirected.

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.messages import get_messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from hub.console.access import audit
@@ -24,7 +26,7 @@ _TOLD_THERE: Final = ("/admin/login/", "/admin/second-factor/", "/admin/single-s
 
 
 class Trail:
-    """Middleware, behind that which knows the user."""
+    """Middleware, behind all that turn a request away: what never reached its page is no act."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -48,7 +50,7 @@ class Trail:
 
 def _tell(request: HttpRequest, response: HttpResponse, user: Any, row: Any, began: Any) -> None:
     told: dict[str, Any] = {"address": audit.address_of(request)}
-    if response.status_code == HTTPStatus.FORBIDDEN:
+    if _is_refused(response):
         audit.record(
             Way.CONSOLE, user.get_username(), _act(request), row or "", is_refused=True, **told
         )
@@ -57,7 +59,21 @@ def _tell(request: HttpRequest, response: HttpResponse, user: Any, row: Any, beg
     for act, about, detail in _of_log(logged):
         audit.record(Way.CONSOLE, user.get_username(), act, about, detail=detail, **told)
     if not logged and _has_acted(request, response):
+        told["detail"] = _problem(request)
         audit.record(Way.CONSOLE, user.get_username(), _act(request), row or "", **told)
+
+
+def _is_refused(response: HttpResponse) -> bool:
+    """Who is not staff is led to the login."""
+    is_led_away = response.get("Location", "").startswith(reverse("admin:login"))
+    return is_led_away or response.status_code == HTTPStatus.FORBIDDEN
+
+
+def _problem(request: HttpRequest) -> str:
+    """A page that acts leads on also when it could not; then it has told a problem alone."""
+    queued = getattr(get_messages(request), "_queued_messages", ())
+    is_problem = queued and all(one.level >= messages.WARNING for one in queued)
+    return "The page told a problem: not done, or not wholly." if is_problem else ""
 
 
 def _has_acted(request: HttpRequest, response: HttpResponse) -> bool:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from hub.console.access.models import Account, AuditEntry
-from hub.models import Agreement, Party
+from hub.models import Agreement, OneTimePassword, Party
 from tests.cases import case
 from tests.hub.commands.calling import run
 
@@ -86,6 +86,31 @@ def test_what_is_refused_is_told(db):
     assert browser.post(f"/admin/hub/party/{party.pk}/suspend/").status_code == 403
     told = last()
     assert (told.act, told.object_name, told.is_refused) == ("hub_party_suspend", str(party), True)
+
+
+def test_what_is_turned_away_is_no_act(console, operator, settings):
+    """Neither before a password was chosen, nor before a second factor was made, nor after the end
+    of the session: a POST that is led away has done nothing.
+    """
+    party = Party.objects.get(party_id="CPO")
+    address = f"/admin/hub/party/{party.pk}/suspend/"
+    mark = OneTimePassword.objects.create(user=operator)
+    assert console.post(address, CONFIRMED).url == "/admin/password_change/"
+    mark.delete()
+    settings.SECOND_FACTOR_REQUIRED = True
+    assert console.post(address, CONFIRMED).url == "/admin/second-factor/"
+    settings.SECOND_FACTOR_REQUIRED = False
+    settings.SESSION_HOURS = -1
+    assert console.post(address, CONFIRMED).url.startswith("/admin/login/")
+    assert not AuditEntry.objects.exists()
+    User.objects.create(username="nobody")
+    browser = Client()
+    browser.force_login(User.objects.get(username="nobody"))
+    settings.SESSION_HOURS = 12
+    assert browser.post(address, CONFIRMED).url.startswith("/admin/login/")
+    assert last().is_refused
+    party.refresh_from_db()
+    assert party.status == "CONNECTED"
 
 
 def test_what_manage_py_does_is_told(db):
