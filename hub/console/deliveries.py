@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from hub.console.access import audit, roles, scope
 from hub.console.agreements import parties_to_choose
 from hub.console.dialogs import back, dialog
-from hub.console.documents import address, pretty
+from hub.console.documents import callback, pretty
 from hub.console.tables import AMBER, BLUE, GREEN, RED, ReadOnlyTable, action, ago, badge, column
 from hub.console.tables import span as time_between
 from hub.deliveries import resend
@@ -124,6 +124,13 @@ class DeliveryAdmin(ReadOnlyTable):
     )
     readonly_fields = ("push", "from_", "to_", "state_", "again", "took", "address_", "body_")
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """With whether it goes to who looks at it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.is_to_viewer = scope.is_to_them(request.user, found)
+        return found
+
     @column("push", ordering="module")
     def push(self, delivery: Delivery) -> str:
         return f"{delivery.method} {delivery.module}"
@@ -167,7 +174,7 @@ class DeliveryAdmin(ReadOnlyTable):
             return f"{where}: {delivery.path.rpartition('/')[0]}/•••"
         if delivery.interface_role:
             return f"{where}: {delivery.path}"
-        return address(delivery.path)
+        return callback(delivery, is_whole=getattr(delivery, "is_to_viewer", False))
 
     @column("body")
     def body_(self, delivery: Delivery) -> SafeString | None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from hub.models import Delivery
 from hub.ocpi.masking import masked, without_keys
 
 LONGEST = 50_000  # characters
@@ -31,3 +32,11 @@ def address(url: str) -> str:
     """Where a URL leads, without its query and the hub's keys: they may open something."""
     parts = urlsplit(url)
     return without_keys(urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")))
+
+
+def callback(delivery: Delivery, *, is_whole: bool) -> str:
+    """Where a delivery to a URL leads; of another's URL the host alone, since it may be a key."""
+    if is_whole:
+        return address(delivery.path)
+    parts = urlsplit(delivery.path)
+    return f"{parts.scheme}://{parts.hostname or ''}/…"

@@ -81,6 +81,13 @@ def to_them(user: Any, found: QuerySet[Delivery]) -> QuerySet[Delivery]:
     return found.filter(_is(named, "to_country_code", "to_party_id"))
 
 
+def is_to_them(user: Any, delivery: Delivery) -> bool:
+    """Whether it is for the account's own parties, or for anybody where it sees all."""
+    named = parties_of(user)
+    to = f"{delivery.to_country_code}-{delivery.to_party_id}".upper()
+    return named is None or to in named
+
+
 def sees_platform(user: Any, platform_id: int) -> bool:
     """Whether what is told of a platform as a whole is theirs."""
     named = parties_of(user)

@@ -15,6 +15,7 @@ from hub.console.api.base import AdminView, answer, as_at_the_console
 from hub.console.api.keys import Caller
 from hub.console.api.problems import Problem, conflict, invalid, not_found
 from hub.console.api.tables import BY_NAME, Table
+from hub.models import Delivery
 from hub.ocpi import lenient
 
 MOST: Final = 500
@@ -71,7 +72,14 @@ def listed(caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         found = found.filter(pk__lt=number_of(request, "before", 1, _LARGEST))
     rows = list(found[: limit + 1])
     more = {"before": rows[limit - 1].pk} if len(rows) > limit else {}
-    return answer({"rows": [table.told(row) for row in rows[:limit]], **more})
+    return answer({"rows": [told(caller, table, row) for row in rows[:limit]], **more})
+
+
+def told(caller: Caller, table: Table, row: Any) -> dict[str, Any]:
+    """A row as this key may see it."""
+    if isinstance(row, Delivery):
+        vars(row)["is_to_viewer"] = scope.is_to_them(caller, row)
+    return table.told(row)
 
 
 class Rows(AdminView):
@@ -99,7 +107,7 @@ class Row(AdminView):
     def get(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """As it is now."""
         table = table_of(caller, name)
-        return answer(table.told(row_of(caller, table, pk)))
+        return answer(told(caller, table, row_of(caller, table, pk)))
 
     def patch(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """Change what is sent; the rest stays."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.apps import apps
 from django.db.models import Model
 
+from hub.console.documents import callback
 from hub.ocpi.masking import hint
 from hub.ocpi.modules import SECRET_IDS
 
@@ -72,7 +73,11 @@ def _stored_id(row: Any) -> str:
 
 
 def _path(row: Any) -> str:
-    return f"{row.module} {row.interface_role}" if row.module in SECRET_IDS else row.path
+    if row.module in SECRET_IDS:
+        return f"{row.module} {row.interface_role}"
+    if row.interface_role:
+        return str(row.path)
+    return callback(row, is_whole=getattr(row, "is_to_viewer", False))
 
 
 _STORED: Final = {

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver
 from django.utils import timezone
 
 from charging_profiles.models import ProfileCommand
-from hub.console.access.models import AdminKey, AuditEntry
+from hub.console.access.models import Account, AdminKey, AuditEntry
 from hub.console.access.roles import Role
 from hub.console.api import document, keys
 from hub.console.api.acts import ACTS
@@ -140,6 +141,40 @@ def test_a_party_reads_its_own_rows(programs):
     assert own.send("parties/NL-CPO/suspend").status_code == 403
     for path in ("owed", "backups"):
         assert (own.get(path).status_code, programs["R"].get(path).status_code) == (403, 200)
+
+
+def test_a_response_url_is_shown_to_whom_it_belongs(programs):
+    """Whoever knows it can answer in the CPO's stead: others see its host, and nobody its query."""
+    scsp, browser = Platform.objects.get(name="Slimladen"), Client()
+    user = User.objects.create(username="staff", is_staff=True)
+    account = Account.objects.create(user=user, role=Role.PARTY, parties=["NL-CPO"])
+    browser.force_login(user)
+    result = Delivery.objects.create(
+        receiver=scsp,
+        module="chargingprofiles",
+        method="POST",
+        path="https://u:pw@scsp.example/results/4711?token=open-sesame",
+        from_country_code="NL",
+        from_party_id="CPO",
+        to_country_code="NL",
+        to_party_id="SCS",
+    )
+    page = f"/admin/hub/delivery/{result.pk}/change/"
+    for shown in (
+        json.dumps(programs["P"].get(f"deliveries/{result.pk}").json()),
+        json.dumps(programs["P"].rows("deliveries")),
+        browser.get(page).content.decode(),
+    ):
+        assert "https://scsp.example/…" in shown.replace("\\u2026", "…")
+        assert "4711" not in shown
+    account.parties = ["NL-SCS"]
+    account.save()
+    for shown in (
+        programs["O"].get(f"deliveries/{result.pk}").content.decode(),
+        browser.get(page).content.decode(),
+    ):
+        assert "scsp.example/results/4711" in shown
+        assert "sesame" not in shown
 
 
 def test_lists_are_paged_and_narrowed(programs):
