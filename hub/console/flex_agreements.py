@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminSelectWidget
 from flex.choice import FspKind, Speaker
 from flex.models import FlexAgreement, FlexExclusion
 from hub.console.agreements import parties_to_choose
-from hub.console.tables import GREEN, GREY, ago, badge, column, local
+from hub.console.tables import GREEN, GREY, OnlyItsFilters, ago, badge, column, local
 from hub.ocpi.party import PartyId
 
 
@@ -129,7 +129,7 @@ class FlexExclusionForm(_PartiesForm):
         help_texts = {"location_id": "Empty: all locations of the CPO."}
 
 
-class _Words(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class _Words(OnlyItsFilters, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Editable; ended by switching it off, so that assignments keep their reason."""
 
     list_filter_sheet = False

@@ -259,7 +259,7 @@ class TokenAdmin(StoredTable):
     facts = ("uid", "type", "issuer", "valid", "whitelist", "audience_")
     list_display = ("uid", "type", "owner", "issuer", "valid", "whitelist", "audience_", "updated")
 
-    @column("uid", ordering="object_id")
+    @column("uid")
     def uid(self, token: Token) -> str:
         """The last characters of the uid, which is a secret."""
         return hint(token.object_id)
