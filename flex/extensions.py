@@ -45,11 +45,12 @@ def keep(request: OcpiRequest) -> None:
     ids = {name: unquote(value) for name, value in request.place.ids.items()}
     if in_url(request.place) != request.sender:
         return  # An aggregator has not agreed for those whose objects it tells.
-    object_id = ids.get("location_id") or ids.get("tariff_id") or ""
+    object_id = (ids.get("location_id") or ids.get("tariff_id") or "").upper()
     for one in told:
-        part = one.part or ids.get("evse_uid", "")
+        part = (one.part or ids.get("evse_uid", "")).upper()
+        # Measured in upper case, which is longer of some letters.
         if max(len(object_id), len(part)) <= _LONGEST_ID:
-            _keep(request, PlaceExtension, one, object_id=object_id.upper(), part=part.upper())
+            _keep(request, PlaceExtension, one, object_id=object_id, part=part)
 
 
 def _session(request: OcpiRequest, carrier: Carrier) -> Session | None:

@@ -4,6 +4,11 @@ They are taken out of a body when it comes in, so that nothing of the hub (copie
 broadcasts) has them, and go on to a receiver that agreed with their sender.
 """
 
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
 from msgspec.structs import replace
 
 from hub.deviations import noting
@@ -18,13 +23,18 @@ from hub.routing.decisions import Forward
 from hub.routing.directory import holder
 from hub.routing.request import OcpiRequest
 
+logger = logging.getLogger(__name__)
+F = TypeVar("F")
+# A longer body is looked through on a thread.
+_AT_ONCE: Final = 100_000  # bytes
 
-def taken_apart(request: OcpiRequest, place: Match) -> OcpiRequest:
+
+async def taken_apart(request: OcpiRequest, place: Match) -> OcpiRequest:
     """The request with what OCPI has of its body, and the rest beside it."""
     carrier = extensions.carrier_of(place)
-    if carrier is None or not extensions.may_hold(carrier, request.body):
+    if carrier is None:
         return request
-    found = extensions.apart(carrier, request.body)
+    found = await _looked_through(extensions.apart, carrier, request.body)
     return request if found is None else replace(request, body=found.plain, beside=found)
 
 
@@ -36,7 +46,7 @@ def body_for(request: OcpiRequest) -> bytes:
     return request.body
 
 
-def answer_for(
+async def answer_for(
     request: OcpiRequest, outcome: Outcome, decision: Forward, response: Response
 ) -> Response:
     """A receiver's answer to a GET, without the fields that its asker did not agree on."""
@@ -44,25 +54,39 @@ def answer_for(
     if (
         place is None
         or (carrier := extensions.carrier_of(place, is_answer=True)) is None
-        or not extensions.may_hold(carrier, response.body)
         or holder.snapshot.extends(decision.sender, decision.receiver.identity)
     ):
         return response
-    body = extensions.answer_without(carrier, response.body)
+    body = await _looked_through(extensions.answer_without, carrier, response.body)
     if body is response.body:
         return response
     return Response(response.status, response.headers, body)
 
 
+async def _looked_through(
+    look: Callable[[extensions.Carrier, bytes], F], carrier: extensions.Carrier, body: bytes
+) -> F:
+    """A list of thousands of objects would hold up everybody on the event loop."""
+    if len(body) <= _AT_ONCE:
+        return look(carrier, body)
+    return await asyncio.to_thread(look, carrier, body)
+
+
 async def keep(worker: WebProcess, request: OcpiRequest) -> None:
-    """Keep what was told, where its sender agreed with anybody; what cannot be read is noted."""
+    """Keep what was told, where its sender agreed with anybody; what cannot be read is noted.
+
+    The message has been taken: should this fail, what else follows from it goes on all the same.
+    """
     beside = request.beside
     if beside is None or request.sent_by is None:
         return
-    if request.sent_by in worker.directory.extending:
-        noting.note(request.platform.id, extensions.malformed(beside.told))
-        await worker.django.run(modules.fields_told, request)
-    else:
+    if request.sent_by not in worker.directory.extending:
         paths = {f"{one.carrier}.{one.name}" for one in beside.told}
         found = [Deviation("extension-not-agreed", path) for path in sorted(paths)]
         noting.note(request.platform.id, found)
+        return
+    try:
+        noting.note(request.platform.id, extensions.malformed(beside.told))
+        await worker.django.run(modules.fields_told, request)
+    except Exception:
+        logger.exception("the extension fields of a message of %s are not kept", request.sent_by)

@@ -164,7 +164,7 @@ class Gateway:
         if (place := request.match) is None:
             return await self._unrouted(request, outcome)
         if method in _WITH_JSON:
-            request = extended.taken_apart(request, place)
+            request = await extended.taken_apart(request, place)
         decision = self._known_way(request, outcome) or await self._decide(request, outcome)
         if decision.noted:
             noting.note(request.platform.id, decision.noted)

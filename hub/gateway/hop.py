@@ -54,6 +54,7 @@ async def forward(
         url = url_below(decision.endpoint_url, request.rest, request.query)
         response = await call(worker, request, outcome, decision, url, lease)
     except OcpiError as error:
+        # Kept first here and below: what follows gives the object to those that agreed.
         if request.beside is not None:
             await extended.keep(worker, request)
         if (undo := modules.no_answer(request, error)) is not None:
@@ -110,7 +111,7 @@ async def outgoing_of(
 ) -> Outgoing:
     """The receiver's answer as the sender gets it: its errors unchanged, its URLs ours."""
     if request.method == "GET":
-        response = extended.answer_for(request, outcome, decision, response)
+        response = await extended.answer_for(request, outcome, decision, response)
     answer = answer_of(decision.receiver.identity, response)
     verdict = answer.verdict
     outcome.code, outcome.problem = verdict.status_code, verdict.status_message or ""

@@ -17,6 +17,7 @@ import msgspec
 from hub.ocpi import heads, lenient
 from hub.ocpi.comparison import plain
 from hub.ocpi.datatypes import InterfaceRole
+from hub.ocpi.errors import NotJson
 from hub.ocpi.lenient import Deviation
 from hub.ocpi.modules import OBJECTS, Match
 
@@ -246,11 +247,16 @@ class Apart(msgspec.Struct, frozen=True, eq=False):
 def apart(carrier: Carrier, body: bytes) -> Apart | None:
     """The body of a message in two; None where no extension field is in it.
 
-    What is left keeps the bytes of each value. The body is JSON, or nothing is found.
+    What is left keeps the bytes of each value. The body is JSON, or nothing is found; NotJson
+    where it is nested deeper than anybody reads.
     """
+    if not may_hold(carrier, body):
+        return None
     told: list[Told] = []
     try:
         plain_body = _without(carrier, body, told)
+    except RecursionError as error:
+        raise NotJson("The JSON is nested too deep.") from error
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return Apart(body, plain_body, tuple(told)) if told else None
@@ -258,17 +264,19 @@ def apart(carrier: Carrier, body: bytes) -> Apart | None:
 
 def without(carrier: Carrier, body: bytes) -> bytes:
     """What OCPI has of it."""
-    found = apart(carrier, body) if may_hold(carrier, body) else None
+    found = apart(carrier, body)
     return body if found is None else found.plain
 
 
 def answer_without(carrier: Carrier, body: bytes) -> bytes:
-    """The same of the `data` of an answer."""
+    """An answer with what OCPI has of its `data`; what nobody can read stays as it came."""
+    if not may_hold(carrier, body):
+        return body
     try:
         envelope = _fields(body)
         data = envelope.get("data")
         found = None if data is None else apart(carrier, bytes(data))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotJson):
         return body
     if found is None:
         return body
@@ -279,20 +287,23 @@ def together(document: bytes, told: Mapping[str, bytes]) -> bytes:
     """A document of OCPI's with the fields of one carrier in it."""
     try:
         fields = _fields(document)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return document
     return msgspec.json.encode(fields | {name: Raw(raw) for name, raw in told.items()})
 
 
 def _without(carrier: Carrier, body: bytes, told: list[Told]) -> bytes:
-    match body.lstrip()[:1]:
-        case b"[":
-            items = [bytes(one) for one in _list(body)]
-            plains = [_without(carrier, one, told) for one in items]
-            return body if plains == items else b"[" + b",".join(plains) + b"]"
-        case b"{":
-            return _object_without(carrier, body, told)
-    return body
+    """Of an object, or of each object of a list; a list in a list is nothing of OCPI's."""
+    start = body.lstrip()[:1]
+    if start == b"{":
+        return _object_without(carrier, body, told)
+    if start != b"[":
+        return body
+    items = [bytes(one) for one in _list(body)]
+    plains = [
+        _object_without(carrier, one, told) if one.lstrip()[:1] == b"{" else one for one in items
+    ]
+    return body if plains == items else b"[" + b",".join(plains) + b"]"
 
 
 def _object_without(carrier: Carrier, body: bytes, told: list[Told]) -> bytes:
@@ -305,9 +316,8 @@ def _object_without(carrier: Carrier, body: bytes, told: list[Told]) -> bytes:
             told.append(Told(carrier, name, bytes(kept.pop(name))))
     if carrier is Carrier.LOCATION and "evses" in kept:
         evses = bytes(kept["evses"])
-        plain_evses = _without(Carrier.EVSE, evses, told)
-        if plain_evses != evses:
-            kept["evses"] = Raw(plain_evses)
+        if may_hold(Carrier.EVSE, evses):
+            kept["evses"] = Raw(_without(Carrier.EVSE, evses, told))
     return body if kept == fields else msgspec.json.encode(kept)
 
 

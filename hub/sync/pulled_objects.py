@@ -130,10 +130,10 @@ def _read(
     document: bytes, kind: type[StoredObject], pull: Pull, place: int, *, is_strict: bool
 ) -> _Object | None:
     """An object that the hub can answer for; None, and a log line with its id, for another."""
-    if (carrier := carrier_listed(pull.module)) is not None:
-        # A list has no receiver that agreed on them.
-        document = without(carrier, document)
     try:
+        if (carrier := carrier_listed(pull.module)) is not None:
+            # A list has no receiver that agreed on them.
+            document = without(carrier, document)
         found = read(document, kind.ESSENTIALS)
         if is_strict:
             found.refuse_deviations()

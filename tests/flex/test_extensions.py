@@ -2,12 +2,14 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from flex.models import PlaceExtension, SessionExtension
 from hub.deviations import noting
@@ -15,6 +17,7 @@ from hub.deviations.models import DeviationCount
 from hub.models import Agreement, Delivery
 from hub.ocpi import extensions
 from hub.ocpi.datatypes import Role
+from hub.ocpi.errors import NotJson
 from hub.ocpi.extensions import AGREED_AS, FIELDS, Carrier, Told
 from hub.routing.directory import wait_until_confirmed
 from locations.models import Location
@@ -127,6 +130,30 @@ def test_a_body_is_taken_apart_however_its_names_are_spelled():
     assert found is not None
     assert found.plain == b'{"id":"L","evses":[{"uid":"E1","capabilities":["RESERVABLE"]}]}'
     assert {(one.carrier, one.part) for one in found.told} == {("Location", ""), ("EVSE", "E1")}
+
+
+def calls(body: bytes) -> int:
+    """How many functions are called to look through it, those of C too."""
+    found: list[str] = []
+    sys.setprofile(lambda _frame, event, _of: found.append(event))
+    try:
+        extensions.apart(Carrier.LOCATION, body)
+    finally:
+        sys.setprofile(None)
+    return sum(event.endswith("call") for event in found)
+
+
+def test_what_is_nested_is_looked_through_once_and_what_nobody_can_read_is_refused():
+    one = b'{"brp_id":"1","evses":[]}'
+    shallow, deep = (calls(b"[" * depth + one + b"]" * depth) for depth in (2, 500))
+    assert shallow == deep
+    some, more, most = (calls(b"[" + b",".join([one] * of) + b"]") for of in (20, 40, 60))
+    assert most - more == more - some
+    inner = b'{"id":"L","brp_id":"1","x":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    with pytest.raises(NotJson):
+        extensions.apart(Carrier.LOCATION, inner)
+    answer = b'{"data":' + inner + b"}"
+    assert extensions.answer_without(Carrier.LOCATION, answer) is answer
 
 
 def test_the_documentation_has_the_same_table():
@@ -268,5 +295,33 @@ def test_an_answer_of_a_party_has_them_for_who_agreed(cast, agreed):
     cast.emsp.answers("EXT-5", Reply(plain | {"ev_constraints": EV}))
     path = cast.cpo.session_path("EXT-5")
     assert cast.cpo.send("GET", path, to=cast.emsp).json()["data"] == plain
+    with case("one that is too long for the event loop"):
+        long = plain | {"x_own": "x" * 110_000}
+        cast.emsp.answers("EXT-5", Reply(long | {"ev_constraints": EV}))
+        assert cast.cpo.send("GET", path, to=cast.emsp).json()["data"] == long
+        cast.emsp.answers("EXT-5", Reply(plain | {"ev_constraints": EV}))
     agreed(cast.cpo, cast.emsp)
     assert cast.cpo.send("GET", path, to=cast.emsp).json()["data"] == plain | {"ev_constraints": EV}
+
+
+@contextmanager
+def unkept() -> Iterator[None]:
+    """Nothing can be written of the fields of Sessions."""
+    table = SessionExtension._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
+
+
+def test_a_message_is_taken_and_kept_where_its_fields_cannot_be(cast, agreed):
+    agreed(cast.cpo, cast.emsp)
+    with unkept():
+        answer = cast.cpo.put_session("EXT-7", cast.emsp, ev_constraints=EV)
+    assert answer.json()["status_code"] == 1000
+    assert cast.emsp.got("EXT-7")[0].json()["ev_constraints"] == EV
+    # Accepted, and so listed: what follows from an answer has been done.
+    assert "EXT-7" in cast.emsp.send("GET", "sender/sessions?limit=100", to=None).text
