@@ -99,11 +99,16 @@ def wished(
 
 
 def _of_periods(session: Mapping[str, Any]) -> float | None:
-    for period in reversed(session.get("charging_periods") or []):
-        for one in period.get("dimensions") or []:
+    for period in reversed(_objects(session.get("charging_periods"))):
+        for one in _objects(period.get("dimensions")):
             if one.get("type") == "STATE_OF_CHARGE":
                 return _number(one.get("volume"))
     return None
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Those of a list; none of what should be one and is not."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _number(value: object) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from flex.full_rate import of_connector
-from flex.knowledge import bounds
+from flex.knowledge import bounds, facts
 from flex.knowledge.bounds import Kind
 from flex.knowledge.metering import Metered, periods_of
 from flex.knowledge.profiles import Profile
@@ -85,8 +85,9 @@ def _last(session: Session) -> Metered | None:
 
 
 def _may_draw(session: Session) -> dict[str, Decimal]:
+    """Of what OCPI tells alone: extension fields are not told to those that agreed on none."""
     found: dict[str, Decimal] = {}
-    for one in bounds.of(session).bounds:
+    for one in bounds.derive(facts.of(session)).bounds:
         if one.quantity in _UPPER and one.kind == Kind.UPPER and one.unit in {"W", "A"}:
             found[one.unit] = min(one.value, found.get(one.unit, one.value))
     return found

@@ -28,6 +28,13 @@ def told(kwh: float, percent: float, **more: Any) -> dict[str, Any]:
     return {"kwh": kwh, "charging_periods": [period], **more}
 
 
+def with_odd(session: dict[str, Any]) -> dict[str, Any]:
+    """With what is no object after each that is one."""
+    [period] = session["charging_periods"]
+    period["dimensions"] = [None, *period["dimensions"], 7]
+    return {**session, "charging_periods": [period, "x"]}
+
+
 def charge(*sessions: dict[str, Any]) -> Charge:
     found = Charge()
     for one in sessions:
@@ -62,6 +69,11 @@ def test_a_capacity_is_learned_and_never_assumed():
             ],
             None,
         ),
+        *(
+            (f"{odd} where objects belong", [*LEARNED, {"kwh": 7, "charging_periods": odd}], 60)
+            for odd in ("x", 5, {"a": 1}, ["x", None], [{"dimensions": {"a": 1}}])
+        ),
+        ("odd ones beside it", [told(0, 20), with_odd(told(6, 30))], 60),
     ):
         with case(name):
             assert charge(*sessions).capacity_kwh == capacity

@@ -11,11 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from flex import hub_commands
 from flex.api.models import Use
+from flex.extensions import known
 from flex.full_rate import FullRates, full_rate
 from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
 from flex.sites import watch
 from flex.sites.models import Site
+from hub.routing.directory import wait_until_confirmed
 from locations.models import Location
 from party.messages import Reply
 from sessions.models import Session
@@ -23,6 +25,7 @@ from tests.cases import case
 from tests.flex.agreements import acts, agree
 from tests.flex.api.calling import Api, refused
 from tests.flex.api.test_fsp_view import passed
+from tests.hub.commands.calling import run
 from tests.hub.strangers import until
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -229,6 +232,18 @@ def test_a_car_without_a_profile_counts_by_what_it_draws_or_may_draw(cast):
         assert "1 profile in force here, and 1 car without a profile, ask for" in breach["in_words"]
         [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Three"]
         assert site["strangers"] == [{"unit": "W", "taken": 22_000, "sessions": 1}]
+    with case("and not what its CPO told others alone, in a field of their own"):
+        run("agree_extensions", str(cast.cpo), str(cast.emsp))
+        assert wait_until_confirmed()
+        car = {"location_id": "LOC3", "ev_constraints": {"max_charge_power": 7_000}}
+        cast.cpo.put_session("CAR-2", cast.emsp, **car)
+        assert [str(one.value.number) for one in known(Session.objects.named("CAR-2").get())] == [
+            "7000"
+        ]
+        [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Three"]
+        assert site["strangers"] == [{"unit": "W", "taken": 22_000, "sessions": 1}]
+        run("agree_extensions", str(cast.cpo), str(cast.emsp), "--end")
+        assert wait_until_confirmed()
     with case("what it draws, where that is metered"):
         draws(cast, 3, 10)
         watch.watch()
