@@ -5,12 +5,14 @@ them. Who did not agree with their teller sees none (decision 0043).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import permutations
 from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from flex.models import PlaceExtension, SessionExtension
@@ -23,11 +25,16 @@ from hub.ocpi.party import PartyId
 from hub.routing.directory import holder
 from hub.routing.owners import in_url
 from hub.routing.request import OcpiRequest
+from locations.models import Location
 from sessions.head import read
 from sessions.models import Session
 from sessions.visibility import MODULE
+from tariffs.models import Tariff
 
 _LONGEST_ID: Final = 255
+# Rows of one statement.
+_BATCH: Final = 1000
+_SETTLED: Final = timedelta(hours=1)
 
 
 def keep(request: OcpiRequest) -> None:
@@ -40,17 +47,11 @@ def keep(request: OcpiRequest) -> None:
         session = _session(request, told[0].carrier)
         if session is not None:
             for one in told:
-                _keep(request, SessionExtension, one, session=session)
+                _keep_of_session(request, one, session)
         return
-    ids = {name: unquote(value) for name, value in request.place.ids.items()}
     if in_url(request.place) != request.sender:
         return  # An aggregator has not agreed for those whose objects it tells.
-    object_id = (ids.get("location_id") or ids.get("tariff_id") or "").upper()
-    for one in told:
-        part = (one.part or ids.get("evse_uid", "")).upper()
-        # Measured in upper case, which is longer of some letters.
-        if max(len(object_id), len(part)) <= _LONGEST_ID:
-            _keep(request, PlaceExtension, one, object_id=object_id, part=part)
+    _keep_of_place(request, told)
 
 
 def _session(request: OcpiRequest, carrier: Carrier) -> Session | None:
@@ -69,25 +70,71 @@ def _session(request: OcpiRequest, carrier: Carrier) -> Session | None:
     return None if moment is not None and moment < session.last_updated else session
 
 
-def _keep(
-    request: OcpiRequest,
-    kind: type[SessionExtension] | type[PlaceExtension],
-    told: Told,
-    **names: Any,
-) -> None:
-    names |= {"carrier": told.carrier, "name": told.name}
-    if kind is PlaceExtension:
-        names["teller"] = str(request.sender)
+def _keep_of_session(request: OcpiRequest, told: Told, session: Session) -> None:
+    names: dict[str, Any] = {"session": session, "carrier": told.carrier, "name": told.name}
     if plain(told.raw) is None:
-        kind._default_manager.filter(**names).delete()
+        SessionExtension.objects.filter(**names).delete()
         return
-    defaults = {
+    SessionExtension.objects.update_or_create(**names, defaults=_as_told(request, told))
+
+
+def _as_told(request: OcpiRequest, told: Told) -> dict[str, Any]:
+    return {
         "teller": str(request.sender),
         "value": told.raw,
         "correlation_id": request.correlation_id,
         "received_at": timezone.now(),
     }
-    kind._default_manager.update_or_create(**names, defaults=defaults)
+
+
+def _keep_of_place(request: OcpiRequest, told: Iterable[Told]) -> None:
+    """All of a Location's EVSEs at once, in one order, so that no two writers wait in a ring."""
+    ids = {name: unquote(value).upper() for name, value in request.place.ids.items()}
+    object_id = ids.get("location_id") or ids.get("tariff_id") or ""
+    rows: dict[tuple[str, str, str], PlaceExtension] = {}
+    gone: list[str] = []
+    for one in told:
+        part = one.part.upper() or ids.get("evse_uid", "")
+        if max(len(object_id), len(part)) > _LONGEST_ID:  # In upper case, as it is kept.
+            continue
+        if plain(one.raw) is None:
+            gone.append(one.name)
+            continue
+        rows[one.carrier, part, one.name] = PlaceExtension(
+            carrier=one.carrier,
+            object_id=object_id,
+            part=part,
+            name=one.name,
+            **_as_told(request, one),
+        )
+    with transaction.atomic():
+        if gone:
+            PlaceExtension.objects.filter(
+                teller=str(request.sender), object_id=object_id, part="", name__in=gone
+            ).delete()
+        PlaceExtension.objects.bulk_create(
+            [rows[key] for key in sorted(rows)],
+            batch_size=_BATCH,
+            update_conflicts=True,
+            unique_fields=["teller", "carrier", "object_id", "part", "name"],
+            update_fields=["value", "correlation_id", "received_at"],
+        )
+
+
+def forget_gone() -> int:
+    """Forget what was told of a Location or Tariff that the hub does not have; how many values.
+
+    Not what is new: a Location that its receiver has just taken is kept a moment later.
+    """
+    named = Q(owner=OuterRef("teller"), object_id=OuterRef("object_id"))
+    there = {
+        (Carrier.LOCATION, Carrier.EVSE): Exists(Location.objects.filter(named)),
+        (Carrier.TARIFF,): Exists(Tariff.objects.filter(named)),
+    }
+    old = PlaceExtension.objects.filter(received_at__lt=timezone.now() - _SETTLED)
+    return sum(
+        old.filter(~one, carrier__in=carriers).delete()[0] for carriers, one in there.items()
+    )
 
 
 # --- Given with the object ------------------------------------------------------------------------

@@ -54,10 +54,10 @@ async def forward(
         url = url_below(decision.endpoint_url, request.rest, request.query)
         response = await call(worker, request, outcome, decision, url, lease)
     except OcpiError as error:
-        # Kept first here and below: what follows gives the object to those that agreed.
-        if request.beside is not None:
-            await extended.keep(worker, request)
         if (undo := modules.no_answer(request, error)) is not None:
+            # Kept first, here and below: what follows gives the object to those that agreed.
+            if request.beside is not None:
+                await extended.keep(worker, request)
             await worker.django.run(undo, request, lease)
         await own_urls.end(worker.django, keys, decision.sender, error)
         raise modules.told(request, error) from error.__cause__

@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from cdrs.models import Posting
+from flex import extensions
 from hub.deliveries import resend
 from hub.keeping import retention
 from hub.keeping.recount import count_anew
@@ -26,6 +27,7 @@ def clean_up() -> None:
     DirectoryReader.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
     Posting.objects.filter(lease_until__lt=now - timedelta(days=1)).delete()
     BodyRecording.objects.filter(until__lt=now).delete()
+    extensions.forget_gone()
     partitions.make_ahead()
     partitions.drop_old()
     call_command("clearsessions")

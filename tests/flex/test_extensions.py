@@ -5,12 +5,15 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
+from flex.extensions import forget_gone
 from flex.models import PlaceExtension, SessionExtension
 from hub.deviations import noting
 from hub.deviations.models import DeviationCount
@@ -288,6 +291,21 @@ def test_a_location_has_them_for_a_receiver_that_agreed_and_in_no_broadcast(cast
         "brp_id": "8712423010208",
         "discharging_capable": "yes",
     }
+    with case("what nobody has taken, or of what the hub does not have, is not kept"):
+        cast.emsp.answers("LOC-9", Reply(status_code=2000))
+        cast.cpo.send("PUT", f"{path[:-4]}LOC-9", sent | {"id": "LOC-9"}, to=cast.emsp)
+        mine = PlaceExtension.objects.filter(teller=str(cast.cpo))
+        assert set(mine.values_list("object_id", flat=True)) == {"LOC1"}
+        for carrier, age in (("Location", 2), ("Tariff", 2), ("EVSE", 0)):
+            mine.create(
+                teller=str(cast.cpo),
+                carrier=carrier,
+                object_id="GONE",
+                received_at=timezone.now() - timedelta(hours=age),
+            )
+        assert forget_gone() == 2
+        mine.filter(object_id="GONE").delete()
+        assert mine.count() == 3
 
 
 def test_an_answer_of_a_party_has_them_for_who_agreed(cast, agreed):
