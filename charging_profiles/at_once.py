@@ -101,21 +101,41 @@ _ANSWERED_GET: Final = Statement(
     shared_by="commits that do not wait",
 )
 STATEMENTS: Final = (_ADD, _TAKE, _TAKE_GET, _ANSWERED, _ANSWERED_GET)
-# How many this process has open at each CPO: what is beyond its places, workers carry in turn.
+# How many this process has open at each CPO, from before they are claimed: what is beyond its
+# places, workers carry in turn.
 _at_cpo: Final[Counter[int]] = Counter()
 
 
 async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) -> Lease | None:
     """Do as `command.add`; the lease by which this process is to `carry` it, None: a worker does.
 
-    Should the process die before that, a worker sees to it when the lease has ended.
+    With the lease it has a place at its CPO, which `carry` gives back. Should the process die
+    before that, a worker sees to it when the lease has ended.
     """
+    cpo = command.cpo_platform_id
+    if _at_cpo[cpo] >= settings.PROFILE_CALLS_PER_RECEIVER:
+        return await _added(writer, django, command, _ADD)
+    # Before anything is waited for: each of a burst sees those before it.
+    _at_cpo[cpo] += 1
+    lease = None
+    try:
+        how = _TAKE_GET if command.method == "GET" else _TAKE
+        lease = await _added(writer, django, command, how)
+    finally:
+        if lease is None:
+            _at_cpo[cpo] -= 1
+    return lease
+
+
+async def _added(
+    writer: Writer, django: DjangoThreads, command: ProfileCommand, how: Statement
+) -> Lease | None:
     given = {
         name: str(value) if isinstance(value, str) else value
         for name, value in sql.by_column(command).items()
     }
     asked = leases.clock()
-    found = await writer.run(_how(command), given | {"seconds": str(settings.FORWARD_TIMEOUT)})
+    found = await writer.run(how, given | {"seconds": str(settings.FORWARD_TIMEOUT)})
     if not found:
         await django.run(command.add_after_all)
         return None
@@ -126,12 +146,6 @@ async def add(writer: Writer, django: DjangoThreads, command: ProfileCommand) ->
     return Lease(command.fence, asked) if command.fence else None
 
 
-def _how(command: ProfileCommand) -> Statement:
-    if _at_cpo[command.cpo_platform_id] >= settings.PROFILE_CALLS_PER_RECEIVER:
-        return _ADD
-    return _TAKE_GET if command.method == "GET" else _TAKE
-
-
 async def carry(
     command: ProfileCommand,
     lease: Lease,
@@ -139,10 +153,12 @@ async def carry(
     django: DjangoThreads,
     outbound: AsyncCaller,
 ) -> HttpResponse | None:
-    """Send it under its lease; the CPO's answer, None where the row is to say what came of it."""
+    """Send it under its lease, then give its place back.
+
+    The CPO's answer; None where the row is to say what came of it.
+    """
     sending = _AtOnce(writer, django, outbound)
     turn = Turn(lease, lease.asked + settings.FORWARD_TIMEOUT)
-    _at_cpo[command.cpo_platform_id] += 1
     renewing = asyncio.create_task(sending.hold(command, lease))
     try:
         said = await sending.carry(command, turn, holder.snapshot)

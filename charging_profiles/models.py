@@ -367,10 +367,12 @@ ADD = f"""
     {INSERT} VALUES ({", ".join(ADDED.values())}) {ONCE}
     RETURNING id::text, {REPLACES}, {TELL_CARRIERS}::text
 """
+# A `TAKE` has both times from its one statement; of a row that a worker has claimed meanwhile, and
+# may have sent, they differ.
 _NOT_TAKEN = f"""
     UPDATE ocpi_charging_profiles_profilecommand
     SET state = 'WAITING', sent_at = NULL, fence = {NEXT_FENCE}, {RELEASED}, attempts = 0
-    WHERE key = %(key)s AND state = 'SENDING' AND attempts = 1
+    WHERE key = %(key)s AND state = 'SENDING' AND sent_at = created_at
 """  # noqa: S608 - names of ours
 # What a result that comes now says.
 IS_NOW = f"""
