@@ -32,8 +32,10 @@ _CLAIM: Final = f"""
           OR {leases.free("timer")} AND (due_at <= {NOW} OR mine.is_asked_for))
     RETURNING timer.id, timer.task, timer.fence, timer.lease_until IS NOT NULL, {sql.SOON}
 """  # noqa: S608 - names of ours
+# By its fence: a renewal that is under way may come after it.
 _GIVE_BACK: Final = f"""
-    UPDATE hub_timer SET {leases.RELEASED} WHERE fence = ANY(%s::bigint[]) RETURNING {sql.SOON}
+    UPDATE hub_timer SET fence = {leases.NEXT_FENCE}, {leases.RELEASED}
+    WHERE fence = ANY(%s::bigint[]) RETURNING {sql.SOON}
 """  # noqa: S608 - names of ours
 
 
@@ -49,6 +51,7 @@ class Timers:
         self._threads = threads
         self._lock = threading.Lock()
         self._ended: dict[str, int] = {}
+        self._is_stopping = False
 
     def add(self) -> None:
         """Make rows for those that have none yet; their first turn is now."""
@@ -82,10 +85,17 @@ class Timers:
         finally:
             with self._lock:
                 self._ended[timer.task] = lease.fence
+                is_last = self._is_stopping
+            if is_last:  # No look follows.
+                self.give_back()
 
     def give_back(self) -> None:
-        """This process takes no more: others need not wait for the end of its leases."""
+        """This process takes no more: others need not wait for the end of its leases.
+
+        That of a turn which is still under way is given back at its end.
+        """
         with self._lock:
+            self._is_stopping = True
             ended, self._ended = self._ended, {}
         if ended:
             sql.run(_GIVE_BACK, [list(ended.values())])

@@ -37,6 +37,12 @@ def noted(key: str, number: int = 0) -> None:
         raise LookupError(key)
 
 
+@app.task(name="tests.workers.long_turn")
+def long_turn() -> None:
+    """One that ends when the test says so."""
+    noted("WAITS-TURN")
+
+
 @app.task(name="tests.workers.turn")
 def turn() -> None:
     """The same for a turn by the clock."""
@@ -165,6 +171,20 @@ def test_a_turn_that_is_asked_for_comes_before_its_time(hub, two_workers):
     for timers in two_workers:
         timers.begin()
     assert of_this.filter(lease_until__isnull=True).exists()
+
+
+def test_a_turn_that_ends_after_its_worker_has_left_keeps_nobody_waiting(hub):
+    threads = Threads("turn-late", 1)
+    timers = Timers({"tests.workers.long_turn": 3600.0}, threads)
+    timers.add()
+    timers.begin()
+    assert _begun["WAITS-TURN"].wait(60)
+    timers.give_back()
+    of_this = Timer.objects.filter(task="tests.workers.long_turn", lease_until__isnull=True)
+    assert not of_this.exists()
+    _may_end["WAITS-TURN"].set()
+    threads.join(60)
+    assert of_this.exists()
 
 
 def test_each_task_belongs_to_the_workers_of_a_queue():
