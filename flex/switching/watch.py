@@ -134,8 +134,10 @@ def _all_fail(fsp: PartyId, cpo: PartyId | None, why: str) -> None:
 def fails(session: Session, fsp: PartyId, why: str) -> None:
     """It is left out of this session's choice for a while, and the next in the order takes over."""
     with transaction.atomic():
-        if assignment.locked(session) is None:  # First of all locks, as everywhere.
-            return
+        kept = assignment.locked(session)  # First of all locks, as everywhere.
+        acting = None if kept is None else FspAssignment.current(kept)
+        if acting is None or acting.fsp != fsp:
+            return  # Another turn has seen the same failure: it counts once.
         FspFailure.add(session, fsp, why, settings.FSP_LEFT_OUT)
         current = assignment.reconsider(session, why)
         watching.silence_has_ended(session)
