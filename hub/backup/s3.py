@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -65,17 +64,33 @@ class Bucket:
         with self._session() as http, file.open("rb") as source:
             if size <= part:
                 self._call(http, "PUT", key, data=source.read())
+                self._check(key, size)
                 return
             upload = self._begun(http, key)
             try:
                 tags: list[str] = []
                 while chunk := source.read(part):
                     given = {"partNumber": str(len(tags) + 1), "uploadId": upload}
-                    tags.append(self._call(http, "PUT", key, given, data=chunk).headers["ETag"])
+                    tags.append(self._tag(self._call(http, "PUT", key, given, data=chunk)))
                 self._completed(http, key, upload, tags)
             except BaseException:
                 self._call(http, "DELETE", key, {"uploadId": upload})
                 raise
+        self._check(key, size)
+
+    def _tag(self, answer: requests.Response) -> str:
+        if not (tag := answer.headers.get("ETag", "")):
+            raise BackupError(f"{self._url}: the store has answered a part without its ETag.")
+        return tag
+
+    def _check(self, key: str, size: int) -> None:
+        """What was said to be taken is there: its only other copy is removed after this."""
+        kept = dict(self.listed(key)).get(key)
+        if kept != size:
+            there = "is not there" if kept is None else f"has {kept:,} bytes"
+            raise BackupError(
+                f"{self._url}/{key}: the store has taken {size:,} bytes, and yet it {there}."
+            )
 
     def _begun(self, http: requests.Session, key: str) -> str:
         answer = self._call(http, "POST", key, {"uploads": ""})
@@ -156,7 +171,8 @@ class Bucket:
             except requests.RequestException as error:
                 problem = f"{url}: {error}"
             else:
-                if answer.ok:
+                # Redirects are not followed: what is signed is signed for one host.
+                if 200 <= answer.status_code < 300:
                     return answer
                 problem = f"{url}: {_said(answer)}"
                 if answer.status_code not in _AGAIN:
@@ -168,7 +184,9 @@ class Bucket:
 
 def _said(answer: requests.Response) -> str:
     """HTTP 403 SignatureDoesNotMatch: the store's own words."""
-    status = f"HTTP {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
+    status = f"HTTP {answer.status_code} {answer.reason or ''}".rstrip()
+    if where := answer.headers.get("Location"):
+        status += f", it leads to {where}: is BACKUP_S3_ENDPOINT right?"
     try:
         root = ET.fromstring(answer.content)  # noqa: S314 - the operator's own store
     except ET.ParseError:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import threading
 from contextlib import contextmanager
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -17,7 +18,9 @@ class Store:
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.asked: list[str] = []
-        self.fail_next: list[int] = []  # HTTP status of the next PUTs of a part
+        self.fail_next: list[int] = []  # HTTP status of the next PUTs
+        self.leads_to = ""  # of a redirect
+        self.drops = False  # says that it has taken an object, and does not keep it
         self.page = 2  # objects of one page of a list
         self.endpoint = ""
 
@@ -87,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         begun = int(asked.get("continuation-token", 0))
         page, end = keys[begun : begun + self.store.page], begun + self.store.page
         rows = "".join(
-            f"<Contents><Key>{key}</Key><Size>{len(self.store.objects[key])}</Size></Contents>"
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.store.objects[key])}</Size></Contents>"
             for key in page
         )
         more = f"<NextContinuationToken>{end}</NextContinuationToken>" if end < len(keys) else ""
@@ -96,17 +99,29 @@ class _Handler(BaseHTTPRequestHandler):
         told = f"<R {space}><IsTruncated>{cut}</IsTruncated>{rows}{more}</R>"
         self._answer(200, told.encode())
 
+    def _fails(self):
+        store = self.store
+        if not store.fail_next or (status := store.fail_next.pop(0)) == 200:
+            return False
+        if store.leads_to:
+            self._answer(status, Location=store.leads_to)
+        else:
+            self._refuse(status, "SlowDown" if status == 503 else "AccessDenied")
+        return True
+
     def _object(self, key, asked, body):
         store, upload = self.store, asked.get("uploadId", "")
         match self.command:
             case "PUT" if upload:
-                if store.fail_next and (status := store.fail_next.pop(0)) != 200:
-                    self._refuse(status, "SlowDown" if status == 503 else "AccessDenied")
+                if self._fails():
                     return
                 store.uploads[upload][int(asked["partNumber"])] = body
                 self._answer(200, ETag=f'"{hashlib.md5(body).hexdigest()}"')
             case "PUT":
-                store.objects[key] = body
+                if self._fails():
+                    return
+                if not store.drops:
+                    store.objects[key] = body
                 self._answer(200, ETag='"x"')
             case "POST" if "uploads" in asked:
                 store.uploads["up 1+/"] = {}

@@ -10,7 +10,9 @@ from django.core.management import call_command
 from hub import backup
 from hub.backup import by_the_clock
 from hub.backup.archive import BackupError, opened
+from hub.backup.places import S3
 from hub.backup.s3 import Bucket, Credentials
+from tests.cases import case
 from tests.hub.backup.s3_server import ACCESS, REGION, SECRET, serving
 
 
@@ -45,6 +47,26 @@ def test_an_upload_that_fails_leaves_no_parts_behind(store, tmp_path):
     assert store.uploads == {}
     assert store.objects == {}
     assert file.exists()
+
+
+def test_what_is_not_kept_by_the_store_is_not_removed_here(store, tmp_path):
+    """A redirect (a proxy, another region), a status without a name, a 200 that was not true."""
+    file, place = tmp_path / "only copy", S3(bucket(store), "")
+    for size, status, words in (
+        (10, 301, "HTTP 301 .*leads to https://elsewhere.example/: is BACKUP_S3_ENDPOINT right"),
+        (10, 302, "HTTP 302"),
+        (10, 307, "HTTP 307"),
+        (250_000, 308, "HTTP 308"),
+        (10, 530, "HTTP 530"),
+        (10, 200, "it is not there"),
+    ):
+        file.write_bytes(bytes(size))
+        store.fail_next, store.drops = [status], status == 200
+        store.leads_to = "https://elsewhere.example/"
+        with case(size, status), pytest.raises(BackupError, match=words):
+            place.put(file, "flexhub-NL-HUB-20260301T020000Z.zip")
+        assert file.exists()
+    assert (store.objects, store.uploads) == ({}, {})
 
 
 def test_what_a_store_refuses_is_told_in_its_words_without_the_key(store, tmp_path):
