@@ -73,6 +73,9 @@ async def _looked(places: list[Place]) -> list[datetime | None]:
                 # Who cannot be reached is another rule's matter; what was known stays.
                 logger.info("the certificate of %s:%s cannot be read: %s", host, port, error)
                 return None
+            except Exception:  # a certificate may be odd in any way: the others are looked at
+                logger.exception("the certificate of %s:%s cannot be read", host, port)
+                return None
 
     return await asyncio.gather(*(one(host, port) for _, host, port in places))
 
