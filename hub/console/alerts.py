@@ -128,10 +128,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             raise forms.ValidationError(f"{text!r} is not of the form NL-ABC.") from error
 
     def clean_limit(self) -> float:
-        """Not below zero."""
+        """A number that a time can be told by."""
         limit: float = self.cleaned_data["limit"]
-        if limit < 0:
-            raise forms.ValidationError("A limit is not below zero.")
+        try:
+            settling.check_limit(limit)
+        except InvalidParameters as error:
+            raise forms.ValidationError(error.message) from error
         return limit
 
 

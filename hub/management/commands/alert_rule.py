@@ -4,7 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from hub.monitoring.alerts import settling
 from hub.monitoring.alerts.models import Kind, Rule, Severity, Target
+from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 
 
@@ -43,8 +45,11 @@ class Command(BaseCommand):
         targets = list(Target.objects.filter(name__in=options["tell"] or []))
         if missing := set(options["tell"] or []) - {target.name for target in targets}:
             raise CommandError(f"There is no target {sorted(missing)[0]!r}.")
-        if options["limit"] is not None and options["limit"] < 0:
-            raise CommandError("A limit is not below zero.")
+        if options["limit"] is not None:
+            try:
+                settling.check_limit(options["limit"])
+            except InvalidParameters as error:
+                raise CommandError(error.message) from None
         for name in ("kind", "limit", "ends_after"):
             if options[name] is not None:
                 setattr(rule, name, options[name])

@@ -1,11 +1,16 @@
 """What an operator settles of targets, at the console and by manage.py alike."""
 
 from datetime import timedelta
+from typing import Final
 
 from django.utils import timezone
 
 from hub.monitoring.alerts import channels, telling
 from hub.monitoring.alerts.models import Channel, Target
+from hub.ocpi.errors import InvalidParameters
+
+# Of minutes almost two years, in the largest unit (days) still a date.
+MOST: Final = 1_000_000
 
 
 def keep(target: Target, address: str = "") -> Target:
@@ -21,6 +26,12 @@ def keep(target: Target, address: str = "") -> Target:
         target.secret = channels.new_secret()
     target.save()
     return target
+
+
+def check_limit(limit: float) -> None:
+    """InvalidParameters for what is no number, below zero, or longer than any time there is."""
+    if not 0 <= limit <= MOST:
+        raise InvalidParameters(f"A limit is a number from 0 to {MOST:,}.")
 
 
 def test(target: Target) -> str:

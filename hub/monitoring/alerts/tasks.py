@@ -10,9 +10,11 @@ from hub.monitoring.alerts import certificates, telling, watching
 
 @shared_task(name="alerts.watch")
 def watch() -> None:
-    """Look, then tell."""
-    watching.watch()
-    telling.tell()
+    """Look, then tell, whatever became of looking: what waits is told."""
+    try:
+        watching.watch()
+    finally:
+        telling.tell()
 
 
 @shared_task(name="alerts.look_at_certificates")

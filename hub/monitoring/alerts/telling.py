@@ -32,7 +32,10 @@ def tell() -> None:
     targets = Target.objects.filter(is_on=True, pk__in=waiting.values("target"))
     for target in targets.order_by("pk"):
         if target.not_before is None or target.not_before <= now:
-            _tell(target)
+            try:
+                _tell(target)
+            except Exception:  # whatever it is: the others are told
+                logger.exception("%s cannot be told", target)
 
 
 def _tell(target: Target) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.utils import Error as DatabaseError
 from django.utils import timezone
 
 from hub.monitoring.alerts.conditions import Finding, find, is_looked_at
@@ -30,8 +29,8 @@ def watch() -> None:
     for pk in Rule.objects.order_by("pk").values_list("pk", flat=True):
         try:
             _look(pk)
-        except DatabaseError as error:
-            logger.warning("alert rule %s cannot be looked at: %s", pk, error)
+        except Exception:  # whatever it is: nobody would be told of anything
+            logger.exception("alert rule %s cannot be looked at", pk)
     Alert.objects.filter(ended_at__lt=timezone.now() - KEPT).delete()
 
 

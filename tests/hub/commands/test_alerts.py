@@ -59,7 +59,7 @@ def test_rules_are_made_changed_and_listed():
         (("alert_target", "new", "--email", "a@b.example", "--time-zone", "Mars"), "time zone"),
         (("alert_rule", "new"), "needs --kind and --limit"),
         (("alert_rule", "new", "--remove"), "There is no rule 'new'"),
-        (("alert_rule", "new", "--kind", "DISK", "--limit", "-1"), "not below zero"),
+        (("alert_rule", "new", "--kind", "DISK", "--limit", "-1"), "from 0 to"),
         (("alert_rule", "new", "--kind", "DISK", "--limit", "9", "--party", "x"), "form NL-ABC"),
         (("alert_rule", "new", "--kind", "DISK", "--limit", "9", "--tell", "x"), "no target 'x'"),
     ],

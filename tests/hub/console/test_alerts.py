@@ -71,6 +71,8 @@ def test_a_rule_is_settled_for_a_party(console):
     rule |= {"ends_after": "60", "is_on": "on", "party": "nl-cpo"}
     answer = console.post(reverse("admin:alerts_rule_add"), rule | {"party": "NLCPO!"})
     assert "is not of the form NL-ABC" in answer.content.decode()
+    answer = console.post(reverse("admin:alerts_rule_add"), rule | {"limit": "1e300"})
+    assert "A limit is a number from 0 to" in answer.content.decode()
     console.post(reverse("admin:alerts_rule_add"), rule)
     assert Rule.objects.get().party == "NL-CPO"
     assert "CPO away" in page(console, "rule_changelist")

@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import hmac
+import ssl
 from datetime import timedelta
 from email import header
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -15,8 +17,9 @@ from charging_profiles.models import CommandState, ProfileCommand
 from flex.knowledge.models import ProfileEffect
 from hub.models import Backup, Platform, StaleCopy, Timer, WorkerProcess
 from hub.models.workers import QUEUES
-from hub.monitoring.alerts import certificates, conditions, settling, telling, watching
+from hub.monitoring.alerts import certificates, conditions, settling, tasks, telling, watching
 from hub.monitoring.alerts.models import Alert, Certificate, Kind, Notice, Rule, Target
+from hub.ocpi.errors import InvalidParameters
 from hub.record import minutes
 from hub.record.models import Minute
 from tests.cases import case
@@ -25,6 +28,7 @@ from tests.hub.console import rows
 from tests.hub.monitoring.alert_receivers import mail_server, receiver
 from tests.hub.recording import message
 
+VERSION_3 = b"\xa0\x03\x02\x01\x02"
 AWAY = "cpo.example:443 cannot be reached: connection refused."
 
 
@@ -244,6 +248,20 @@ def test_many_of_a_kind_are_told_in_few_messages(db):
     assert Alert.objects.get(subject=watching.OTHERS).summary == "5 more of the same kind."
 
 
+def test_a_rule_or_target_that_fails_in_any_way_keeps_no_other_from_its_turn(away):
+    rule(limit=1e300, name="longer than any time there is")
+    rule()
+    with receiver() as shift:
+        target("http://127.0.0.1:9/", name="nowhere", quiet_from="22:00", quiet_until="07:00")
+        Target.objects.update(time_zone="Mars/Olympus")
+        target(shift.url)
+        tasks.watch()
+        assert [body["event"] for body in shift.bodies] == ["began"]
+    for limit in (-1.0, 1e300, float("inf"), float("nan")):
+        with case(limit), pytest.raises(InvalidParameters, match="A limit is a number from 0 to"):
+            settling.check_limit(limit)
+
+
 # --- Channels -------------------------------------------------------------------------------------
 
 
@@ -313,6 +331,31 @@ def test_the_end_of_a_certificate_is_known_whoever_signed_it(db, tmp_path):
     Platform.objects.update(registered_at=None)
     assert certificates.look() == 0
     assert not Certificate.objects.exists()
+
+
+class OfNoVersion(tls_servers.Identity):
+    """Its certificate says that it is of version 8, which there is not."""
+
+    @property
+    def certificate_pem(self) -> bytes:
+        der = self.certificate.public_bytes(serialization.Encoding.DER)
+        assert VERSION_3 in der
+        return ssl.DER_cert_to_PEM_cert(der.replace(VERSION_3, b"\xa0\x03\x02\x01\x07")).encode()
+
+
+def test_a_certificate_that_cannot_be_read_keeps_no_other_from_its_turn(db, tmp_path):
+    made, good = tls_servers.identity(host="localhost"), tls_servers.identity(host="localhost")
+    odd = OfNoVersion(made.key, made.certificate)
+    with (
+        tls_servers.tls_server(odd, tmp_path) as first,
+        tls_servers.tls_server(good, tmp_path) as second,
+    ):
+        for name, party, url in (("Odd", "ODD", first), ("Volt", "CPO", second)):
+            platform = rows.platform(name, ("NL", party, "CPO"))
+            Platform.objects.filter(pk=platform.pk).update(versions_url=f"{url}/ocpi/versions")
+        assert certificates.look() == 2
+    known = dict(Certificate.objects.values_list("platform__name", "ends_at"))
+    assert known == {"Odd": None, "Volt": good.certificate.not_valid_after_utc}
 
 
 # --- What each kind finds -------------------------------------------------------------------------
