@@ -6,6 +6,7 @@ before the next one is.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from flex.sites.models import Site
 from hub.db import leases, sql
 from sessions.models import Session
 
+_NONE: Final[Mapping[int, Asking]] = {}
 _COMMANDS: Final = ProfileCommand._meta.db_table
 TAKES_ALL: Final = """
     NOT EXISTS (
@@ -59,16 +61,18 @@ def rejects(session: Session, body: bytes) -> str | None:
     In a transaction that writes it where the answer is None: until it ends nobody else's at these
     sites is judged. Cheap where none rejects. What cannot be read is the CPO's to judge.
     """
-    around = [site.pk for site in Site.around(session) if site.rejects_breaches]
+    around = [site for site in Site.around(session) if site.rejects_breaches]
     if not around:
         return None
     now = leases.now()
     profile = Profile.read(body, now)
     if profile is None:
         return None
-    sites = Site.objects.select_for_update(no_key=True).filter(pk__in=around).order_by("pk")
-    for site in sites:
-        reason = _why(site, session.pk, profile, now)
+    # A few queries for each car: before the lock, under which others wait.
+    cars = _cars_around(around, session.pk, now)
+    rows = Site.objects.select_for_update(no_key=True)
+    for site in rows.filter(pk__in=[one.pk for one in around]).order_by("pk"):
+        reason = _why(site, session.pk, profile, now, cars)
         if reason is not None:
             note(session.pk, Topic.SITE, f"Rejected for {site.owner}: {reason}", site=site.name)
             return reason
@@ -84,24 +88,46 @@ def breaks(session: Session, profile: Profile) -> str | None:
     return None
 
 
-def _why(site: Site, session: int, profile: Profile, now: datetime) -> str | None:
-    """Where it takes more than its session's former one: what takes less makes nothing worse."""
+def _why(
+    site: Site, session: int, profile: Profile, now: datetime, cars: Mapping[int, Asking] = _NONE
+) -> str | None:
+    """Where it takes more than its session's former one: what takes less makes nothing worse.
+
+    `cars` are those without a profile, as far as they have been looked at.
+    """
+    if not (limited := keeping.limits_of(site)):
+        return None
     others, former = _asked(site, session)
     connectors = Connectors([session, *others])
     mine = Asking((profile,), connectors.most(session))
     before = NOTHING if former is None else Asking((former,), connectors.most(session))
     beside = [Asking(tuple(them), connectors.most(pk)) for pk, them in others.items()]
-    living = {one.pk for one in keeping.live_at(site)}
-    cars = without_profile.asking(living - {session} - others.keys(), now)
-    all_there = "and what goes on there ask" if cars else "and those in force ask"
-    beside += cars.values()
-    for limits in keeping.limits_of(site):
+    without = _living(site) - {session} - others.keys()
+    there = without_profile.asking(without - cars.keys(), now)
+    there |= {pk: cars[pk] for pk in without & cars.keys()}
+    all_there = "and what goes on there ask" if there else "and those in force ask"
+    beside += there.values()
+    for limits in limited:
         for who, together in (("asks", [mine]), (all_there, [mine, *beside])):
             found = excess(limits, together, now, (mine, before))
             if found is not None:
                 name = f"site {site.name} of {site.owner}"
                 return f"This profile {who} for {found.in_words}: the limit of {name} is broken."
     return None
+
+
+def _cars_around(sites: Sequence[Site], session: int, now: datetime) -> dict[int, Asking]:
+    """What the cars without a profile take at sites with a limit; who comes later is not there."""
+    without: set[int] = set()
+    for site in sites:
+        if keeping.limits_of(site):
+            others, _ = _asked(site, session)
+            without |= _living(site) - {session} - others.keys()
+    return without_profile.asking(without, now)
+
+
+def _living(site: Site) -> set[int]:
+    return {one.pk for one in keeping.live_at(site)}
 
 
 def _asked(site: Site, session: int) -> tuple[dict[int, list[Profile]], Profile | None]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -15,8 +15,9 @@ from flex.extensions import known
 from flex.full_rate import FullRates, full_rate
 from flex.life.models import HubCommand, Step
 from flex.models import JournalEntry
-from flex.sites import watch
+from flex.sites import rejecting, watch
 from flex.sites.models import Site
+from hub.db import sql
 from hub.routing.directory import wait_until_confirmed
 from locations.models import Location
 from party.messages import Reply
@@ -214,6 +215,28 @@ def draws(cast, kilowatts: float, minute: int) -> None:
     Site.objects.update(seen="")
 
 
+def judge(session: Session) -> str | None:
+    """Whether 28 kW are rejected, on a thread of its own."""
+    body = b"""{"charging_profile": {"charging_rate_unit": "W",
+        "charging_profile_period": [{"start_period": 0, "limit": 28000}]}}"""
+    try:
+        with transaction.atomic():
+            return rejecting.rejects(session, body)
+    finally:
+        connection.close()
+
+
+def read_by_who_waits() -> set[str]:
+    """The tables of those transactions that wait for a lock."""
+    rows = sql.run("""
+        SELECT relation::regclass::text FROM pg_locks
+        WHERE granted AND pid IN (SELECT pid FROM pg_locks WHERE NOT granted)
+          AND relation IS NOT NULL
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """)
+    return {name for (name,) in rows}
+
+
 def test_a_car_without_a_profile_counts_by_what_it_draws_or_may_draw(cast):
     owner, fsp = Api.of(cast.cpo), Api.of(cast.scsp)
     keep_location(cast.cpo, "LOC3")
@@ -251,6 +274,12 @@ def test_a_car_without_a_profile_counts_by_what_it_draws_or_may_draw(cast):
         [site] = [one for one in fsp.get("fsp/sites") if one["name"] == "Three"]
         assert site["strangers"] == [{"unit": "W", "taken": 3_000, "sessions": 1}]
     owner.put("cpo/sites/Three", members | {"rejects_breaches": True})
+    with case("it is looked at before the site's lock, under which others wait"):
+        with ThreadPoolExecutor(1) as pool, transaction.atomic():
+            Site.objects.select_for_update().get(name="Three")
+            judged = pool.submit(judge, session)
+            until(lambda: Location._meta.db_table in read_by_who_waits())
+        assert "and what goes on there ask for" in judged.result()
     with case("in what is rejected"):
         answer = in_force(cast, "CAR-1", 28_000)
         assert answer["data"]["result"] == "REJECTED"
