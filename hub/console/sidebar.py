@@ -71,6 +71,7 @@ SIDEBAR = {
             "title": "Stored",
             "items": [
                 _table("Locations", "location_on", "ocpi_locations_location"),
+                _page("Map of Locations", "map", "locations-map", "ocpi_locations.view_location"),
                 _page(
                     "What Locations lack",
                     "checklist",

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from hub.console import completeness, dashboard, export, joining, messages, owed
+from hub.console import completeness, dashboard, export, joining, locations_map, messages, owed
 from hub.console.access import factor_check, factor_pages, first_page, sign_on
 
 urlpatterns = [
@@ -19,6 +19,7 @@ urlpatterns = [
     ),
     path("export/", admin.site.admin_view(export.page), name="export"),
     path("owed/", admin.site.admin_view(owed.page), name="owed"),
+    path("map/", admin.site.admin_view(locations_map.page), name="locations-map"),
     path(
         "what-locations-lack/",
         admin.site.admin_view(completeness.page),

@@ -79,6 +79,7 @@ PAGES: Final = {
     "hub/delivery/send_all_again/": "O",
     "overview/": "OR",
     "owed/": "OR",
+    "map/": "OR",
     "what-locations-lack/": "OR",
     "second-factor/": "ORVPN",
     "second-factor/app/": "ORVPN",
