@@ -111,7 +111,7 @@ SIDEBAR = {
         },
     ],
 }
-# Teal, by unfold's names of shades.
+# Teal, by unfold's names of shades; from 600 on dark enough for white letters, and on white.
 COLORS = {
     "primary": {
         "50": "oklch(98.4% .014 180.72)",
@@ -120,10 +120,10 @@ COLORS = {
         "300": "oklch(85.5% .138 181.071)",
         "400": "oklch(77.7% .152 181.912)",
         "500": "oklch(70.4% .14 182.503)",
-        "600": "oklch(60% .118 184.704)",
-        "700": "oklch(51.1% .096 186.391)",
-        "800": "oklch(43.7% .078 188.216)",
-        "900": "oklch(38.6% .063 188.416)",
+        "600": "oklch(51.1% .096 186.391)",
+        "700": "oklch(43.7% .078 188.216)",
+        "800": "oklch(38.6% .063 188.416)",
+        "900": "oklch(33% .054 190.4)",
         "950": "oklch(27.7% .046 192.524)",
     }
 }
