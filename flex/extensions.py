@@ -31,6 +31,7 @@ from sessions.models import Session
 from sessions.visibility import MODULE
 from tariffs.models import Tariff
 
+_EVSE: Final = Carrier.EVSE
 _LONGEST_ID: Final = 255
 # Rows of one statement.
 _BATCH: Final = 1000
@@ -38,13 +39,14 @@ _SETTLED: Final = timedelta(hours=1)
 
 
 def keep(request: OcpiRequest) -> None:
-    """Keep what came beside a message; `null` takes a field back."""
+    """Keep what came beside a message; `null`, or a list without its value, takes it back."""
     beside = request.beside
-    told = [] if beside is None else [one for one in beside.told if len(one.raw) <= LONGEST]
-    if not told:
+    carrier = extensions.carrier_of(request.place)
+    if beside is None or carrier is None:
         return
-    if told[0].carrier in {Carrier.SESSION, Carrier.PREFERENCES}:
-        session = _session(request, told[0].carrier)
+    told = [one for one in beside.told if len(one.raw) <= LONGEST]
+    if carrier in {Carrier.SESSION, Carrier.PREFERENCES}:
+        session = _session(request, carrier) if told else None
         if session is not None:
             for one in told:
                 _keep_of_session(request, one, session)
@@ -108,6 +110,8 @@ def _keep_of_place(request: OcpiRequest, told: Iterable[Told]) -> None:
             **_as_told(request, one),
         )
     with transaction.atomic():
+        if "location_id" in ids:
+            _take_back(request, object_id, {part for kind, part, _ in rows if kind == _EVSE})
         if gone:
             PlaceExtension.objects.filter(
                 teller=str(request.sender), object_id=object_id, part="", name__in=gone
@@ -119,6 +123,34 @@ def _keep_of_place(request: OcpiRequest, told: Iterable[Told]) -> None:
             unique_fields=["teller", "carrier", "object_id", "part", "name"],
             update_fields=["value", "correlation_id", "received_at"],
         )
+
+
+def _take_back(request: OcpiRequest, object_id: str, capable: set[str]) -> None:
+    """Take back what is told by a value of `capabilities`, of EVSEs named without it.
+
+    A PUT names all of its Location or EVSE, a PATCH what it has; an EVSE in a list is whole.
+    """
+    uid = request.place.ids.get("evse_uid")
+    kept = PlaceExtension.objects.filter(
+        teller=str(request.sender), carrier=_EVSE, object_id=object_id
+    ).exclude(part__in=capable)
+    if uid is not None:
+        kept = kept.filter(part=unquote(uid).upper())
+    if not kept.exists():
+        return
+    if request.method == "PATCH":
+        document = heads.object_of(request.body)
+        sent = {} if document is None else plain(document)
+        if uid is None:
+            evses = sent.get("evses")
+            kept = kept.filter(part__in=_uids(evses if isinstance(evses, list) else ()))
+        elif "capabilities" not in sent:
+            return
+    kept.delete()
+
+
+def _uids(evses: Iterable[Any]) -> list[str]:
+    return [heads.text(one.get("uid")).upper() for one in evses if isinstance(one, dict)]
 
 
 def forget_gone() -> int:

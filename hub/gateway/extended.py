@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 F = TypeVar("F")
 # A longer body is looked through on a thread.
 _AT_ONCE: Final = 100_000  # bytes
+# What a PATCH that takes back has in it; or an escape, which may spell it.
+_WHOLE_LISTS: Final = (b"capabilities", b"evses", b"\\u")
 
 
 async def taken_apart(request: OcpiRequest, place: Match) -> OcpiRequest:
@@ -35,7 +37,21 @@ async def taken_apart(request: OcpiRequest, place: Match) -> OcpiRequest:
     if carrier is None:
         return request
     found = await _looked_through(extensions.apart, carrier, request.body)
-    return request if found is None else replace(request, body=found.plain, beside=found)
+    if found is None:
+        if not _may_take_back(request, carrier):
+            return request
+        found = extensions.Apart(request.body, request.body, ())
+    return replace(request, body=found.plain, beside=found)
+
+
+def _may_take_back(request: OcpiRequest, carrier: extensions.Carrier) -> bool:
+    """Whether a body that tells nothing beside OCPI may take a told capability back."""
+    if carrier not in extensions.WITH_CAPABILITIES:
+        return False
+    if holder.snapshot.extending.isdisjoint(request.platform.parties):
+        return False
+    # Of a change of the status alone nobody asks the database.
+    return request.method == "PUT" or any(one in request.body for one in _WHOLE_LISTS)
 
 
 def body_for(request: OcpiRequest) -> bytes:

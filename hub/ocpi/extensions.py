@@ -180,6 +180,8 @@ FIELDS: Final = (
     Field(Carrier.EVSE, "capabilities", "discharging_capable", "", _is_capable),
     Field(Carrier.TARIFF, "feed_in_elements", "feed_in_tariff", "currency/kWh", _feed_in),
 )
+# They tell a value of a list of OCPI's: a list without it takes it back.
+WITH_CAPABILITIES: Final = frozenset({_L, Carrier.EVSE})
 # Beside the values of an object: from where they come, and when they were so.
 ABOUT: Final = frozenset({"source", "sources", "observed_at", "measured_at", "currency"})
 _NAMES: Final[dict[Carrier, frozenset[str]]] = {

@@ -41,6 +41,15 @@ EV = {
     "source": "ISO 15118-20 AC_ChargeLoopReq via OCPP 2.1 NotifyEVChargingNeeds",
     "observed_at": "2026-03-01T10:00:00Z",
 }
+CONNECTOR = {
+    "id": "1",
+    "standard": "IEC_62196_T2",
+    "format": "SOCKET",
+    "power_type": "AC_3_PHASE",
+    "max_voltage": 400,
+    "max_amperage": 32,
+    "last_updated": "2026-01-01T00:00:00Z",
+}
 # Of each field what can be read, how it is shown, and what cannot.
 EXAMPLES: dict[str, tuple[Any, str, Any]] = {
     "site_power_limit": (
@@ -291,10 +300,30 @@ def test_a_location_has_them_for_a_receiver_that_agreed_and_in_no_broadcast(cast
         "brp_id": "8712423010208",
         "discharging_capable": "yes",
     }
+    mine = PlaceExtension.objects.filter(teller=str(cast.cpo))
+    whole = {"connectors": [CONNECTOR], "last_updated": plain["last_updated"]}
+    for name, method, rest, body, is_left in (
+        ("an EVSE's PATCH of something else", "PATCH", "/EVSE1", {"status": "CHARGING"}, True),
+        ("of its capabilities", "PATCH", "/EVSE1", {"capabilities": ["RESERVABLE"]}, False),
+        ("a Location's PATCH of something else", "PATCH", "", {"name": "Yard"}, True),
+        ("of another EVSE", "PATCH", "", {"evses": [plain["evses"][0] | {"uid": "E2"}]}, True),
+        ("of its EVSE", "PATCH", "", {"evses": plain["evses"]}, False),
+        ("an EVSE's PUT with it", "PUT", "/EVSE1", sent["evses"][0] | whole, True),
+        ("an EVSE's PUT without it", "PUT", "/EVSE1", plain["evses"][0] | whole, False),
+        ("a Location's PUT without it", "PUT", "", plain, False),
+    ):
+        with case(f"the capability after {name}"):
+            assert cast.cpo.send("PUT", path, sent).json()["status_code"] == 1000
+            assert mine.filter(carrier="EVSE").exists()
+            dated = {"last_updated": plain["last_updated"]} if method == "PATCH" else {}
+            answer = cast.cpo.send(method, path + rest, body | dated)
+            assert answer.json()["status_code"] == 1000
+            assert mine.filter(carrier="EVSE").exists() == is_left
+            assert mine.filter(carrier="Location").count() == 2
+    assert cast.cpo.send("PUT", path, sent).json()["status_code"] == 1000
     with case("what nobody has taken, or of what the hub does not have, is not kept"):
         cast.emsp.answers("LOC-9", Reply(status_code=2000))
         cast.cpo.send("PUT", f"{path[:-4]}LOC-9", sent | {"id": "LOC-9"}, to=cast.emsp)
-        mine = PlaceExtension.objects.filter(teller=str(cast.cpo))
         assert set(mine.values_list("object_id", flat=True)) == {"LOC1"}
         for carrier, age in (("Location", 2), ("Tariff", 2), ("EVSE", 0)):
             mine.create(
