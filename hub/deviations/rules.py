@@ -68,6 +68,17 @@ RULES: Final[dict[str, DeviationRule]] = {
     "cross-field": DeviationRule(
         "fields that contradict each other", "what the object's chapter says of both"
     ),
+    "extension-not-agreed": DeviationRule(
+        "an extension field without an agreement",
+        "leave it out, or have the operator enter that you and the other party agree on extension "
+        "fields: it was taken out",
+    ),
+    "extension-value": DeviationRule(
+        "an extension field that cannot be read", "the unit and form of docs/flexibility.md"
+    ),
+    "unknown-extension-field": DeviationRule(
+        "a name that an extension field does not have", "the names of docs/flexibility.md"
+    ),
     "not-json": DeviationRule(
         "a body that is not JSON", "transport_and_format: JSON in UTF-8 (RFC 8259)"
     ),
