@@ -106,13 +106,21 @@ def _utc(moment: datetime) -> str:
 
 
 def send(target: Target, message: Message) -> None:
-    """Tell it; NotTold says why it was not taken."""
+    """Tell it; NotTold says why it was not taken, without the target's URL."""
     try:
         _BY[Channel(target.channel)](target, message)
-    except InvalidParameters as error:
-        raise NotTold(error.message) from error
+    except OcpiError as error:
+        # What caused it would be in a traceback, with the URL.
+        raise NotTold(_without_url(error.message, target)) from None
     except secret_box.WrongKey as error:
         raise NotTold(str(error)) from error
+
+
+def _without_url(text: str, target: Target) -> str:
+    url = target.address
+    for spelling in (repr(url), url, repr(url[:300]), url[:300]):
+        text = text.replace(spelling, target.shown_address)
+    return text
 
 
 def _webhook(target: Target, message: Message) -> None:
@@ -183,8 +191,23 @@ def check_address(channel: Channel, address: str) -> None:
         return
     if _host(address) not in settings.ALERT_LOCAL_HOSTS:
         addresses.check_url(address, "The target's URL")
-    elif urlsplit(address).scheme not in {"http", "https"} or not address.isascii():
-        raise InvalidParameters(f"The target's URL {address!r} is not an absolute http(s) URL.")
+    else:
+        _check_local(address)
+
+
+def _check_local(url: str) -> None:
+    """Of a host that an operator has named: http and private addresses are well."""
+    parts = urlsplit(url)
+    if not (url.isascii() and url.isprintable()) or " " in url or "\\" in parts.netloc:
+        raise InvalidParameters(f"The target's URL {url!r} has characters that no URL has.")
+    try:
+        is_absolute = parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError:
+        is_absolute = False
+    if not is_absolute:
+        raise InvalidParameters(f"The target's URL {url!r} is not an absolute http(s) URL.")
+    if parts.username or parts.password:
+        raise InvalidParameters("The target's URL must not carry a user or password.")
 
 
 def _host(url: str) -> str:
@@ -197,18 +220,15 @@ def _host(url: str) -> str:
 def _post(url: str, headers: Mapping[str, str], body: bytes) -> None:
     """POST it under the guards that hold for a party's URL, unless an operator named the host."""
     check_address(Channel.WEBHOOK, url)
-    try:
-        answer = platform_calls.call(
-            "POST",
-            url,
-            headers,
-            body,
-            seconds=SECONDS,
-            follow=False,
-            limit=_MOST_ANSWER,
-            is_local=_host(url) in settings.ALERT_LOCAL_HOSTS,
-        )
-    except OcpiError as error:
-        raise NotTold(error.message) from error
+    answer = platform_calls.call(
+        "POST",
+        url,
+        headers,
+        body,
+        seconds=SECONDS,
+        follow=False,
+        limit=_MOST_ANSWER,
+        is_local=_host(url) in settings.ALERT_LOCAL_HOSTS,
+    )
     if not 200 <= answer.status < 300:
         raise NotTold(f"It answered with HTTP {answer.status}.")

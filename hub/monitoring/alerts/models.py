@@ -11,6 +11,17 @@ from hub.db import secret_box
 from hub.db.leases import Leased
 
 
+def host_alone(url: str) -> str:
+    """https://shift.example:8443/…: without path, query, user and password, which may be a key."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "…"
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}/…"
+
+
 class Kind(models.TextChoices):
     """What a rule looks at; the label says what its limit means."""
 
@@ -92,10 +103,7 @@ class Target(Leased):
     @property
     def shown_address(self) -> str:
         """Without what could be a key: the host of a URL."""
-        if self.channel == Channel.EMAIL:
-            return self.address
-        parts = urlsplit(self.address)
-        return f"{parts.scheme}://{parts.netloc}/…"
+        return self.address if self.channel == Channel.EMAIL else host_alone(self.address)
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether its quiet hours are now; they may pass midnight."""

@@ -303,9 +303,19 @@ def test_a_private_address_is_called_only_where_the_operator_has_named_it(away, 
         settings.ALERT_LOCAL_HOSTS = frozenset({"127.0.0.1"})
         made = target(shift.url)
         assert settling.test(made) == ""
-        # What was once allowed is looked at again each time.
+        for wrong in (
+            "http://shift:open@127.0.0.1/x",
+            "http://127.0.0.1:99999/",
+            "ftp://127.0.0.1",
+        ):
+            with case(wrong), pytest.raises(InvalidParameters, match="The target's URL"):
+                target(wrong)
+        # What was once allowed is looked at again each time. A URL may be a key: it is not told.
         settings.ALERT_LOCAL_HOSTS = frozenset()
-        assert "must be https" in settling.test(made)
+        assert settling.test(made).endswith(f"{made.shown_address} must be https.")
+        assert "a-key" not in made.problem
+        made.address = "https://shift:open@[::1]:8443/a-key"
+        assert made.shown_address == "https://[::1]:8443/…"
         assert [body["event"] for body in shift.bodies] == ["test"]
 
 
