@@ -20,6 +20,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from urllib3.exceptions import HTTPError
 
 from hub.console.access.models import Account, SingleSignOn
 from hub.console.access.roles import Role
@@ -27,6 +28,8 @@ from hub.console.access.roles import Role
 _ALGORITHMS: Final = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 _TIMEOUT: Final = (5, 10)  # seconds to connect, to read
 _KNOWN_FOR: Final = 600.0  # seconds
+# A provider that could not be read is not asked again so soon: each try may hold a thread.
+_AWAY_FOR: Final = 10.0  # seconds
 _MOST_BYTES: Final = 500_000
 _LEEWAY: Final = 60  # seconds that two clocks may differ by
 
@@ -37,7 +40,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a login was begun with; it stays in the browser's session until the answer."""
+    """What a login was begun with; it stays in a cookie of the browser until the answer."""
 
     state: str = field(default_factory=lambda: token_urlsafe(32))
     nonce: str = field(default_factory=lambda: token_urlsafe(32))
@@ -50,7 +53,7 @@ class Asked:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def kept(self) -> dict[str, str]:
-        """For the session."""
+        """For the cookie."""
         return {"state": self.state, "nonce": self.nonce, "verifier": self.verifier}
 
 
@@ -62,6 +65,8 @@ class Provider:
         self._document: dict[str, Any] = {}
         self._keys: dict[str, Any] = {}
         self._read_at = 0.0
+        self._failed_at = float("-inf")
+        self._problem = ""
         self._lock = Lock()
 
     def endpoint(self, name: str) -> str:
@@ -84,13 +89,27 @@ class Provider:
         with self._lock:
             if not anew and time.monotonic() - self._read_at < _KNOWN_FOR and self._document:
                 return
-            found = _json("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-            if found.get("issuer") != self.issuer:
-                raise Refused("The provider calls itself otherwise than OIDC_ISSUER.")
-            published = _json("GET", _safe(str(found.get("jwks_uri") or ""), "jwks_uri"))
-            keys = jwt.PyJWKSet.from_dict(published).keys
-            self._keys = {one.key_id or "": one for one in keys if one.public_key_use != "enc"}
-            self._document, self._read_at = found, time.monotonic()
+            if time.monotonic() - self._failed_at < _AWAY_FOR:
+                raise Refused(self._problem)
+            try:
+                self._document, self._keys = _published(self.issuer)
+            except Refused as error:
+                self._failed_at, self._problem = time.monotonic(), str(error)
+                raise
+            self._read_at = time.monotonic()
+
+
+def _published(issuer: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The provider's document, and its keys by their id."""
+    found = _json("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    if found.get("issuer") != issuer:
+        raise Refused("The provider calls itself otherwise than OIDC_ISSUER.")
+    published = _json("GET", _safe(str(found.get("jwks_uri") or ""), "jwks_uri"))
+    try:
+        keys = jwt.PyJWKSet.from_dict(published).keys
+    except (jwt.PyJWTError, AttributeError, TypeError, ValueError) as error:
+        raise Refused("The provider publishes no keys that can be read.") from error
+    return found, {one.key_id or "": one for one in keys if one.public_key_use != "enc"}
 
 
 _providers: dict[str, Provider] = {}
@@ -117,7 +136,7 @@ def _json(method: str, url: str, **sent: Any) -> dict[str, Any]:
             if answer.status_code != 200 or len(body) > _MOST_BYTES:
                 raise Refused(f"The provider has answered HTTP {answer.status_code}.")
             found = json.loads(body)
-    except (requests.RequestException, ValueError) as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:
         raise Refused(f"The provider cannot be asked: {type(error).__name__}.") from error
     if not isinstance(found, dict):
         raise Refused("The provider has answered no object.")

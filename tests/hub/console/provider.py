@@ -27,6 +27,8 @@ class SmallProvider:
         self.kid = "first"
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.signs_with = self.key
+        # In place of its keys, where that is set.
+        self.published: dict[str, Any] | None = None
         self._codes: dict[str, dict[str, str]] = {}
 
     def document(self) -> dict[str, Any]:
@@ -40,6 +42,8 @@ class SmallProvider:
 
     def keys(self) -> dict[str, Any]:
         """Its public key."""
+        if self.published is not None:
+            return self.published
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return {"keys": [key | {"kid": self.kid, "use": "sig", "alg": "RS256"}]}
 

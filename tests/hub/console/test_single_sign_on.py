@@ -1,5 +1,6 @@
 """Single sign-on: who the provider vouches for, and an administrator has entered, gets in."""
 
+import math
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import User
 from django.test import Client
 
+from hub.console.access import oidc, sign_on
 from hub.console.access.models import Account, AuditEntry, SingleSignOn
 from hub.console.access.roles import Role
 from hub.models import OneTimePassword
@@ -17,6 +19,13 @@ from tests.hub.console import provider
 from tests.hub.console.provider import SmallProvider
 
 BEGIN, BACK = "/admin/single-sign-on/", "/admin/single-sign-on/return/"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_tried() -> Iterator[None]:
+    sign_on.throttle._whole_at.clear()
+    yield
+    sign_on.throttle._whole_at.clear()
 
 
 @pytest.fixture
@@ -182,3 +191,23 @@ def test_a_provider_that_is_away_or_somebody_else_is_told(small, settings):
     assert "cannot be asked" in problem(browser)
     settings.OIDC_ISSUER, settings.IS_TRIAL = small.issuer, False
     assert browser.get(BEGIN).url == "/admin/login/", "https alone, except on trial"
+
+
+def test_a_stranger_takes_no_room_and_little_time(small, settings):
+    small.published = {"keys": [{"kty": "none"}]}
+    browser = Client()
+    assert browser.get(BEGIN).url == "/admin/login/"
+    assert "no keys that can be read" in problem(browser)
+    # As if that were just now, however slow this machine is: it is not asked again so soon.
+    small.published, oidc.provider()._failed_at = None, math.inf
+    assert browser.get(BEGIN).url == "/admin/login/"
+    oidc.provider()._failed_at = -math.inf
+    assert browser.get(BEGIN).url.startswith(small.issuer)
+    assert settings.SESSION_COOKIE_NAME not in browser.cookies
+    forged = Client()
+    forged.cookies[sign_on.COOKIE] = "WyJmb3JnZWQiXQ:1:x"
+    assert forged.get(BACK, {"code": "c", "state": "s"}).url == "/admin/login/"
+    sign_on.throttle._whole_at["", "127.0.0.1"] = time.monotonic() + 10_000
+    for address in (BEGIN, BACK):
+        waits = Client().get(address)
+        assert (waits.status_code, "Retry-After" in waits) == (429, True)
