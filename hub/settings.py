@@ -166,6 +166,8 @@ RESERVATIONS_KEPT_DAYS = env.integer("RESERVATIONS_KEPT_DAYS", 30)
 DELIVERIES_KEPT_DAYS = env.integer("DELIVERIES_KEPT_DAYS", 14)
 DELETIONS_KEPT_DAYS = env.integer("DELETIONS_KEPT_DAYS", 365)
 DEVIATIONS_KEPT_DAYS = env.integer("DEVIATIONS_KEPT_DAYS", 90)
+# The database lets go of no entry of the audit trail that is younger than a year.
+AUDIT_KEPT_DAYS = env.integer("AUDIT_KEPT_DAYS", 366)
 # What is new of a party is refused beyond so many (hub/models/quotas.py); 0: no limit. An operator
 # may give a party a quota of its own.
 MAX_LOCATIONS_PER_PARTY = env.integer("MAX_LOCATIONS_PER_PARTY", 200_000)

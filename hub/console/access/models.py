@@ -94,7 +94,7 @@ class Way(TextChoices):
 class AuditEntry(models.Model):
     """Who did what to which object. The database refuses to change a row (migration 0003).
 
-    It deletes only what is older than a year; nobody here asks it to.
+    It deletes only what is older than a year, which the clean-up asks it to.
     """
 
     at = models.DateTimeField(default=timezone.now)

@@ -16,6 +16,7 @@ from hub.console.api import keys
 from hub.console.api.keys import Caller
 from hub.console.api.problems import Problem, invalid
 from hub.db.trouble import refusal_of
+from hub.fairness.callers import FirstOfMinute
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
 from hub.views import JSON, problem
@@ -23,6 +24,7 @@ from hub.views import JSON, problem
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_first_refusal = FirstOfMinute()
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -76,10 +78,14 @@ class AdminView(APIView):
         is_refused = response.status_code == HTTPStatus.FORBIDDEN
         if response.status_code >= HTTPStatus.BAD_REQUEST and not is_refused:
             return
+        act = self.act(request, ids)
+        # Nobody can delete an entry: what a key may not do is told once a minute.
+        if is_refused and not _first_refusal.look(f"{caller.key.prefix} {act}")[2]:
+            return
         audit.record(
             Way.API,
             caller.get_username(),
-            self.act(request, ids),
+            act,
             " ".join(str(one) for name, one in ids.items() if name != "act"),
             address=audit.address_of(request),
             is_refused=is_refused,

@@ -25,6 +25,9 @@ _TOLD_EVERY: Final = "1 minute"
 # Of an address, with keys that are not known: so many at once, then one after each pause.
 TRIES: Final = Allowance(at_once=20, pause=3)
 throttle = Throttle(account=TRIES, address=TRIES)
+# Of one key: so many requests at once, then 20 a second.
+RATE: Final = Allowance(at_once=200, pause=0.05)
+rates = Throttle(account=RATE, address=RATE)
 
 
 class NewKey(NamedTuple):
@@ -112,6 +115,13 @@ def authenticate(request: HttpRequest) -> Caller:
         raise _not_authenticated("KEY_REVOKED", f"Key {key.prefix} was revoked.")
     if key.is_over:
         raise _not_authenticated("KEY_EXPIRED", f"Key {key.prefix} has expired.")
+    if wait := rates.try_(key.prefix, key.prefix):
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "TOO_MANY",
+            f"This hub takes {1 / RATE.pause:.0f} requests a second of one key.",
+            {"Retry-After": str(int(wait) + 1)},
+        )
     sql.run(
         "UPDATE access_adminkey SET last_used_at = statement_timestamp() WHERE id = %s AND "
         "(last_used_at IS NULL OR last_used_at < statement_timestamp() - %s::text::interval)",

@@ -1,11 +1,13 @@
 """The admin API: keys with roles, tables, acts; nothing in it that opens something."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import get_resolver
@@ -141,6 +143,23 @@ def test_a_party_reads_its_own_rows(programs):
     assert own.send("parties/NL-CPO/suspend").status_code == 403
     for path in ("owed", "backups"):
         assert (own.get(path).status_code, programs["R"].get(path).status_code) == (403, 200)
+
+
+def test_a_key_that_asks_without_end_waits_and_fills_no_trail(programs):
+    refused = AuditEntry.objects.filter(is_refused=True)
+    with time_machine.travel("2026-03-01T10:00:01Z", tick=False):
+        for _ in range(3):
+            assert programs["R"].send("parties/NL-CPO/suspend").status_code == 403
+        assert refused.count() == 1
+        assert programs["R"].send("parties/NL-CPO/resume").status_code == 403
+        assert refused.count() == 2
+    prefix = programs["R"].get("me").json()["prefix"]
+    keys.rates._whole_at["", prefix] = time.monotonic() + 10_000
+    waits = programs["R"].get("me")
+    assert (waits.status_code, waits.json()["code"]) == (429, "TOO_MANY")
+    assert int(waits["Retry-After"]) > 1
+    assert programs["O"].get("me").status_code == 200
+    del keys.rates._whole_at["", prefix]
 
 
 def test_a_response_url_is_shown_to_whom_it_belongs(programs):

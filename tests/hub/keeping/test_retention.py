@@ -15,6 +15,7 @@ from flex import journal
 from flex.api.models import Prepared
 from flex.journal import Topic
 from flex.models import FlexAgreement, FspAssignment, JournalEntry, PreferenceCopy
+from hub.console.access.models import AuditEntry, Way
 from hub.deviations.models import DeviationCount, LeftOut
 from hub.keeping import retention, tasks
 from hub.models import Delivery
@@ -57,6 +58,15 @@ def test_a_bill_is_kept_ten_years():
     aged(old, received_at=3660)
     retention.forget()
     assert left(Cdr) == {young.pk}
+
+
+def test_the_audit_trail_is_kept_a_year_whatever_is_set(settings):
+    settings.AUDIT_KEPT_DAYS = 20
+    long_ago = timezone.now() - timedelta(days=400)
+    for at, who in ((long_ago, "old"), (timezone.now() - timedelta(days=364), "young")):
+        AuditEntry.objects.create(at=at, who=who, way=Way.API)
+    assert retention.forget()["entries of the audit trail"] == 1
+    assert AuditEntry.objects.get().who == "young"
 
 
 @pytest.mark.parametrize("spelled", [b'"valid":false', b'"valid" : false'])
