@@ -25,7 +25,7 @@ MOST_CPOS: Final = 500
 GAPS: Final[Mapping[str, tuple[str, str]]] = {
     "lacks_opening_times": ("opening times", "When its EVSEs can be reached (opening_times)."),
     "lacks_energy_mix": ("energy mix", "What energy is supplied (energy_mix)."),
-    "lacks_evses": ("EVSEs", "It has none that is not REMOVED (evses)."),
+    "lacks_evses": ("EVSEs", "At least one that is not REMOVED (evses)."),
     "lacks_parking_restrictions": (
         "parking restrictions",
         "Of each EVSE, who may park there (parking_restrictions); an empty list says: anybody.",

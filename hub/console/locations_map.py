@@ -34,6 +34,8 @@ _ASPECT: Final = 1.5
 # Where no Location is: Europe.
 _EUROPE: Final = (-11.0, 35.0, 30.0, 62.0)
 _LEAST_SPAN: Final = 0.02  # degrees
+# Of what is seen at first.
+_LEAST_SEEN: Final = 4.0
 Box = tuple[float, float, float, float]
 
 
@@ -137,7 +139,10 @@ def _extent(placed: QuerySet[Outline]) -> Box:
     west, south = found["longitude__min"], found["latitude__min"]
     if west is None:
         return _EUROPE
-    return west, south, found["longitude__max"], found["latitude__max"]
+    east, north = found["longitude__max"], found["latitude__max"]
+    # A few that stand together are shown with what is around them.
+    room = max(_LEAST_SEEN - max(east - west, north - south), 0) / 2
+    return west - room, south - room, east + room, north + room
 
 
 def _within(box: Box) -> Q:

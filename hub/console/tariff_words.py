@@ -27,7 +27,7 @@ from tariffs.pricing import Line, Period, Unclear, Usage, price
 # Of a Tariff with more, all pages would wait for one of them.
 MOST: Final = 60
 UNCLEAR: Final = "unclear"
-HEADS: Final = ("from", "energy", "charging time", "parking time", "once")
+HEADS: Final = ("from", "per kWh", "per hour of charging", "per hour of parking", "once")
 _DIMENSIONS: Final = (
     TariffDimensionType.ENERGY,
     TariffDimensionType.TIME,
