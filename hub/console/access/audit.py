@@ -6,6 +6,7 @@ Never a secret in it: names of fields that were changed, not what they hold; no 
 import getpass
 from typing import Any, Final, Protocol
 
+from django.db.models import Model
 from django.http import HttpRequest
 
 from hub.console.access.models import AuditEntry, Way
@@ -17,6 +18,18 @@ class Row(Protocol):
 
     _meta: Any
     pk: Any
+
+
+class Former:
+    """A row as it was: it may be deleted by now."""
+
+    def __init__(self, kind: type[Model], pk: str, name: str) -> None:
+        self._meta = kind._meta
+        self.pk = pk
+        self._name = name
+
+    def __str__(self) -> str:
+        return self._name
 
 
 # In `request.META`: entries of the request, for hub/console/access/trail.py.

@@ -93,19 +93,11 @@ def _of_log(logged: list[LogEntry]) -> Iterator[tuple[str, audit.Row | str, str]
         if kind is None:
             yield act, entry.object_repr, entry.get_change_message()
             continue
-        yield act, _Gone(kind, entry.object_id or "", entry.object_repr), entry.get_change_message()
-
-
-class _Gone:
-    """A row as it was: it may be deleted by now."""
-
-    def __init__(self, kind: type[Model], pk: str, name: str) -> None:
-        self._meta = kind._meta
-        self.pk = pk
-        self._name = name
-
-    def __str__(self) -> str:
-        return self._name
+        yield (
+            act,
+            audit.Former(kind, entry.object_id or "", entry.object_repr),
+            entry.get_change_message(),
+        )
 
 
 def _act(request: HttpRequest) -> str:

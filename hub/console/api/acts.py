@@ -114,6 +114,8 @@ class Act:
     do: Callable[..., Any]
     body: type[msgspec.Struct] = Nothing
     status: HTTPStatus = HTTPStatus.OK
+    # What the trail tells of the body and the answer: about what, and how; no token, no uid.
+    told: Callable[[Any, Any], tuple[str, str]] = lambda body, found: ("", "")
 
 
 def party_named(text: str) -> PartyId:
@@ -329,6 +331,7 @@ ACTS: Final = (
         _invite,
         NewInvitation,
         HTTPStatus.CREATED,
+        lambda body, found: (found["party"], f"roles {' '.join(body.roles)}"),
     ),
     Act(
         "connections",
@@ -337,6 +340,7 @@ ACTS: Final = (
         _connect,
         Connection,
         HTTPStatus.CREATED,
+        lambda body, found: (f"platform {found['platform']}", " ".join(body.parties)),
     ),
     Act(
         "platforms/{pk}/renew",
@@ -386,7 +390,14 @@ ACTS: Final = (
         status=HTTPStatus.ACCEPTED,
     ),
     Act("deliveries/{pk}/resend", "Send one again", roles.RESEND, _resend_one),
-    Act("resend", "Send all again that a party did not get", roles.RESEND, _resend_all, Again),
+    Act(
+        "resend",
+        "Send all again that a party did not get",
+        roles.RESEND,
+        _resend_all,
+        Again,
+        told=lambda body, found: (body.party.upper(), f"{body.module} since {body.since}".strip()),
+    ),
     Act("stale-copies/{pk}/try-again", "Tell a refused object once more", _PLATFORM, _try_again),
     Act(
         "sessions/{cpo}/{session_id}/fsp",
@@ -394,6 +405,7 @@ ACTS: Final = (
         "flex.add_flexagreement",
         _set_fsp,
         NewFsp,
+        told=lambda body, found: ("", f"who {body.who}" if body.who else "taken back"),
     ),
     Act(
         "flex-keys",
@@ -402,6 +414,7 @@ ACTS: Final = (
         _flex_key,
         NewFlexKey,
         HTTPStatus.CREATED,
+        lambda body, found: (found["party"], f"{found['prefix']}, {' '.join(body.opens)}"),
     ),
     Act("flex-keys/{pk}/revoke", "End a key", "flex_api.change_apikey", _revoke_flex_key),
     Act(
@@ -410,6 +423,7 @@ ACTS: Final = (
         roles.ERASE,
         _erase,
         DriverToErase,
+        told=lambda body, found: (body.emsp.upper(), "dry run" if body.dry_run else ""),
     ),
 )
 
@@ -428,7 +442,9 @@ class Doing(AdminView):
         """The act, if the key's role allows it."""
         caller.needs(self.doing.permission)
         body = body_of(request, self.doing.body)
-        return answer(self.doing.do(caller, body, **ids), self.doing.status)
+        found = self.doing.do(caller, body, **ids)
+        self.about, self.detail = self.doing.told(body, found)
+        return answer(found, self.doing.status)
 
 
 class Making(Doing):

@@ -32,6 +32,9 @@ class AdminView(APIView):
     """A DRF view whose methods get the Caller."""
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    # What the trail tells beside the act, once a method has found it out.
+    about: audit.Row | str = ""
+    detail = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Authenticate, answer, and tell the trail; every refusal is a problem in JSON."""
@@ -86,7 +89,8 @@ class AdminView(APIView):
             Way.API,
             caller.get_username(),
             act,
-            " ".join(str(one) for name, one in ids.items() if name != "act"),
+            self.about or " ".join(str(one) for name, one in ids.items() if name != "act"),
+            detail=self.detail,
             address=audit.address_of(request),
             is_refused=is_refused,
         )

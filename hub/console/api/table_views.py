@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from hub.console.access import scope
+from hub.console.access import audit, scope
 from hub.console.api.base import AdminView, answer, as_at_the_console
 from hub.console.api.keys import Caller
 from hub.console.api.problems import Problem, conflict, invalid, not_found
@@ -95,7 +95,9 @@ class Rows(AdminView):
     def post(self, caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         """Make a row, by the form of the console's page."""
         table = _writable(caller, name, "POST")
-        return answer(table.told(_saved(caller, request, table, None)), HTTPStatus.CREATED)
+        made = _saved(caller, request, table, None)
+        self.about, self.detail = made, _named(request)
+        return answer(table.told(made), HTTPStatus.CREATED)
 
 
 class Row(AdminView):
@@ -112,8 +114,9 @@ class Row(AdminView):
     def patch(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """Change what is sent; the rest stays."""
         table = _writable(caller, name, "PATCH")
-        row = row_of(caller, table, pk)
-        return answer(table.told(_saved(caller, request, table, row)))
+        changed = _saved(caller, request, table, row_of(caller, table, pk))
+        self.about, self.detail = changed, _named(request)
+        return answer(table.told(changed))
 
     def delete(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """Delete it, as the console does."""
@@ -123,6 +126,7 @@ class Row(AdminView):
         as_at_the_console(caller, request)
         if not page.has_delete_permission(request, row):
             raise PermissionDenied
+        self.about = audit.Former(table.model, str(pk), str(row))
         with transaction.atomic():
             page.delete_model(request, row)
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -184,6 +188,11 @@ def _saved(caller: Caller, request: HttpRequest, table: Table, row: Any) -> Any:
     if said.problems:
         raise conflict(" ".join(said.problems))
     return row_of(caller, table, made.pk)
+
+
+def _named(request: HttpRequest) -> str:
+    """The fields that were sent, without what they hold."""
+    return f"fields {', '.join(sorted(_sent(request)))}"
 
 
 def _sent(request: HttpRequest) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.monitoring.alerts import settling
 from hub.monitoring.alerts.models import Kind, Rule, Severity, Target
 from hub.ocpi.errors import InvalidParameters
 from hub.ocpi.party import PartyId
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Add or change a rule by its name; `manage.py alerts` lists them."
 
     def add_arguments(self, parser: CommandParser) -> None:

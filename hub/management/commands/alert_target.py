@@ -4,8 +4,9 @@ from datetime import time
 from typing import Any
 from zoneinfo import available_timezones
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.monitoring.alerts import settling
 from hub.monitoring.alerts.models import Channel, Target
 from hub.ocpi.errors import InvalidParameters
@@ -13,7 +14,7 @@ from hub.ocpi.errors import InvalidParameters
 _CHANNELS = {"webhook": Channel.WEBHOOK, "slack": Channel.SLACK, "email": Channel.EMAIL}
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Add or change who is told of alerts; a new webhook's secret is printed once."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             settling.keep(target, address)
         except InvalidParameters as error:
             raise CommandError(error.message) from None
+        self.has_acted = True
         self.stdout.write(f"{target}: {target.channel} {target.shown_address}")
         if target.secret_encrypted and not had_secret:
             self.stdout.write(f"Its messages are signed with {target.secret}")

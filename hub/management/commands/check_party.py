@@ -4,15 +4,16 @@ import json
 from typing import Any
 
 import msgspec
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from hub.conformance import check as conformance
 from hub.conformance.met_in_practice import Noted
 from hub.conformance.text import report
+from hub.management.audited import AuditedCommand
 from hub.management.parties import add_party, party_of
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Call a connected party as the text has it, and say for each rule whether it holds. It "
         "only reads, and asks for what does not exist. What the hub has noted of what the party "
@@ -43,6 +44,7 @@ class Command(BaseCommand):
             check = conformance.prepare(party, push=options["push"])
         except conformance.CannotCheck as error:
             raise CommandError(str(error)) from error
+        self.has_acted = True
         conformance.run(check, seconds=options["seconds"])
         noted = Noted.of(check.platform_id)
         if options["json"]:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from hub.management.audited import AuditedCommand
 from hub.models import Sharding
 from hub.workers.wake import nudge
 
 MOST = 256
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = "Say, or change, into how many shards receivers are divided; while everything runs."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,3 +26,7 @@ class Command(BaseCommand):
             Sharding.change(wanted)
             nudge("deliveries")
         self.stdout.write(f"{Sharding.number()} shards")
+
+    def acts(self, options: dict[str, Any]) -> bool:
+        """Without a number it only says how many there are."""
+        return options["shards"] is not None

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from hub.backup.archive import BackupError
 from hub.db.secret_box import WrongKey
 from hub.management import keys
+from hub.management.audited import AuditedCommand
 
 
-class Command(BaseCommand):
+class Command(AuditedCommand):
     help = (
         "Encrypt anew with ENCRYPTION_KEY what is under a key of FORMER_ENCRYPTION_KEYS, in "
         "batches; it may be stopped and repeated. Restart all processes with both keys before. "

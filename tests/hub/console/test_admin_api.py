@@ -226,6 +226,8 @@ def test_rows_are_written_by_the_forms_of_the_console(programs):
     pk = made.json()["id"]
     changed = program.send(f"agreements/{pk}", {"is_open": True}, "patch").json()
     assert (changed["is_open"], changed["note"]) == (True, "n")
+    told = AuditEntry.objects.order_by("-id")[0]
+    assert (told.about, told.object_id, told.detail) == ("hub.agreement", str(pk), "fields is_open")
     assert program.send(f"agreements/{pk}", None, "delete").status_code == 204
     assert not Agreement.objects.filter(pk=pk).exists()
     for body, word in (
@@ -265,7 +267,7 @@ def test_an_invitation_shows_its_token_once(programs):
     assert set(made.json()) == {"party", "token", "versions_url"}
     assert made.json()["token"] not in programs["O"].get("parties").content.decode()
     told = AuditEntry.objects.order_by("-id")[0]
-    assert (told.way, told.act) == ("API", "invitations")
+    assert (told.way, told.act, told.object_name) == ("API", "invitations", "NL-INV")
     assert told.who.startswith("fxa_")
     assert made.json()["token"] not in str(vars(told))
     assert programs["O"].send("invitations", body | {"roles": ["HUB"]}).status_code == 400

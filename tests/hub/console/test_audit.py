@@ -128,6 +128,17 @@ def test_what_manage_py_does_is_told(db):
     told = last()
     assert (told.object_name, told.detail) == ("NL-INV", "roles CPO")
     assert told.detail not in invited
+    run("alert_target", "shift", "--slack", "https://slack.example/hooks/a-key", "--off")
+    assert (last().act, last().object_name, last().detail) == ("alert_target", "shift", "off True")
+    run("alert_rule", "Night", "--kind", "BACKLOG", "--limit", "5")
+    assert (last().object_name, last().detail) == ("Night", "kind BACKLOG, limit 5.0")
+    run("delivery_shards", "4")
+    assert (last().act, last().detail) == ("delivery_shards", "shards 4")
+    before = AuditEntry.objects.count()
+    run("delivery_shards")
+    run("rotate_keys", "--check")
+    assert AuditEntry.objects.count() == before
+    assert not AuditEntry.objects.filter(detail__contains="a-key").exists()
 
 
 def test_a_login_is_told(db):
