@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -86,8 +87,13 @@ class Step:
 
 def page(request: HttpRequest, platform_id: int) -> HttpResponse:
     """The whole page; 404 for a platform that this account may not see."""
-    context = _context(request, platform_id)
-    context |= {"title": f"Joining: {context['platform']}", "every": EVERY}
+    found = _context(request, platform_id)
+    context = {
+        **admin.site.each_context(request),
+        **found,
+        "title": f"Joining: {found['platform']}",
+        "every": EVERY,
+    }
     return TemplateResponse(request, "console/joining.html", context)
 
 
