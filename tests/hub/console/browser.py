@@ -85,7 +85,7 @@ class Looking:
         self.page.on("request", lambda request: self._asked(request.url))
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type == "error":
             self.problems.append(f"{self.page.url}: {message.text} {message.location}")
 
     def _asked(self, url: str) -> None:
