@@ -242,7 +242,8 @@ def _line(row: Message, who: str) -> Line:
     code = f"HTTP {row.http_status}" if row.http_status else "no answer"
     if row.ocpi_code is not None:
         code = f"{code}, OCPI {row.ocpi_code}"
-    text = f"{who} {row.method} {row.module}: {code}"
+    is_details = row.module == "versions" and not row.path.rstrip("/").endswith("versions")
+    text = f"{who} {row.method} {'version details' if is_details else row.module}: {code}"
     if row.problem:
         text = f"{text}. {row.problem}"
     url = f"{reverse('exchange')}?{urlencode({'correlation_id': row.correlation_id})}"

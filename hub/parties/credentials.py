@@ -60,7 +60,11 @@ class CredentialsView(OcpiView):
             _presented(request)  # The token may have been replaced before the turn began.
             forms = Platform.objects.get(pk=platform_id).forms(first=form)
             offer, taken = handshake.fetch_offer(
-                read.credentials.url, read.credentials.token, forms, hang_up
+                read.credentials.url,
+                read.credentials.token,
+                forms,
+                hang_up,
+                related_id=request.correlation_id,
             )
             if taken not in {form, forms[0]}:
                 offer.remarks.append(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -55,18 +56,24 @@ class Offer:
 
 
 def fetch_offer(
-    versions_url: str, token: str, forms: Sequence[TokenForm], hang_up: HangUp | None = None
+    versions_url: str,
+    token: str,
+    forms: Sequence[TokenForm],
+    hang_up: HangUp | None = None,
+    *,
+    related_id: str = "",
 ) -> tuple[Offer, TokenForm]:
     """GET versions and version details of a platform, and in which of these forms it took `token`.
 
     UnableToUseClientApi (3001) when a GET fails in all of them, UnsupportedVersion (3002) without
     the hub's version, NoMatchingEndpoints (3003) without any module to exchange, HungUp (4000) when
-    somebody has ended it by `hang_up`.
+    somebody has ended it by `hang_up`. `related_id`: the handshake in which it happens, for the
+    record.
     """
     failures = []
     for form in forms:
         try:
-            return _offer(versions_url, form.authorization(token), hang_up), form
+            return _offer(versions_url, form.authorization(token), hang_up, related_id), form
         except NoSuccess as error:
             failures.append(error)
     if not all(isinstance(failure, TokenRefused) for failure in failures):
@@ -76,11 +83,12 @@ def fetch_offer(
     raise TokenRefused(f"{failures[0].message} It does not take the token{neither} {tried}.")
 
 
-def _offer(versions_url: str, authorization: str, hang_up: HangUp | None) -> Offer:
-    versions = _get(versions_url, authorization, "versions", hang_up)
+def _offer(versions_url: str, authorization: str, hang_up: HangUp | None, related_id: str) -> Offer:
+    ask = partial(_get, authorization=authorization, hang_up=hang_up, related_id=related_id)
+    versions = ask(versions_url, what="versions")
     url = _version_url(versions, f"GET versions at {versions_url}")
     _check(url, f"The URL of version {VERSION}")
-    details = _get(url, authorization, "version details", hang_up, known=versions_url)
+    details = ask(url, what="version details", known=versions_url)
     if isinstance(details, list) and len(details) == 1:
         details = details[0]
     endpoints = details.get("endpoints") if isinstance(details, dict) else None
@@ -138,10 +146,24 @@ def _check(url: str, what: str) -> None:
         raise UnableToUseClientApi(f"{what} has more than 255 characters.")
 
 
-def _get(url: str, authorization: str, what: str, hang_up: HangUp | None, known: str = "") -> Any:
+def _get(
+    url: str,
+    *,
+    authorization: str,
+    what: str,
+    hang_up: HangUp | None,
+    related_id: str,
+    known: str = "",
+) -> Any:
     """GET `data` of an answer, as plain JSON values; at the host of `known` OCPI was spoken."""
     message = Message(
-        kind=Kind.HANDSHAKE, method="GET", url=url, platform=None, module="versions", known=known
+        kind=Kind.HANDSHAKE,
+        method="GET",
+        url=url,
+        platform=None,
+        module="versions",
+        known=known,
+        related_id=related_id,
     )
     limit = settings.MAX_PUSH_ANSWER_BYTES
     try:

@@ -35,6 +35,7 @@ def test_a_new_invitation_has_one_step_behind_it(console):
     assert list(states(platform).values()) == [State.DONE, *[State.OPEN] * 6]
     page = console.get(reverse("joining", args=[platform.pk])).content.decode()
     assert "NL-NEW as CPO" in page
+    assert "What is owed" in page  # with the menu around it
     assert "It has not called yet." in page
     assert reverse("joining-live", args=[platform.pk]) in page
     assert console.get(reverse("joining", args=[platform.pk + 1000])).status_code == 404
@@ -44,10 +45,11 @@ def test_a_failing_handshake_says_which_call_failed_and_why(db):
     platform = invited()
     now = timezone.now()
     own = {"sender": "NL-NEW", "platform_id": platform.pk, "direction": "IN", "receiver": ""}
-    message(at=now, method="GET", module="versions", kind="hub", **own)
+    message(at=now, method="GET", module="versions", path="versions", kind="hub", **own)
     message(
         at=now + timedelta(seconds=2), direction="OUT", kind="handshake", method="GET",
-        module="versions", sender="", receiver="", related_id="of-the-post", http_status=404,
+        module="versions", path="versions", sender="", receiver="", related_id="of-the-post",
+        http_status=404,
         ocpi_code=None, is_failed=True, problem="GET https://new.example/versions: HTTP 404",
     )  # fmt: skip
     message(
