@@ -346,6 +346,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # where a login leads that began at the login page itself
 # Single sign-on (OpenID Connect), where OIDC_ISSUER is set (hub/console/access/oidc.py).
 OIDC_ISSUER = env.text("OIDC_ISSUER", "")
 OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID", "") if not OIDC_ISSUER else env.text("OIDC_CLIENT_ID")

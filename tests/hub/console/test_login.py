@@ -49,7 +49,8 @@ def failures(caplog) -> list[str]:
 
 def test_the_right_password_opens_the_console(caplog):
     for _ in range(ADDRESS.at_once + 1):
-        assert attempt("operator", RIGHT).status_code == 302
+        opened = attempt("operator", RIGHT)
+        assert (opened.status_code, opened["Location"]) == (302, "/admin/")
     assert not failures(caplog)
     assert f"login of 'operator' from {HERE}" in caplog.messages
 
