@@ -22,8 +22,8 @@ import uvloop
 
 from bench.flex_chain import CPO, FSP, Chain, ThinParties
 from bench.measurements import Measurement, Ratio, percentile
-from bench.older import Older
-from bench.programs import PROJECT, Program, cpu_of_family, free_port
+from bench.older import Older, serving
+from bench.programs import PROJECT, Program, cpu_of_family
 from bench.report import report
 
 PATTERNS = 50
@@ -161,14 +161,8 @@ class Loaded:
 
 @contextmanager
 def _loaded(name: str, checkout: Path, folder: Path) -> Iterator[Loaded]:
-    own = folder / name
-    own.mkdir()
-    env = {"FLEXHUB_DATA": str(own / "data"), "PORT": str(free_port()), "WEB_WORKERS": "2"}
-    hub = Older(name, checkout, own, env)
-    with hub.program("hub", "-m", "stack", "serve") as program:
-        program.await_line("Flexhub is ready")
-        [pid_file] = own.glob("data/**/postmaster.pid")
-        yield Loaded(hub, program, int(pid_file.read_text().split()[0]))
+    with serving(name, checkout, folder) as (hub, program, postmaster):
+        yield Loaded(hub, program, postmaster)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> tuple[list[Measurement], dict[str, Any]]:

@@ -28,14 +28,13 @@ from bench.delivery import RECEIVERS, WORKER, Arrival
 from bench.forwarding import CONNECTIONS, location, session
 from bench.journey import Parties, Step
 from bench.measurements import Measurement, Ratio
-from bench.older import Older, both, served
+from bench.older import Older, both, served, serving
 from bench.programs import (
     MEASURED_CORE,
     OTHER_CORE,
     PROJECT,
     Program,
     cpu_of_family,
-    free_port,
     web_command,
 )
 from bench.report import report
@@ -249,14 +248,8 @@ def flexibility(against: Path, folder: Path, quick: bool) -> Measured:
 
 @contextmanager
 def _whole(name: str, checkout: Path, folder: Path) -> Iterator[Whole]:
-    own = folder / name
-    own.mkdir()
-    env = {"FLEXHUB_DATA": str(own / "data"), "PORT": str(free_port()), "WEB_WORKERS": "2"}
-    hub = Older(name, checkout, own, env)
-    with hub.program("hub", "-m", "stack", "serve") as program:
-        program.await_line("Flexhub is ready")
-        [pid_file] = own.glob("data/**/postmaster.pid")
-        yield Whole(hub, program, int(pid_file.read_text().split()[0]))
+    with serving(name, checkout, folder) as (hub, program, postmaster):
+        yield Whole(hub, program, postmaster)
 
 
 async def _journeys(

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.programs import PROJECT, Program
+from bench.programs import PROJECT, Program, free_port
 from stack.postgres import Postgres
 from stack.processes import keep_quiet
 from stack.valkey import Valkey
@@ -86,3 +86,16 @@ def both(against: Path, folder: Path) -> Iterator[list[Older]]:
     """This hub, then the older one."""
     with served("now", PROJECT, folder) as now, served("former", against, folder) as former:
         yield [now, former]
+
+
+@contextmanager
+def serving(name: str, checkout: Path, folder: Path) -> Iterator[tuple[Older, Program, int]]:
+    """A checkout as `script/server` starts it; its program, and the process id of PostgreSQL."""
+    own = folder / name
+    own.mkdir()
+    env = {"FLEXHUB_DATA": str(own / "data"), "PORT": str(free_port()), "WEB_WORKERS": "2"}
+    hub = Older(name, checkout, own, env)
+    with hub.program("hub", "-m", "stack", "serve") as program:
+        program.await_line("Flexhub is ready")
+        [pid_file] = own.glob("data/**/postmaster.pid")
+        yield hub, program, int(pid_file.read_text().split()[0])

@@ -1,6 +1,7 @@
 """The bare HTTP server of the benchmarks' other parties: reads whole requests, and nothing else."""
 
 import asyncio
+from abc import ABC, abstractmethod
 import re
 from typing import cast
 
@@ -13,14 +14,14 @@ def answer(body: bytes) -> bytes:
     return _HEAD % len(body) + body
 
 
-class WholeRequests(asyncio.Protocol):
+class WholeRequests(asyncio.Protocol, ABC):
     """One kept-alive connection, on which one request is under way at a time."""
 
     _buffer = b""
 
+    @abstractmethod
     def asked(self, request: bytes, head: int) -> None:
         """Answer a request whose header ends at `head`."""
-        raise NotImplementedError
 
     def say(self, whole: bytes, *, after: int = 0) -> None:
         """Send an answer in so many milliseconds."""
