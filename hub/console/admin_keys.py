@@ -7,13 +7,13 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
+from hub.console import key_once
 from hub.console.access.models import AdminKey
 from hub.console.access.roles import Role
 from hub.console.accounts import RoleForm
@@ -104,20 +104,14 @@ class AdminKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         )
         for field in AdminKey._meta.concrete_fields:
             setattr(obj, field.attname, getattr(made.key, field.attname))
-        request.META["flexhub.secret"] = made.secret
+        request.META[key_once.SECRET] = made.secret
 
     def response_add(self, request: HttpRequest, obj: AdminKey, *args: Any) -> HttpResponse:
         """The key itself."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "A key of the admin API",
-            "key": obj,
-            "secret": request.META.pop("flexhub.secret"),
-            "list": reverse("admin:access_adminkey_changelist"),
-        }
-        response = TemplateResponse(request, "console/admin_key.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        whose = " ".join([obj.get_role_display(), *obj.parties])
+        until = f"{obj.expires_at:%d %b %Y}" if obj.expires_at else "it is revoked"
+        facts = [("May what this role may", whose), ("Until", until)]
+        return key_once.page(request, "A key of the admin API", facts, table="access_adminkey")
 
     def has_revoke_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Once."""

@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -18,6 +17,7 @@ from unfold.widgets import (
 
 from flex.api import keys
 from flex.api.models import ApiKey, Prepared, Use
+from hub.console import key_once
 from hub.console.agreements import parties_to_choose
 from hub.console.dialogs import back, dialog
 from hub.console.documents import pretty
@@ -131,20 +131,12 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         )
         for field in ApiKey._meta.concrete_fields:
             setattr(obj, field.attname, getattr(made.key, field.attname))
-        request.META["flexhub.secret"] = made.secret
+        request.META[key_once.SECRET] = made.secret
 
     def response_add(self, request: HttpRequest, obj: ApiKey, *args: Any) -> HttpResponse:
         """The key itself."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"A key for {obj.party}",
-            "key": obj,
-            "secret": request.META.pop("flexhub.secret"),
-            "list": reverse("admin:flex_api_apikey_changelist"),
-        }
-        response = TemplateResponse(request, "console/flex_key.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        facts = [("For", str(obj.party)), ("Opens", ", ".join(obj.uses))]
+        return key_once.page(request, f"A key for {obj.party}", facts, table="flex_api_apikey")
 
     def has_revoke_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Once."""
