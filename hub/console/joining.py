@@ -141,7 +141,7 @@ def _versions(names: list[str], since: datetime) -> Step:
     asked = Message.objects.filter(
         sender__in=names, direction=Direction.IN, module="versions", at__gte=since
     )
-    lines = tuple(_line(row, "It read") for row in asked.order_by("at", "id")[:2])
+    lines = tuple(_line(row, "It asked") for row in asked.order_by("at", "id")[:2])
     hint = "It has not called yet. With the token of the invitation it reads the hub's versions."
     return Step("It reads the hub's versions", _state(lines), lines, hint)
 
@@ -159,7 +159,7 @@ def _handshake(platform: Platform, since: datetime) -> Step:
         return Step(title, State.DONE if done else State.OPEN, known, hint)
     calls = of_exchange(last.correlation_id).filter(direction=Direction.OUT, kind=Kind.HANDSHAKE)
     lines = (
-        *(_line(row, "The hub read") for row in calls[:_MOST] if row.pk != last.pk),
+        *(_line(row, "The hub asked") for row in calls[:_MOST] if row.pk != last.pk),
         _line(last, "It sent" if last.direction == Direction.IN else "The hub sent"),
         *(Line(said, is_bad=False) for said in platform.remarks.splitlines()),
     )

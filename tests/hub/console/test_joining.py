@@ -61,7 +61,9 @@ def test_a_failing_handshake_says_which_call_failed_and_why(db):
     assert found["It reads the hub's versions"] == State.DONE
     assert found["Credentials are exchanged"] == State.FAILED
     told = text(platform)
-    assert "The hub read GET versions: HTTP 404. GET https://new.example/versions: HTTP 404" in told
+    assert (
+        "The hub asked GET versions: HTTP 404. GET https://new.example/versions: HTTP 404" in told
+    )
     assert "OCPI 3001. cannot be read" in told
 
 
