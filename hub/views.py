@@ -7,7 +7,7 @@ envelope or raises an OcpiError.
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from django.core.exceptions import SuspiciousOperation
@@ -26,6 +26,7 @@ from hub.routing.request import OcpiRequest
 logger = logging.getLogger(__name__)
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 # Where a view finds its OcpiRequest in `META`.
 REQUEST: Final = "flexhub.request"
 # What is done once an answer has left: from the event loop, or on a thread.
@@ -175,6 +176,76 @@ def problem(
     return HttpResponse(
         msgspec.json.encode(said), status=status, headers=headers, content_type=PROBLEM
     )
+
+
+class Problem(Exception):
+    """What is wrong with a request that is not OCPI, in words that say what to change."""
+
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+    def response(self) -> HttpResponse:
+        """As it is answered."""
+        return problem(self.status, self.code, self.detail, self.headers)
+
+
+class JsonView(APIView):
+    """The base of the APIs beside OCPI: JSON without envelopes, and problems in words."""
+
+    # As the log calls it.
+    api: ClassVar[str]
+
+    def answered(self, make: Callable[[], HttpResponse]) -> HttpResponse:
+        """What `make` answers; whatever it raises is a problem in JSON."""
+        try:
+            return make()
+        except Problem as error:
+            return error.response()
+        except OcpiError as error:
+            status = error.http_status if error.http_status >= 400 else HTTPStatus.BAD_GATEWAY
+            return problem(status, status.name, error.told, error.headers)
+        except Exception as error:
+            # The boundary of a request: what nobody has foreseen is answered, and in the log.
+            return self._failed(error)
+
+    def method_of(self, request: HttpRequest) -> Callable[..., HttpResponse]:
+        """What answers this method; a Problem (405) where nothing does."""
+        method = (request.method or "").lower()
+        handler: Callable[..., HttpResponse] | None = getattr(
+            self, "get" if method == "head" else method, None
+        )
+        if method not in self.http_method_names or handler is None:
+            allowed = ", ".join(self.allowed_methods)
+            raise Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                f"{request.method} is not defined here; allowed: {allowed}.",
+                {"Allow": allowed},
+            )
+        return handler
+
+    def _failed(self, error: Exception) -> HttpResponse:
+        """Without the path: an id of a driver may stand in it."""
+        where = f"{type(self).__name__} of the {self.api}"
+        if (trouble := refusal_of(error, where)) is not None:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            return problem(status, "TRY_AGAIN", trouble.told, {"Retry-After": "1"})
+        logger.error("unexpected error in %s", where, exc_info=error)
+        said = "The hub failed unexpectedly; its operator finds the cause in the log."
+        response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "FAILED", said)
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
+
+def answer_json(data: Any, status: int = HTTPStatus.OK) -> HttpResponse:
+    """The JSON of a Struct, or of a list or dict of such, without an envelope."""
+    return HttpResponse(_encode(data), status=status, content_type=JSON)
 
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:

@@ -13,10 +13,11 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from flex.api.objects import Change, Changes, Line
-from flex.api.problems import Problem, invalid
+from flex.api.problems import invalid
 from flex.journal import Topic
 from hub.db import sql
 from hub.ocpi.party import PartyId
+from hub.views import Problem
 
 MOST: Final = 500
 # A transaction that ended later than this after its row's time is not one of ours.

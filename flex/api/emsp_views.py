@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from flex.api import preferences, preparing, wishes
-from flex.api.base import MOST_ON_A_PAGE, FlexView, answer, body_of, nothing, number_in_query
+from flex.api.base import MOST_ON_A_PAGE, FlexView, body_of, nothing, number_in_query
 from flex.api.emsp_shown import emsp_session
 from flex.api.fsp_views import found_session
 from flex.api.keys import Caller
@@ -26,12 +26,12 @@ from flex.api.objects import (
     Wishes,
 )
 from flex.api.preferences import Said
-from flex.api.problems import Problem, conflict, forbidden, invalid, not_found
+from flex.api.problems import conflict, forbidden, invalid, not_found
 from flex.api.shown import Shower
 from hub.db import leases
 from hub.ocpi import lenient
 from hub.ocpi.headers import new_id
-from hub.views import MessageFirst
+from hub.views import MessageFirst, Problem, answer_json
 from sessions.models import Session
 
 _MOST: Final = 2**62
@@ -58,7 +58,7 @@ class EmspSessionList(FlexView):
             rows = rows.filter(token_uid__iexact=token_uid)
         page = list(rows.order_by("-pk")[:limit])
         shower = Shower()
-        return answer(
+        return answer_json(
             EmspSessions(
                 sessions=[emsp_session(one, shower) for one in page],
                 before=page[-1].pk if len(page) == limit else None,
@@ -82,7 +82,7 @@ class EmspSessionOne(FlexView):
     ) -> HttpResponse:
         """404 for another eMSP's, and for a driver another driver's."""
         session = _own(caller, country_code, party_id, session_id)
-        return answer(emsp_session(session, Shower()))
+        return answer_json(emsp_session(session, Shower()))
 
 
 class SessionPreferences(FlexView):
@@ -116,7 +116,7 @@ def _told(session: Session, correlation_id: str, http_status: int, body: bytes) 
     if http_status < 300 and 4000 <= (said.status_code or 0) <= 4999:
         status = _NO_ANSWER.get(said.status_code or 0, HTTPStatus.BAD_GATEWAY)
         return Problem(status, "NO_ANSWER", shown.in_words).response()
-    return answer(
+    return answer_json(
         PreferencesTold(
             country_code=session.owner.country_code,
             party_id=session.owner.party_id,
@@ -162,7 +162,7 @@ class PreparedList(FlexView):
         if token_uid := request.GET.get("token_uid", ""):
             rows = rows.filter(token_uid__iexact=token_uid)
         page = rows.select_related("session").order_by("-id")[:MOST_ON_A_PAGE]
-        return answer([_shown(one) for one in page])
+        return answer_json([_shown(one) for one in page])
 
     def post(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """201; earlier ones for the same token or reference that still wait are replaced."""
@@ -172,7 +172,7 @@ class PreparedList(FlexView):
         if waiting.count() >= MOST_PREPARED:
             raise conflict("TOO_MANY", f"{MOST_PREPARED} preferences wait already.")
         preparing.add(row)
-        return answer(_shown(row), HTTPStatus.CREATED)
+        return answer_json(_shown(row), HTTPStatus.CREATED)
 
 
 class PreparedOne(FlexView):
@@ -183,7 +183,7 @@ class PreparedOne(FlexView):
 
     def get(self, caller: Caller, request: HttpRequest, pk: int) -> HttpResponse:
         """With what came of it."""
-        return answer(_shown(_found(caller, pk)))
+        return answer_json(_shown(_found(caller, pk)))
 
     def delete(self, caller: Caller, request: HttpRequest, pk: int) -> HttpResponse:
         """204; 409 where they have left already."""

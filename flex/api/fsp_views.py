@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from flex.api import changes, site_views
-from flex.api.base import MOST_ON_A_PAGE, FlexView, answer, number_in_query
+from flex.api.base import MOST_ON_A_PAGE, FlexView, number_in_query
 from flex.api.changes import Cursor, Watch
 from flex.api.keys import Caller
 from flex.api.models import Use
@@ -19,7 +19,7 @@ from flex.api.shown import Shower, briefly, coverage_of
 from flex.models import FspAssignment
 from hub.db import leases
 from hub.ocpi.party import PartyId
-from hub.views import NothingYet
+from hub.views import NothingYet, answer_json
 from sessions.models import Session
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class FspSessionList(FlexView):
         page = list(rows.select_related("session").order_by("session_id")[:limit])
         is_full = request.GET.get("detail") == "full"
         shown = _fully(page) if is_full else briefly(page)
-        return answer(
+        return answer_json(
             FspSessions(
                 sessions=shown,
                 after=page[-1].session_id if len(page) == limit else None,
@@ -93,7 +93,7 @@ class FspSessionOne(FlexView):
         assignment = own(caller.party).filter(session=session).first() if session else None
         if session is None or assignment is None:
             raise not_found(f"{caller.party} is flexibility provider of no such session.")
-        return answer(Shower().fsp_session(session, assignment))
+        return answer_json(Shower().fsp_session(session, assignment))
 
 
 class FspCoverage(FlexView):
@@ -113,7 +113,7 @@ class FspCoverage(FlexView):
         session = found_session(country_code, party_id, session_id)
         if session is None or not own(caller.party).filter(session=session).exists():
             raise not_found(f"{caller.party} is flexibility provider of no such session.")
-        return answer(coverage_of(session, leases.now(), caller.party))
+        return answer_json(coverage_of(session, leases.now(), caller.party))
 
 
 class FspChanges(FlexView):
@@ -132,14 +132,14 @@ class FspChanges(FlexView):
         topics = changes.topics_of(request.GET.get("topics", ""))
         found = changes.since(caller.party, cursor, topics)
         if found.changes or not wait:
-            return answer(found)
+            return answer_json(found)
         watch = Watch(caller.party, cursor, topics)
-        return NothingYet(answer(found), wait, watch, changes.news, partial(_look, watch))
+        return NothingYet(answer_json(found), wait, watch, changes.news, partial(_look, watch))
 
 
 def _look(watch: Watch) -> HttpResponse | None:
     found = changes.since(*watch)
-    return answer(found) if found.changes else None
+    return answer_json(found) if found.changes else None
 
 
 class FspSites(FlexView):
@@ -149,7 +149,7 @@ class FspSites(FlexView):
 
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """With the limits in force, and the caller's own sessions of each."""
-        return answer(site_views.of_fsp(caller.party))
+        return answer_json(site_views.of_fsp(caller.party))
 
 
 def found_session(country_code: str, party_id: str, session_id: str) -> Session | None:

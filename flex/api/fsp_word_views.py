@@ -5,7 +5,7 @@ The word is weighed with all others (flex/choice.py): it may be outweighed, and 
 
 from django.http import HttpRequest, HttpResponse
 
-from flex.api.base import FlexView, answer, body_of, nothing
+from flex.api.base import FlexView, body_of, nothing
 from flex.api.fsp_views import found_session
 from flex.api.keys import Caller
 from flex.api.models import Use
@@ -15,6 +15,7 @@ from flex.api.shown import explained_assignment
 from flex.choice import Speaker
 from flex.models import Consent, FspAssignment
 from flex.set_fsp import CannotSet, set_fsp, take_back
+from hub.views import answer_json
 from sessions.models import Session
 
 
@@ -25,7 +26,7 @@ class FspByEmsp(FlexView):
 
     def get(self, caller: Caller, request: HttpRequest, **ids: str) -> HttpResponse:
         """Who it is, with each word that was weighed."""
-        return answer(_shown(_of_emsp(caller, **ids)))
+        return answer_json(_shown(_of_emsp(caller, **ids)))
 
     def put(self, caller: Caller, request: HttpRequest, **ids: str) -> HttpResponse:
         """Set it; with its consent, or the driver's (`consent_by`)."""
@@ -43,7 +44,7 @@ class FspByCpo(FlexView):
 
     def get(self, caller: Caller, request: HttpRequest, **ids: str) -> HttpResponse:
         """Who it is, with each word that was weighed."""
-        return answer(_shown(_of_cpo(caller, **ids)))
+        return answer_json(_shown(_of_cpo(caller, **ids)))
 
     def put(self, caller: Caller, request: HttpRequest, **ids: str) -> HttpResponse:
         """Set it."""
@@ -77,7 +78,7 @@ def _set(session: Session, request: HttpRequest, said_by: Speaker) -> HttpRespon
         set_fsp(session, wanted.who.strip(), said_by=said_by, consent_by=str(consent))
     except CannotSet as error:
         raise conflict("CANNOT_SET", str(error)) from error
-    return answer(_shown(session, wanted.who.strip()))
+    return answer_json(_shown(session, wanted.who.strip()))
 
 
 def _take_back(session: Session, said_by: Speaker) -> HttpResponse:

@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from flex.api import keys
-from flex.api.base import FlexView, answer, body_of, nothing
+from flex.api.base import FlexView, body_of, nothing
 from flex.api.keys import Caller
 from flex.api.models import ApiKey, KeyKind, Use
 from flex.api.objects import DriverKey, NewDriverKey
 from flex.api.problems import conflict, invalid, not_found
+from hub.views import answer_json
 
 # Of one eMSP, that have not ended.
 MOST: Final = 200_000
@@ -28,7 +29,7 @@ class DriverKeys(FlexView):
 
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """Without the keys themselves, and without their tokens."""
-        return answer([_shown(one) for one in _living(caller)[:_MOST_SHOWN]])
+        return answer_json([_shown(one) for one in _living(caller)[:_MOST_SHOWN]])
 
     def post(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """201 with the key, which is in no other answer."""
@@ -42,7 +43,7 @@ class DriverKeys(FlexView):
         new = keys.of_driver(caller, wanted.token_uid, wanted.token_type, expires_at)
         made = _shown(new.key)
         made.key = new.secret
-        return answer(made, HTTPStatus.CREATED)
+        return answer_json(made, HTTPStatus.CREATED)
 
 
 class DriverKeyOne(FlexView):

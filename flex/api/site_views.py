@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from flex.api.base import FlexView, answer, body_of, nothing
+from flex.api.base import FlexView, body_of, nothing
 from flex.api.keys import Caller
 from flex.api.models import Use
 from flex.api.objects import (
@@ -28,6 +28,7 @@ from flex.sites.models import MOST_MEMBERS, MOST_PERIODS, Site, SiteLimit
 from hub.db import leases, sql
 from hub.ocpi import lenient
 from hub.ocpi.party import PartyId
+from hub.views import answer_json
 
 MOST_SITES: Final = 10_000
 _OF_FSP: Final = f"""
@@ -50,7 +51,7 @@ class Sites(FlexView):
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """All of them, by name."""
         sites = Site.of(caller.party).order_by("name")
-        return answer([shown(site, _all_at(site)) for site in sites])
+        return answer_json([shown(site, _all_at(site)) for site in sites])
 
 
 class SiteOne(FlexView):
@@ -61,7 +62,7 @@ class SiteOne(FlexView):
     def get(self, caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         """With its limits, a breach if there is one, and the sessions that go on there."""
         site = _found(caller.party, name)
-        return answer(shown(site, _all_at(site)))
+        return answer_json(shown(site, _all_at(site)))
 
     def put(self, caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         """Make it, or give it these members and limits; 201 where it is new."""
@@ -82,7 +83,7 @@ class SiteOne(FlexView):
         for unit, periods in limits:
             keeping.set_limits(site, unit, periods, told_by=str(caller.party))
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-        return answer(shown(_found(caller.party, name), _all_at(site)), status)
+        return answer_json(shown(_found(caller.party, name), _all_at(site)), status)
 
     def delete(self, caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         """Forget it, with its limits."""
@@ -103,7 +104,7 @@ class LimitOfSite(FlexView):
         site = _found(caller.party, name)
         told = body_of(request, SiteLimits)
         keeping.set_limits(site, told.unit, _periods(told), told_by=str(caller.party))
-        return answer(shown(_found(caller.party, name), _all_at(site)))
+        return answer_json(shown(_found(caller.party, name), _all_at(site)))
 
 
 def _found(owner: PartyId, name: str) -> Site:

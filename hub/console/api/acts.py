@@ -17,7 +17,7 @@ from flex.choice import Speaker
 from flex.set_fsp import CannotSet, set_fsp, take_back
 from hub.conformance.check import CannotCheck, queue
 from hub.console.access import roles, scope
-from hub.console.api.base import AdminView, answer, body_of
+from hub.console.api.base import AdminView, body_of
 from hub.console.api.keys import Caller
 from hub.console.api.problems import conflict, invalid, not_found
 from hub.console.api.table_views import listed, row_of
@@ -33,6 +33,7 @@ from hub.ocpi.party import PartyId
 from hub.outbox import outbox
 from hub.parties import onboarding, registration
 from hub.routing.directory import wait_until_confirmed
+from hub.views import answer_json
 from sessions.models import Session
 
 
@@ -444,7 +445,7 @@ class Doing(AdminView):
         body = body_of(request, self.doing.body)
         found = self.doing.do(caller, body, **ids)
         self.about, self.detail = self.doing.told(body, found)
-        return answer(found, self.doing.status)
+        return answer_json(found, self.doing.status)
 
 
 class Making(Doing):

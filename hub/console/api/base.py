@@ -1,74 +1,53 @@
 """AdminView: the base of what the admin API answers; whatever changes something is in the trail."""
 
-import logging
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-import msgspec
 from django.contrib.messages import constants
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from rest_framework.views import APIView
 
 from hub.console.access import audit
 from hub.console.access.models import Way
 from hub.console.api import keys
 from hub.console.api.keys import Caller
-from hub.console.api.problems import Problem, invalid
-from hub.db.trouble import refusal_of
+from hub.console.api.problems import invalid
 from hub.fairness.callers import FirstOfMinute
 from hub.ocpi.datatypes import decode
 from hub.ocpi.errors import OcpiError
-from hub.views import JSON, problem
+from hub.views import JsonView, Problem
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _first_refusal = FirstOfMinute()
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class AdminView(APIView):
+class AdminView(JsonView):
     """A DRF view whose methods get the Caller."""
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    api = "admin API"
     # What the trail tells beside the act, once a method has found it out.
     about: audit.Row | str = ""
     detail = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Authenticate, answer, and tell the trail; every refusal is a problem in JSON."""
-        caller = None
-        try:
+        caller: Caller | None = None
+
+        def make() -> HttpResponse:
+            nonlocal caller
             caller = keys.authenticate(request)
-            response = self._handled(caller, request, **kwargs)
-        except Problem as error:
-            response = error.response()
-        except PermissionDenied:
-            detail = "The role of this key does not allow it."
-            response = problem(HTTPStatus.FORBIDDEN, "ROLE", detail)
-        except OcpiError as error:
-            status = error.http_status if error.http_status >= 400 else HTTPStatus.BAD_GATEWAY
-            response = problem(status, status.name, error.told, error.headers)
-        except Exception as error:
-            response = _failed(error, type(self).__name__)
+            try:
+                return self.method_of(request)(caller, request, **kwargs)
+            except PermissionDenied as error:
+                detail = "The role of this key does not allow it."
+                raise Problem(HTTPStatus.FORBIDDEN, "ROLE", detail) from error
+
+        response = self.answered(make)
         if caller is not None and request.method not in _SAFE:
             self._tell(caller, request, response, kwargs)
         response["Cache-Control"] = "no-store"
-        return response
-
-    def _handled(self, caller: Caller, request: HttpRequest, **ids: Any) -> HttpResponse:
-        method = (request.method or "").lower()
-        handler = getattr(self, "get" if method == "head" else method, None)
-        if method not in self.http_method_names or handler is None:
-            allowed = ", ".join(self.allowed_methods)
-            raise Problem(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                f"{request.method} is not defined here; allowed: {allowed}.",
-                {"Allow": allowed},
-            )
-        response: HttpResponse = handler(caller, request, **ids)
         return response
 
     def act(self, request: HttpRequest, ids: dict[str, Any]) -> str:
@@ -94,24 +73,6 @@ class AdminView(APIView):
             address=audit.address_of(request),
             is_refused=is_refused,
         )
-
-
-def _failed(error: Exception, view: str) -> HttpResponse:
-    """Without the path: an id of a driver may stand in it."""
-    trouble = refusal_of(error, f"{view} of the admin API")
-    if trouble is not None:
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        return problem(status, "TRY_AGAIN", trouble.told, {"Retry-After": "1"})
-    logger.error("unexpected error in %s of the admin API", view, exc_info=error)
-    said = "The hub failed unexpectedly; the cause is in its log."
-    response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "FAILED", said)
-    response._has_been_logged = True  # type: ignore[attr-defined]
-    return response
-
-
-def answer(data: Any, status: int = HTTPStatus.OK) -> HttpResponse:
-    """The JSON of a Struct, or of a list or dict of such."""
-    return HttpResponse(_encode(data), status=status, content_type=JSON)
 
 
 def body_of(request: HttpRequest, expected: type[T]) -> T:

@@ -13,10 +13,10 @@ from django.http import HttpRequest
 from hub.console.access import audit
 from hub.console.access.models import AdminKey
 from hub.console.access.roles import Role, allows
-from hub.console.api.problems import Problem
 from hub.console.throttle import Allowance, Throttle
 from hub.db import secret_box, sql
 from hub.fairness.callers import group_of
+from hub.views import Problem
 
 # `fxa_`, the part that may be seen, `_`, the secret.
 _SHAPE: Final = re.compile(r"fxa_([0-9a-f]{12})_[\w-]{43}", re.ASCII)

@@ -2,26 +2,7 @@
 
 from http import HTTPStatus
 
-from django.http import HttpResponse
-
-from hub.views import problem
-
-
-class Problem(Exception):
-    """What is wrong with a request, in words that say what to change."""
-
-    def __init__(
-        self, status: HTTPStatus, code: str, detail: str, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = headers
-
-    def response(self) -> HttpResponse:
-        """As it is answered."""
-        return problem(self.status, self.code, self.detail, self.headers)
+from hub.views import Problem
 
 
 def invalid(detail: str) -> Problem:

@@ -7,13 +7,14 @@ from django.http import HttpRequest, HttpResponse
 
 from hub.backup import history
 from hub.console.access import roles, scope
-from hub.console.api.base import AdminView, answer
+from hub.console.api.base import AdminView
 from hub.console.api.keys import Caller
 from hub.console.api.problems import invalid, not_found
 from hub.monitoring import exchange_trace
 from hub.outbox import owed
 from hub.record.models import Message
 from hub.record.search import Criteria, WrongCriterion, search
+from hub.views import answer_json
 
 
 class Me(AdminView):
@@ -22,7 +23,7 @@ class Me(AdminView):
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """Its role, its parties, its end."""
         key = caller.key
-        return answer(
+        return answer_json(
             {
                 "prefix": key.prefix,
                 "name": key.name,
@@ -44,7 +45,7 @@ class Messages(AdminView):
         except WrongCriterion as error:
             raise invalid(str(error)) from error
         more = {"before": found.before} if found.before else {}
-        return answer({"rows": [_told(one) for one in found.messages], **more})
+        return answer_json({"rows": [_told(one) for one in found.messages], **more})
 
 
 def _told(message: Message) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class Exchange(AdminView):
         found = exchange_trace.of(correlation_id, scope.only(caller))
         if found is None:
             raise not_found("No message of this exchange is recorded.")
-        return answer(found.as_dict())
+        return answer_json(found.as_dict())
 
 
 class Owed(AdminView):
@@ -69,7 +70,7 @@ class Owed(AdminView):
     def get(self, caller: Caller, request: HttpRequest) -> HttpResponse:
         """Where something has waited longest comes first."""
         caller.needs("hub.view_stalecopy")
-        return answer({"rows": [msgspec.to_builtins(lane) for lane in owed.lanes(None)]})
+        return answer_json({"rows": [msgspec.to_builtins(lane) for lane in owed.lanes(None)]})
 
 
 class Backups(AdminView):
@@ -79,4 +80,4 @@ class Backups(AdminView):
         """The last good one, and what went wrong since."""
         caller.needs(roles.OVERVIEW)
         last = history.last()
-        return answer({**msgspec.to_builtins(last), "is_too_old": last.is_too_old})
+        return answer_json({**msgspec.to_builtins(last), "is_too_old": last.is_too_old})

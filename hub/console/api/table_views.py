@@ -11,12 +11,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from hub.console.access import audit, scope
-from hub.console.api.base import AdminView, answer, as_at_the_console
+from hub.console.api.base import AdminView, as_at_the_console
 from hub.console.api.keys import Caller
-from hub.console.api.problems import Problem, conflict, invalid, not_found
+from hub.console.api.problems import conflict, invalid, not_found
 from hub.console.api.tables import BY_NAME, Table
 from hub.models import Delivery
 from hub.ocpi import lenient
+from hub.views import Problem, answer_json
 
 MOST: Final = 500
 _LIMIT: Final = 100
@@ -72,7 +73,7 @@ def listed(caller: Caller, request: HttpRequest, name: str) -> HttpResponse:
         found = found.filter(pk__lt=number_of(request, "before", 1, _LARGEST))
     rows = list(found[: limit + 1])
     more = {"before": rows[limit - 1].pk} if len(rows) > limit else {}
-    return answer({"rows": [told(caller, table, row) for row in rows[:limit]], **more})
+    return answer_json({"rows": [told(caller, table, row) for row in rows[:limit]], **more})
 
 
 def told(caller: Caller, table: Table, row: Any) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class Rows(AdminView):
         table = _writable(caller, name, "POST")
         made = _saved(caller, request, table, None)
         self.about, self.detail = made, _named(request)
-        return answer(table.told(made), HTTPStatus.CREATED)
+        return answer_json(table.told(made), HTTPStatus.CREATED)
 
 
 class Row(AdminView):
@@ -109,14 +110,14 @@ class Row(AdminView):
     def get(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """As it is now."""
         table = table_of(caller, name)
-        return answer(told(caller, table, row_of(caller, table, pk)))
+        return answer_json(told(caller, table, row_of(caller, table, pk)))
 
     def patch(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """Change what is sent; the rest stays."""
         table = _writable(caller, name, "PATCH")
         changed = _saved(caller, request, table, row_of(caller, table, pk))
         self.about, self.detail = changed, _named(request)
-        return answer(table.told(changed))
+        return answer_json(table.told(changed))
 
     def delete(self, caller: Caller, request: HttpRequest, name: str, pk: int) -> HttpResponse:
         """Delete it, as the console does."""

@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from flex.api import keys
 from flex.api.models import ApiKey, Site, Wish
-from flex.api.problems import Problem
 from flex.sites import keeping
 from hub.ocpi.party import PartyId
+from hub.views import Problem
 from sessions.models import Session
 from tests.cases import case
 from tests.hub.console import rows
