@@ -1,8 +1,8 @@
 """The bare HTTP server of the benchmarks' other parties: reads whole requests, and nothing else."""
 
 import asyncio
-from abc import ABC, abstractmethod
 import re
+from abc import ABC, abstractmethod
 from typing import cast
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
