@@ -8,9 +8,11 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from django.db.models import Q
 from django.utils import timezone
 
 from hub.db import leases
+from hub.db.one_by_one import each
 from hub.monitoring.alerts import channels
 from hub.monitoring.alerts.models import Notice, Severity, Target
 
@@ -30,12 +32,8 @@ def tell() -> None:
         withdrawn="The target could not be told for days."
     )
     targets = Target.objects.filter(is_on=True, pk__in=waiting.values("target"))
-    for target in targets.order_by("pk"):
-        if target.not_before is None or target.not_before <= now:
-            try:
-                _tell(target)
-            except Exception:  # whatever it is: the others are told
-                logger.exception("%s cannot be told", target)
+    due = targets.filter(Q(not_before=None) | Q(not_before__lte=now))
+    each(due.order_by("pk"), _tell, is_atomic=False)
 
 
 def _tell(target: Target) -> None:

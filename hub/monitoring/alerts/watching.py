@@ -12,6 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from hub.db.one_by_one import each
 from hub.monitoring.alerts.conditions import Finding, find, is_looked_at
 from hub.monitoring.alerts.models import Alert, Event, Notice, Rule, Target
 
@@ -26,11 +27,7 @@ GAP: Final = timedelta(seconds=60)
 
 def watch() -> None:
     """Look at every rule once; one that cannot be looked at keeps no other from its turn."""
-    for pk in Rule.objects.order_by("pk").values_list("pk", flat=True):
-        try:
-            _look(pk)
-        except Exception:  # whatever it is: nobody would be told of anything
-            logger.exception("alert rule %s cannot be looked at", pk)
+    each(Rule.objects.order_by("pk").values_list("pk", flat=True), _look, is_atomic=False)
     Alert.objects.filter(ended_at__lt=timezone.now() - KEPT).delete()
 
 
